@@ -1,0 +1,148 @@
+"""Write files so that nothing is ever half written or overwritten unasked, and digest them.
+
+Every artefact goes to a temporary name beside its final one and is renamed when it is complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from colles.core.errors import MissingInputError, OutputExistsError, StorageError, TableError
+
+_STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
+_CHUNK = 1 << 20
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a full or read-only disk under `path` into a `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _STORAGE_ERRORS:
+            raise StorageError(
+                f"cannot write ({error.strerror})",
+                path=path,
+                repair="Nothing was changed; free some space or choose another --out",
+            ) from error
+        raise
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that becomes `path` when the block ends without an error.
+
+    The temporary path keeps the ending of `path`; it may be written as a file or made a folder.
+    A folder that is to be replaced is moved away first and removed after the rename.
+    """
+    final = Path(path)
+    temporary = final.with_name(f".{final.stem}.{uuid.uuid4().hex[:8]}.partial{final.suffix}")
+    try:
+        with storage_errors(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _swap(temporary, final)
+    finally:
+        remove(temporary)
+
+
+def _swap(temporary: Path, final: Path) -> None:
+    if not (temporary.is_dir() and final.is_dir()):
+        os.replace(temporary, final)
+        return
+    old = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.old")
+    os.replace(final, old)
+    os.replace(temporary, final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder tree if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """Write bytes atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return Path(path)
+
+
+def to_json(value: Any) -> str:
+    """Format JSON with sorted keys kept in given order, two spaces, no NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write JSON atomically; NaN and infinities are an error (`ValueError`), use None."""
+    return write_text(path, to_json(value))
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file; raise `MissingInputError` or `TableError` naming it."""
+    file = existing_file(path)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise TableError(f"not valid JSON ({error})", path=file, repair="Write it again") from error
+
+
+def existing_file(path: str | Path, repair: str | None = None) -> Path:
+    """Return `path` if it is a file, else raise `MissingInputError`."""
+    file = Path(path)
+    if not file.is_file():
+        reason = "is a folder, not a file" if file.is_dir() else "no such file"
+        raise MissingInputError(reason, path=file, repair=repair or "Check the path")
+    return file
+
+
+def existing_folder(path: str | Path, repair: str | None = None) -> Path:
+    """Return `path` if it is a folder with something in it, else raise `MissingInputError`."""
+    folder = Path(path)
+    if not folder.is_dir():
+        reason = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise MissingInputError(reason, path=folder, repair=repair or "Check the path")
+    if not any(folder.iterdir()):
+        raise MissingInputError("the folder is empty", path=folder, repair=repair or "Check the path")
+    return folder
+
+
+def refuse_existing(path: str | Path, repair: str = "Choose another --out, or add --overwrite") -> None:
+    """Raise `OutputExistsError` where `path` is a file or a folder with something in it."""
+    target = Path(path)
+    if target.is_file() or target.is_symlink() or (target.is_dir() and any(target.iterdir())):
+        raise OutputExistsError("already exists and is kept", path=target, repair=repair)
+
+
+def sha256_file(path: str | Path) -> str:
+    """Digest a file's bytes (hexadecimal sha256)."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Digest a JSON-like value independently of key order (hexadecimal sha256)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,0 +1,217 @@
+"""The recipe: every setting of a run, one frozen section a stage, with YAML as its text form.
+
+Precedence: defaults here < the YAML file < `--set section.key=value`. Stages take their own section, never the whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+SourceKind = Literal["fracatlas", "yolo", "folder", "csv"]
+
+
+class Section(BaseModel):
+    """A frozen part of a recipe that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceRecipe(Section):
+    """Where one set of radiographs lies and how to read it."""
+
+    kind: SourceKind
+    path: str
+    """Relative to `data.root`, else to the variable COLLES_DATA, else to the recipe's folder."""
+    name: str | None = None
+    """Shown in tables and put in front of every image_id; the kind where it is not given."""
+    class_map: dict[str, int | None] | str | None = None
+    """Class or folder name → 1, 0 or null (unknown); or a YAML, JSON or CSV file of the same."""
+
+
+class PhantomRecipe(Section):
+    """Simulated radiographs, made where the recipe has no real source."""
+
+    images: int = Field(default=600, ge=20)
+    size: int = Field(default=384, ge=64, le=2048)
+    """Longer side in pixels."""
+    seed: int = 0
+
+
+class DataRecipe(Section):
+    """Which radiographs take part."""
+
+    root: str | None = None
+    sources: tuple[SourceRecipe, ...] = ()
+    phantom: PhantomRecipe | None = None
+    region: Literal["all", "upper_limb"] = "all"
+    max_pixels: int = Field(default=100_000_000, gt=0)
+    """A larger image is refused before it is decoded."""
+    max_bytes: int = Field(default=200_000_000, gt=0)
+    workers: int | None = Field(default=None, ge=1)
+    """Reading processes; None takes one a core."""
+
+
+class AuditRecipe(Section):
+    """When two files count as copies of one radiograph."""
+
+    hash_distance: int = Field(default=48, ge=0, le=256)
+    """Candidates: perceptual hashes (256 bits) that differ in at most so many bits."""
+    min_correlation: float = Field(default=0.97, ge=0.0, le=1.0)
+    """Confirmed where the aligned pixels correlate at least so well."""
+
+
+class SplitRecipe(Section):
+    """Train, val and test by group."""
+
+    val: Share = 0.15
+    test: Share = 0.15
+    seed: int = 0
+    block: int = Field(default=10, ge=1)
+    """Neighbouring file numbers kept together where a source has no patient ids."""
+    max_group_share: Share = 0.05
+    """No group holds more than this share of the images; bridging copies are quarantined instead."""
+    evaluation_copies: Literal["one", "all"] = "one"
+    """Augmented copies of one base name kept in val and test."""
+
+    @model_validator(mode="after")
+    def _leaves_room_for_train(self) -> SplitRecipe:
+        if self.val + self.test >= 1.0:
+            raise ValueError("val + test must be below 1")
+        return self
+
+
+class OrganizeRecipe(Section):
+    """The merged folders of images (off by default)."""
+
+    enabled: bool = False
+    link: Literal["hard", "sym", "copy"] = "hard"
+
+
+class PreprocessRecipe(Section):
+    """The pixels' path from file to network; it travels with the weights."""
+
+    size: int = Field(default=224, ge=32, le=2048)
+    """Side of the square canvas in pixels."""
+    fit: Literal["letterbox", "stretch"] = "letterbox"
+    channels: Literal[1, 3] = 3
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """Subtracted after scaling to 0–1. Default: ImageNet's."""
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> PreprocessRecipe:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(f"mean and std need {self.channels} values each")
+        if min(self.std) <= 0:
+            raise ValueError("std must be above 0")
+        return self
+
+
+class ModelRecipe(Section):
+    """Which network, and what its weights start from."""
+
+    name: str = "efficientnet_lite0"
+    """A name of the registry, or `timm:NAME`."""
+    weights: str = "imagenet"
+    """`imagenet`, `none` (random), or a local .safetensors file."""
+    dropout: Share = 0.2
+
+
+class AugmentRecipe(Section):
+    """Random changes of the training images (never of val or test)."""
+
+    flip: Share = 0.5
+    """Probability of a horizontal flip."""
+    rotation: float = Field(default=10.0, ge=0, le=180)
+    """Degrees either way."""
+    translation: Share = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    brightness: float = Field(default=0.1, ge=0)
+    contrast: float = Field(default=0.1, ge=0)
+    noise: float = Field(default=0.02, ge=0)
+    """Standard deviation of Gaussian noise, as a share of full scale."""
+
+
+class TrainRecipe(Section):
+    """Two stages: the head alone on a frozen backbone, then all layers."""
+
+    head_epochs: int = Field(default=1, ge=0)
+    epochs: int = Field(default=25, ge=0)
+    """At most so many epochs of the second stage."""
+    freeze_backbone: bool = False
+    """True leaves the backbone frozen in the second stage too."""
+    batch_size: int = Field(default=32, ge=1)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    lr: float = Field(default=1e-4, gt=0)
+    head_lr: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    scheduler: Literal["plateau", "onecycle", "none"] = "plateau"
+    plateau_patience: int = Field(default=2, ge=0)
+    patience: int = Field(default=5, ge=1)
+    """Epochs without a better `monitor` on val before the second stage stops."""
+    monitor: Literal["auroc", "average_precision", "sensitivity_at_specificity_90", "f1", "loss"] = "auroc"
+    sampler: Literal["plain", "weighted", "oversample"] = "weighted"
+    copies: Literal["one", "all"] = "one"
+    """Augmented copies of one base name drawn each epoch: one at random, or all."""
+    loss: Literal["bce", "weighted_bce"] = "bce"
+    augment: AugmentRecipe = AugmentRecipe()
+    strict: bool = False
+    """True stops at the first broken file; False substitutes a placeholder of weight 0 and lists it."""
+    max_bad_share: Share = 0.05
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    workers: int = Field(default=0, ge=0)
+    """Loading processes beside the training one; the cache makes 0 fast enough on few cores."""
+    allocator: bool = True
+    """On a CPU keep large allocations mapped (see docs/decisions.md); worth a factor of about two."""
+
+
+class EvaluateRecipe(Section):
+    """Intervals and operating points."""
+
+    level: float = Field(default=0.95, gt=0.5, lt=1.0)
+    replicates: int = Field(default=2000, ge=100)
+    """Bootstrap replicates over groups."""
+    seed: int = 0
+    rule_out_sensitivity: Share = 0.95
+    rule_in_specificity: Share = 0.95
+    calibration: Literal["platt", "none"] = "platt"
+
+
+class ExplainRecipe(Section):
+    """Heat maps for the report."""
+
+    methods: tuple[str, ...] = ("gradcam", "input_gradient")
+    per_outcome: int = Field(default=3, ge=1)
+    """Images of each of TP, FP, FN and TN, drawn by seed from test."""
+    seed: int = 0
+
+
+class ExportRecipe(Section):
+    """The bundle."""
+
+    name: str | None = None
+    """The recipe's name where it is not given."""
+    tolerance: float = Field(default=1e-4, gt=0)
+    """Largest difference of probability between checkpoint and ONNX that passes."""
+    parity_images: int = Field(default=64, ge=1)
+
+
+class Recipe(Section):
+    """All settings of a run."""
+
+    name: str = "colles"
+    seed: int = 0
+    data: DataRecipe = DataRecipe()
+    audit: AuditRecipe = AuditRecipe()
+    split: SplitRecipe = SplitRecipe()
+    organize: OrganizeRecipe = OrganizeRecipe()
+    preprocess: PreprocessRecipe = PreprocessRecipe()
+    model: ModelRecipe = ModelRecipe()
+    train: TrainRecipe = TrainRecipe()
+    evaluate: EvaluateRecipe = EvaluateRecipe()
+    explain: ExplainRecipe = ExplainRecipe()
+    export: ExportRecipe = ExportRecipe()

@@ -1,0 +1,107 @@
+"""Read a recipe from YAML and `--set` overrides, and write the resolved one back.
+
+Every mistake is one line that names the file, the key and the nearest known key or the allowed values.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from colles.core.errors import RecipeError
+from colles.core.files import existing_file, write_text
+from colles.core.names import nearest
+from colles.core.recipe import Recipe
+
+
+def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe file and apply `section.key=value` overrides (values are YAML).
+
+    Relative `data.root` is taken from the recipe's folder. Raise `MissingInputError` or `RecipeError`.
+    """
+    file = existing_file(path, repair="Name a recipe, such as recipes/demo.yaml")
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"not valid YAML ({reason})", path=file, repair="Mend the file") from error
+    if not isinstance(values, dict):
+        raise RecipeError("a recipe is a table of sections", path=file, repair="Begin with `name: …`")
+    return recipe_from(values, overrides, path=file)
+
+
+def recipe_from(values: dict[str, Any], overrides: Iterable[str] = (), *, path: Path | None = None) -> Recipe:
+    """Build a recipe from plain values and overrides; raise `RecipeError` naming `path` and the key."""
+    merged = copy.deepcopy(values)
+    for text in overrides:
+        _override(merged, text)
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error, path) from error
+
+
+def save_recipe(recipe: Recipe, path: str | Path) -> Path:
+    """Write the resolved recipe as YAML."""
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return write_text(path, text)
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    key, equals, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise RecipeError(f"--set {text!r} is not section.key=value", repair="For example --set train.lr=3e-4")
+    section = values
+    for part in parts[:-1]:
+        if section.get(part) is None:
+            section[part] = {}
+        section = section[part]
+        if not isinstance(section, dict):
+            raise RecipeError(f"{part!r} holds no keys", field=key, repair="Check the name")
+    section[parts[-1]] = _value(value)
+
+
+def _value(text: str) -> Any:
+    # YAML 1.1 reads 3e-4 (no dot) as text; a number is meant.
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _explain(error: ValidationError, path: Path | None) -> RecipeError:
+    first = error.errors()[0]
+    places = [str(part) for part in first["loc"]]
+    field = ".".join(places) or "recipe"
+    if first["type"] != "extra_forbidden":
+        message = str(first["msg"]).removeprefix("Value error, ")
+        return RecipeError(message, path=path, field=field, repair=f"It is {first['input']!r} now")
+    known = _known_keys(places[:-1])
+    guess = nearest(places[-1], known)
+    repair = f"Did you mean {guess!r}?" if guess else f"Known keys: {', '.join(known)}"
+    return RecipeError(f"unknown key {places[-1]!r}", path=path, field=field, repair=repair)
+
+
+def _known_keys(places: list[str]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for place in places:
+        if place.isdigit() or place not in model.model_fields:
+            continue
+        found = _sections(model.model_fields[place].annotation)
+        model = found[0] if found else model
+    return list(model.model_fields)
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in getattr(annotation, "__args__", ()) for found in _sections(part)]

@@ -1,0 +1,176 @@
+"""The values that pass between the stages: a radiograph's row, boxes, estimates, issues, operating points.
+
+All are frozen. Units and meanings stand under each field.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+Subset = Literal["train", "val", "test", "external"]
+SUBSETS: tuple[Subset, ...] = ("train", "val", "test", "external")
+Status = Literal["ok", "truncated", "unreadable", "empty", "too_large", "unsupported"]
+Severity = Literal["error", "warning", "info"]
+
+
+class Record(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Box(Record):
+    """A rectangle in pixels of the image after EXIF rotation, origin at the top left."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    name: str | None = None
+    """The annotator's class name. It exists on positives only, so it is never a column of the image."""
+
+    @property
+    def area(self) -> float:
+        """Area in square pixels."""
+        return max(0.0, self.x2 - self.x1) * max(0.0, self.y2 - self.y1)
+
+    def contains(self, x: float, y: float, margin: float = 0.0) -> bool:
+        """Tell whether a point lies in the box widened by `margin` pixels on every side."""
+        return self.x1 - margin <= x <= self.x2 + margin and self.y1 - margin <= y <= self.y2 + margin
+
+
+class Radiograph(Record):
+    """One row of the catalog."""
+
+    image_id: str
+    """`source/path inside the source`; unique, and the same on every machine."""
+    source: str
+    path: str
+    """Absolute path of the file."""
+    label: int | None = None
+    """1 fracture, 0 no fracture, None unknown. Unknown is never 0."""
+    boxes: tuple[Box, ...] = ()
+    body_part: str | None = None
+    view: str | None = None
+    laterality: str | None = None
+    hardware: bool | None = None
+    age: float | None = None
+    """Years."""
+    sex: str | None = None
+    manufacturer: str | None = None
+    width: int | None = None
+    """Pixels after EXIF rotation."""
+    height: int | None = None
+    channels: int | None = None
+    bit_depth: int | None = None
+    sha256: str | None = None
+    """Of the file's bytes."""
+    pixel_sha256: str | None = None
+    """Of the decoded pixels after EXIF rotation, with their shape and type."""
+    phash: str | None = None
+    """64 hexadecimal digits: a 256-bit perceptual hash."""
+    patient_id: str | None = None
+    study_id: str | None = None
+    base_name: str | None = None
+    """Name shared by augmented copies of one radiograph."""
+    given_split: str | None = None
+    """The subset that the source itself assigns."""
+    group_id: str | None = None
+    """Patient, study or base name, with the source's name in front; else the image_id."""
+    status: Status = "ok"
+    reason: str | None = None
+    """Why the status is not ok, or what was odd about the label."""
+    upper_limb: bool | None = None
+    metadata_label: int | None = None
+    """The label that the source's own table states, where it has one beside the one used."""
+    file_bytes: int | None = None
+
+
+BOX_DTYPE = pl.List(
+    pl.Struct({"x1": pl.Float64, "y1": pl.Float64, "x2": pl.Float64, "y2": pl.Float64, "name": pl.String})
+)
+CATALOG_SCHEMA: dict[str, Any] = {
+    "image_id": pl.String,
+    "source": pl.String,
+    "path": pl.String,
+    "label": pl.Int8,
+    "boxes": BOX_DTYPE,
+    "body_part": pl.String,
+    "view": pl.String,
+    "laterality": pl.String,
+    "hardware": pl.Boolean,
+    "age": pl.Float64,
+    "sex": pl.String,
+    "manufacturer": pl.String,
+    "width": pl.Int32,
+    "height": pl.Int32,
+    "channels": pl.Int8,
+    "bit_depth": pl.Int8,
+    "sha256": pl.String,
+    "pixel_sha256": pl.String,
+    "phash": pl.String,
+    "patient_id": pl.String,
+    "study_id": pl.String,
+    "base_name": pl.String,
+    "given_split": pl.String,
+    "group_id": pl.String,
+    "status": pl.String,
+    "reason": pl.String,
+    "upper_limb": pl.Boolean,
+    "metadata_label": pl.Int8,
+    "file_bytes": pl.Int64,
+}
+
+
+class Issue(Record):
+    """A problem of the data (a finding is a clinical matter)."""
+
+    kind: str
+    severity: Severity
+    images: tuple[str, ...]
+    """image_ids concerned."""
+    detail: str
+    """One plain sentence."""
+
+
+class Estimate(Record):
+    """A figure with its interval and what it rests on."""
+
+    value: float | None
+    """None where the figure is undefined (one class only, no positive call)."""
+    low: float | None
+    high: float | None
+    level: float = 0.95
+    method: str
+    """How the interval was made: delong, wilson, bootstrap_groups, …"""
+    n: int
+    """Images that the figure rests on (its denominator for a proportion)."""
+    n_groups: int | None = None
+    """Independent groups (patients, duplicate clusters) among them."""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "undefined"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+
+
+class OperatingPoint(Record):
+    """A threshold, the criterion that chose it, and the data that it was chosen on."""
+
+    name: str
+    """`f1`, `youden`, `rule_out`, `rule_in`."""
+    threshold: float
+    """On the score (uncalibrated sigmoid output, 0–1); score ≥ threshold is positive."""
+    criterion: str
+    """In words, such as `sensitivity >= 0.95`."""
+    chosen_on: str
+    """Subset, `val` as a rule."""
+    digest: str
+    """sha256 of the labels and scores that chose it."""
+    reached: bool = True
+    """False where the data could not satisfy the criterion and the nearest threshold was taken."""

@@ -1,0 +1,88 @@
+"""Read and write tables; the file's ending chooses CSV, Parquet, JSON or JSON lines.
+
+Boxes are a list of structs in Parquet and a JSON list in the other forms.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from colles.core.errors import TableError, UsageError
+from colles.core.files import atomic_path, existing_file
+from colles.core.names import nearest
+
+ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
+
+
+def _ending(path: Path) -> str:
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise UsageError(f"cannot tell the table's form from {ending!r}", path=path, repair=f"Use {', '.join(ENDINGS)}")
+    return ending
+
+
+def read_table(path: str | Path, required: Iterable[str] = ()) -> pl.DataFrame:
+    """Read a table and check that it has the `required` columns.
+
+    Raise `MissingInputError` where there is no file, `TableError` where it cannot be read or lacks a column.
+    """
+    file = existing_file(path)
+    ending = _ending(file)
+    try:
+        if ending == ".csv":
+            frame = pl.read_csv(file, infer_schema_length=None)
+        elif ending == ".parquet":
+            frame = pl.read_parquet(file)
+        elif ending == ".jsonl":
+            frame = pl.read_ndjson(file, infer_schema_length=None)
+        else:
+            frame = pl.DataFrame(json.loads(file.read_text("utf-8")), infer_schema_length=None)
+    except (pl.exceptions.PolarsError, ValueError, TypeError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TableError(f"cannot be read as {ending[1:]} ({reason})", path=file, repair="Check the file") from error
+    require_columns(frame, required, path=file)
+    return frame
+
+
+def require_columns(frame: pl.DataFrame, required: Iterable[str], *, path: str | Path | None = None) -> None:
+    """Raise `TableError` naming the first missing column and the nearest one there is."""
+    for name in required:
+        if name not in frame.columns:
+            guess = nearest(name, frame.columns)
+            hint = f"Rename {guess!r} to {name!r}" if guess else f"It has {', '.join(frame.columns) or 'no columns'}"
+            raise TableError(f"lacks the column {name!r}", path=path, repair=hint)
+
+
+def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
+    """Write a table atomically."""
+    file = Path(path)
+    ending = _ending(file)
+    with atomic_path(file) as temporary:
+        if ending == ".parquet":
+            frame.write_parquet(temporary)
+        elif ending == ".csv":
+            _flat(frame).write_csv(temporary)
+        elif ending == ".jsonl":
+            frame.write_ndjson(temporary)
+        else:
+            text = json.dumps(frame.to_dicts(), indent=1, ensure_ascii=False, default=str)
+            temporary.write_text(text + "\n", encoding="utf-8")
+    return file
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    as_json = [
+        pl.Series(name, [None if v is None else _json(v) for v in frame[name].to_list()], dtype=pl.String)
+        for name in nested
+    ]
+    return frame.with_columns(as_json)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
