@@ -1,0 +1,48 @@
+# Needs python3 (3.11 or newer) with venv, make and a package index; everything else is set up here.
+VENV ?= .venv
+PY := $(VENV)/bin/python
+BIN := $(VENV)/bin
+OUT ?= out/demo
+RECIPE ?= recipes/demo.yaml
+# One numeric thread a test process: two processes with two threads each are slower than one.
+TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+WORKERS ?= 2
+
+.PHONY: help setup demo test fast check fix lock clean
+
+help:            ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+setup: $(VENV)/.ready   ## make the virtual environment from the lock
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	python3 -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(PY) -m uv pip sync --quiet --python $(PY) requirements.lock
+	$(PY) -m uv pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup      ## the whole pipeline on simulated radiographs, ending with an HTML report
+	$(BIN)/colles run $(RECIPE) --out $(OUT)
+
+test: setup      ## all tests
+	$(TEST_ENV) $(PY) -m pytest -n $(WORKERS)
+
+fast: setup      ## the tests that take under two minutes
+	$(TEST_ENV) $(PY) -m pytest -n $(WORKERS) -m "not slow and not real_data"
+
+check: setup     ## format, lint, types, import contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup       ## mend format and lint where that is safe
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup      ## resolve the dependencies anew
+	$(PY) -m uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras --upgrade --quiet pyproject.toml -o requirements.lock
+
+clean:           ## remove what the targets made
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis
