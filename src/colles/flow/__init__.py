@@ -1,1 +1,1 @@
-
+"""Join the rooms: all stages of a recipe, what is skipped and why."""

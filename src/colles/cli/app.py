@@ -1,0 +1,83 @@
+"""The program `colles`: its verbs, and how errors become one line and an exit code.
+
+Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 70 a defect of colles, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from colles import __version__
+from colles.cli import (
+    audit,
+    catalog,
+    compare,
+    evaluate,
+    explain,
+    export,
+    organize,
+    phantom,
+    predict,
+    report,
+    run,
+    split,
+    train,
+)
+from colles.core.errors import CollesError
+
+app = typer.Typer(
+    name="colles",
+    help="Find fractures on radiographs, and say honestly how well.",
+    epilog="Start here: colles run recipes/demo.yaml --out out/demo",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (run, phantom, catalog, audit, split, organize, train, evaluate, compare, explain, report, export, predict):
+    verb.register(app)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"colles {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the program and end the process with its exit code."""
+    try:
+        app()
+    except CollesError as error:
+        _end(f"error: {error}", error.exit_code)
+    except KeyboardInterrupt:
+        _end("interrupted: what is finished is kept; the same command goes on from there", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"error: {where}{error.strerror or error}. Check the path and its permissions", 2)
+    except Exception as error:
+        if os.environ.get("COLLES_DEBUG"):
+            raise
+        line = str(error).splitlines()[0] if str(error) else ""
+        _end(f"defect: {type(error).__name__}: {line}. COLLES_DEBUG=1 shows where; please report it", 70)
+
+
+def _end(message: str, code: int) -> None:
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(code)

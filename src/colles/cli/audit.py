@@ -1,0 +1,58 @@
+"""`colles audit`: what is wrong with a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from colles.cli.options import AsJson, Overwrite, example, print_json, print_rows
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command(
+        "audit",
+        epilog=example(
+            "colles audit catalog.parquet --out audit",
+            "colles audit catalog.parquet --split split.csv --fail-on-leak --out audit",
+        ),
+    )(audit)
+
+
+def audit(
+    catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="The table that `colles catalog` wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder for audit.json, clusters.csv and audit.html.")],
+    split: Annotated[Path | None, typer.Option(help="Look for leaks across this split too.")] = None,
+    fail_on_leak: Annotated[bool, typer.Option("--fail-on-leak", help="Exit with 1 where there is a leak.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find broken files, duplicates, contradicting labels and leaks."""
+    from colles.core.errors import LeakError
+    from colles.core.files import refuse_existing
+    from colles.core.recipe import AuditRecipe
+    from colles.core.tables import read_table
+    from colles.datasets.audit import audit_catalog
+    from colles.datasets.catalog import Catalog
+    from colles.reporting.audit_page import write_audit_page
+
+    if not overwrite:
+        refuse_existing(out)
+    table = Catalog.load(catalog)
+    given = None if split is None else read_table(split, ("image_id", "subset"))
+    found = audit_catalog(table, AuditRecipe(), split=given)
+    found.save(out)
+    write_audit_page(found, table, out / "audit.html")
+    if as_json:
+        print_json(found.summary)
+    else:
+        kinds = sorted({(issue.kind, issue.severity) for issue in found.issues})
+        rows = [[kind, level, str(sum(issue.kind == kind for issue in found.issues))] for kind, level in kinds]
+        print_rows(f"{len(table)} images", ["issue", "severity", "count"], rows)
+        typer.echo(f"Details: {out / 'audit.html'}")
+    if fail_on_leak and found.has_leak:
+        leaks = sum(issue.kind == "split_leak" for issue in found.issues)
+        repair = "See split_leak in audit.json; `colles split --groups` keeps copies together"
+        raise LeakError(f"{leaks} leaks across the split", path=out / "audit.json", repair=repair)

@@ -1,0 +1,75 @@
+"""`colles catalog`: sources to one table, one row a radiograph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from colles.cli.options import AsJson, Overwrite, example, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command(
+        "catalog",
+        epilog=example(
+            "colles catalog --source fracatlas=data/FracAtlas --source yolo:export=data/bonefractureyolo --out c.parquet",
+            "colles catalog --source folder=my_images --out catalog.csv",
+        ),
+    )(catalog)
+
+
+def catalog(
+    source: Annotated[
+        list[str], typer.Option(metavar="KIND[:NAME]=PATH", help="fracatlas, yolo, folder or csv; may be repeated.")
+    ],
+    out: Annotated[Path, typer.Option(help="Table to write: .parquet, .csv or .json.")],
+    class_map: Annotated[
+        Path | None, typer.Option(help="YAML, JSON or CSV: class or folder name to 1, 0 or empty (unknown).")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Reading processes; one a core by default.")] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every source, decode each file once, and write the catalog."""
+    from colles.core.files import refuse_existing
+    from colles.core.recipe import DataRecipe
+    from colles.datasets.catalog import build_catalog
+    from colles.datasets.sources import parse_source
+
+    if not overwrite:
+        refuse_existing(out)
+    limits = DataRecipe()
+    sources = [parse_source(text, class_map=None if class_map is None else str(class_map)) for text in source]
+    table = build_catalog(sources, max_pixels=limits.max_pixels, max_bytes=limits.max_bytes, workers=workers)
+    table.save(out)
+    counts = summarise(table.frame)
+    print_json(counts) if as_json else typer.echo(_sentence(counts, out))
+
+
+def summarise(frame: object) -> dict[str, object]:
+    """Count rows by label and status."""
+    import polars as pl
+
+    assert isinstance(frame, pl.DataFrame)
+    label = frame["label"]
+    status = dict(frame.group_by("status").len().sort("status").iter_rows())
+    return {
+        "images": frame.height,
+        "fractured": int((label == 1).sum()),
+        "not_fractured": int((label == 0).sum()),
+        "unknown": label.null_count(),
+        "status": status,
+    }
+
+
+def _sentence(counts: dict[str, object], out: Path) -> str:
+    status = counts["status"]
+    assert isinstance(status, dict)
+    bad = ", ".join(f"{count} {name}" for name, count in status.items() if name != "ok")
+    return (
+        f"{counts['images']} images ({counts['fractured']} fractured, {counts['not_fractured']} not, "
+        f"{counts['unknown']} unknown){'; ' + bad if bad else ''} in {out}"
+    )

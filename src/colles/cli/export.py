@@ -1,0 +1,38 @@
+"""`colles export`: a run to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from colles.cli.options import Overwrite, example
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command("export", epilog=example("colles export out/run --out models/mine"))(export)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of `colles train` or `colles run`.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to make.")],
+    evaluation: Annotated[Path | None, typer.Option(help="evaluation.json whose thresholds are locked in.")] = None,
+    catalog: Annotated[Path | None, typer.Option(help="Catalog of the run, for the check on real pixels.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the bundle; the recipe's otherwise.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write an ONNX bundle, and fail unless it gives the checkpoint's probabilities on real pixels."""
+    from colles.core.extras import require
+    from colles.core.files import refuse_existing, remove
+
+    if not overwrite:
+        refuse_existing(out)
+    require("torch", "train")
+    from colles.flow.export import export_run
+
+    if overwrite:
+        remove(out)
+    made = export_run(run, out, evaluation=evaluation, catalog=catalog, name=name)
+    typer.echo(f"Bundle: {made}. Next: colles predict IMAGES --bundle {made} --out predictions.csv")

@@ -1,0 +1,43 @@
+"""Options that several verbs share, and how a verb prints its result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting: --set train.lr=3e-4")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")]
+
+
+def print_json(value: Any) -> None:
+    """Print JSON on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def print_rows(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print a table; plain text, without colours, where standard output is not a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in header:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    Console(soft_wrap=False).print(table)
+
+
+def example(*commands: str) -> str:
+    """Format example commands for the end of a help page."""
+    return "Examples:\n\n" + "\n\n".join(commands)
+
+
+def absolute(path: Path) -> Path:
+    """Return the path without links resolved, for messages and artefacts."""
+    return path.expanduser().absolute()

@@ -1,0 +1,33 @@
+"""`colles phantom`: simulated radiographs with known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from colles.cli.options import Overwrite, example
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command("phantom", epilog=example("colles phantom --out out/phantoms --images 600 --seed 0"))(phantom)
+
+
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    images: Annotated[int, typer.Option(min=20, help="How many files, planted copies included.")] = 600,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Longer side in pixels.")] = 384,
+    overwrite: Overwrite = False,
+) -> None:
+    """Simulate radiographs as a YOLO export and in FracAtlas layout, with a truth table."""
+    from colles.core.files import refuse_existing
+    from colles.core.recipe import PhantomRecipe
+    from colles.datasets.phantom import write_phantoms
+
+    if not overwrite:
+        refuse_existing(out)
+    write_phantoms(out, PhantomRecipe(images=images, size=size, seed=seed), overwrite=overwrite)
+    typer.echo(f"{images} files in {out}; the truth about them in {out / 'truth.csv'}")

@@ -1,0 +1,92 @@
+"""`colles run`: all stages of a recipe, or of a folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from colles.cli.options import AsJson, Overrides, Overwrite, example, print_json, print_rows
+
+if TYPE_CHECKING:
+    from colles.core.recipe import Recipe
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command(
+        "run",
+        epilog=example(
+            "colles run recipes/demo.yaml --out out/demo",
+            "colles run --folder my_images --out out/mine     (a class a folder: fractured/, normal/)",
+            "COLLES_DATA=/data colles run recipes/practicum.yaml --out out/practicum --set model.name=resnet50",
+        ),
+    )(run)
+
+
+def run(
+    recipe: Annotated[Path | None, typer.Argument(metavar="[RECIPE]", help="A YAML file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for everything that is made.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Own images, a class a folder, in place of a recipe's.")] = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run every stage from data to report; the same command goes on where it was interrupted."""
+    from colles.cli.relaunch import relaunch_with_allocator
+    from colles.core.errors import UsageError
+    from colles.core.extras import require
+
+    if out is None:
+        raise UsageError("no --out", repair="Name a folder for the results: --out out/NAME")
+    settings, base = _settings(recipe, folder, overrides or [])
+    require("torch", "train")
+    relaunch_with_allocator(settings.train)
+    from colles.flow.run import run as run_all
+
+    results = run_all(settings, out, recipe_folder=base, overwrite=overwrite)
+    figures = headline(out)
+    if as_json:
+        stages = [{"stage": r.name, "ran": r.ran, "reason": r.reason, "seconds": r.seconds} for r in results]
+        print_json({"report": str(out / "report.html"), "stages": stages, "figures": figures})
+        return
+    print_rows("Test set, thresholds chosen on val", ["figure", "value (95 % interval)", "images"], figures)
+    typer.echo(f"Report: {out / 'report.html'}")
+
+
+def _settings(recipe: Path | None, folder: Path | None, overrides: list[str]) -> tuple[Recipe, Path]:
+    from colles.core.errors import UsageError
+    from colles.core.files import existing_folder
+    from colles.core.recipe_text import load_recipe, recipe_from
+
+    if recipe is None and folder is None:
+        raise UsageError("neither a recipe nor --folder", repair="For example: colles run recipes/demo.yaml")
+    if folder is None:
+        assert recipe is not None
+        return load_recipe(recipe, overrides), recipe.parent
+    existing_folder(folder)
+    data = {"sources": [{"kind": "folder", "path": str(folder.expanduser().absolute())}]}
+    if recipe is None:
+        own = {"name": folder.name, "data": data, "preprocess": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+        return recipe_from(own, overrides), Path()
+    values = load_recipe(recipe, overrides).model_dump(mode="json")
+    return recipe_from({**values, "data": data}), recipe.parent
+
+
+def headline(out: Path) -> list[list[str]]:
+    """Collect the few figures that the end of a run prints: name, estimate, images."""
+    from colles.evaluation.evaluate import Evaluation
+    from colles.flow.workspace import Workspace
+
+    evaluation = Evaluation.load(Workspace(out).evaluation)
+    test = evaluation.subsets["test"]
+    rows = [["AUROC", str(test.figures["auroc"]), str(test.n)]]
+    for group in evaluation.subgroups:
+        if group.subset == "test" and group.column in ("source", "upper_limb"):
+            name = group.value if group.column == "source" else "upper limb"
+            rows.append([f"AUROC, {name}", str(group.figures["auroc"]), str(group.n)])
+    for name in ("sensitivity", "specificity"):
+        estimate = test.operating_points["f1"].figures[name]
+        rows.append([f"{name} at the F1 threshold", str(estimate), str(estimate.n)])
+    return rows

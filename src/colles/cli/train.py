@@ -1,0 +1,57 @@
+"""`colles train`: a recipe to a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from colles.cli.options import Overrides, example
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command(
+        "train",
+        epilog=example(
+            "colles train recipes/demo.yaml --out out/run",
+            "colles train recipes/practicum.yaml --catalog catalog.parquet --split split.csv --out out/run --resume",
+        ),
+    )(train)
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A YAML file, such as recipes/demo.yaml.")],
+    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    overrides: Overrides = None,
+    catalog: Annotated[Path | None, typer.Option(help="Catalog to train on; made from the recipe otherwise.")] = None,
+    split: Annotated[Path | None, typer.Option(help="Its split; made from the recipe otherwise.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+) -> None:
+    """Train a classifier; what the recipe leaves out has defaults that the run folder records."""
+    from colles.cli.relaunch import relaunch_with_allocator
+    from colles.core.errors import UsageError
+    from colles.core.extras import require
+    from colles.core.files import refuse_existing
+    from colles.core.recipe_text import load_recipe
+    from colles.datasets.catalog import Catalog
+    from colles.datasets.split import Split
+
+    settings = load_recipe(recipe, overrides or ())
+    if (catalog is None) != (split is None):
+        raise UsageError("--catalog and --split go together", repair="Give both or neither")
+    if not resume:
+        refuse_existing(out, repair="Go on with --resume, or choose another --out")
+    require("torch", "train")
+    relaunch_with_allocator(settings.train)
+    if catalog is None or split is None:
+        from colles.flow.run import prepare_data
+
+        space = prepare_data(settings, out / "data", recipe_folder=recipe.parent)
+        catalog, split = space.catalog, space.split
+    from colles.learning.training import train as fit
+
+    fit(Catalog.load(catalog), Split.load(split), settings, out, resume=resume)
+    typer.echo(f"Scores of val and test: {out / 'predictions.parquet'}")
+    typer.echo(f"Next: colles evaluate {out / 'predictions.parquet'} --catalog {catalog} --out {out / 'evaluation'}")

@@ -1,0 +1,128 @@
+"""The stages after the split: train, evaluate, explain, export, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colles.core.files import remove, sha256_file
+
+if TYPE_CHECKING:
+    from colles.flow.stages import Stage, Stages
+
+KEPT = "Kept the earlier training as {name}"
+
+
+def build(stages: Stages) -> list[Stage]:
+    """Return the model stages of a run, in order."""
+    from colles.flow.stages import Stage
+
+    space, made = stages.space, ModelStages(stages)
+    return [
+        Stage("train", made.train_inputs, (space.predictions, space.train / "provenance.json"), made.train),
+        Stage("evaluate", made.evaluate_inputs, (space.evaluation,), made.evaluate),
+        Stage("explain", made.explain_inputs, (space.explain / "explanations.json",), made.explain),
+        Stage("export", made.export_inputs, (space.bundle / "manifest.json",), made.export),
+        Stage("report", made.report_inputs, (space.report,), made.report),
+    ]
+
+
+class ModelStages:
+    """What each model stage depends on and how it is made."""
+
+    def __init__(self, stages: Stages) -> None:
+        self.recipe = stages.recipe
+        self.space = stages.space
+
+    def _checkpoint(self) -> str:
+        return sha256_file(self.space.train / "checkpoints" / "best.safetensors")
+
+    def train_inputs(self) -> Any:
+        recipe = self.recipe
+        sections = [part.model_dump() for part in (recipe.preprocess, recipe.model, recipe.train)]
+        return [sha256_file(self.space.catalog), sha256_file(self.space.split), recipe.seed, sections]
+
+    def train(self, resume: bool) -> None:
+        from colles.core.progress import say
+        from colles.datasets.catalog import Catalog
+        from colles.datasets.split import Split
+        from colles.learning.training import train
+
+        folder = self.space.train
+        if folder.exists() and not resume:
+            kept = set_aside(folder)
+            say(f"  {KEPT.format(name=kept.name)}")
+        catalog, split = Catalog.load(self.space.catalog), Split.load(self.space.split)
+        train(catalog, split, self.recipe, folder, resume=resume and folder.exists())
+
+    def evaluate_inputs(self) -> Any:
+        catalog = sha256_file(self.space.catalog)
+        return [sha256_file(self.space.predictions), catalog, self.recipe.evaluate.model_dump()]
+
+    def evaluate(self, resume: bool) -> None:
+        from colles.datasets.catalog import Catalog
+        from colles.evaluation.evaluate import evaluate
+        from colles.evaluation.predictions import Predictions
+
+        predictions = Predictions.load(self.space.predictions)
+        frame = Catalog.load(self.space.catalog).frame
+        evaluate(predictions, self.recipe.evaluate, catalog_frame=frame).save(self.space.evaluation)
+
+    def explain_inputs(self) -> Any:
+        predictions, evaluation = sha256_file(self.space.predictions), sha256_file(self.space.evaluation)
+        return [self._checkpoint(), predictions, evaluation, self.recipe.explain.model_dump()]
+
+    def explain(self, resume: bool) -> None:
+        from colles.datasets.catalog import Catalog
+        from colles.evaluation.evaluate import Evaluation
+        from colles.evaluation.predictions import Predictions
+        from colles.flow.gallery import choose_gallery, explain_gallery
+
+        evaluation = Evaluation.load(self.space.evaluation)
+        threshold = evaluation.operating_points["f1"].threshold
+        frame = Predictions.load(self.space.predictions).frame
+        chosen = choose_gallery(frame, threshold, self.recipe.explain)
+        remove(self.space.explain)
+        catalog = Catalog.load(self.space.catalog)
+        explain_gallery(self.space.train, catalog, chosen, self.recipe.explain, self.space.explain)
+
+    def export_inputs(self) -> Any:
+        return [self._checkpoint(), sha256_file(self.space.evaluation), self.recipe.export.model_dump()]
+
+    def export(self, resume: bool) -> None:
+        from colles.datasets.catalog import Catalog
+        from colles.evaluation.evaluate import Evaluation
+        from colles.learning.export import export_bundle
+
+        evaluation = Evaluation.load(self.space.evaluation)
+        catalog = Catalog.load(self.space.catalog)
+        remove(self.space.bundle)
+        export_bundle(
+            self.space.train, self.space.bundle, evaluation=evaluation, catalog=catalog, recipe=self.recipe.export
+        )
+
+    def report_inputs(self) -> Any:
+        space = self.space
+        parts = (
+            space.catalog,
+            space.audit / "audit.json",
+            space.split,
+            space.evaluation,
+            space.explain / "explanations.json",
+            space.bundle / "manifest.json",
+            space.train / "metrics.csv",
+        )
+        return [[sha256_file(part) for part in parts if part.is_file()], self.recipe.model_dump(mode="json")]
+
+    def report(self, resume: bool) -> None:
+        from colles.reporting.report import write_report
+
+        write_report([self.space.out], self.space.report)
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a folder to the first free `NAME.1`, `NAME.2`, … beside it; nothing is ever lost."""
+    number = 1
+    while folder.with_name(f"{folder.name}.{number}").exists():
+        number += 1
+    return folder.rename(folder.with_name(f"{folder.name}.{number}"))

@@ -1,0 +1,101 @@
+"""Run all stages of a recipe in one folder; skip what is current, resume what was interrupted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from colles.core.errors import OutputExistsError
+from colles.core.progress import say
+from colles.core.recipe import Recipe
+from colles.core.recipe_text import load_recipe, save_recipe
+from colles.flow.stages import Stage, Stages
+from colles.flow.workspace import Ledger, Workspace
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What happened to one stage."""
+
+    name: str
+    ran: bool
+    reason: str
+    seconds: float
+
+
+def run(
+    recipe: Recipe, out: str | Path, *, recipe_folder: str | Path = ".", overwrite: bool = False
+) -> list[StageResult]:
+    """Run every stage of `recipe` under `out`, ending with `out/report.html`.
+
+    A stage whose inputs are the same as when it was last made is skipped. Raise `OutputExistsError` where `out` holds
+    something else, or a run of another recipe and `overwrite` is not set (an earlier training is kept even then).
+    """
+    space = prepare_workspace(recipe, Path(out), overwrite=overwrite)
+    return run_stages(Stages(recipe, space, Path(recipe_folder)).all, Ledger(space.state))
+
+
+def prepare_data(recipe: Recipe, out: str | Path, *, recipe_folder: str | Path = ".") -> Workspace:
+    """Run the stages up to the split under `out`, for a training that has no split yet."""
+    space = Workspace(Path(out))
+    run_stages(Stages(recipe, space, Path(recipe_folder)).data, Ledger(space.state))
+    return space
+
+
+def prepare_workspace(recipe: Recipe, out: Path, *, overwrite: bool = False) -> Workspace:
+    """Make the run's folder, or check that it belongs to this recipe."""
+    space = Workspace(out)
+    if out.exists() and not out.is_dir():
+        raise OutputExistsError("is a file", path=out, repair="Choose another --out")
+    if space.recipe.is_file():
+        _same_recipe(load_recipe(space.recipe), recipe, out, overwrite)
+    elif out.is_dir() and any(out.iterdir()):
+        raise OutputExistsError("holds files that are not a run of colles", path=out, repair="Choose another --out")
+    save_recipe(recipe, space.recipe)
+    return space
+
+
+def _same_recipe(before: Recipe, now: Recipe, out: Path, overwrite: bool) -> None:
+    if before == now or overwrite:
+        return
+    changed = ", ".join(_differences(before.model_dump(), now.model_dump()))
+    raise OutputExistsError(
+        f"already holds a run of another recipe (different: {changed})",
+        path=out,
+        repair="Choose another --out, or add --overwrite (an earlier training is kept beside the new one)",
+    )
+
+
+def _differences(before: dict[str, object], now: dict[str, object], prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for key in now:
+        old, new = before.get(key), now[key]
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key}")
+    return found
+
+
+def run_stages(stages: Sequence[Stage], ledger: Ledger) -> list[StageResult]:
+    """Run stages in order and say of each whether it ran or was skipped, and why."""
+    return [_run_stage(stage, ledger) for stage in stages]
+
+
+def _run_stage(stage: Stage, ledger: Ledger) -> StageResult:
+    key = stage.key
+    reason = ledger.why_run(stage.name, key, stage.outputs)
+    if reason is None:
+        say(f"{stage.name:<9} skipped: its inputs have not changed")
+        return StageResult(stage.name, False, "its inputs have not changed", 0.0)
+    resume = ledger.key(stage.name) == key
+    say(f"{stage.name:<9} runs: {reason}")
+    ledger.begin(stage.name, key)
+    started = time.perf_counter()
+    stage.make(resume)
+    seconds = time.perf_counter() - started
+    ledger.finish(stage.name, key, seconds)
+    say(f"{stage.name:<9} done in {seconds:.1f} s")
+    return StageResult(stage.name, True, reason, seconds)

@@ -1,0 +1,80 @@
+"""From a recipe's data section to sources on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from colles.core.errors import MissingInputError, RecipeError
+from colles.core.files import sha256_file, sha256_json
+from colles.core.recipe import DataRecipe, SourceRecipe
+from colles.datasets.sources import Source, create_source
+
+DATA_VARIABLE = "COLLES_DATA"
+
+
+def data_root(data: DataRecipe, recipe_folder: Path) -> Path:
+    """Return the folder that source paths are relative to.
+
+    The recipe's `data.root` comes first, then the variable COLLES_DATA, then the recipe's folder.
+    """
+    if data.root:
+        root = Path(data.root).expanduser()
+        return root if root.is_absolute() else recipe_folder / root
+    if os.environ.get(DATA_VARIABLE):
+        return Path(os.environ[DATA_VARIABLE]).expanduser()
+    return recipe_folder
+
+
+def phantom_sources(folder: Path) -> tuple[SourceRecipe, ...]:
+    """Return the two sources that `write_phantoms` leaves in a folder."""
+    return (
+        SourceRecipe(kind="fracatlas", path=str(folder / "FracAtlas")),
+        SourceRecipe(kind="yolo", name="bonefractureyolo", path=str(folder / "bonefractureyolo")),
+    )
+
+
+def open_sources(data: DataRecipe, recipe_folder: Path, phantom_folder: Path) -> list[Source]:
+    """Open every source of a recipe; raise `MissingInputError` or `RecipeError` naming what is missing."""
+    described = data.sources
+    if data.phantom is not None:
+        described = (*described, *phantom_sources(phantom_folder))
+    if not described:
+        raise RecipeError("no data", field="data.sources", repair="Name a source, or set data.phantom")
+    root = data_root(data, recipe_folder)
+    sources = [_open(source, root, recipe_folder) for source in described]
+    names = [source.name for source in sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(f"two sources are called {name!r}", field="data.sources", repair="Give one a `name:`")
+    return sources
+
+
+def _open(source: SourceRecipe, root: Path, recipe_folder: Path) -> Source:
+    path = Path(source.path).expanduser()
+    path = path if path.is_absolute() else root / path
+    if not path.exists():
+        raise MissingInputError(
+            f"the source {source.name or source.kind} is not there",
+            path=path,
+            repair=f"Put it there, or name its parent: {DATA_VARIABLE}=/path/to/data (or data.root in the recipe)",
+        )
+    class_map = source.class_map
+    if isinstance(class_map, str) and not Path(class_map).is_absolute():
+        class_map = str(recipe_folder / class_map)
+    return create_source(source.kind, path, name=source.name, class_map=class_map)
+
+
+def digest_folder(folder: Path) -> str:
+    """Digest the names and bytes of all files under a folder (or of one file)."""
+    if folder.is_file():
+        return sha256_file(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return sha256_json([(path.relative_to(folder).as_posix(), _digest(path)) for path in files])
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        return f"unreadable: {error.errno}"

@@ -1,0 +1,136 @@
+"""The stages of a run: what each depends on, what it writes, and how it is made.
+
+A stage is a name, a digest of its inputs, its outputs and a function; `run` decides which are current.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from colles.core.files import remove, sha256_file, sha256_json
+from colles.core.recipe import Recipe
+from colles.flow.workspace import Workspace
+
+SCHEMA = 1  # raise it when a stage's output changes for the same inputs
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the flow."""
+
+    name: str
+    inputs: Callable[[], Any]
+    """JSON-like value whose digest tells whether the stage is current; called when its turn comes."""
+    outputs: tuple[Path, ...]
+    make: Callable[[bool], None]
+    """Make the outputs; the argument tells whether a begun one may be resumed."""
+
+    @property
+    def key(self) -> str:
+        """Digest of the inputs."""
+        return sha256_json([SCHEMA, self.name, self.inputs()])
+
+
+class Stages:
+    """Build the stages of one recipe in one workspace."""
+
+    def __init__(self, recipe: Recipe, space: Workspace, recipe_folder: Path) -> None:
+        self.recipe = recipe
+        self.space = space
+        self.recipe_folder = recipe_folder
+
+    @cached_property
+    def data(self) -> list[Stage]:
+        """Stages that end with a split."""
+        space = self.space
+        phantom = Stage("phantom", self._phantom_inputs, (space.phantom / "truth.csv",), self._make_phantom)
+        stages = [phantom] if self.recipe.data.phantom is not None else []
+        audit_files = tuple(space.audit / name for name in ("audit.json", "clusters.csv", "audit.html"))
+        return [
+            *stages,
+            Stage("catalog", self._catalog_inputs, (space.catalog,), self._make_catalog),
+            Stage("audit", self._audit_inputs, audit_files, self._make_audit),
+            Stage("split", self._split_inputs, (space.split, space.split.with_suffix(".json")), self._make_split),
+        ]
+
+    @cached_property
+    def all(self) -> list[Stage]:
+        """Every stage of `colles run`, in order."""
+        from colles.flow import model_stages
+
+        space = self.space
+        organize = Stage("organize", self._organize_inputs, (space.organized / "manifest.csv",), self._make_organize)
+        return [*self.data, *([organize] if self.recipe.organize.enabled else []), *model_stages.build(self)]
+
+    def _phantom_inputs(self) -> Any:
+        assert self.recipe.data.phantom is not None
+        return self.recipe.data.phantom.model_dump()
+
+    def _make_phantom(self, resume: bool) -> None:
+        from colles.datasets.phantom import write_phantoms
+
+        assert self.recipe.data.phantom is not None
+        remove(self.space.phantom)
+        write_phantoms(self.space.phantom, self.recipe.data.phantom)
+
+    def _catalog_inputs(self) -> Any:
+        from colles.flow.sources import digest_folder, open_sources
+
+        data = self.recipe.data
+        sources = open_sources(data, self.recipe_folder, self.space.phantom)
+        limits = [data.max_pixels, data.max_bytes]
+        described = [source.model_dump(exclude={"path"}) for source in data.sources]
+        return [limits, described, [[s.name, str(s.root), digest_folder(Path(s.root))] for s in sources]]
+
+    def _make_catalog(self, resume: bool) -> None:
+        from colles.datasets.catalog import build_catalog
+        from colles.flow.sources import open_sources
+
+        data = self.recipe.data
+        sources = open_sources(data, self.recipe_folder, self.space.phantom)
+        limits = {"max_pixels": data.max_pixels, "max_bytes": data.max_bytes}
+        build_catalog(sources, workers=data.workers, **limits).save(self.space.catalog)
+
+    def _audit_inputs(self) -> Any:
+        return [sha256_file(self.space.catalog), self.recipe.audit.model_dump()]
+
+    def _make_audit(self, resume: bool) -> None:
+        from colles.datasets.audit import audit_catalog
+        from colles.datasets.catalog import Catalog
+        from colles.reporting.audit_page import write_audit_page
+
+        catalog = Catalog.load(self.space.catalog)
+        audit = audit_catalog(catalog, self.recipe.audit)
+        audit.save(self.space.audit)
+        write_audit_page(audit, catalog, self.space.audit / "audit.html")
+
+    def _split_inputs(self) -> Any:
+        clusters = sha256_file(self.space.audit / "clusters.csv")
+        return [sha256_file(self.space.catalog), clusters, self.recipe.split.model_dump(), self.recipe.data.region]
+
+    def _make_split(self, resume: bool) -> None:
+        from colles.core.tables import read_table
+        from colles.datasets.catalog import Catalog
+        from colles.datasets.split import assert_no_leak, make_split
+
+        catalog = Catalog.load(self.space.catalog)
+        clusters = read_table(self.space.audit / "clusters.csv", ("image_id", "group_id"))
+        split = make_split(catalog, self.recipe.split, clusters=clusters, region=self.recipe.data.region)
+        assert_no_leak(split, catalog, clusters)
+        split.save(self.space.split)
+
+    def _organize_inputs(self) -> Any:
+        recipe = self.recipe.organize.model_dump()
+        return [sha256_file(self.space.catalog), sha256_file(self.space.split), recipe]
+
+    def _make_organize(self, resume: bool) -> None:
+        from colles.datasets.catalog import Catalog
+        from colles.datasets.organize import organize
+        from colles.datasets.split import Split
+
+        catalog, split = Catalog.load(self.space.catalog), Split.load(self.space.split)
+        organize(catalog, split, self.space.organized, link=self.recipe.organize.link, rebuild=True)

@@ -1,0 +1,68 @@
+"""A recipe's mistakes are one line each, naming the file, the key and the repair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from colles.core.errors import MissingInputError, RecipeError
+from colles.core.recipe import Recipe
+from colles.core.recipe_text import load_recipe, recipe_from, save_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_valid_and_survives_saving(path: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(path)
+    assert load_recipe(save_recipe(recipe, tmp_path / "again.yaml")) == recipe
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trian": {}}, "trian: unknown key 'trian'. Did you mean 'train'?"),
+        ({"train": {"epoch": 3}}, "train.epoch: unknown key 'epoch'. Did you mean 'epochs'?"),
+        ({"train": {"augment": {"flipp": 1}}}, "Did you mean 'flip'?"),
+        ({"data": {"sources": [{"kind": "yolo", "pth": "x", "path": "y"}]}}, "Did you mean 'path'?"),
+        ({"train": {"lr": -1}}, "train.lr: Input should be greater than 0"),
+        ({"train": {"sampler": "fair"}}, "'plain', 'weighted' or 'oversample'"),
+        ({"split": {"val": 0.6, "test": 0.5}}, "val + test must be below 1"),
+        ({"preprocess": {"channels": 1}}, "mean and std need 1 values each"),
+    ],
+)
+def test_mistakes_name_key_and_repair(values: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        recipe_from(values)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_overrides_win_over_the_file_and_read_numbers_as_numbers() -> None:
+    recipe = recipe_from({"train": {"lr": 1e-3}}, ["train.lr=3e-4", "model.name=resnet50", "data.phantom.images=40"])
+    assert recipe.train.lr == 3e-4
+    assert recipe.model.name == "resnet50"
+    assert recipe.data.phantom is not None
+    assert recipe.data.phantom.images == 40
+
+
+@pytest.mark.parametrize("text", ["train.lr", "=3", "train..lr=3", "name.x=3"])
+def test_a_malformed_override_is_an_error(text: str) -> None:
+    with pytest.raises(RecipeError):
+        recipe_from({"name": "a"}, [text])
+
+
+def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no such file"):
+        load_recipe(tmp_path / "none.yaml")
+    for text in ("a: [", "- just\n- a list"):
+        path = tmp_path / "bad.yaml"
+        path.write_text(text)
+        with pytest.raises(RecipeError, match=r"bad\.yaml"):
+            load_recipe(path)
+
+
+def test_a_recipe_cannot_be_changed_in_place() -> None:
+    with pytest.raises(ValueError):
+        Recipe().train.lr = 1.0  # type: ignore[misc]

@@ -1,0 +1,39 @@
+"""Tables come back as they were written, in every form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from colles.core.errors import TableError, UsageError
+from colles.core.tables import read_table, write_table
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json", "jsonl"])
+def test_every_form_round_trips(tmp_path: Path, ending: str) -> None:
+    frame = pl.DataFrame({"image_id": ["a", "ü,\n"], "y_score": [0.25, None], "y_true": [1, 0]})
+    path = write_table(frame, tmp_path / f"table.{ending}")
+    assert read_table(path).equals(frame)
+
+
+def test_boxes_become_json_in_csv(tmp_path: Path) -> None:
+    boxes = [[{"x1": 1.0, "y1": 2.0}], []]
+    path = write_table(pl.DataFrame({"boxes": boxes}), tmp_path / "table.csv")
+    assert read_table(path)["boxes"].to_list() == ['[{"x1":1.0,"y1":2.0}]', "[]"]
+
+
+def test_a_missing_column_names_the_nearest(tmp_path: Path) -> None:
+    path = write_table(pl.DataFrame({"y_scores": [0.1]}), tmp_path / "t.csv")
+    with pytest.raises(TableError, match=r"t\.csv: lacks the column 'y_score'\. Rename 'y_scores'"):
+        read_table(path, ("y_score",))
+
+
+def test_unknown_forms_and_garbage_are_named(tmp_path: Path) -> None:
+    (tmp_path / "t.xlsx").write_text("x")
+    with pytest.raises(UsageError, match=r"\.xlsx"):
+        read_table(tmp_path / "t.xlsx")
+    (tmp_path / "t.parquet").write_text("not parquet")
+    with pytest.raises(TableError, match="cannot be read as parquet"):
+        read_table(tmp_path / "t.parquet")
