@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "catalog",
         epilog=example(
-            "colles catalog --source fracatlas=data/FracAtlas --source yolo:export=data/bonefractureyolo --out c.parquet",
+            "colles catalog --source fracatlas=data/FracAtlas --source yolo=data/export --out catalog.parquet",
             "colles catalog --source folder=my_images --out catalog.csv",
         ),
     )(catalog)
