@@ -86,6 +86,9 @@ class TableError(InputError):
 class UnreadableImageError(InputError):
     """An image that cannot be decoded."""
 
+    status: str = "unreadable"
+    """What the catalog calls it: truncated, unreadable, empty, too_large or unsupported."""
+
 
 class StaleInputError(InputError):
     """Artefacts that do not belong together."""

@@ -1,0 +1,169 @@
+"""The catalog: one row a radiograph, every file decoded once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import imagehash
+import polars as pl
+from PIL import Image
+
+from colles.core.errors import TableError, UnreadableImageError, UsageError
+from colles.core.files import sha256_json
+from colles.core.progress import track
+from colles.core.records import BOX_DTYPE, CATALOG_SCHEMA, Radiograph
+from colles.core.tables import read_table, require_columns, write_table
+from colles.datasets.sources import Source
+from colles.imaging.read import RawImage, read_image, to_grey
+
+_HASH_SIDE = 16  # 16 × 16 bits: an 8 × 8 hash collides on radiographs
+_IDENTITY = ("image_id", "sha256", "label", "boxes", "group_id", "status")
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A table of radiographs; operations return new catalogs."""
+
+    frame: pl.DataFrame
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @classmethod
+    def load(cls, path: str | Path) -> Catalog:
+        """Read a catalog; raise `MissingInputError`, or `TableError` where it is not one."""
+        frame = read_table(path)
+        require_columns(frame, ("image_id", "source", "path", "label", "group_id", "status"), path=path)
+        try:
+            return cls(_conform(frame))
+        except (pl.exceptions.PolarsError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise TableError(
+                f"is not a catalog ({reason})", path=path, repair="Make it with `colles catalog`"
+            ) from error
+
+    def save(self, path: str | Path) -> Path:
+        """Write the catalog; the ending chooses the form."""
+        return write_table(self.frame, path)
+
+    def where(self, condition: pl.Expr) -> Catalog:
+        """Return the rows that meet a condition."""
+        return Catalog(self.frame.filter(condition))
+
+    def with_columns(self, *columns: Any, **named: Any) -> Catalog:
+        """Return a catalog with columns added or replaced."""
+        return Catalog(self.frame.with_columns(*columns, **named))
+
+    @property
+    def digest(self) -> str:
+        """Digest of what decides a training (ids, files' bytes, labels, boxes, groups); paths do not count."""
+        rows = self.frame.select(_IDENTITY).sort("image_id").rows()
+        return sha256_json(rows)
+
+    def rows(self) -> Iterator[Radiograph]:
+        """Yield the rows as records."""
+        names = set(Radiograph.model_fields)
+        for row in self.frame.iter_rows(named=True):
+            values = {name: value for name, value in row.items() if name in names}
+            yield Radiograph(**{**values, "boxes": values.get("boxes") or ()})
+
+
+def build_catalog(
+    sources: Sequence[Source],
+    *,
+    max_pixels: int = 100_000_000,
+    max_bytes: int = 200_000_000,
+    workers: int | None = None,
+) -> Catalog:
+    """Read all sources and decode every file once, in `workers` processes.
+
+    Broken files keep their row with a status. Raise the source's error for malformed annotations, `UsageError` where two
+    sources give the same image_id.
+    """
+    rows, owners = [], []
+    for source in sources:
+        for row in source.radiographs():
+            rows.append(row)
+            owners.append(source)
+    _assert_unique([row.image_id for row in rows])
+    inspect = partial(inspect_file, max_pixels=max_pixels, max_bytes=max_bytes)
+    facts = _in_parallel(inspect, [row.path for row in rows], workers or cpu_count() or 1)
+    finished = []
+    for row, owner, found in zip(rows, owners, facts, strict=True):
+        reason = "; ".join(text for text in (row.reason, found["reason"]) if text) or None
+        finished.append(owner.finish(row.model_copy(update={**found, "reason": reason})))
+    return Catalog(_conform(pl.DataFrame([_values(row) for row in finished], schema=CATALOG_SCHEMA, orient="row")))
+
+
+def _in_parallel(inspect: partial[dict[str, Any]], paths: list[str], workers: int) -> list[dict[str, Any]]:
+    if workers == 1 or len(paths) < 64:
+        return [inspect(path) for path in track(paths, "catalog", total=len(paths))]
+    # spawn: forking a process that has threads (polars, a test's torch) can hang it
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(track(pool.map(inspect, paths, chunksize=32), "catalog", total=len(paths)))
+
+
+def inspect_file(path: str, *, max_pixels: int, max_bytes: int) -> dict[str, Any]:
+    """Decode one file and describe it: status, size, depth, digests and perceptual hash."""
+    file = Path(path)
+    facts: dict[str, Any] = {"status": "ok", "reason": None, "file_bytes": None, "sha256": None}
+    try:
+        size = file.stat().st_size
+        facts["file_bytes"] = size
+        if size > max_bytes:
+            return {**facts, "status": "too_large", "reason": f"{size} bytes are above the limit of {max_bytes}"}
+        data = file.read_bytes()
+        facts["sha256"] = hashlib.sha256(data).hexdigest()
+        image = read_image(data, max_pixels=max_pixels, max_bytes=max_bytes)
+    except UnreadableImageError as error:
+        return {**facts, "status": error.status, "reason": error.message}
+    except (OSError, ValueError) as error:
+        return {**facts, "status": "unreadable", "reason": getattr(error, "strerror", None) or str(error)}
+    return {**facts, **describe(image)}
+
+
+def describe(image: RawImage) -> dict[str, Any]:
+    """Describe decoded pixels: size, depth, digest, perceptual hash."""
+    pixels = image.pixels
+    head = f"{pixels.shape}{pixels.dtype}".encode()
+    grey = Image.fromarray(to_grey(image))
+    return {
+        "width": image.width,
+        "height": image.height,
+        "channels": image.channels,
+        "bit_depth": image.bit_depth,
+        "pixel_sha256": hashlib.sha256(head + pixels.tobytes()).hexdigest(),
+        "phash": str(imagehash.phash(grey, hash_size=_HASH_SIDE)),
+    }
+
+
+def _assert_unique(ids: list[str]) -> None:
+    name, count = Counter(ids).most_common(1)[0] if ids else ("", 0)
+    if count > 1:
+        raise UsageError(
+            f"{name!r} comes from two sources or lines", repair="Give each source its own name: KIND:NAME=PATH"
+        )
+
+
+def _values(row: Radiograph) -> dict[str, Any]:
+    return row.model_dump()
+
+
+def _conform(frame: pl.DataFrame) -> pl.DataFrame:
+    if "boxes" in frame.columns and frame.schema["boxes"] == pl.String:
+        frame = frame.with_columns(pl.col("boxes").str.json_decode(BOX_DTYPE))
+    columns = [
+        (pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name))
+        for name, dtype in CATALOG_SCHEMA.items()
+    ]
+    extra = [name for name in frame.columns if name not in CATALOG_SCHEMA]
+    return frame.select(*columns, *extra)

@@ -1,0 +1,83 @@
+"""A table of paths and labels (CSV, or Parquet and JSON of the same columns)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from colles.core.errors import AnnotationError, MissingInputError, TableError
+from colles.core.records import Box, Radiograph
+from colles.core.tables import read_table
+from colles.datasets.sources.base import Source, guess_label, mapped_label
+
+_TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id", "study_id", "base_name", "given_split")
+
+
+class CsvTable(Source):
+    """Columns `path` (absolute, or relative to the table) and `label` (1, 0 or empty); others of the catalog if there."""
+
+    kind = "csv"
+
+    def radiographs(self) -> Iterator[Radiograph]:
+        """Yield a row a line, in the table's order."""
+        table = read_table(self.root, ("path", "label"))
+        if table.is_empty():
+            raise MissingInputError("has no rows", path=self.root, repair="Write a line an image: path,label")
+        for number, row in enumerate(table.iter_rows(named=True), start=2):
+            yield self._row(row, number)
+
+    def image_id(self, path: Path) -> str:
+        """Return the id of a file: the source's name and the path as the table gives it."""
+        folder = self.root.parent
+        inside = path.relative_to(folder) if path.is_relative_to(folder) else path
+        return f"{self.name}/{inside.as_posix().lstrip('/')}"
+
+    def _row(self, row: dict[str, Any], number: int) -> Radiograph:
+        field = f"line {number}"
+        if not row["path"]:
+            raise TableError("has no path", path=self.root, field=field, repair="Fill the column or drop the line")
+        path = self.root.parent / str(row["path"])
+        image_id = self.image_id(path)
+        text = {name: None if row.get(name) is None else str(row[name]) for name in _TEXT}
+        groups = [f"{self.name}:{text[name]}" for name in ("patient_id", "study_id", "base_name") if text[name]]
+        try:
+            return Radiograph(
+                image_id=image_id,
+                source=self.name,
+                path=str(path),
+                label=self._label(row["label"], field),
+                boxes=_boxes(row.get("boxes")),
+                hardware=row.get("hardware"),
+                age=row.get("age"),
+                upper_limb=row.get("upper_limb"),
+                group_id=groups[0] if groups else image_id,
+                **text,
+            )
+        except (ValidationError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise TableError(f"cannot be understood ({reason})", path=self.root, field=field) from error
+
+    def _label(self, value: Any, field: str) -> int | None:
+        text = "" if value is None else str(value).strip()
+        if not text:
+            return None
+        if self.class_map is not None:
+            return mapped_label(text, self.class_map, path=self.root, field=field)
+        if text in ("0", "0.0", "1", "1.0"):
+            return int(float(text))
+        guess = guess_label(text)
+        if guess is None:
+            repair = "Write 1, 0 or nothing, or give a class map"
+            raise AnnotationError(f"label {text!r} is not understood", path=self.root, field=field, repair=repair)
+        return guess
+
+
+def _boxes(value: Any) -> tuple[Box, ...]:
+    items = json.loads(value) if isinstance(value, str) and value.strip() else value or ()
+    return tuple(
+        Box(**item) if isinstance(item, dict) else Box(x1=item[0], y1=item[1], x2=item[2], y2=item[3]) for item in items
+    )

@@ -1,0 +1,50 @@
+"""A folder of images, a class a folder, as torchvision's ImageFolder reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from colles.core.errors import AnnotationError
+from colles.core.records import Radiograph
+from colles.datasets.sources.base import Source, guess_label, image_files, mapped_label
+
+_SUBSETS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+class Folder(Source):
+    """Images whose folder is their label; train, val and test above the classes are kept as the given split."""
+
+    kind = "folder"
+
+    def radiographs(self) -> Iterator[Radiograph]:
+        """Yield a row a file; the nearest folder whose name has a meaning is the class."""
+        for path in image_files(self.root):
+            image_id = self.image_id(path)
+            folders = path.relative_to(self.root).parts[:-1]
+            yield Radiograph(
+                image_id=image_id,
+                source=self.name,
+                path=str(path),
+                label=self._label(path, folders),
+                base_name=path.stem.split(".rf.")[0],
+                given_split=_SUBSETS.get(folders[0].lower()) if folders else None,
+                group_id=f"{self.name}:{path.stem.split('.rf.')[0]}" if ".rf." in path.stem else image_id,
+            )
+
+    def _label(self, path: Path, folders: tuple[str, ...]) -> int | None:
+        if self.class_map is not None:
+            for name in reversed(folders):
+                if name in self.class_map:
+                    return self.class_map[name]
+            return mapped_label(folders[-1] if folders else "", self.class_map, path=path)
+        for name in reversed(folders):
+            guess = guess_label(name)
+            if guess is not None:
+                return guess
+        name = folders[-1] if folders else self.root.name
+        raise AnnotationError(
+            f"cannot tell what the folder {name!r} means",
+            path=path,
+            repair="Name the folders fractured and normal, or give a class map: a line a folder, name: 1 or 0",
+        )

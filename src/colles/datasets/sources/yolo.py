@@ -1,0 +1,127 @@
+"""A YOLO export, as Roboflow writes it: data.yaml, and images/ and labels/ of each subset.
+
+An empty label file means no fracture, a missing one unknown. Rows are boxes (class x y w h) or polygons (class x1 y1 …),
+in shares of the image as displayed; both become boxes. Class names live on the boxes only: they exist on positives alone,
+so as a column of the image they would be its label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from colles.core.errors import AnnotationError, MissingInputError
+from colles.core.files import existing_file, existing_folder
+from colles.core.records import Box, Radiograph
+from colles.datasets.sources.base import Source, guess_label, image_files, mapped_label, scale_boxes
+
+_SUBSETS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+class Yolo(Source):
+    """Upper-limb radiographs in YOLO layout."""
+
+    kind = "yolo"
+
+    def radiographs(self) -> Iterator[Radiograph]:
+        """Yield a row a file of every subset; boxes are shares until `finish`."""
+        existing_folder(self.root)
+        classes = self._classes()
+        for folder in self._subset_folders():
+            for path in image_files(folder / "images"):
+                yield self._row(path, folder, classes)
+
+    def finish(self, row: Radiograph) -> Radiograph:
+        """Turn shares into pixels."""
+        return scale_boxes(row)
+
+    def _subset_folders(self) -> list[Path]:
+        folders = [self.root / name for name in sorted(_SUBSETS) if (self.root / name / "images").is_dir()]
+        if not folders and (self.root / "images").is_dir():
+            folders = [self.root]
+        if not folders:
+            repair = "A YOLO export keeps train/images, val/images or test/images"
+            raise MissingInputError("holds no images folder", path=self.root, repair=repair)
+        return folders
+
+    def _classes(self) -> list[str]:
+        path = existing_file(self.root / "data.yaml", repair="A YOLO export has one, with the class names")
+        try:
+            names = (yaml.safe_load(path.read_text("utf-8")) or {}).get("names")
+        except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
+            raise AnnotationError("not valid YAML", path=path, repair="Export the set again") from error
+        if isinstance(names, dict):
+            names = [names[key] for key in sorted(names)]
+        if not isinstance(names, list) or not names:
+            raise AnnotationError("lacks the class names", path=path, field="names", repair="Write names: [fracture]")
+        return [str(name) for name in names]
+
+    def _row(self, path: Path, folder: Path, classes: list[str]) -> Radiograph:
+        labels = folder / "labels" / path.relative_to(folder / "images").with_suffix(".txt")
+        base = path.stem.split(".rf.")[0]
+        label, boxes, reason = self._annotation(labels, classes)
+        return Radiograph(
+            image_id=self.image_id(path),
+            source=self.name,
+            path=str(path),
+            label=label,
+            boxes=boxes,
+            body_part="upper_limb",
+            base_name=base,
+            given_split=_SUBSETS.get(folder.name),
+            group_id=f"{self.name}:{base}",
+            upper_limb=True,
+            reason=reason,
+        )
+
+    def _annotation(self, path: Path, classes: list[str]) -> tuple[int | None, tuple[Box, ...], str | None]:
+        if not path.is_file():
+            return None, (), "no label file"
+        try:
+            lines = path.read_text("utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise AnnotationError("is not text", path=path, repair="Export the set again") from error
+        boxes, meanings = [], []
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            box = parse_row(line, classes, path=path, number=number)
+            meaning = self._meaning(str(box.name), path, number)
+            meanings.append(meaning)
+            boxes += [box] if meaning == 1 else []
+        if not meanings:
+            return 0, (), None
+        if 1 in meanings:
+            return 1, tuple(boxes), None
+        return (None, (), "only classes of unknown meaning") if None in meanings else (0, (), None)
+
+    def _meaning(self, name: str, path: Path, number: int) -> int | None:
+        if self.class_map is not None:
+            return mapped_label(name, self.class_map, path=path, field=f"row {number}")
+        return 0 if guess_label(name) == 0 else 1
+
+
+def parse_row(line: str, classes: list[str], *, path: Path, number: int) -> Box:
+    """Read one label row into a box in shares of the image; raise `AnnotationError` naming file and row."""
+    field, parts = f"row {number}", line.split()
+    try:
+        values = [float(part) for part in parts[1:]]
+        index = int(parts[0])
+    except ValueError as error:
+        raise AnnotationError(f"{line!r} is not numbers", path=path, field=field, repair="Mend the row") from error
+    if not (len(values) == 4 or (len(values) >= 6 and len(values) % 2 == 0)):
+        expected = "class x y w h, or class and three points or more"
+        raise AnnotationError(f"has {len(parts)} numbers", path=path, field=field, repair=f"A row is {expected}")
+    if not 0 <= index < len(classes):
+        repair = f"data.yaml names the classes 0 to {len(classes) - 1}"
+        raise AnnotationError(f"class {index} is not in data.yaml", path=path, field=field, repair=repair)
+    if not all(-0.5 <= value <= 1.5 for value in values):
+        repair = "YOLO rows hold shares of width and height, not pixels"
+        raise AnnotationError("has coordinates outside 0 to 1", path=path, field=field, repair=repair)
+    if len(values) == 4:
+        x, y, width, height = values
+        return Box(x1=x - width / 2, y1=y - height / 2, x2=x + width / 2, y2=y + height / 2, name=classes[index])
+    xs, ys = values[0::2], values[1::2]
+    return Box(x1=min(xs), y1=min(ys), x2=max(xs), y2=max(ys), name=classes[index])
