@@ -57,10 +57,10 @@ class DataRecipe(Section):
 class AuditRecipe(Section):
     """When two files count as copies of one radiograph."""
 
-    hash_distance: int = Field(default=48, ge=0, le=256)
-    """Candidates: perceptual hashes (256 bits) that differ in at most so many bits."""
-    min_correlation: float = Field(default=0.97, ge=0.0, le=1.0)
-    """Confirmed where the aligned pixels correlate at least so well."""
+    hash_distance: int = Field(default=64, ge=0, le=120)
+    """Candidates: perceptual hashes (256 bits) that differ in at most so many bits; strangers differ in about 128."""
+    min_correlation: float = Field(default=0.88, ge=0.5, le=1.0)
+    """Confirmed where the fine structure of the aligned pixels correlates at least so well."""
 
 
 class SplitRecipe(Section):

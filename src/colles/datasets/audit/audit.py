@@ -1,0 +1,152 @@
+"""The audit of a catalog: catalog → issues, counts and groups → audit.json, clusters.csv."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import ValidationError
+
+from colles.core.errors import TableError
+from colles.core.files import existing_file, read_json, write_json
+from colles.core.recipe import AuditRecipe
+from colles.core.records import SUBSETS, Issue
+from colles.core.tables import read_table, require_columns, write_table
+from colles.datasets.audit.conflicts import label_conflicts
+from colles.datasets.audit.duplicates import Duplicates, find_duplicates
+from colles.datasets.audit.groups import Groups
+from colles.datasets.audit.integrity import broken_files, mislabelled_metadata, missing_labels
+from colles.datasets.audit.leaks import Leak, find_leaks, leak_counts
+from colles.datasets.catalog import Catalog
+
+CLUSTER_SCHEMA = {"image_id": pl.String, "group_id": pl.String, "copy_id": pl.String}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found."""
+
+    summary: dict[str, Any]
+    issues: tuple[Issue, ...]
+    clusters: pl.DataFrame
+    """image_id, group_id (duplicates joined), copy_id (null where the image has no duplicate); readable images."""
+
+    @property
+    def has_leak(self) -> bool:
+        """Tell whether a unit lies on several sides of the split that was looked at."""
+        return any(issue.kind == "split_leak" for issue in self.issues)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write audit.json and clusters.csv."""
+        out = Path(folder)
+        write_table(self.clusters, out / "clusters.csv")
+        issues = [issue.model_dump(mode="json") for issue in self.issues]
+        write_json(out / "audit.json", {"summary": self.summary, "issues": issues})
+        return out
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Audit:
+        """Read what `save` wrote; raise `MissingInputError` or `TableError`."""
+        file = existing_file(Path(folder) / "audit.json", repair="Run `colles audit` first")
+        content = read_json(file)
+        try:
+            issues = tuple(Issue.model_validate(issue) for issue in content["issues"])
+            summary = dict(content["summary"])
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            raise TableError("not an audit", path=file, repair="Run `colles audit` again") from error
+        clusters = read_table(Path(folder) / "clusters.csv", ("image_id", "group_id"))
+        return cls(summary, issues, clusters.with_columns(pl.all().cast(pl.String)))
+
+
+def audit_catalog(catalog: Catalog, recipe: AuditRecipe, *, split: pl.DataFrame | None = None) -> Audit:
+    """Look for broken files, copies, contradicting labels and leaks.
+
+    Leaks are looked for across `split` (image_id, subset) where it is given, else across the sources' own splits.
+    Raise `TableError` where the split does not belong to the catalog, `MissingInputError` where a file is gone.
+    """
+    frame = catalog.frame
+    sides = _given_sides(frame) if split is None else _sides(frame, split)
+    duplicates = find_duplicates(frame, recipe)
+    copies = duplicates.clusters
+    leaks = list(find_leaks(frame, copies, sides))
+    name = "the sources' own split" if split is None else "the split"
+    issues = (
+        *broken_files(frame),
+        *(leak.issue(name) for leak in leaks),
+        *label_conflicts(frame, copies),
+        *duplicates.issues(),
+        *mislabelled_metadata(frame),
+        *missing_labels(frame),
+    )
+    clusters = cluster_table(frame, copies)
+    summary = _summary(catalog, recipe, issues, duplicates, clusters)
+    return Audit({**summary, "leaks": _leak_summary(name, leaks)}, issues, clusters)
+
+
+def cluster_table(frame: pl.DataFrame, copies: Iterable[Iterable[str]]) -> pl.DataFrame:
+    """Join the catalog's groups with the sets of copies, a row a readable image.
+
+    A joined group takes the first name of its members' groups in alphabetical order, so it is the same on every run.
+    """
+    rows = frame.filter(pl.col("status") == "ok").sort("image_id")
+    group = {i: g if g is not None else i for i, g in rows.select("image_id", "group_id").iter_rows()}
+    joined: Groups[str] = Groups(group.values())
+    copy_of: dict[str, str] = {}
+    for ids in copies:
+        members = sorted(ids)
+        joined.join_all(group[image] for image in members)
+        copy_of |= dict.fromkeys(members, members[0])
+    name = {member: min(names) for names in joined.sets() for member in names}
+    table = [(image, name[own], copy_of.get(image)) for image, own in group.items()]
+    return pl.DataFrame(table, schema=CLUSTER_SCHEMA, orient="row")
+
+
+def _given_sides(frame: pl.DataFrame) -> dict[str, str | None]:
+    rows = frame.filter(pl.col("status") == "ok").select("image_id", "given_split")
+    return dict(rows.iter_rows())
+
+
+def _sides(frame: pl.DataFrame, split: pl.DataFrame) -> dict[str, str | None]:
+    require_columns(split, ("image_id", "subset"))
+    strangers = set(split["image_id"]) - set(frame["image_id"])
+    if strangers:
+        text = f"{len(strangers)} images of the split are not in the catalog, such as {min(map(str, strangers))}"
+        raise TableError(text, field="image_id", repair="Give the split that was made from this catalog")
+    unknown = set(split["subset"].drop_nulls()) - set(SUBSETS)
+    if unknown:
+        raise TableError(f"unknown subset {min(unknown)!r}", field="subset", repair=f"Use {', '.join(SUBSETS)}")
+    return dict(split.select("image_id", "subset").iter_rows())
+
+
+def _leak_summary(name: str, leaks: list[Leak]) -> dict[str, Any]:
+    return {"across": name, **leak_counts(leaks)}
+
+
+def _summary(
+    catalog: Catalog, recipe: AuditRecipe, issues: Iterable[Issue], duplicates: Duplicates, clusters: pl.DataFrame
+) -> dict[str, Any]:
+    frame = catalog.frame
+    sizes = clusters.group_by("group_id").len()["len"]
+    copies = duplicates.clusters
+    return {
+        "catalog_digest": catalog.digest,
+        "recipe": recipe.model_dump(mode="json"),
+        "images": len(frame),
+        "status": dict(sorted(Counter(frame["status"].to_list()).items())),
+        "issues": dict(sorted(Counter(issue.kind for issue in issues).items())),
+        "duplicates": {
+            "exact_sets": len(duplicates.exact),
+            "near_pairs": len(duplicates.near),
+            "clusters": len(copies),
+            "images": sum(map(len, copies)),
+            "largest": max(map(len, copies), default=0),
+            "candidates": duplicates.candidates,
+            "rejected": duplicates.rejected,
+            "flat": len(duplicates.flat),
+        },
+        "groups": {"n": len(sizes), "largest": int(str(sizes.max() or 0))},
+    }
