@@ -1,0 +1,161 @@
+"""The bundle: a folder with weights, preprocessing, thresholds and card, checked before anything in it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from colles.core.errors import BundleError, MissingInputError
+from colles.core.files import write_json, write_text
+from colles.core.names import nearest
+from colles.serving.card import model_card
+from colles.serving.manifest import (
+    MANIFEST,
+    REPAIR,
+    Manifest,
+    load_manifest,
+    refuse_newer,
+    verify_files,
+    write_manifest,
+)
+from colles.serving.metadata import SCHEMA_VERSION, BundleMetadata
+
+if TYPE_CHECKING:
+    from colles.serving.decode import ImageLike
+    from colles.serving.prediction import Prediction
+    from colles.serving.predictor import Predictor
+
+MODEL = "model.onnx"
+WEIGHTS = "model.safetensors"
+RECIPE = "recipe.yaml"
+METADATA = "metadata.json"
+CARD = "MODEL_CARD.md"
+LICENSE = "LICENSE"
+_NEEDED = (METADATA, MODEL)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle. Threads may share it."""
+
+    folder: Path
+    metadata: BundleMetadata
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """`name@version`."""
+        return self.metadata.label
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The predictor with default settings; its ONNX session starts with the first answer."""
+        from colles.serving.predictor import Predictor
+
+        return Predictor(self)
+
+    def predict(self, image: ImageLike, *, heat: bool = False) -> Prediction:
+        """Judge one image: a path, encoded bytes, a numpy array (H, W) or (H, W, 3), or a Pillow image.
+
+        An image that cannot be read gives status `unreadable` with the reason. `heat` adds the location map.
+        """
+        return self.predictor.predict(image, heat=heat)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes; raise `BundleError` where they are not those that the manifest vouches for."""
+        entry = self.manifest.files.get(name)
+        if entry is None:
+            raise BundleError(f"has no {name}", path=self.folder, repair=REPAIR)
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise BundleError(f"cannot be read ({error.strerror})", path=self.folder / name, repair=REPAIR) from error
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise BundleError("was altered after the bundle was loaded", path=self.folder / name, repair=REPAIR)
+        return data
+
+
+def load_bundle(bundle: str | Path) -> Bundle:
+    """Load and verify a bundle by folder, or by its name under COLLES_MODELS or models/.
+
+    Raise `MissingInputError` where there is none, `BundleError` where it is foreign, altered, incomplete or newer.
+    """
+    folder = find_bundle(bundle)
+    manifest = load_manifest(folder)
+    for name in _NEEDED:
+        if name not in manifest.files:
+            raise BundleError(f"lists no {name}", path=folder / MANIFEST, repair=REPAIR)
+    verify_files(folder, manifest)
+    return Bundle(folder, _load_metadata(folder / METADATA), manifest)
+
+
+def find_bundle(bundle: str | Path) -> Path:
+    """Return the folder that a path or a name means; raise `MissingInputError` saying where it was looked for."""
+    path = Path(bundle)
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise BundleError("is a file; a bundle is a folder", path=path, repair="Unpack it, or name the folder")
+    roots = bundle_roots()
+    if path.name == str(bundle):
+        for root in roots:
+            if (root / path.name / MANIFEST).is_file():
+                return root / path.name
+    known = [found.parent.name for root in roots for found in sorted(root.glob(f"*/{MANIFEST}"))]
+    guess = nearest(path.name, known)
+    places = ", ".join(str(root) for root in roots)
+    repair = f"Did you mean {guess!r}?" if guess else f"There are {', '.join(known)}" if known else "Run colles export"
+    raise MissingInputError(f"no such bundle; looked for it as a folder and in {places}", path=path, repair=repair)
+
+
+def bundle_roots() -> list[Path]:
+    """Return the folders that hold bundles by name: COLLES_MODELS, ./models, and models/ of a source checkout."""
+    named = [Path(part) for part in os.environ.get("COLLES_MODELS", "").split(os.pathsep) if part]
+    here, checkout = Path("models"), Path(__file__).parents[3] / "models"
+    return [*named, here] + ([checkout] if checkout.is_dir() and checkout != here.absolute() else [])
+
+
+def _load_metadata(file: Path) -> BundleMetadata:
+    try:
+        values: Any = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"not valid JSON ({error})", path=file, repair=REPAIR) from error
+    if not isinstance(values, dict):
+        raise BundleError("not the metadata of a bundle", path=file, repair=REPAIR)
+    refuse_newer(values.get("schema_version"), SCHEMA_VERSION, file)
+    try:
+        return BundleMetadata.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BundleError(str(first["msg"]), path=file, field=field, repair=REPAIR) from error
+
+
+def write_bundle(folder: Path, metadata: BundleMetadata) -> Bundle:
+    """Complete a folder that holds model.onnx, model.safetensors and recipe.yaml: metadata, card, licence, manifest."""
+    write_json(folder / METADATA, metadata.model_dump(mode="json"))
+    write_text(folder / CARD, model_card(metadata))
+    write_text(folder / LICENSE, license_text())
+    return Bundle(folder, metadata, write_manifest(folder))
+
+
+def license_text() -> str:
+    """Return the Apache 2.0 licence that lies in an installed wheel, or in the source checkout."""
+    try:
+        text = distribution("colles").read_text("licenses/LICENSE")
+    except PackageNotFoundError:
+        text = None
+    if text:
+        return text
+    checkout = Path(__file__).parents[3] / "LICENSE"
+    if checkout.is_file():
+        return checkout.read_text(encoding="utf-8")
+    return "Licensed under the Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0\n"

@@ -1,0 +1,99 @@
+"""Whatever holds an image to the canvas that the network sees, with a reason instead of an error where that fails."""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from colles.core.errors import UnreadableImageError, UsageError
+from colles.core.recipe import PreprocessRecipe
+from colles.imaging.preprocess import Placement, placement, to_canvas
+from colles.imaging.read import RawImage, read_image, to_grey
+
+ImageLike = str | Path | bytes | NDArray[Any] | Image.Image
+# Modes that PNG keeps exactly; TIFF keeps the deep ones, and the rest become RGB as they do when read from a file.
+_PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
+_TIFF_MODES = {"CMYK", "F", "I", "I;16", "I;16B", "I;16L"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An image ready for the network."""
+
+    canvas: NDArray[np.uint8]
+    """(S, S)."""
+    place: Placement
+    grey: NDArray[np.uint8] | None
+    """(H, W) as displayed, where it is needed for a picture."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An image that is none."""
+
+    reason: str
+    seconds: float
+
+
+def decode(image: ImageLike, recipe: PreprocessRecipe, *, keep_grey: bool = False) -> Sample | Unreadable:
+    """Read an image and lay it on the canvas; never raise for what the image holds.
+
+    Raise `UsageError` for a value that is no kind of image at all.
+    """
+    started = time.perf_counter()
+    try:
+        grey = to_grey(_pixels(image))
+        canvas = to_canvas(grey, recipe)
+    except UnreadableImageError as error:
+        return Unreadable(f"{error.status}: {error.message}", time.perf_counter() - started)
+    except (OSError, MemoryError, cv2.error) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return Unreadable(f"unreadable: {reason}", time.perf_counter() - started)
+    place = placement(grey.shape[1], grey.shape[0], recipe)
+    return Sample(canvas, place, grey if keep_grey else None, time.perf_counter() - started)
+
+
+def path_of(image: ImageLike) -> str | None:
+    """Return the path where the image is given by one."""
+    return str(image) if isinstance(image, str | Path) else None
+
+
+def _pixels(image: ImageLike) -> RawImage | NDArray[Any]:
+    if isinstance(image, str | Path | bytes):
+        return read_image(image)
+    if isinstance(image, Image.Image):
+        return read_image(_encode(image))
+    if isinstance(image, np.ndarray) and image.size and image.dtype.kind in "buif":
+        return np.nan_to_num(image, posinf=0.0, neginf=0.0) if image.dtype.kind == "f" else image
+    raise UsageError(
+        f"cannot read an image from {_kind(image)}",
+        repair="Give a path, bytes of a file, a numpy array (H, W) or (H, W, 3), or a Pillow image",
+    )
+
+
+def _encode(image: Image.Image) -> bytes:
+    # Through a lossless file, so that a Pillow image takes exactly the path that its file would take.
+    image = ImageOps.exif_transpose(image)
+    if image.mode not in _PNG_MODES | _TIFF_MODES:
+        image = image.convert("RGB")
+    stream = io.BytesIO()
+    if image.mode in _PNG_MODES:
+        image.save(stream, "PNG", compress_level=0)
+    else:
+        image.save(stream, "TIFF")
+    return stream.getvalue()
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and type {value.dtype}"
+    return f"a value of type {type(value).__name__}"

@@ -1,0 +1,113 @@
+"""The list of a bundle's files with their sha256: what makes a damaged or altered bundle visible."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from colles.core.errors import BundleError
+from colles.core.files import sha256_file, write_json
+
+MANIFEST = "manifest.json"
+FORMAT = "colles-bundle"
+SCHEMA_VERSION = 1
+REPAIR = "Copy the bundle again, or export it again"
+# File managers drop these into any folder they show.
+_DEBRIS = {".DS_Store", "Thumbs.db", "desktop.ini"}
+
+
+class FileEntry(BaseModel):
+    """One file of a bundle."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Manifest(BaseModel):
+    """All files of a bundle but the manifest itself, by POSIX path inside the folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = FORMAT
+    schema_version: int = SCHEMA_VERSION
+    files: dict[str, FileEntry]
+
+
+def write_manifest(folder: Path) -> Manifest:
+    """Digest every file of a folder and write its manifest.json."""
+    files = {
+        name: FileEntry(sha256=sha256_file(folder / name), bytes=(folder / name).stat().st_size)
+        for name in _names(folder)
+    }
+    manifest = Manifest(files=files)
+    write_json(folder / MANIFEST, manifest.model_dump())
+    return manifest
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read manifest.json; raise `BundleError` for a foreign folder, a damaged manifest or a newer version."""
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise BundleError("not a bundle: it has no manifest.json", path=folder, repair="Make one: colles export RUN")
+    try:
+        values: Any = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"cannot be read ({error})", path=file, repair=REPAIR) from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise BundleError("not the manifest of a colles bundle", path=file, repair="Name a folder of `colles export`")
+    refuse_newer(values.get("schema_version"), SCHEMA_VERSION, file)
+    try:
+        return Manifest.model_validate(values)
+    except ValidationError as error:
+        raise BundleError(f"is damaged ({_first(error)})", path=file, repair=REPAIR) from error
+
+
+def refuse_newer(found: Any, known: int, file: Path) -> None:
+    """Raise `BundleError` where a file's schema_version is no number or above the one known here."""
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise BundleError(f"schema_version is {found!r}, not a number", path=file, repair=REPAIR)
+    if found > known:
+        raise BundleError(
+            f"schema_version {found} is newer than {known}, the newest that this version of colles reads",
+            path=file,
+            repair="Update colles",
+        )
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Raise `BundleError` naming the first file that is missing, altered, or not in the manifest."""
+    for name, entry in manifest.files.items():
+        _verify(folder, name, entry)
+    unlisted = sorted(set(_names(folder)) - manifest.files.keys())
+    if unlisted:
+        raise BundleError(
+            "is in the folder but not in the manifest", path=folder / unlisted[0], repair="Move it out of the bundle"
+        )
+
+
+def _verify(folder: Path, name: str, entry: FileEntry) -> None:
+    pure, file = PurePosixPath(name), folder / name
+    if pure.is_absolute() or ".." in pure.parts or "\\" in name:
+        raise BundleError(f"lists {name!r}, which lies outside the bundle", path=folder / MANIFEST, repair=REPAIR)
+    if not file.is_file():
+        raise BundleError("is listed in the manifest but missing", path=file, repair=REPAIR)
+    size = file.stat().st_size
+    if size != entry.bytes:
+        raise BundleError(f"has {size} bytes where the manifest says {entry.bytes}", path=file, repair=REPAIR)
+    if sha256_file(file) != entry.sha256:
+        raise BundleError("its sha256 is not the manifest's: the file was altered", path=file, repair=REPAIR)
+
+
+def _names(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in _DEBRIS)
+    return sorted(name for name in (path.relative_to(folder).as_posix() for path in files) if name != MANIFEST)
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

@@ -1,0 +1,58 @@
+"""What a bundle says about itself: `metadata.json`, typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from colles.core.recipe import PreprocessRecipe
+from colles.core.records import OperatingPoint
+
+SCHEMA_VERSION = 1
+INTENDED_USE = (
+    "Research on fracture detection on radiographs, above all of the upper limb. "
+    "Research software, not a medical device: no answer may decide on the care of a patient."
+)
+
+
+class CalibrationMetadata(BaseModel):
+    """The map from score to probability: sigmoid(slope · logit(score) + intercept)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    method: str
+    slope: float
+    intercept: float
+    fitted_on: str | None = None
+    """The subset that it was fitted on, `val` as a rule."""
+
+
+class BundleMetadata(BaseModel):
+    """Everything beside the weights that an answer depends on, and what is known of its worth."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    version: str
+    """The first 12 hexadecimal digits of a digest over weights, graph, preprocessing, thresholds and calibration."""
+    intended_use: str = INTENDED_USE
+    model: dict[str, Any]
+    """name, dropout, parameters, has_cam."""
+    preprocessing: PreprocessRecipe
+    operating_points: dict[str, OperatingPoint]
+    """By name; thresholds on the score of one image."""
+    calibration: CalibrationMetadata | None = None
+    """None: the probability is the score."""
+    training: dict[str, Any] = {}
+    """catalog_digest, split_digest, recipe_digest, sources, weights_from."""
+    evaluation: dict[str, Any] | None = None
+    """Figures on test with their intervals, `figures` and `operating_points`; None where test was not evaluated."""
+    parity: dict[str, Any] = {}
+    """images, tolerance, and the largest differences measured at export."""
+
+    @property
+    def label(self) -> str:
+        """`name@version`, what the column `bundle` of a table shows."""
+        return f"{self.name}@{self.version}"

@@ -1,0 +1,78 @@
+"""Run a bundle's ONNX graph."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from colles.core.errors import BundleError
+from colles.core.recipe import PreprocessRecipe
+
+INPUT = "image"
+_OUTPUTS = ("logit", "embedding", "cam")
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the graph gives for a batch."""
+
+    score: NDArray[np.float64]
+    """(N,) sigmoid of the logit."""
+    cam: NDArray[np.float32] | None
+    """(N, h, w) class activation map in logits; its mean is the logit."""
+
+
+class Session:
+    """An ONNX Runtime session on the CPU. Threads may share it."""
+
+    def __init__(self, graph: bytes, recipe: PreprocessRecipe, *, threads: int | None = None, name: str = "model"):
+        """Load a graph; raise `BundleError` where it is none or does not fit the preprocessing."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cpus()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has a class for each kind of failure and no common one
+            reason = " ".join(str(error).split())[:200]
+            raise BundleError(f"ONNX Runtime cannot load the graph ({reason})", path=name) from error
+        self._check(recipe, name)
+        self._names = [name for name in self.outputs if name in _OUTPUTS and name != "embedding"]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the graph's outputs."""
+        return [output.name for output in self._session.get_outputs()]
+
+    def _check(self, recipe: PreprocessRecipe, name: str) -> None:
+        inputs = {each.name: list(each.shape) for each in self._session.get_inputs()}
+        wanted = [recipe.channels, recipe.size, recipe.size]
+        if list(inputs) != [INPUT] or inputs[INPUT][1:] != wanted or "logit" not in self.outputs:
+            raise BundleError(
+                f"the graph takes {inputs} and gives {self.outputs}; wanted {INPUT!r} with (N, *{wanted}) and 'logit'",
+                path=name,
+                repair="Export again",
+            )
+
+    def run(self, batch: NDArray[np.float32], *, cam: bool = False) -> Outputs:
+        """Compute a batch (N, C, S, S); with `cam` the map as well, where the graph gives one."""
+        names = self._names if cam else ["logit"]
+        found: dict[str, Any] = dict(zip(names, self._session.run(names, {INPUT: batch}), strict=True))
+        logit = found["logit"].reshape(-1).astype(np.float64)
+        maps = found.get("cam")
+        return Outputs(sigmoid(logit), None if maps is None else maps[:, 0])
+
+
+def sigmoid(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return 1 / (1 + exp(−x)) without overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(values, np.float64))))
+
+
+def usable_cpus() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
