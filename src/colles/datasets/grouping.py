@@ -49,12 +49,12 @@ def copy_sets(frame: pl.DataFrame, clusters: pl.DataFrame | None) -> dict[str, s
 
 
 def block_name(row: Mapping[str, str | None], block: int) -> str | None:
-    """Return the block of neighbouring file numbers of a row without patient, study or base name, else None.
+    """Return the block of neighbouring file numbers of a row that the catalog gives no group, else None.
 
     Blocks begin at multiples of `block`, so files that are added later change no block.
     """
-    known = any(row[column] is not None for column in ("patient_id", "study_id", "base_name"))
-    if known or row["group_id"] not in (None, row["image_id"]):
+    grouped = row["patient_id"] or row["study_id"] or row["group_id"] not in (None, row["image_id"])
+    if grouped:
         return None
     match = _NUMBERED.match(PurePosixPath(str(row["image_id"])).stem)
     if match is None:

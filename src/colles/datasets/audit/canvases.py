@@ -69,5 +69,3 @@ class Details:
         """Return the fine structure of a picture, oriented and perhaps inverted."""
         canvas = np.ascontiguousarray(orient(self._canvas(index), orientation))
         return detail(255 - canvas if inverted else canvas)
-
-

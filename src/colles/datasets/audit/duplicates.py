@@ -1,4 +1,4 @@
-"""Find copies of one radiograph: equal files, equal pixels, and pictures that look the same after a turn or a change."""
+"""Find copies of one radiograph: equal files, equal pixels, and pictures that look alike after a turn or a change."""
 
 from __future__ import annotations
 

@@ -70,4 +70,9 @@ def leak_counts(leaks: Iterable[Leak]) -> dict[str, Any]:
     units = Counter(leak.unit for leak in found)
     matrix = Counter("|".join(pair) for leak in found for pair in combinations(leak.sides, 2))
     images = len({image for leak in found for image in leak.images})
-    return {"n": len(found), "images": images, "units": dict(sorted(units.items())), "matrix": dict(sorted(matrix.items()))}
+    return {
+        "n": len(found),
+        "images": images,
+        "units": dict(sorted(units.items())),
+        "matrix": dict(sorted(matrix.items())),
+    }

@@ -1,0 +1,60 @@
+"""What a split came out as: counts and shares a subset, sizes of groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from colles.core.recipe import SplitRecipe
+from colles.core.records import SUBSETS
+from colles.datasets.grouping import Grouping
+
+
+def balance(made: pl.DataFrame, rows: pl.DataFrame) -> dict[str, Any]:
+    """Count images, fractures and groups a subset, over all and by source and body part.
+
+    `made` is the split's table, `rows` the catalog's rows of the same images.
+    """
+    joined = made.join(rows.select("image_id", "label", "source", "body_part"), on="image_id")
+    return {
+        name: {
+            **_counts(part),
+            "share": round(len(part) / len(joined), 4),
+            "n_groups": part["group_id"].n_unique(),
+            "sources": _by(part, "source"),
+            "body_parts": _by(part, "body_part"),
+        }
+        for name in SUBSETS
+        if len(part := joined.filter(pl.col("subset") == name))
+    }
+
+
+def _counts(part: pl.DataFrame) -> dict[str, Any]:
+    positive = int(part["label"].cast(pl.Int64).sum())
+    return {"n": len(part), "n_positive": positive, "prevalence": round(positive / len(part), 4)}
+
+
+def _by(part: pl.DataFrame, column: str) -> dict[str, Any]:
+    values = sorted(part[column].fill_null("unknown").unique().to_list())
+    return {value: _counts(part.filter(pl.col(column).fill_null("unknown") == value)) for value in values}
+
+
+def group_summary(made: pl.DataFrame, grouping: Grouping, recipe: SplitRecipe) -> tuple[dict[str, Any], list[str]]:
+    """Describe the groups, and warn where a promise about them could not be kept."""
+    sizes = made.group_by("group_id").len().sort("len", "group_id", descending=[True, False])
+    largest, name = int(sizes["len"][0]), str(sizes["group_id"][0])
+    share = largest / len(made)
+    found = {
+        "n": len(sizes),
+        "largest": largest,
+        "largest_share": round(share, 4),
+        "block": grouping.block,
+        "quarantined": len(grouping.bridges),
+    }
+    warnings = []
+    if grouping.block < recipe.block:
+        warnings.append(f"the set is small: blocks of {grouping.block} neighbouring files instead of {recipe.block}")
+    if share > recipe.max_group_share:
+        warnings.append(f"group {name} holds {share:.1%} of the images: one patient or block, which is never cut")
+    return found, warnings
