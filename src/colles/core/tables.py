@@ -26,16 +26,17 @@ def _ending(path: Path) -> str:
     return ending
 
 
-def read_table(path: str | Path, required: Iterable[str] = ()) -> pl.DataFrame:
+def read_table(path: str | Path, required: Iterable[str] = (), *, as_text: bool = False) -> pl.DataFrame:
     """Read a table and check that it has the `required` columns.
 
+    `as_text` keeps every value of a CSV as it is written, so that an id 007 stays 007.
     Raise `MissingInputError` where there is no file, `TableError` where it cannot be read or lacks a column.
     """
     file = existing_file(path)
     ending = _ending(file)
     try:
         if ending == ".csv":
-            frame = pl.read_csv(file, infer_schema_length=None)
+            frame = pl.read_csv(file, infer_schema=not as_text, infer_schema_length=None)
         elif ending == ".parquet":
             frame = pl.read_parquet(file)
         elif ending == ".jsonl":

@@ -70,7 +70,7 @@ def placement(width: int, height: int, recipe: PreprocessRecipe) -> Placement:
 
 
 def to_canvas(image: RawImage | NDArray[Any], recipe: PreprocessRecipe) -> NDArray[np.uint8]:
-    """Return the grey canvas, (S, S) uint8: resized by area when shrinking, linearly when growing, padded with black."""
+    """Return the grey canvas, (S, S) uint8: resized by area to shrink, linearly to grow, padded with black."""
     grey = to_grey(image)
     place = placement(grey.shape[1], grey.shape[0], recipe)
     shrinks = place.scale_x < 1 or place.scale_y < 1

@@ -16,8 +16,12 @@ from colles.core.records import Box, Radiograph
 from colles.imaging.read import IMAGE_ENDINGS
 
 ClassMap = Mapping[str, int | None]
+# "Non-displaced fracture" is a fracture: a denial counts only right before what it denies.
 _NEGATIVE = re.compile(
-    r"\b(non|no|not|negative|normal|healthy|without|un)\b|non[ _-]?fractur|unfractur|nofractur", re.I
+    r"\b(negative|normal|healthy|intact|background|unfractured|unbroken)\b"
+    r"|\b(non|no|not|without)\W*(any\W+)?(a\W+)?(fractur|finding|abnormal|broken|break|positive)"
+    r"|^\W*no(ne)?\W*$",
+    re.I,
 )
 _POSITIVE = re.compile(r"fractur|positive|abnormal|broken", re.I)
 
@@ -45,22 +49,25 @@ class Source(ABC):
         return f"{self.name}/{path.relative_to(self.root).as_posix()}"
 
 
-def scale_boxes(row: Radiograph) -> Radiograph:
-    """Turn boxes given as shares of width and height into pixels, clipped to the image."""
+def place_boxes(row: Radiograph, *, shares: bool) -> Radiograph:
+    """Clip boxes to the image as displayed; with `shares` they are parts of its width and height and become pixels.
+
+    A row whose image cannot be decoded has no size, so it keeps pixel boxes as they are and loses shares.
+    """
     if row.width is None or row.height is None:
-        return row.model_copy(update={"boxes": ()})
-    width, height = row.width, row.height
-    scaled = tuple(
+        return row.model_copy(update={"boxes": ()}) if shares else row
+    scale_x, scale_y = (row.width, row.height) if shares else (1, 1)
+    placed = tuple(
         Box(
-            x1=min(max(box.x1, 0.0), 1.0) * width,
-            y1=min(max(box.y1, 0.0), 1.0) * height,
-            x2=min(max(box.x2, 0.0), 1.0) * width,
-            y2=min(max(box.y2, 0.0), 1.0) * height,
+            x1=min(max(box.x1 * scale_x, 0.0), row.width),
+            y1=min(max(box.y1 * scale_y, 0.0), row.height),
+            x2=min(max(box.x2 * scale_x, 0.0), row.width),
+            y2=min(max(box.y2 * scale_y, 0.0), row.height),
             name=box.name,
         )
         for box in row.boxes
     )
-    return row.model_copy(update={"boxes": scaled})
+    return row.model_copy(update={"boxes": placed})
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -77,7 +84,7 @@ def image_files(folder: Path) -> list[Path]:
 def guess_label(name: str) -> int | None:
     """Guess what a class or folder name means: 1, 0, or None where it does not say."""
     words = re.sub(r"[_\-]+", " ", name)
-    if _NEGATIVE.search(words) or _NEGATIVE.search(name):
+    if _NEGATIVE.search(words):
         return 0
     return 1 if _POSITIVE.search(words) else None
 
@@ -108,8 +115,10 @@ def _raw_map(path: Path) -> dict[Any, Any]:
         table = read_table(path, ("class", "label"))
         return dict(table.select("class", "label").iter_rows())
     try:
-        values = read_json(path) if path.suffix.lower() == ".json" else yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
+        # BaseLoader keeps every scalar as text: a class called `no` must not become False.
+        text_loader = yaml.BaseLoader
+        values = read_json(path) if path.suffix.lower() == ".json" else yaml.load(path.read_text("utf-8"), text_loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError("not valid YAML", path=path, repair="Write a line a class: name: 1") from error
     if not isinstance(values, dict):
         raise RecipeError("a class map is a table of names", path=path, repair="Write a line a class: name: 1")
@@ -117,7 +126,7 @@ def _raw_map(path: Path) -> dict[Any, Any]:
 
 
 def _label(value: Any, path: Path | None) -> int | None:
-    if value is None or (isinstance(value, str) and value.strip().lower() in ("", "null", "unknown")):
+    if value is None or (isinstance(value, str) and value.strip().lower() in ("", "null", "none", "~", "unknown")):
         return None
     if str(value).strip() in ("0", "1"):
         return int(value)

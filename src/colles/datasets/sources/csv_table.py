@@ -18,13 +18,13 @@ _TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id",
 
 
 class CsvTable(Source):
-    """Columns `path` (absolute, or relative to the table) and `label` (1, 0 or empty); others of the catalog if there."""
+    """Columns `path` (absolute, or relative to the table) and `label` (1, 0, empty); others of the catalog if there."""
 
     kind = "csv"
 
     def radiographs(self) -> Iterator[Radiograph]:
         """Yield a row a line, in the table's order."""
-        table = read_table(self.root, ("path", "label"))
+        table = read_table(self.root, ("path", "label"), as_text=True)
         if table.is_empty():
             raise MissingInputError("has no rows", path=self.root, repair="Write a line an image: path,label")
         for number, row in enumerate(table.iter_rows(named=True), start=2):
@@ -42,7 +42,7 @@ class CsvTable(Source):
             raise TableError("has no path", path=self.root, field=field, repair="Fill the column or drop the line")
         path = self.root.parent / str(row["path"])
         image_id = self.image_id(path)
-        text = {name: None if row.get(name) is None else str(row[name]) for name in _TEXT}
+        text: dict[str, Any] = {name: None if row.get(name) is None else str(row[name]) for name in _TEXT}
         groups = [f"{self.name}:{text[name]}" for name in ("patient_id", "study_id", "base_name") if text[name]]
         try:
             return Radiograph(

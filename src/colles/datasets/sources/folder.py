@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from colles.core.errors import AnnotationError
+from colles.core.errors import RecipeError
 from colles.core.records import Radiograph
 from colles.datasets.sources.base import Source, guess_label, image_files, mapped_label
 
@@ -19,7 +19,9 @@ class Folder(Source):
 
     def radiographs(self) -> Iterator[Radiograph]:
         """Yield a row a file; the nearest folder whose name has a meaning is the class."""
-        for path in image_files(self.root):
+        files = image_files(self.root)
+        self._assert_meanings(files)
+        for path in files:
             image_id = self.image_id(path)
             folders = path.relative_to(self.root).parts[:-1]
             yield Radiograph(
@@ -38,13 +40,19 @@ class Folder(Source):
                 if name in self.class_map:
                     return self.class_map[name]
             return mapped_label(folders[-1] if folders else "", self.class_map, path=path)
-        for name in reversed(folders):
-            guess = guess_label(name)
-            if guess is not None:
-                return guess
-        name = folders[-1] if folders else self.root.name
-        raise AnnotationError(
-            f"cannot tell what the folder {name!r} means",
-            path=path,
-            repair="Name the folders fractured and normal, or give a class map: a line a folder, name: 1 or 0",
-        )
+        return _guess(folders)
+
+    def _assert_meanings(self, files: list[Path]) -> None:
+        if self.class_map is not None:
+            return
+        folders = dict.fromkeys(path.relative_to(self.root).parts[:-1] for path in files)
+        unknown = ["/".join(parts) or "." for parts in folders if _guess(parts) is None]
+        if unknown:
+            shown = ", ".join(map(repr, unknown[:8])) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
+            repair = "Name the folders fractured and normal, or give a class map: a line a folder, name: 1 or 0"
+            raise RecipeError(f"cannot tell what the folders {shown} mean", path=self.root, repair=repair)
+
+
+def _guess(folders: tuple[str, ...]) -> int | None:
+    guesses = (guess_label(name) for name in reversed(folders))
+    return next((guess for guess in guesses if guess is not None), None)

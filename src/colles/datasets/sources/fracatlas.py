@@ -15,12 +15,15 @@ from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_folder, read_json
 from colles.core.records import Box, Radiograph
 from colles.core.tables import read_table
-from colles.datasets.sources.base import Source, image_files
+from colles.datasets.sources.base import Source, image_files, place_boxes
+from colles.datasets.sources.yolo import parse_row
 
 _FOLDERS = {"Fractured": 1, "Non_fractured": 0}
 _PARTS = ("hand", "leg", "hip", "shoulder")
 _VIEWS = ("frontal", "lateral", "oblique")
 _COCO = Path("Annotations") / "COCO JSON" / "COCO_fracture_masks.json"
+_YOLO = Path("Annotations") / "YOLO"
+_CLASSES = ["fracture"]
 
 
 class FracAtlas(Source):
@@ -29,19 +32,27 @@ class FracAtlas(Source):
     kind = "fracatlas"
 
     def radiographs(self) -> Iterator[Radiograph]:
-        """Yield a row a file; boxes are pixels of the COCO file."""
+        """Yield a row a file; boxes are pixels of the COCO file, or shares from the YOLO files where that is absent."""
         existing_folder(self.root)
         images = existing_folder(
             self.root / "images", repair="FracAtlas keeps images/Fractured and images/Non_fractured"
         )
         table = self._table()
         boxes = self._boxes()
-        for folder, label in _FOLDERS.items():
+        for folder in _FOLDERS:
             if not (images / folder).is_dir():
                 raise MissingInputError("no such folder", path=images / folder, repair="Unpack FracAtlas again")
         files = [path for folder in _FOLDERS for path in image_files(images / folder)]
         for path in sorted(files):
             yield self._row(path, _FOLDERS[path.relative_to(images).parts[0]], table.get(path.name, {}), boxes)
+
+    def finish(self, row: Radiograph) -> Radiograph:
+        """Bring the boxes into pixels inside the image."""
+        return place_boxes(row, shares=not self._has_coco)
+
+    @property
+    def _has_coco(self) -> bool:
+        return (self.root / _COCO).is_file()
 
     def _row(
         self, path: Path, label: int, described: Mapping[str, Any], boxes: Mapping[str, tuple[Box, ...]]
@@ -74,6 +85,8 @@ class FracAtlas(Source):
         return {row["image_id"]: row for row in frame.iter_rows(named=True)}
 
     def _boxes(self) -> dict[str, tuple[Box, ...]]:
+        if not self._has_coco and (self.root / _YOLO).is_dir():
+            return _yolo_boxes(self.root / _YOLO)
         path = self.root / _COCO
         coco = read_json(path)
         try:
@@ -86,6 +99,15 @@ class FracAtlas(Source):
         except (KeyError, TypeError, ValueError) as error:
             raise AnnotationError(f"not a COCO file ({error!r})", path=path, repair="Unpack FracAtlas again") from error
         return {name: tuple(boxes) for name, boxes in found.items()}
+
+
+def _yolo_boxes(folder: Path) -> dict[str, tuple[Box, ...]]:
+    found = {}
+    for path in sorted(folder.glob("*.txt")):
+        lines = enumerate(path.read_text("utf-8").splitlines(), start=1)
+        boxes = [parse_row(line, _CLASSES, path=path, number=number) for number, line in lines if line.strip()]
+        found[f"{path.stem}.jpg"] = tuple(boxes)
+    return found
 
 
 def _flag(described: Mapping[str, Any], name: str) -> bool | None:

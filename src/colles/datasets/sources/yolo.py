@@ -1,8 +1,8 @@
 """A YOLO export, as Roboflow writes it: data.yaml, and images/ and labels/ of each subset.
 
 An empty label file means no fracture, a missing one unknown. Rows are boxes (class x y w h) or polygons (class x1 y1 …),
-in shares of the image as displayed; both become boxes. Class names live on the boxes only: they exist on positives alone,
-so as a column of the image they would be its label.
+and both become boxes. Coordinates are shares of the image as displayed: annotation tools show it after EXIF rotation.
+Class names live on the boxes only: they exist on positives alone, so as a column of the image they would be its label.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import yaml
 from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_file, existing_folder
 from colles.core.records import Box, Radiograph
-from colles.datasets.sources.base import Source, guess_label, image_files, mapped_label, scale_boxes
+from colles.datasets.sources.base import Source, guess_label, image_files, mapped_label, place_boxes
 
 _SUBSETS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -35,10 +35,10 @@ class Yolo(Source):
 
     def finish(self, row: Radiograph) -> Radiograph:
         """Turn shares into pixels."""
-        return scale_boxes(row)
+        return place_boxes(row, shares=True)
 
     def _subset_folders(self) -> list[Path]:
-        folders = [self.root / name for name in sorted(_SUBSETS) if (self.root / name / "images").is_dir()]
+        folders = [self.root / name for name in sorted(_SUBSETS) if _has_files(self.root / name / "images")]
         if not folders and (self.root / "images").is_dir():
             folders = [self.root]
         if not folders:
@@ -49,11 +49,15 @@ class Yolo(Source):
     def _classes(self) -> list[str]:
         path = existing_file(self.root / "data.yaml", repair="A YOLO export has one, with the class names")
         try:
-            names = (yaml.safe_load(path.read_text("utf-8")) or {}).get("names")
+            # BaseLoader keeps every scalar as text: a class called `no` must not become False.
+            names = (yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}).get("names")
+            if isinstance(names, dict):
+                names = [names[str(index)] for index in range(len(names))]
         except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
             raise AnnotationError("not valid YAML", path=path, repair="Export the set again") from error
-        if isinstance(names, dict):
-            names = [names[key] for key in sorted(names)]
+        except KeyError as error:
+            repair = "Number the classes from 0 without gaps"
+            raise AnnotationError(f"has no class {error}", path=path, field="names", repair=repair) from error
         if not isinstance(names, list) or not names:
             raise AnnotationError("lacks the class names", path=path, field="names", repair="Write names: [fracture]")
         return [str(name) for name in names]
@@ -61,6 +65,7 @@ class Yolo(Source):
     def _row(self, path: Path, folder: Path, classes: list[str]) -> Radiograph:
         labels = folder / "labels" / path.relative_to(folder / "images").with_suffix(".txt")
         base = path.stem.split(".rf.")[0]
+        subset = path.relative_to(self.root).parts[:2]
         label, boxes, reason = self._annotation(labels, classes)
         return Radiograph(
             image_id=self.image_id(path),
@@ -70,7 +75,7 @@ class Yolo(Source):
             boxes=boxes,
             body_part="upper_limb",
             base_name=base,
-            given_split=_SUBSETS.get(folder.name),
+            given_split=next((_SUBSETS[part] for part in subset if part in _SUBSETS), None),
             group_id=f"{self.name}:{base}",
             upper_limb=True,
             reason=reason,
@@ -103,6 +108,10 @@ class Yolo(Source):
         return 0 if guess_label(name) == 0 else 1
 
 
+def _has_files(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
 def parse_row(line: str, classes: list[str], *, path: Path, number: int) -> Box:
     """Read one label row into a box in shares of the image; raise `AnnotationError` naming file and row."""
     field, parts = f"row {number}", line.split()
@@ -117,7 +126,7 @@ def parse_row(line: str, classes: list[str], *, path: Path, number: int) -> Box:
     if not 0 <= index < len(classes):
         repair = f"data.yaml names the classes 0 to {len(classes) - 1}"
         raise AnnotationError(f"class {index} is not in data.yaml", path=path, field=field, repair=repair)
-    if not all(-0.5 <= value <= 1.5 for value in values):
+    if not all(-0.5 <= value <= 1.5 for value in values) or (len(values) == 4 and min(values[2:]) < 0):
         repair = "YOLO rows hold shares of width and height, not pixels"
         raise AnnotationError("has coordinates outside 0 to 1", path=path, field=field, repair=repair)
     if len(values) == 4:
