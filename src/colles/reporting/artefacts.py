@@ -1,0 +1,153 @@
+"""Everything a run left on disk, read once into one frozen object; a part that is not there is None.
+
+A folder of `colles run`, a bare folder of `colles train`, and a folder of `colles evaluate` all work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+import yaml
+
+from colles.core.errors import MissingInputError, TableError
+from colles.core.files import existing_folder, read_json
+from colles.core.tables import read_table
+
+T = TypeVar("T")
+Json = dict[str, Any]
+REPAIR = "Make a run with `colles run RECIPE --out DIR`, or figures with `colles evaluate PREDICTIONS --out DIR`"
+PREFERRED = ("test", "external", "val")
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """What one run left."""
+
+    folder: Path
+    name: str
+    recipe: Json | None = None
+    recipe_text: str | None = None
+    catalog: pl.DataFrame | None = None
+    audit: Json | None = None
+    clusters: pl.DataFrame | None = None
+    audit_page: Path | None = None
+    split: pl.DataFrame | None = None
+    split_summary: Json | None = None
+    provenance: Json | None = None
+    metrics: pl.DataFrame | None = None
+    classes: pl.DataFrame | None = None
+    bad_files: pl.DataFrame | None = None
+    predictions: pl.DataFrame | None = None
+    samples: Path | None = None
+    evaluation: Json | None = None
+    explanations: tuple[Json, ...] | None = None
+    explain_folder: Path | None = None
+    bundle: Json | None = None
+    manifest: Json | None = None
+
+    @property
+    def subsets(self) -> dict[str, Json]:
+        """The evaluation's subsets by name; empty where there is no evaluation."""
+        return dict((self.evaluation or {}).get("subsets") or {})
+
+    @property
+    def reported(self) -> str | None:
+        """The subset whose figures count: test, else external, else the first there is."""
+        names = list(self.subsets)
+        return next((name for name in PREFERRED if name in names), names[0] if names else None)
+
+    @property
+    def shown(self) -> list[str]:
+        """Subsets drawn side by side: val first, the reported one last."""
+        reported = self.reported
+        return [name for name in ("val",) if name in self.subsets and name != reported] + (
+            [reported] if reported else []
+        )
+
+    def points(self, subset: str | None = None) -> dict[str, Json]:
+        """Operating points of a subset (the reported one by default), by name."""
+        name = subset or self.reported
+        return dict(self.subsets.get(name or "", {}).get("operating_points") or {})
+
+
+def load_artefacts(folder: str | Path) -> Artefacts:
+    """Read a run's folder.
+
+    Raise `MissingInputError` where there is nothing to report, `TableError` where a file is damaged.
+    """
+    root = existing_folder(folder, repair=REPAIR)
+    recipe_file = _first(root, "recipe.yaml", "train/recipe.yaml")
+    recipe = _load(recipe_file, _read_yaml)
+    explain = _first(root, "explain/explanations.json", "explanations.json")
+    found = Artefacts(
+        folder=root,
+        name=str((recipe or {}).get("name") or root.resolve().name),
+        recipe=recipe,
+        recipe_text=_load(recipe_file, lambda file: file.read_text("utf-8")),
+        catalog=_load(_first(root, "catalog.parquet", "data/catalog.parquet"), read_table),
+        audit=_load(_first(root, "audit/audit.json", "audit.json"), _read_object),
+        clusters=_load(_first(root, "audit/clusters.csv", "clusters.csv"), _read_text_table),
+        audit_page=_first(root, "audit/audit.html"),
+        split=_load(_first(root, "split.csv", "data/split.csv"), _read_text_table),
+        split_summary=_load(_first(root, "split.json", "data/split.json"), _read_object),
+        provenance=_load(_first(root, "train/provenance.json", "provenance.json"), _read_object),
+        metrics=_load(_first(root, "train/metrics.csv", "metrics.csv"), read_table),
+        classes=_load(_first(root, "train/classes.csv", "classes.csv"), read_table),
+        bad_files=_load(_first(root, "train/bad_files.csv", "bad_files.csv"), _read_text_table),
+        predictions=_load(_first(root, "train/predictions.parquet", "predictions.parquet"), read_table),
+        samples=_first(root, "train/samples.png", "samples.png"),
+        evaluation=_load(_first(root, "evaluation/evaluation.json", "evaluation.json"), _read_object),
+        explanations=_load(explain, _read_list),
+        explain_folder=explain.parent if explain else None,
+        bundle=_load(_first(root, "bundle/metadata.json", "metadata.json"), _read_object),
+        manifest=_load(_first(root, "bundle/manifest.json", "manifest.json"), _read_object),
+    )
+    parts = (found.catalog, found.audit, found.split, found.metrics, found.evaluation, found.predictions, found.bundle)
+    if all(part is None for part in parts):
+        raise MissingInputError("holds nothing to report", path=root, repair=REPAIR)
+    return found
+
+
+def _first(root: Path, *names: str) -> Path | None:
+    return next((root / name for name in names if (root / name).is_file()), None)
+
+
+def _load(file: Path | None, read: Callable[[Path], T]) -> T | None:
+    return None if file is None else read(file)
+
+
+def _read_text_table(file: Path) -> pl.DataFrame:
+    # Numeric-looking ids ("0012") must stay as they were written.
+    if not file.read_bytes().strip():
+        return pl.DataFrame()
+    try:
+        return pl.read_csv(file, infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise TableError(f"cannot be read as csv ({reason})", path=file, repair="Write it again") from error
+
+
+def _read_yaml(file: Path) -> Json:
+    try:
+        value = yaml.safe_load(file.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TableError("not valid YAML", path=file, repair="Restore the recipe that the run wrote") from error
+    return value if isinstance(value, dict) else {}
+
+
+def _read_object(file: Path) -> Json:
+    value = read_json(file)
+    if not isinstance(value, dict):
+        raise TableError("holds no JSON object", path=file, repair="Write it again")
+    return value
+
+
+def _read_list(file: Path) -> tuple[Json, ...]:
+    value = read_json(file)
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise TableError("holds no list of JSON objects", path=file, repair="Run `colles explain` again")
+    return tuple(value)

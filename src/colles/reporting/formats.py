@@ -1,0 +1,109 @@
+"""Turn figures into text: one rule for digits, intervals and counts over the whole report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+UNDEFINED = "undefined"
+FIGURE_NAMES = {
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "brier": "Brier score",
+    "ece": "Calibration error (ECE)",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "f1": "F1",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "mcc": "MCC",
+    "brier_uncalibrated": "Brier score, uncalibrated",
+    "ece_uncalibrated": "Calibration error, uncalibrated",
+    "sensitivity_at_specificity_90": "Sensitivity at specificity 0.90",
+    "sensitivity_at_specificity_95": "Sensitivity at specificity 0.95",
+    "uncertain_share": "Share between rule-out and rule-in",
+    "certain_error": "Error among the others",
+}
+POINT_NAMES = {
+    "f1": "best F1",
+    "youden": "Youden",
+    "rule_out": "rule-out",
+    "rule_in": "rule-in",
+    "default": "score 0.5",
+}
+SUBSET_NAMES = {"train": "training", "val": "validation", "test": "test", "external": "external"}
+
+
+def figure_name(name: str) -> str:
+    """Return a figure's name for a reader."""
+    return FIGURE_NAMES.get(name, name.replace("_", " ").capitalize())
+
+
+def point_name(name: str) -> str:
+    """Return an operating point's name for a reader."""
+    return POINT_NAMES.get(name, name.replace("_", " "))
+
+
+def subset_name(name: str) -> str:
+    """Return a subset's name for a reader."""
+    return SUBSET_NAMES.get(name, name)
+
+
+def count(value: float | None) -> str:
+    """Format a whole number with thin groups of three."""
+    return "–" if value is None else f"{round(value):,}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Format a figure, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def share(part: float, whole: float) -> str:
+    """Format a share as a percentage."""
+    return "–" if not whole else f"{100 * part / whole:.1f} %"
+
+
+def estimate(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """Format an Estimate as `0.930 (0.901–0.955)`."""
+    if figure is None:
+        return "–"
+    value, low, high = figure.get("value"), figure.get("low"), figure.get("high")
+    if value is None:
+        return UNDEFINED
+    if low is None or high is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def per_hundred(figure: Mapping[str, Any] | None, *, complement: bool = False) -> str | None:
+    """Format a proportion as `88 (82–93)` of 100, or return None where it is undefined.
+
+    `complement` gives 1 − figure. Decimals appear only where rounding would claim 0 or 100.
+    """
+    if figure is None or figure.get("value") is None:
+        return None
+    value, low, high = (figure.get(key) for key in ("value", "low", "high"))
+    if complement:
+        value, low, high = (None if x is None else 1 - x for x in (value, high, low))
+    if low is None or high is None:
+        return _hundredths(value)
+    return f"{_hundredths(value)} ({_hundredths(low)}–{_hundredths(high)})"
+
+
+def _hundredths(value: float | None) -> str:
+    percent = 100 * (value or 0.0)
+    rounds_away = 0 < percent < 0.5 or 99.5 <= percent < 100
+    return f"{percent:.1f}" if rounds_away and 0.05 <= percent < 99.95 else f"{percent:.0f}"
+
+
+def plural(n: int, noun: str, plural_noun: str | None = None) -> str:
+    """Format a count with its noun."""
+    return f"{count(n)} {noun if n == 1 else plural_noun or noun + 's'}"
+
+
+def percent_level(figure: Mapping[str, Any] | None) -> str:
+    """Return the level of an Estimate's interval as text, `95 %`."""
+    return f"{100 * float((figure or {}).get('level') or 0.95):.3g} %"

@@ -1,0 +1,124 @@
+"""The report: run folders → one self-contained HTML file, with tables and figures in results/ beside it.
+
+Everything comes from the artefacts; no model is ever called, and nothing is fetched when the page is read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from colles.core.errors import MissingInputError
+from colles.core.files import write_bytes, write_text
+from colles.core.tables import write_table
+from colles.reporting.artefacts import REPAIR, Artefacts, load_artefacts
+from colles.reporting.blocks import Block, drawings
+from colles.reporting.comparison import comparison_blocks, comparison_table
+from colles.reporting.sections import SECTIONS
+from colles.reporting.tables import result_tables
+
+
+@dataclass(frozen=True)
+class SectionPage:
+    """A section as it stands in the page."""
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """One run's part of the page."""
+
+    name: str
+    anchor: str
+    """Put in front of every id of this run; empty where there is one run."""
+    run: Artefacts
+    sections: tuple[SectionPage, ...]
+
+
+def write_report(runs: Sequence[Path], out: Path) -> Path:
+    """Write the report of one or several runs to `out` and tables and figures to results/ beside it.
+
+    Raise `MissingInputError` for a folder that holds nothing to report, `TableError` for a damaged artefact.
+    """
+    if not runs:
+        raise MissingInputError("no run was named", repair=REPAIR)
+    out = Path(out)
+    found = [load_artefacts(folder) for folder in runs]
+    names = _names(found)
+    pages = [
+        _page(run, name, index, len(found), out) for index, (run, name) in enumerate(zip(found, names, strict=True))
+    ]
+    _write_results(pages, out.parent / "results")
+    return write_text(out, render(pages))
+
+
+def render(pages: Sequence[RunPage]) -> str:
+    """Return the page as HTML."""
+    script = _asset("report.js")
+    comparison = (
+        comparison_blocks([page.name for page in pages], [page.run for page in pages]) if len(pages) > 1 else []
+    )
+    environment = Environment(
+        loader=PackageLoader("colles.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("report.html.j2")
+    # The page states which script it runs, so that a hostile file name cannot smuggle in another.
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    return template.render(
+        pages=pages,
+        comparison=comparison,
+        style=Markup(_asset("report.css")),
+        script=Markup(script),
+        script_digest=digest,
+    )
+
+
+def _asset(name: str) -> str:
+    return files("colles.reporting").joinpath("templates", name).read_text("utf-8")
+
+
+def _page(run: Artefacts, name: str, index: int, of: int, out: Path) -> RunPage:
+    sections = tuple(SectionPage(s.name, s.title, tuple(s.blocks(run, out))) for s in SECTIONS)
+    return RunPage(name, f"run{index + 1}-" if of > 1 else "", run, sections)
+
+
+def _names(runs: Sequence[Artefacts]) -> list[str]:
+    repeated = Counter(run.name for run in runs)
+    names = [run.name if repeated[run.name] == 1 else f"{run.name} ({run.folder.name})" for run in runs]
+    again = Counter(names)
+    return [name if again[name] == 1 else f"{name} #{index + 1}" for index, name in enumerate(names)]
+
+
+def _write_results(pages: Sequence[RunPage], folder: Path) -> None:
+    """Write each run's tables (CSV) and figures (SVG, PNG); several runs get a folder each."""
+    for index, page in enumerate(pages):
+        place = folder if len(pages) == 1 else folder / f"{index + 1}-{_slug(page.name)}"
+        for name, frame in result_tables(page.run).items():
+            write_table(frame, place / f"{name}.csv")
+        for section in page.sections:
+            for drawing in drawings(section.blocks):
+                write_text(place / f"{drawing.name}.svg", drawing.svg)
+                write_bytes(place / f"{drawing.name}.png", drawing.png)
+    if len(pages) > 1:
+        frame = comparison_table([page.name for page in pages], [page.run for page in pages])
+        write_table(frame, folder / "comparison.csv")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40] or "run"

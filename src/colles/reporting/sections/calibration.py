@@ -1,0 +1,42 @@
+"""Whether a probability means what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from colles.reporting.artefacts import Artefacts
+from colles.reporting.blocks import Block, Figures, Missing, Text
+from colles.reporting.figures.reliability import reliability_diagram
+from colles.reporting.formats import estimate, number, subset_name
+from colles.reporting.sections.base import Section
+
+
+class Calibration(Section):
+    """Reliability diagram and errors."""
+
+    name = "calibration"
+    title = "Calibration"
+
+    def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
+        if run.evaluation is None:
+            return [Missing("No evaluation.", "colles evaluate PREDICTIONS --out DIR")]
+        fitted = run.evaluation.get("calibration")
+        axis = "Predicted probability" if fitted else "Score"
+        drawing = reliability_diagram({name: run.subsets[name] for name in run.shown}, axis)
+        if drawing is None:
+            return [Text(_method(run)), Missing("No reliability curve.", "colles evaluate PREDICTIONS --out DIR")]
+        caption = "Reliability: on the diagonal, of images given 30 % three in ten are fractured. Bars are intervals of each bin."
+        return [Text(_method(run)), Figures(((drawing, caption),))]
+
+
+def _method(run: Artefacts) -> str:
+    fitted = (run.evaluation or {}).get("calibration")
+    figures = run.subsets.get(run.reported or "", {}).get("figures") or {}
+    errors = f"Brier score {estimate(figures.get('brier'))}, calibration error {estimate(figures.get('ece'))}"
+    on = f"On the {subset_name(run.reported)} set: {errors}." if run.reported else ""
+    if not fitted:
+        return f"Scores are judged as they come from the network, without calibration. {on}"
+    settings = f"slope {number(fitted.get('slope'))}, intercept {number(fitted.get('intercept'))}"
+    where = subset_name(str(fitted.get("fitted_on") or "val"))
+    return f"Probabilities come from the score by {fitted.get('method')} scaling ({settings}), fitted on the {where} set. {on}"

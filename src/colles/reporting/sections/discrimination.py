@@ -1,0 +1,81 @@
+"""How well scores tell fractured from unfractured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from colles.reporting.artefacts import Artefacts
+from colles.reporting.blocks import Block, Figures, Missing, Table
+from colles.reporting.figures.curves import precision_recall_curve, roc_curve
+from colles.reporting.figures.histogram import score_histogram
+from colles.reporting.formats import count, estimate, figure_name, number, subset_name
+from colles.reporting.sections.base import Section
+
+
+class Discrimination(Section):
+    """Curves, histograms, figures with intervals."""
+
+    name = "discrimination"
+    title = "Discrimination"
+
+    def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
+        if run.evaluation is None:
+            return [Missing("No evaluation.", "colles evaluate PREDICTIONS --out DIR")]
+        return [*_curves(run), *_histogram(run), _figures(run)]
+
+
+def _curves(run: Artefacts) -> Iterator[Block]:
+    parts = {name: run.subsets[name] for name in run.shown}
+    drawn = [
+        (roc_curve(parts), "ROC curves; marks are the operating points on the last-named set."),
+        (precision_recall_curve(parts), "Precision–recall curves; the dashed line is the share of fractures."),
+    ]
+    kept = tuple((drawing, caption) for drawing, caption in drawn if drawing is not None)
+    if kept:
+        yield Figures(kept)
+
+
+def _histogram(run: Artefacts) -> Sequence[Block]:
+    scores = scores_by_subset(run)
+    if not scores:
+        return [Missing("No predictions, so the scores cannot be drawn.", "colles train RECIPE --out RUN")]
+    thresholds = {
+        name: point["threshold"] for name, point in run.points().items() if point.get("threshold") is not None
+    }
+    caption = "Scores by class (each class has the same area); dashed lines are the thresholds."
+    return [Figures(((score_histogram(scores, thresholds), caption),), wide=True)]
+
+
+def scores_by_subset(run: Artefacts) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return (y_true, y_score) of the shown subsets from the predictions."""
+    frame = run.predictions
+    if frame is None or not {"y_true", "y_score"} <= set(frame.columns):
+        return {}
+    if "subset" not in frame.columns:
+        frame = frame.with_columns(subset=pl.lit(run.reported or "test"))
+    found = {}
+    for name in run.shown:
+        part = frame.filter((pl.col("subset") == name) & pl.col("y_true").is_not_null() & pl.col("y_score").is_finite())
+        if part.height:
+            found[name] = (part["y_true"].to_numpy(), part["y_score"].to_numpy())
+    return found
+
+
+def _figures(run: Artefacts) -> Table:
+    names = run.shown
+    figures = list(dict.fromkeys(f for name in names for f in run.subsets[name].get("figures") or {}))
+    rows = []
+    for figure in figures:
+        by_subset = [(run.subsets[name].get("figures") or {}).get(figure) for name in names]
+        values = [(entry or {}).get("value") for entry in by_subset]
+        gap = [number(values[0] - values[-1])] if len(values) > 1 and None not in values else ["–"] * (len(values) > 1)
+        method = str((by_subset[-1] or {}).get("method") or "–").replace("_", " ")
+        rows.append((figure_name(figure), *(estimate(entry) for entry in by_subset), *gap, method))
+    heads = [f"{subset_name(n).capitalize()} (n = {count(run.subsets[n].get('n'))})" for n in names]
+    columns = ("Figure", *heads, *(["Optimism"] if len(names) > 1 else []), "Interval by")
+    text = frozenset({0, len(columns) - 1})
+    return Table(columns, tuple(rows), "Figures with their intervals. Optimism: validation minus test.", text)

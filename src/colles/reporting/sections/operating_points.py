@@ -1,0 +1,135 @@
+"""Thresholds: chosen on validation, locked, judged on test; and a slider for any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colles.reporting.artefacts import Artefacts
+from colles.reporting.blocks import Block, Figures, Heading, Missing, Note, Slider, Table, Text
+from colles.reporting.figures.confusion import confusion_matrices
+from colles.reporting.figures.curves import polyline
+from colles.reporting.formats import estimate, figure_name, number, point_name, subset_name
+from colles.reporting.sections.base import Section
+
+_MAX_STEPS = 1500
+_HELP = (
+    "The slider steps through the thresholds of the ROC curve of the {subset} set. A threshold picked by looking at this "
+    "set's figures is no longer judged fairly by them: use it to see what moves, not to choose."
+)
+
+
+class OperatingPoints(Section):
+    """Confusion matrices, figures at the locked thresholds, slider."""
+
+    name = "operating-points"
+    title = "Operating points"
+
+    def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
+        subset = run.reported
+        if run.evaluation is None or subset is None:
+            return [Missing("No evaluation.", "colles evaluate PREDICTIONS --out DIR")]
+        return [*_points(run, subset), *_slider(run, subset)]
+
+
+def _points(run: Artefacts, subset: str) -> Sequence[Block]:
+    points = run.points(subset)
+    chosen = (run.evaluation or {}).get("operating_points") or {}
+    if not points:
+        return [
+            Missing(
+                "No operating point was chosen (it takes validation scores).", "colles evaluate PREDICTIONS --out DIR"
+            )
+        ]
+    drawing = confusion_matrices(points)
+    caption = f"Confusion matrices on the {subset_name(subset)} set; per cent of the row."
+    figures = [Figures(((drawing, caption),))] if drawing else []
+    return [Text(_choice(chosen, subset)), *_unreached(chosen), *figures, _table(points)]
+
+
+def _choice(chosen: Mapping[str, Any], subset: str) -> str:
+    on = sorted({subset_name(str(point.get("chosen_on"))) for point in chosen.values()} - {"none"})
+    if not on:
+        return "Where these thresholds were chosen is not recorded."
+    criteria = "; ".join(f"{point_name(name)}: {point.get('criterion')}" for name, point in chosen.items())
+    same = (
+        " These are the very data that the figures below judge: they are too good."
+        if on == [subset_name(subset)]
+        else ""
+    )
+    return f"Thresholds were chosen on the {' and '.join(on)} set and locked ({criteria}).{same}"
+
+
+def _unreached(chosen: Mapping[str, Any]) -> list[Note]:
+    missed = [name for name, point in chosen.items() if point.get("reached") is False]
+    text = "{} could not be satisfied on the data that chose it; the nearest threshold was taken."
+    return [Note(text.format(point_name(name).capitalize()), warning=True) for name in missed]
+
+
+def _table(points: Mapping[str, Mapping[str, Any]]) -> Table:
+    figures = list(dict.fromkeys(f for point in points.values() for f in point.get("figures") or {}))
+    rows = [("Threshold", *(number(point.get("threshold")) for point in points.values()))]
+    for figure in figures:
+        cells = (estimate((point.get("figures") or {}).get(figure)) for point in points.values())
+        rows.append((figure_name(figure), *cells))
+    columns = ("Figure", *(point_name(name).capitalize() for name in points))
+    return Table(
+        columns, tuple(rows), "Figures at the locked thresholds. PPV and NPV hold at this set's share of fractures."
+    )
+
+
+def _slider(run: Artefacts, subset: str) -> Sequence[Block]:
+    content = run.subsets[subset]
+    roc = (content.get("curves") or {}).get("roc") or {}
+    positives = int(content.get("n_positive") or 0)
+    negatives = int(content.get("n") or 0) - positives
+    if not roc.get("fpr") or positives < 1 or negatives < 1:
+        return []
+    points = run.points(subset)
+    data = slider_data(roc, positives, negatives, points)
+    data["points"] = [
+        {"name": point_name(n), "threshold": p["threshold"]}
+        for n, p in points.items()
+        if p.get("threshold") is not None
+    ]
+    recall, precision = _pr(data)
+    slider = Slider(data, polyline(data["fpr"], data["tpr"]), polyline(recall, precision))
+    return [Heading("Move the threshold"), Text(_HELP.format(subset=subset_name(subset))), slider]
+
+
+def slider_data(
+    roc: Mapping[str, Any], positives: int, negatives: int, points: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Return counts, rates and thresholds of a ROC curve, thinned to what a page can carry.
+
+    `thresholds` runs from high to low; null stands for a threshold above every score. The locked `points` are steps of
+    their own, so that the slider shows their very counts.
+    """
+    found = list(zip(roc["thresholds"], roc["fpr"], roc["tpr"], strict=True))
+    keep = np.unique(np.linspace(0, len(found) - 1, min(len(found), _MAX_STEPS)).round().astype(int))
+    steps = [found[i] for i in keep]
+    for point in (points or {}).values():
+        cells = point.get("confusion") or {}
+        if point.get("threshold") is not None and {"tp", "fp"} <= set(cells):
+            steps.append((point["threshold"], cells["fp"] / negatives, cells["tp"] / positives))
+    steps.sort(key=lambda step: (step[1], step[2], -(step[0] or 0)))
+    return {
+        "thresholds": [None if t is None or fpr == tpr == 0 else round(float(t), 8) for t, fpr, tpr in steps],
+        "fpr": [round(float(fpr), 6) for _, fpr, _ in steps],
+        "tpr": [round(float(tpr), 6) for _, _, tpr in steps],
+        "positives": positives,
+        "negatives": negatives,
+    }
+
+
+def _pr(data: Mapping[str, Any]) -> tuple[list[float], list[float]]:
+    recall, precision = [], []
+    for tpr, fpr in zip(data["tpr"], data["fpr"], strict=True):
+        hits, false = tpr * data["positives"], fpr * data["negatives"]
+        if hits + false > 0:
+            recall.append(tpr)
+            precision.append(hits / (hits + false))
+    return recall, precision

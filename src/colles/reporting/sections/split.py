@@ -1,0 +1,73 @@
+"""How the images were divided, and the certificate that nothing leaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from colles.core.records import SUBSETS
+from colles.reporting.artefacts import Artefacts
+from colles.reporting.blocks import Block, Missing, Note, Table, Text
+from colles.reporting.formats import count, plural, share, subset_name
+from colles.reporting.leaks import check_units
+from colles.reporting.sections.base import Section
+
+
+class SplitSection(Section):
+    """Groups, balance, digest, certificate."""
+
+    name = "split"
+    title = "Split"
+
+    def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
+        if run.split is None:
+            return [Missing("No split.", "colles split CATALOG --out split.csv")]
+        return [_certificate(run), _balance(run), *_digests(run)]
+
+
+def _certificate(run: Artefacts) -> Note:
+    checks = check_units(run)
+    if not checks:
+        return Note("The split names no groups, so leaks cannot be ruled out.", warning=True)
+    leaking = [check for check in checks if check.leaking]
+    if leaking:
+        found = ", ".join(f"{count(check.leaking)} {check.unit}" for check in leaking)
+        return Note(f"LEAK: {found} stand in more than one subset. The figures below are too good.", warning=True)
+    looked = ", ".join(f"{count(check.units)} {check.unit}" for check in checks)
+    return Note(f"No leak: counted again for this report, none of {looked} stands in more than one subset.")
+
+
+def _balance(run: Artefacts) -> Table:
+    assert run.split is not None
+    joined = run.split
+    if run.catalog is not None:
+        columns = run.catalog.select("image_id", "label", "source")
+        joined = joined.drop("label", "source", strict=False).join(columns, on="image_id", how="left")
+    rows = []
+    for subset in (name for name in SUBSETS if name in set(joined["subset"])):
+        part = joined.filter(pl.col("subset") == subset)
+        groups = count(part["group_id"].n_unique()) if "group_id" in part.columns else "–"
+        cells = [count(part.height), share(part.height, joined.height), groups]
+        if "label" in part.columns:
+            fractured = part.filter(pl.col("label") == 1).height
+            cells += [count(fractured), share(fractured, part.height)]
+        rows.append((subset_name(subset).capitalize(), *cells))
+    columns = ("Subset", "Images", "Share", "Groups") + (("Fractured", "Share") if "label" in joined.columns else ())
+    return Table(columns, tuple(rows), "Balance reached. A group (patient, study, copies) is never divided.")
+
+
+def _digests(run: Artefacts) -> Sequence[Block]:
+    summary = run.split_summary or {}
+    digest = summary.get("split_digest")
+    sizes = [part.height for _, part in run.split.group_by("group_id")] if run.split is not None else []
+    words = []
+    if sizes and run.split is not None:
+        largest = plural(max(sizes), "image")
+        words.append(f"The largest group holds {largest} ({share(max(sizes), run.split.height)}).")
+    if digest:
+        words.append(
+            f"Digest of the split {digest}, made from the catalog {summary.get('catalog_digest', '(not recorded)')}."
+        )
+    return [Text(" ".join(words))] if words else []

@@ -1,0 +1,55 @@
+"use strict";
+// The threshold slider: rates come from the thinned ROC curve, counts from the set's size, predictive values by Bayes' rule.
+for (const box of document.querySelectorAll(".slider")) {
+  const data = JSON.parse(box.querySelector("script").textContent);
+  const step = box.querySelector('[data-in="step"]');
+  const prevalence = box.querySelector('[data-in="prevalence"]');
+  const total = data.positives + data.negatives;
+  const put = (name, text) => { box.querySelector(`[data-out="${name}"]`).textContent = text; };
+  const rate = (value) => (Number.isFinite(value) ? `${(100 * value).toFixed(1)} %` : "undefined");
+  const whole = (value) => Math.round(value).toLocaleString("en");
+  const dot = (name, x, y) => {
+    const circle = box.querySelector(`[data-dot="${name}"]`);
+    circle.style.display = Number.isFinite(y) ? "" : "none";
+    if (Number.isFinite(y)) { circle.setAttribute("cx", 100 * x); circle.setAttribute("cy", 100 - 100 * y); }
+  };
+  const say = (sensitivity, specificity, share) => {
+    const ill = 1000 * share, found = sensitivity * ill, alarms = (1 - specificity) * (1000 - ill);
+    return `Of 1,000 such patients ${whole(ill)} have a fracture. The software calls ${whole(found + alarms)} fractured: ` +
+      `${whole(found)} rightly and ${whole(alarms)} wrongly. It misses ${whole(ill - found)}.`;
+  };
+  const show = () => {
+    const index = Number(step.value);
+    const sensitivity = data.tpr[index], specificity = 1 - data.fpr[index];
+    const tp = Math.round(sensitivity * data.positives), fp = Math.round(data.fpr[index] * data.negatives);
+    const typed = Number(prevalence.value) / 100;
+    const share = typed > 0 && typed < 1 ? typed : data.positives / total;
+    const threshold = data.thresholds[index];
+    const text = threshold === null ? "above every score" : `score ≥ ${threshold.toFixed(4)}`;
+    put("threshold", text);
+    step.setAttribute("aria-valuetext", `${text}, sensitivity ${rate(sensitivity)}, specificity ${rate(specificity)}`);
+    put("tp", whole(tp)); put("fn", whole(data.positives - tp));
+    put("fp", whole(fp)); put("tn", whole(data.negatives - fp));
+    put("sensitivity", rate(sensitivity)); put("specificity", rate(specificity));
+    put("ppv", rate(sensitivity * share / (sensitivity * share + (1 - specificity) * (1 - share))));
+    put("npv", rate(specificity * (1 - share) / (specificity * (1 - share) + (1 - sensitivity) * share)));
+    put("words", say(sensitivity, specificity, share));
+    dot("roc", data.fpr[index], sensitivity);
+    dot("pr", sensitivity, tp / (tp + fp));
+  };
+  // The point of the curve that makes the same calls: the lowest threshold that is not below the locked one.
+  const at = (threshold) => {
+    let found = 0;
+    data.thresholds.forEach((value, index) => { if (value === null ? index === 0 : value >= threshold - 1e-6) found = index; });
+    return found;
+  };
+  for (const button of box.querySelectorAll("button")) {
+    button.addEventListener("click", () => { step.value = at(Number(button.dataset.threshold)); show(); });
+  }
+  prevalence.value = (100 * data.positives / total).toFixed(1);
+  step.value = data.points.length ? at(data.points[0].threshold) : Math.floor(data.thresholds.length / 2);
+  step.addEventListener("input", show);
+  prevalence.addEventListener("input", show);
+  box.hidden = false;
+  show();
+}
