@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import polars as pl
@@ -40,11 +41,11 @@ def _by(part: pl.DataFrame, column: str) -> dict[str, Any]:
     return {value: _counts(part.filter(pl.col(column).fill_null("unknown") == value)) for value in values}
 
 
-def group_summary(made: pl.DataFrame, grouping: Grouping, recipe: SplitRecipe) -> tuple[dict[str, Any], list[str]]:
-    """Describe the groups, and warn where a promise about them could not be kept."""
-    sizes = made.group_by("group_id").len().sort("len", "group_id", descending=[True, False])
-    largest, name = int(sizes["len"][0]), str(sizes["group_id"][0])
-    share = largest / len(made)
+def group_summary(grouping: Grouping, recipe: SplitRecipe) -> tuple[dict[str, Any], list[str]]:
+    """Describe the groups of the usable images, and warn where a promise about them could not be kept."""
+    sizes = Counter(grouping.group.values())
+    name, largest = min(sizes.items(), key=lambda item: (-item[1], item[0]))
+    share = largest / (len(grouping.group) + len(grouping.bridges))
     found = {
         "n": len(sizes),
         "largest": largest,

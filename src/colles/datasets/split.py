@@ -120,7 +120,7 @@ def make_split(
     excluded += sorted(left_out.items())
     table = [(image, grouping.group[image], subset[image]) for image in sorted(subset) if image not in left_out]
     made = pl.DataFrame(table, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
-    groups, warnings = group_summary(made, grouping, recipe)
+    groups, warnings = group_summary(grouping, recipe)
     summary = {
         "catalog_digest": catalog.digest,
         "split_digest": split_digest(made),

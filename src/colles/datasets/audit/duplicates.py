@@ -13,7 +13,7 @@ from colles.core.records import Issue
 from colles.datasets.audit.canvases import Details, hash_files
 from colles.datasets.audit.confirm import correlation
 from colles.datasets.audit.groups import Groups
-from colles.datasets.audit.hashes import Candidate, near_pairs
+from colles.datasets.audit.hashes import ORIENTATIONS, Candidate, near_pairs
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ def _describe(pairs: list[Pair]) -> str:
 def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe) -> Duplicates:
     """Compare every readable image with every other; pixels decide, hashes only propose.
 
-    `frame` has the catalog's columns. Augmented copies that share a base name are known to be copies and not compared.
+    `frame` has the catalog's columns. Rows that share a base name are grouped by it and not compared.
     """
     rows = frame.filter(pl.col("status") == "ok").sort("image_id")
     ids = rows["image_id"].to_list()
     exact = _equal(rows)
     hashes = hash_files(rows["path"].to_list())
     seen = [index for index, value in enumerate(hashes) if value is not None]
-    stacked = np.array([hashes[index] for index in seen], dtype=np.uint64).reshape(len(seen), -1, 4)
+    stacked = np.array([hashes[index] for index in seen], dtype=np.uint64).reshape(len(seen), len(ORIENTATIONS), 4)
     known = _known_copies(rows, exact)
     near, candidates, rejected = [], 0, 0
     details = Details([rows["path"][index] for index in seen])

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from frames import catalog_of, store, texture
+from PIL import Image
+
+from colles.core.errors import MissingInputError, TableError
+from colles.core.recipe import AuditRecipe
+from colles.datasets.audit import Audit, audit_catalog
+
+RECIPE = AuditRecipe()
+
+
+def kinds(audit: Audit) -> dict[str, set[frozenset[str]]]:
+    found: dict[str, set[frozenset[str]]] = {}
+    for issue in audit.issues:
+        found.setdefault(issue.kind, set()).add(frozenset(issue.images))
+    return found
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> list[dict[str, Any]]:
+    """Eight strangers, then copies of the first five."""
+    made = [store(tmp_path, f"{seed}.png", texture(seed)) for seed in range(8)]
+    first = texture(0)
+    made.append({**store(tmp_path, "byte_copy.png", first), "sha256": made[0]["sha256"]})
+    made.append(store(tmp_path, "jpeg.jpg", texture(1), quality=30))
+    made.append(store(tmp_path, "turned.png", np.rot90(texture(2))))
+    made.append(store(tmp_path, "mirrored_negative.png", 255 - texture(3)[:, ::-1]))
+    half = Image.fromarray(texture(4)).resize((120, 150))
+    made.append(store(tmp_path, "half.png", np.asarray(half)))
+    return made
+
+
+COPIES = {
+    frozenset({"set/0.png", "set/byte_copy.png"}),
+    frozenset({"set/1.png", "set/jpeg.jpg"}),
+    frozenset({"set/2.png", "set/turned.png"}),
+    frozenset({"set/3.png", "set/mirrored_negative.png"}),
+    frozenset({"set/4.png", "set/half.png"}),
+}
+
+
+def test_planted_copies_are_found_and_nothing_else(rows: list[dict[str, Any]]) -> None:
+    audit = audit_catalog(catalog_of(rows), RECIPE)
+    found = kinds(audit)
+    assert found["exact_duplicate"] == {frozenset({"set/0.png", "set/byte_copy.png"})}
+    assert found["near_duplicate"] == COPIES - found["exact_duplicate"]
+    assert set(found) == {"exact_duplicate", "near_duplicate"}
+    details = " ".join(issue.detail for issue in audit.issues)
+    assert "rotated by" in details and "inverted" in details
+    clusters = audit.clusters.filter(pl.col("copy_id").is_not_null()).group_by("group_id").agg("image_id")
+    assert {frozenset(ids) for ids in clusters["image_id"].to_list()} == COPIES
+    assert audit.clusters["image_id"].to_list() == sorted(row["image_id"] for row in rows)
+
+
+def test_the_order_of_the_rows_changes_nothing(rows: list[dict[str, Any]]) -> None:
+    forward = audit_catalog(catalog_of(rows), RECIPE)
+    backward = audit_catalog(catalog_of(rows[::-1]), RECIPE)
+    assert forward.clusters.equals(backward.clusters)
+    assert forward.issues == backward.issues
+
+
+def test_equal_pixels_in_different_files_are_exact_copies(tmp_path: Path) -> None:
+    rows = [store(tmp_path, "a.png", texture(1)), store(tmp_path, "b.bmp", texture(1))]
+    audit = audit_catalog(catalog_of([{**row, "pixel_sha256": "same"} for row in rows]), RECIPE)
+    assert kinds(audit) == {"exact_duplicate": {frozenset({"set/a.png", "set/b.bmp"})}}
+
+
+def test_blank_pictures_are_not_copies_of_each_other(tmp_path: Path) -> None:
+    rows = [store(tmp_path, f"{grey}.png", np.full((80, 60), grey, np.uint8)) for grey in (0, 10, 250)]
+    audit = audit_catalog(catalog_of(rows), RECIPE)
+    assert audit.issues == ()
+    assert audit.summary["duplicates"]["flat"] == 3
+
+
+def test_copies_with_both_labels_are_an_error_and_names_with_both_a_warning(rows: list[dict[str, Any]]) -> None:
+    rows[1]["label"] = 1  # its copy jpeg.jpg says 0
+    rows[5] |= {"base_name": "x", "label": 1}
+    rows[6] |= {"base_name": "x", "label": 0}
+    rows[7] |= {"base_name": "y", "label": 0}
+    rows[4] |= {"base_name": "y", "label": None}  # unknown contradicts nothing
+    found = [issue for issue in audit_catalog(catalog_of(rows), RECIPE).issues if issue.kind == "label_conflict"]
+    assert {(issue.severity, issue.images) for issue in found} == {
+        ("error", ("set/1.png", "set/jpeg.jpg")),
+        ("warning", ("set/5.png", "set/6.png")),
+    }
+
+
+def test_one_patient_may_have_both_labels(tmp_path: Path) -> None:
+    rows = [
+        {**store(tmp_path, f"{seed}.png", texture(seed)), "patient_id": "p", "label": seed, "group_id": "set:p"}
+        for seed in (0, 1)
+    ]
+    assert audit_catalog(catalog_of(rows), RECIPE).issues == ()
+
+
+def test_broken_missing_and_mislabelled_rows_are_reported_and_not_read(tmp_path: Path) -> None:
+    rows = [
+        {"image_id": "set/a.jpg", "status": "truncated", "reason": "ends early", "label": 0},
+        {"image_id": "set/b.jpg", "status": "too_large"},
+        {**store(tmp_path, "c.png", texture(1)), "label": None},
+        {**store(tmp_path, "d.png", texture(2)), "label": 1, "metadata_label": 0},
+    ]
+    audit = audit_catalog(catalog_of(rows), RECIPE)
+    assert {(issue.kind, issue.severity, issue.images) for issue in audit.issues} == {
+        ("truncated", "warning", ("set/a.jpg",)),
+        ("too_large", "warning", ("set/b.jpg",)),
+        ("missing_label", "info", ("set/c.png",)),
+        ("mislabelled_metadata", "warning", ("set/d.png",)),
+    }
+    assert audit.clusters["image_id"].to_list() == ["set/c.png", "set/d.png"]
+
+
+def test_leaks_across_the_sources_own_split(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        row["given_split"] = "train"
+    rows[9]["given_split"] = "val"  # jpeg.jpg, a copy of 1.png
+    rows[5] |= {"base_name": "x", "given_split": "test"}
+    rows[6] |= {"base_name": "x"}
+    audit = audit_catalog(catalog_of(rows), RECIPE)
+    assert audit.has_leak
+    leaks = kinds(audit)["split_leak"]
+    assert leaks == {frozenset({"set/1.png", "set/jpeg.jpg"}), frozenset({"set/5.png", "set/6.png"})}
+    assert audit.summary["leaks"]["matrix"] == {"test|train": 1, "train|val": 1}
+    assert audit.summary["leaks"]["units"] == {"base name": 1, "duplicate": 1}
+
+
+@pytest.mark.parametrize("column", ["patient_id", "study_id", "group_id"])
+def test_leaks_of_people_across_a_given_split_table(tmp_path: Path, column: str) -> None:
+    rows = [{**store(tmp_path, f"{seed}.png", texture(seed)), column: "same"} for seed in (0, 1)]
+    catalog = catalog_of(rows)
+    apart = pl.DataFrame({"image_id": ["set/0.png", "set/1.png"], "subset": ["train", "test"]})
+    together = apart.with_columns(subset=pl.lit("test"))
+    assert audit_catalog(catalog, RECIPE, split=apart).has_leak
+    assert not audit_catalog(catalog, RECIPE, split=together).has_leak
+
+
+def test_equal_patient_numbers_of_two_sources_are_two_people(tmp_path: Path) -> None:
+    rows = [
+        {**store(tmp_path, f"{seed}.png", texture(seed)), "patient_id": "7", "source": f"s{seed}", "given_split": side}
+        for seed, side in ((0, "train"), (1, "test"))
+    ]
+    assert not audit_catalog(catalog_of(rows), RECIPE).has_leak
+
+
+def test_a_foreign_split_is_refused(tmp_path: Path) -> None:
+    catalog = catalog_of([store(tmp_path, "0.png", texture(0))])
+    with pytest.raises(TableError, match="not in the catalog"):
+        audit_catalog(catalog, RECIPE, split=pl.DataFrame({"image_id": ["other"], "subset": ["train"]}))
+    with pytest.raises(TableError, match="lacks the column 'subset'"):
+        audit_catalog(catalog, RECIPE, split=pl.DataFrame({"image_id": ["set/0.png"]}))
+    with pytest.raises(TableError, match="unknown subset 'dev'"):
+        audit_catalog(catalog, RECIPE, split=pl.DataFrame({"image_id": ["set/0.png"], "subset": ["dev"]}))
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    row = store(tmp_path, "0.png", texture(0))
+    Path(row["path"]).unlink()
+    with pytest.raises(MissingInputError, match=r"0\.png"):
+        audit_catalog(catalog_of([row]), RECIPE)
+
+
+def test_audit_comes_back_as_it_was_saved(rows: list[dict[str, Any]], tmp_path: Path) -> None:
+    audit = audit_catalog(catalog_of(rows), RECIPE)
+    loaded = Audit.load(audit.save(tmp_path / "audit"))
+    assert loaded.summary == audit.summary and loaded.issues == audit.issues
+    assert loaded.clusters.equals(audit.clusters)
+    (tmp_path / "audit" / "audit.json").write_text("[]")
+    with pytest.raises(TableError, match="not an audit"):
+        Audit.load(tmp_path / "audit")
+
+
+def test_an_empty_catalog_has_no_issue() -> None:
+    audit = audit_catalog(catalog_of([{"image_id": "s/a.jpg", "status": "unreadable"}]), RECIPE)
+    assert [issue.kind for issue in audit.issues] == ["unreadable"]
+    assert audit.clusters.is_empty()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from colles.core.records import CATALOG_SCHEMA, Issue
+from colles.datasets.audit import Audit
+from colles.datasets.catalog import Catalog
+from colles.reporting.audit_page import write_audit_page
+from colles.reporting.thumbnails import thumbnail
+
+
+def catalog_of(folder: Path, count: int) -> Catalog:
+    rows = []
+    for number in range(count):
+        path = folder / f"{number}.png"
+        Image.fromarray(np.random.default_rng(number).integers(0, 255, (300, 500), dtype=np.uint8)).save(path)
+        row = {"image_id": f"set/{number}<b>.png", "source": "set", "path": str(path), "status": "ok"}
+        rows.append({**dict.fromkeys(CATALOG_SCHEMA), **row, "label": number % 2, "group_id": row["image_id"]})
+    rows[-1]["label"] = None
+    return Catalog(pl.DataFrame(rows, schema=CATALOG_SCHEMA))
+
+
+def audit_of(catalog: Catalog, issues: tuple[Issue, ...]) -> Audit:
+    clusters = catalog.frame.select("image_id", "group_id")
+    return Audit({"leaks": {"across": "the split", "matrix": {"test|train": 7}}}, issues, clusters)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return catalog_of(tmp_path, 6)
+
+
+def write(catalog: Catalog, issues: tuple[Issue, ...], out: Path) -> str:
+    return write_audit_page(audit_of(catalog, issues), catalog, out / "audit.html").read_text(encoding="utf-8")
+
+
+def issue(kind: str, images: tuple[str, ...], severity: str = "warning") -> Issue:
+    return Issue.model_validate({"kind": kind, "severity": severity, "images": images, "detail": f"about {kind} <i>"})
+
+
+def test_the_page_loads_nothing_and_escapes_everything(catalog: Catalog, tmp_path: Path) -> None:
+    ids = tuple(catalog.frame["image_id"].to_list())
+    page = write(catalog, (issue("near_duplicate", ids[:2]), issue("split_leak", ids[:3], "error")), tmp_path)
+    assert not re.search(r"(?:https?:)?//[a-z]|<script|<link|url\(|@import", page)
+    assert all(source.startswith("data:image/jpeg;base64,") for source in re.findall(r'src="([^"]+)"', page))
+    assert "<b>.png" not in page and "0&lt;b&gt;.png" in page
+    assert "about near_duplicate &lt;i&gt;" in page
+    assert page.count("<img ") == 5
+    assert '<td class="n">7</td>' in page
+
+
+def test_holdings_count_every_label(catalog: Catalog, tmp_path: Path) -> None:
+    page = write(catalog, (), tmp_path)
+    row = re.search(r"<tr><td>set</td><td>unknown</td>(.*?)</tr>", page)
+    assert row and re.findall(r">(\d+)<", row[1]) == ["2", "3", "1", "6"]
+    assert "None was found." in page and "<img " not in page
+
+
+def test_at_most_forty_clusters_carry_pictures(catalog: Catalog, tmp_path: Path) -> None:
+    ids = tuple(catalog.frame["image_id"].to_list())
+    issues = (*(issue("exact_duplicate", ids[:2]) for _ in range(300)), issue("label_conflict", ids, "error"))
+    page = write(catalog, issues, tmp_path)
+    assert page.count('class="cluster"') == 40
+    assert "40 of 301 issues" in page and "100 more are in audit.json" in page
+    assert page.index('class="error">Label conflict') < page.index('class="warning">Exact duplicate')
+
+
+def test_a_file_that_is_gone_is_shown_as_such(catalog: Catalog, tmp_path: Path) -> None:
+    Path(catalog.frame["path"][0]).unlink()
+    ids = tuple(catalog.frame["image_id"].to_list())
+    page = write(catalog, (issue("exact_duplicate", ids[:2]),), tmp_path)
+    assert page.count("cannot be read") == 1 and page.count("<img ") == 1
+
+
+def test_thumbnails_are_small_grey_jpegs(catalog: Catalog, tmp_path: Path) -> None:
+    import base64
+    import io
+
+    data = thumbnail(catalog.frame["path"][0])
+    assert data is not None
+    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert (image.format, image.mode, image.size) == ("JPEG", "L", (160, 96))
+    assert thumbnail(tmp_path / "absent.png") is None
