@@ -21,7 +21,7 @@ class DecisionRule:
 
     @classmethod
     def from_operating_points(cls, points: Mapping[str, OperatingPoint]) -> DecisionRule:
-        """Take rule_out and rule_in; where they cross or one is missing, f1 as the single threshold.
+        """Take rule_out and rule_in; where they cross or one is missing, f1 (else default) alone.
 
         They cross (rule_in < rule_out) where one threshold satisfies both criteria with room to spare. Raise
         `BundleError` where neither the pair nor f1 is there.
@@ -29,7 +29,7 @@ class DecisionRule:
         low, high = points.get("rule_out"), points.get("rule_in")
         if low is not None and high is not None and low.threshold <= high.threshold:
             return cls(low.threshold, high.threshold)
-        single = points.get("f1")
+        single = points.get("f1") or points.get("default")
         if single is None:
             raise BundleError(
                 "no operating points to decide by: neither rule_out below rule_in, nor f1",

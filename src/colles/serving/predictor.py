@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colles.core.errors import UsageError
-from colles.imaging.preprocess import Placement, to_input
+from colles.imaging.preprocess import to_input
 from colles.serving.bundle import MODEL, Bundle
 from colles.serving.decision import DecisionRule
 from colles.serving.decode import ImageLike, Sample, Unreadable, decode, path_of
 from colles.serving.filenames import unique_stems
+from colles.serving.location import location_heat, save_overlay
 from colles.serving.prediction import Prediction
 from colles.serving.session import Session, usable_cpus
 
@@ -97,8 +98,6 @@ class Predictor:
         return self._with_overlays(paths, batch, Path(overlays), heat)
 
     def _with_overlays(self, paths: Sequence[str | Path], batch: int, folder: Path, heat: bool) -> Iterator[Prediction]:
-        from colles.serving.location import save_overlay
-
         pairs = self._pairs(paths, batch, True, keep_grey=True)
         for stem, (answer, sample) in zip(unique_stems(paths), pairs, strict=True):
             if isinstance(sample, Sample) and sample.grey is not None:
@@ -158,7 +157,7 @@ class Predictor:
                 decision=self.rule.decide(float(score)),
                 bundle=self.bundle.name,
                 seconds=round(sample.seconds + share, 4),
-                heat=None if outputs.cam is None else _heat(outputs.cam[number], sample.place),
+                heat=None if outputs.cam is None else location_heat(outputs.cam[number], sample.place),
             )
             for number, (score, sample) in enumerate(zip(outputs.score, samples, strict=True))
         ]
@@ -178,10 +177,3 @@ class Predictor:
             bundle=self.bundle.name,
             seconds=round(sample.seconds, 4),
         )
-
-
-def _heat(cam: NDArray[np.float32], place: Placement) -> NDArray[np.float32]:
-    # Drawing is rare; answers without it must not wait for its imports.
-    from colles.serving.location import location_heat
-
-    return location_heat(cam, place)

@@ -1,1 +1,9 @@
+"""Heat maps by name. To add one: a file with a subclass of Explainer, and a line in explainers.py."""
 
+from __future__ import annotations
+
+from colles.learning.explain.base import Explainer
+from colles.learning.explain.explain import explain_images
+from colles.learning.explain.explainers import EXPLAINERS, create_explainer
+
+__all__ = ["EXPLAINERS", "Explainer", "create_explainer", "explain_images"]

@@ -1,0 +1,129 @@
+"""A training run to a bundle that gives the same answers without torch, or no bundle at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from colles.core.errors import StaleInputError
+from colles.core.files import (
+    atomic_path,
+    existing_file,
+    read_json,
+    refuse_existing,
+    sha256_file,
+    sha256_json,
+    write_bytes,
+)
+from colles.core.recipe import DataRecipe, ExportRecipe, PreprocessRecipe, Recipe
+from colles.core.recipe_text import load_recipe, save_recipe
+from colles.datasets.catalog import Catalog
+from colles.evaluation.evaluate import Evaluation, evaluate
+from colles.evaluation.predictions import Predictions
+from colles.learning.checkpoint import find_weights, load_classifier
+from colles.learning.models.base import FractureClassifier, count_parameters
+from colles.learning.onnx_graph import export_graph
+from colles.learning.parity import choose_images, measure_parity
+from colles.serving.bundle import MODEL, RECIPE, WEIGHTS, write_bundle
+from colles.serving.metadata import BundleMetadata, CalibrationMetadata
+from colles.serving.predictor import Predictor
+
+
+def export_bundle(
+    run: Path, out: Path, *, evaluation: Evaluation | None, catalog: Catalog, recipe: ExportRecipe
+) -> Path:
+    """Write the bundle of a run's best checkpoint, and return its folder.
+
+    Without an evaluation the operating points and the calibration are chosen on the run's val predictions. Raise
+    `ParityError` where bundle, checkpoint and predictions disagree on real images of the run (nothing is written then),
+    `StaleInputError` where the evaluation is of other predictions, `OutputExistsError` where `out` holds something.
+    """
+    refuse_existing(out)
+    model, preprocess = load_classifier(run)
+    resolved = load_recipe(existing_file(run / RECIPE, "Name the run folder of colles train"))
+    predictions = Predictions.load(run / "predictions.parquet")
+    judged = evaluation or evaluate(predictions, resolved.evaluate)
+    _assert_same_predictions(judged, predictions, run)
+    rows = choose_images(predictions.frame, catalog.frame, recipe.parity_images)
+    graph = export_graph(model, preprocess)
+    with atomic_path(out) as staged:
+        staged.mkdir()
+        write_bytes(staged / MODEL, graph)
+        shutil.copyfile(find_weights(run), staged / WEIGHTS)
+        save_recipe(portable(resolved), staged / RECIPE)
+        metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged)
+        metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog)})
+        metadata = metadata.model_copy(update={"version": _version(staged, metadata)})
+        predictor = Predictor(write_bundle(staged, metadata))
+        parity = measure_parity(model, preprocess, predictor, rows, recipe.tolerance)
+        write_bundle(staged, metadata.model_copy(update={"parity": parity}))
+    return out
+
+
+def portable(recipe: Recipe) -> Recipe:
+    """Return the recipe without paths of this machine: only the last part of an absolute path stays."""
+    sources = tuple(source.model_copy(update={"path": _short(source.path)}) for source in recipe.data.sources)
+    data: DataRecipe = recipe.data.model_copy(update={"root": None, "sources": sources})
+    model = recipe.model.model_copy(update={"weights": _short(recipe.model.weights)})
+    return recipe.model_copy(update={"data": data, "model": model})
+
+
+def _short(path: str) -> str:
+    return Path(path).name if Path(path).is_absolute() or path.startswith("~") else path
+
+
+def _assert_same_predictions(evaluation: Evaluation, predictions: Predictions, run: Path) -> None:
+    if evaluation.predictions.get("digest") != predictions.digest:
+        raise StaleInputError(
+            "the evaluation is of other predictions than this run's",
+            path=run / "predictions.parquet",
+            repair="Run colles evaluate on this run's predictions",
+        )
+
+
+def _metadata(name: str, model: FractureClassifier, preprocess: PreprocessRecipe, judged: Evaluation) -> BundleMetadata:
+    calibrator = judged.calibration
+    return BundleMetadata(
+        name=name,
+        version="",
+        model={"name": model.name, "parameters": count_parameters(model), "has_cam": model.has_cam},
+        preprocessing=preprocess,
+        operating_points=judged.operating_points,
+        calibration=None if calibrator is None else CalibrationMetadata(**calibrator.model_dump()),
+        evaluation=_test_figures(judged),
+    )
+
+
+def _test_figures(judged: Evaluation) -> dict[str, Any] | None:
+    if "test" not in judged.subsets:
+        return None
+    found = judged.subsets["test"].model_dump(mode="json")
+    points = {name: point["figures"] for name, point in found["operating_points"].items()}
+    counts = {key: found[key] for key in ("n", "n_positive", "n_groups")}
+    return {"subset": "test", **counts, "figures": found["figures"], "operating_points": points}
+
+
+def _training(run: Path, recipe: Recipe, model: FractureClassifier, catalog: Catalog) -> dict[str, Any]:
+    provenance = read_json(run / "provenance.json") if (run / "provenance.json").is_file() else {}
+    digests = provenance.get("digests", {})
+    return {
+        "catalog_digest": digests.get("catalog", catalog.digest),
+        "split_digest": digests.get("split"),
+        "recipe_digest": sha256_json(portable(recipe).model_dump(mode="json")),
+        "sources": _sources(catalog.frame),
+        "weights_from": model.weights_from,
+    }
+
+
+def _sources(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    ok = frame.filter(pl.col("status") == "ok")
+    counted = ok.group_by("source").agg(images=pl.len(), fractures=(pl.col("label") == 1).sum()).sort("source")
+    return [{"name": name, "images": n, "fractures": positive} for name, n, positive in counted.iter_rows()]
+
+
+def _version(folder: Path, metadata: BundleMetadata) -> str:
+    decided_by = metadata.model_dump(mode="json", include={"preprocessing", "operating_points", "calibration"})
+    return sha256_json([sha256_file(folder / MODEL), sha256_file(folder / WEIGHTS), decided_by])[:12]

@@ -1,0 +1,107 @@
+"""The proof that a bundle gives the trained model's answers, on real images of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from colles.core.errors import MissingInputError, ParityError
+from colles.core.recipe import PreprocessRecipe
+from colles.imaging.preprocess import to_canvas, to_input
+from colles.imaging.read import read_image
+from colles.learning.models.base import FractureClassifier
+from colles.serving.predictor import Predictor
+
+_BATCH = 8
+
+
+def choose_images(predictions: pl.DataFrame, catalog: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Return at most `count` rows (image_id, path, y_score), spread over all forms of files there are.
+
+    Rows are sorted by file ending, channels, depth and image_id, and taken at even distances, so the choice is the
+    same each time. Raise `MissingInputError` where no image of the predictions is in the catalog.
+    """
+    known = catalog.filter(pl.col("status") == "ok").select("image_id", "path", "channels", "bit_depth")
+    rows = predictions.select("image_id", "y_score").join(known, on="image_id", how="inner").unique("image_id")
+    if rows.is_empty():
+        raise MissingInputError(
+            "no image of the run's predictions is in the catalog, so nothing can be checked",
+            field="image_id",
+            repair="Name the catalog that the run was trained on: --catalog",
+        )
+    ending = pl.col("path").str.extract(r"(\.[^./\\]*)$").str.to_lowercase()
+    rows = rows.with_columns(ending=ending).sort("ending", "channels", "bit_depth", "image_id", nulls_last=True)
+    picked = np.unique(np.linspace(0, rows.height - 1, min(count, rows.height)).round().astype(int))
+    return rows[picked.tolist()].select("image_id", "path", "y_score")
+
+
+def measure_parity(
+    model: FractureClassifier, preprocess: PreprocessRecipe, predictor: Predictor, rows: pl.DataFrame, tolerance: float
+) -> dict[str, Any]:
+    """Return the largest differences of probability over `rows`, for the metadata.
+
+    The checkpoint and ONNX Runtime see the same arrays; the run's y_score is held against the predictor's own path
+    from the file on. Raise `ParityError` above the tolerance, `MissingInputError` for an image that cannot be read.
+    """
+    paths = [Path(path) for path in rows["path"]]
+    answers = list(predictor.predict_paths(paths, batch=_BATCH))
+    for answer in answers:
+        if answer.status != "ok":
+            raise MissingInputError(
+                f"needed for the check, but {answer.reason}", path=answer.path, repair="Bring the data back in place"
+            )
+    trained, exported = _scores(model, preprocess, predictor, paths)
+    served = np.array([answer.score for answer in answers], np.float64)
+    recorded = rows["y_score"].to_numpy().astype(np.float64)
+    certificate = {
+        "images": rows.height,
+        "tolerance": tolerance,
+        "max_difference_to_checkpoint": _largest(predictor, trained, exported),
+        "max_difference_to_predictions": _largest(predictor, recorded, served),
+    }
+    _assert_parity(certificate)
+    return certificate
+
+
+def _scores(
+    model: FractureClassifier, preprocess: PreprocessRecipe, predictor: Predictor, paths: Sequence[Path]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    trained, exported = [], []
+    model.eval()
+    for start in range(0, len(paths), _BATCH):
+        canvases = [to_canvas(read_image(path), preprocess) for path in paths[start : start + _BATCH]]
+        batch = to_input(np.stack(canvases), preprocess)
+        with torch.no_grad():
+            trained.append(torch.sigmoid(model(torch.from_numpy(batch)).double()).reshape(-1).numpy())
+        exported.append(predictor.session.run(batch).score)
+    return np.concatenate(trained), np.concatenate(exported)
+
+
+def _largest(predictor: Predictor, one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    # A difference must hide neither in the score nor, magnified by a steep calibration, in the probability.
+    probability = np.abs(predictor.calibrate(one) - predictor.calibrate(other))
+    largest = float(max(probability.max(), np.abs(one - other).max()))
+    # One significant digit: the last bits depend on the processor and would change the bundle's bytes.
+    return float(f"{largest:.0e}")
+
+
+def _assert_parity(certificate: dict[str, Any]) -> None:
+    allowed, images = certificate["tolerance"], certificate["images"]
+    reasons = {
+        "max_difference_to_checkpoint": "ONNX and the checkpoint differ",
+        "max_difference_to_predictions": "the bundle, from the file on, and the run's predictions differ",
+    }
+    for key, reason in reasons.items():
+        # A NaN fails too: no comparison with it is true.
+        if not certificate[key] <= allowed:
+            raise ParityError(
+                f"{reason} by up to {certificate[key]:.1e} in probability on {images} images; {allowed:.0e} is allowed",
+                field=f"export.{key}",
+                repair="Nothing was written. Were images, catalog or checkpoint changed after the training?",
+            )

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from colles.core.errors import BundleError, MissingInputError
+from colles.core.records import Estimate
+from colles.serving.bundle import Bundle, license_text, load_bundle
+from colles.serving.card import model_card
+from colles.serving.manifest import write_manifest
+
+
+def test_a_written_bundle_loads_with_every_file_listed(drawn_bundle: Path) -> None:
+    bundle = load_bundle(drawn_bundle)
+    assert bundle.name == "drawn@0123456789ab"
+    assert set(bundle.manifest.files) == {"model.onnx", "recipe.yaml", "metadata.json", "MODEL_CARD.md", "LICENSE"}
+    assert bundle.manifest.files["model.onnx"].bytes == (drawn_bundle / "model.onnx").stat().st_size
+
+
+def test_the_licence_is_the_whole_apache_text() -> None:
+    text = license_text()
+    assert "Apache License" in text and "Version 2.0, January 2004" in text and len(text) > 9000
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "metadata.json", "recipe.yaml", "LICENSE", "MODEL_CARD.md"])
+def test_one_altered_byte_is_refused_and_named(bundle_copy: Path, name: str) -> None:
+    data = bytearray((bundle_copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (bundle_copy / name).write_bytes(data)
+    with pytest.raises(BundleError, match="sha256") as caught:
+        load_bundle(bundle_copy)
+    assert caught.value.path == str(bundle_copy / name)
+
+
+def test_a_truncated_file_is_refused_with_both_sizes(bundle_copy: Path) -> None:
+    file = bundle_copy / "model.onnx"
+    size = file.stat().st_size
+    file.write_bytes(file.read_bytes()[:-7])
+    with pytest.raises(BundleError, match=rf"{size - 7} bytes where the manifest says {size}"):
+        load_bundle(bundle_copy)
+
+
+def test_a_missing_file_is_refused_and_named(bundle_copy: Path) -> None:
+    (bundle_copy / "LICENSE").unlink()
+    with pytest.raises(BundleError, match=r"LICENSE: is listed .* missing"):
+        load_bundle(bundle_copy)
+
+
+@pytest.mark.parametrize("name", ["custom_ops.so", "load.py", "weights/model.pkl", "notes.txt"])
+def test_a_file_that_nobody_vouches_for_is_refused(bundle_copy: Path, name: str) -> None:
+    (bundle_copy / name).parent.mkdir(exist_ok=True)
+    (bundle_copy / name).write_bytes(b"x")
+    with pytest.raises(BundleError, match="not in the manifest") as caught:
+        load_bundle(bundle_copy)
+    assert str(caught.value.path).endswith(name)
+
+
+def test_what_a_file_manager_drops_is_no_reason_to_refuse(bundle_copy: Path) -> None:
+    (bundle_copy / ".DS_Store").write_bytes(b"x")
+    assert isinstance(load_bundle(bundle_copy), Bundle)
+
+
+def test_a_folder_without_manifest_is_foreign(bundle_copy: Path) -> None:
+    (bundle_copy / "manifest.json").unlink()
+    with pytest.raises(BundleError, match=r"no manifest\.json"):
+        load_bundle(bundle_copy)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "not the manifest of a colles bundle"),
+        ('{"manifest_version": 3, "name": "an extension"}', "not the manifest of a colles bundle"),
+        ('{"format": "colles-bundle", "schema_version": 2, "files": {}}', "newer"),
+        ('{"format": "colles-bundle", "schema_version": "1", "files": {}}', "not a number"),
+        ('{"format": "colles-bundle", "schema_version": 1, "files": {"a": {"sha256": "x", "bytes": 1}}}', "damaged"),
+        ('{"format": "colles-bundle", "schema_version": 1, "files": {}}', r"lists no metadata\.json"),
+    ],
+)
+def test_a_bad_manifest_is_refused(bundle_copy: Path, text: str, reason: str) -> None:
+    (bundle_copy / "manifest.json").write_text(text, encoding="utf-8")
+    with pytest.raises(BundleError, match=reason):
+        load_bundle(bundle_copy)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "a\\b"])
+def test_a_manifest_may_not_point_outside(bundle_copy: Path, name: str) -> None:
+    values = json.loads((bundle_copy / "manifest.json").read_text())
+    values["files"][name] = {"sha256": "0" * 64, "bytes": 0}
+    (bundle_copy / "manifest.json").write_text(json.dumps(values))
+    with pytest.raises(BundleError, match="outside the bundle"):
+        load_bundle(bundle_copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"schema_version": 99}, "newer"),
+        ({"schema_version": None}, "not a number"),
+        ({"preprocessing": {"size": -3}}, r"preprocessing\.size"),
+        ({"operating_points": None}, "operating_points"),
+    ],
+)
+def test_bad_metadata_is_refused_with_its_field(bundle_copy: Path, change: dict[str, object], reason: str) -> None:
+    file = bundle_copy / "metadata.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    write_manifest(bundle_copy)
+    with pytest.raises(BundleError, match=reason):
+        load_bundle(bundle_copy)
+
+
+def test_a_bundle_is_found_by_name(drawn_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLLES_MODELS", str(drawn_bundle.parent))
+    assert load_bundle("drawn").folder == drawn_bundle
+    with pytest.raises(MissingInputError, match="Did you mean 'drawn'"):
+        load_bundle("drwan")
+
+
+def test_a_file_is_no_bundle(drawn_bundle: Path) -> None:
+    with pytest.raises(BundleError, match="a bundle is a folder"):
+        load_bundle(drawn_bundle / "model.onnx")
+
+
+def test_a_graph_altered_after_loading_is_not_run(bundle_copy: Path, grey_files: list[Path]) -> None:
+    bundle = load_bundle(bundle_copy)
+    (bundle_copy / "model.onnx").write_bytes(b"something else")
+    with pytest.raises(BundleError, match="altered after"):
+        bundle.predict(grey_files[0])
+
+
+def test_a_graph_that_is_none_is_refused(bundle_copy: Path, grey_files: list[Path]) -> None:
+    (bundle_copy / "model.onnx").write_bytes(b"something else")
+    write_manifest(bundle_copy)
+    with pytest.raises(BundleError, match="cannot load the graph"):
+        load_bundle(bundle_copy).predict(grey_files[0])
+
+
+def test_a_graph_of_another_size_is_refused(
+    tmp_path: Path, grey_files: list[Path], bundle_maker: Callable[..., Path]
+) -> None:
+    folder = bundle_maker(tmp_path / "other", preprocessing={"size": 96, "channels": 1, "mean": [0.5], "std": [0.25]})
+    with pytest.raises(BundleError, match="the graph takes"):
+        load_bundle(folder).predict(grey_files[0])
+
+
+def test_the_card_says_what_is_known_and_what_is_not(drawn_bundle: Path) -> None:
+    metadata = load_bundle(drawn_bundle).metadata
+    card = model_card(metadata)
+    assert "not a medical device" in card and "Not evaluated on a test set" in card and "| rule_out | 0.3000 |" in card
+    figure = Estimate(value=0.91, low=0.88, high=0.94, method="delong", n=100, n_groups=90).model_dump()
+    tested = {"subset": "test", "n": 100, "n_positive": 20, "n_groups": 90, "figures": {"auroc": figure}}
+    training = {"weights_from": "random initialisation", "sources": [{"name": "a", "images": 7, "fractures": 3}]}
+    full = model_card(metadata.model_copy(update={"evaluation": tested, "training": training}))
+    assert "| auroc | 0.910 (0.880–0.940) |" in full and "100 images of 90 groups, 20 with a fracture" in full
+    assert "random initialisation" in full and "| a | 7 | 3 |" in full

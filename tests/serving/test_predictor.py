@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colles.core.errors import UsageError
+from colles.evaluation.calibration import Calibrator
+from colles.serving.bundle import Bundle, load_bundle
+from colles.serving.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def bundle(drawn_bundle: Path) -> Bundle:
+    return load_bundle(drawn_bundle)
+
+
+def test_scores_are_those_counted_by_hand(bundle: Bundle, grey_files: list[Path]) -> None:
+    answers = list(Predictor(bundle).predict_paths(grey_files, batch=2))
+    assert [answer.path for answer in answers] == [str(path) for path in grey_files]
+    assert [answer.status for answer in answers] == ["ok", "ok", "unreadable", "ok", "ok", "ok"]
+    for answer, level, height in zip(
+        [*answers[:2], *answers[3:]], (0, 100, 128, 160, 255), (50, 60, 70, 80, 90), strict=True
+    ):
+        width = 80
+        share = (round(64 * height / width) if height <= width else 64) / 64
+        share *= 1 if height <= width else round(64 * width / height) / 64
+        mean = share * level / 255
+        assert answer.score == pytest.approx(1 / (1 + np.exp(-2 * (mean - 0.5) / 0.25)), abs=1e-5)
+        assert answer.probability == answer.score
+    assert [answer.decision for answer in answers] == [
+        "no_fracture",
+        "no_fracture",
+        None,
+        "uncertain",
+        "fracture",
+        "fracture",
+    ]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 100])
+def test_the_batch_size_changes_nothing(bundle: Bundle, grey_files: list[Path], batch: int) -> None:
+    one = [Predictor(bundle).predict(path) for path in grey_files]
+    many = list(Predictor(bundle, threads=1).predict_paths(grey_files, batch=batch))
+    assert [answer.path for answer in many] == [answer.path for answer in one]
+    for a, b in zip(one, many, strict=True):
+        assert a.status == b.status and a.reason == b.reason
+        assert a.score == pytest.approx(b.score, abs=1e-6) if a.score is not None else b.score is None
+
+
+def test_a_file_that_is_no_image_or_is_not_there_is_a_row_with_its_reason(bundle: Bundle, tmp_path: Path) -> None:
+    empty, cut = tmp_path / "empty.png", tmp_path / "cut.jpg"
+    empty.touch()
+    stream = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)
+    Image.fromarray(noise).save(stream, "JPEG")
+    cut.write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
+    answers = list(Predictor(bundle).predict_paths([empty, cut, tmp_path / "gone.png", tmp_path]))
+    assert [answer.status for answer in answers] == ["unreadable"] * 4
+    reasons = [str(answer.reason).split(":")[0] for answer in answers]
+    assert reasons == ["empty", "truncated", "unreadable", "unreadable"]
+    assert all(answer.score is None and answer.decision is None for answer in answers)
+
+
+def test_path_bytes_array_and_pillow_image_give_one_answer(bundle: Bundle, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (70, 50), np.uint8)
+    path = tmp_path / "image.png"
+    Image.fromarray(pixels).save(path)
+    inputs = [path, str(path), path.read_bytes(), pixels, np.stack([pixels] * 3, -1), Image.open(path)]
+    scores = [answer.score for answer in Predictor(bundle).predict_batch(inputs)]
+    assert scores == [bundle.predict(each).score for each in inputs]
+    assert len(set(scores)) == 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F", "HSV"])
+def test_a_pillow_image_takes_the_path_of_its_file(bundle: Bundle, tmp_path: Path, mode: str) -> None:
+    grey = Image.fromarray(np.random.default_rng(2).integers(0, 255, (40, 60), np.uint8))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 200)
+    else:
+        image = grey.convert("RGB").convert(mode) if mode in ("P", "CMYK", "HSV") else grey.convert(mode)
+    path = tmp_path / "image.tif"
+    (image.convert("RGB") if mode == "HSV" else image).save(path)
+    assert bundle.predict(image).score == pytest.approx(bundle.predict(path).score, abs=1e-6)
+
+
+def test_exif_rotation_of_a_pillow_image_counts(bundle: Bundle, tmp_path: Path) -> None:
+    pixels = np.zeros((40, 80), np.uint8)
+    pixels[:, :20] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    with Image.open(tmp_path / "turned.jpg") as image:
+        assert bundle.predict(image).score == bundle.predict(tmp_path / "turned.jpg").score
+
+
+@pytest.mark.parametrize("value", [np.zeros((2, 3, 4, 5)), np.zeros((9, 9, 2), np.uint8)])
+def test_an_array_that_is_no_picture_is_unreadable(bundle: Bundle, value: object) -> None:
+    answer = bundle.predict(value)  # type: ignore[arg-type]
+    assert answer.status == "unreadable" and "shape" in str(answer.reason)
+
+
+@pytest.mark.parametrize("value", [None, 7, np.zeros((0, 3)), np.array(["a"])])
+def test_a_value_that_is_no_image_at_all_is_bad_usage(bundle: Bundle, value: object) -> None:
+    with pytest.raises(UsageError, match="numpy array"):
+        bundle.predict(value)  # type: ignore[arg-type]
+
+
+def test_calibration_moves_the_probability_and_leaves_score_and_decision(
+    tmp_path: Path, grey_files: list[Path], bundle_maker: Callable[..., Path], bundle: Bundle
+) -> None:
+    told = {"method": "platt", "slope": 0.5, "intercept": -1.0, "fitted_on": "val"}
+    calibrated = load_bundle(bundle_maker(tmp_path / "calibrated", calibration=told))
+    plain, moved = bundle.predict(grey_files[3]), calibrated.predict(grey_files[3])
+    assert (moved.score, moved.decision) == (plain.score, plain.decision)
+    by_hand = Calibrator(method="platt", slope=0.5, intercept=-1.0).transform(np.array([plain.score]))
+    assert moved.probability == pytest.approx(float(by_hand[0])) and moved.probability != plain.probability
+
+
+def test_the_heat_map_has_the_images_shape_and_peaks_where_it_is_bright(bundle: Bundle) -> None:
+    image = np.zeros((100, 300), np.uint8)
+    image[10:40, 220:260] = 255
+    heat = bundle.predict(image, heat=True).heat
+    assert heat is not None and heat.shape == image.shape and heat.min() >= 0 and heat.max() <= 1
+    y, x = np.unravel_index(int(heat.argmax()), heat.shape)
+    assert 10 <= y < 40 and 220 <= x < 260
+    assert bundle.predict(image).heat is None
+
+
+def test_overlays_have_the_images_size_and_names_that_do_not_clash(bundle: Bundle, tmp_path: Path) -> None:
+    paths = []
+    for folder in ("a", "b"):
+        path = tmp_path / folder / "same.png"
+        path.parent.mkdir()
+        Image.fromarray(np.full((30, 45), 90, np.uint8)).save(path)
+        paths.append(path)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"x")
+    answers = list(Predictor(bundle).predict_paths([*paths, broken], overlays=tmp_path / "maps"))
+    assert [answer.heat for answer in answers] == [None] * 3
+    pictures = sorted((tmp_path / "maps").iterdir())
+    assert len(pictures) == 2
+    with Image.open(pictures[0]) as picture:
+        assert picture.size == (45, 30)
+
+
+def test_overlays_without_a_map_are_refused_before_any_work(
+    tmp_path: Path, grey_files: list[Path], bundle_maker: Callable[..., Path]
+) -> None:
+    plain = load_bundle(bundle_maker(tmp_path / "plain", cam=False))
+    assert plain.predict(grey_files[0], heat=True).heat is None
+    with pytest.raises(UsageError, match="no location map"):
+        Predictor(plain).predict_paths(grey_files, overlays=tmp_path / "maps")
+
+
+def test_threads_may_share_a_bundle(drawn_bundle: Path, grey_files: list[Path]) -> None:
+    bundle = load_bundle(drawn_bundle)
+    with ThreadPoolExecutor(4) as pool:
+        scores = list(pool.map(lambda path: bundle.predict(path).score, grey_files * 5))
+    assert scores == [bundle.predict(path).score for path in grey_files] * 5
+
+
+def test_stopping_early_decodes_no_further_than_the_queue(
+    bundle: Bundle, grey_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from colles.serving import predictor
+
+    seen, real = [], predictor.decode
+    monkeypatch.setattr(predictor, "decode", lambda image, *a, **k: seen.append(image) or real(image, *a, **k))
+    answers = Predictor(bundle).predict_paths(grey_files * 50, batch=2)
+    next(iter(answers))
+    answers.close()  # type: ignore[attr-defined]
+    assert len(seen) <= 8
+
+
+def test_answers_need_no_torch_and_no_heavy_library(drawn_bundle: Path, grey_files: list[Path]) -> None:
+    code = (
+        "import sys; from colles.serving.bundle import load_bundle; "
+        f"print(load_bundle({str(drawn_bundle)!r}).predict({str(grey_files[0])!r}).status); "
+        "heavy = {'torch', 'timm', 'sklearn', 'scipy', 'matplotlib', 'pandas'} & sys.modules.keys(); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.stderr
