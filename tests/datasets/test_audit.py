@@ -81,10 +81,10 @@ def test_blank_pictures_are_not_copies_of_each_other(tmp_path: Path) -> None:
 
 def test_copies_with_both_labels_are_an_error_and_names_with_both_a_warning(rows: list[dict[str, Any]]) -> None:
     rows[1]["label"] = 1  # its copy jpeg.jpg says 0
-    rows[5] |= {"base_name": "x", "label": 1}
-    rows[6] |= {"base_name": "x", "label": 0}
-    rows[7] |= {"base_name": "y", "label": 0}
-    rows[4] |= {"base_name": "y", "label": None}  # unknown contradicts nothing
+    rows[5] |= {"base_name": "x", "label": 1, "group_id": "set:x"}
+    rows[6] |= {"base_name": "x", "label": 0, "group_id": "set:x"}
+    rows[7] |= {"base_name": "y", "label": 0, "group_id": "set:y"}
+    rows[4] |= {"base_name": "y", "label": None, "group_id": "set:y"}  # unknown contradicts nothing
     found = [issue for issue in audit_catalog(catalog_of(rows), RECIPE).issues if issue.kind == "label_conflict"]
     assert {(issue.severity, issue.images) for issue in found} == {
         ("error", ("set/1.png", "set/jpeg.jpg")),
@@ -121,8 +121,8 @@ def test_leaks_across_the_sources_own_split(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         row["given_split"] = "train"
     rows[9]["given_split"] = "val"  # jpeg.jpg, a copy of 1.png
-    rows[5] |= {"base_name": "x", "given_split": "test"}
-    rows[6] |= {"base_name": "x"}
+    rows[5] |= {"base_name": "x", "given_split": "test", "group_id": "set:x"}
+    rows[6] |= {"base_name": "x", "group_id": "set:x"}
     audit = audit_catalog(catalog_of(rows), RECIPE)
     assert audit.has_leak
     leaks = kinds(audit)["split_leak"]
@@ -147,6 +147,14 @@ def test_equal_patient_numbers_of_two_sources_are_two_people(tmp_path: Path) -> 
         for seed, side in ((0, "train"), (1, "test"))
     ]
     assert not audit_catalog(catalog_of(rows), RECIPE).has_leak
+
+
+def test_equal_file_names_in_two_folders_are_two_radiographs(tmp_path: Path) -> None:
+    rows = [
+        {**store(tmp_path, f"{seed}.png", texture(seed)), "base_name": "001", "label": seed, "given_split": side}
+        for seed, side in ((0, "train"), (1, "test"))
+    ]
+    assert audit_catalog(catalog_of(rows), RECIPE).issues == ()
 
 
 def test_a_foreign_split_is_refused(tmp_path: Path) -> None:

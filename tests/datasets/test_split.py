@@ -160,6 +160,16 @@ def test_one_name_with_both_labels_keeps_one_image_of_each() -> None:
     assert len(split) == 80
 
 
+def test_equal_file_names_in_two_folders_are_two_radiographs() -> None:
+    rows = [
+        {"image_id": f"s/{part}/x{n}y.jpg", "label": n % 2, "base_name": f"x{n}y"}
+        for part in ("old", "new")
+        for n in range(50)
+    ]
+    split = make_split(catalog_of(rows), RECIPE)
+    assert len(split) == 100 and split.summary["groups"]["n"] == 100
+
+
 def test_contradicting_copies_may_be_trained_on_only() -> None:
     rows = numbered(600)
     catalog = catalog_of(rows)

@@ -21,6 +21,7 @@ from colles.datasets.audit.leaks import find_leaks
 from colles.datasets.balance import balance, group_summary
 from colles.datasets.catalog import Catalog
 from colles.datasets.grouping import copy_sets, group_images
+from colles.datasets.naming import trust_names
 from colles.datasets.selection import contradicting, evaluation_only, evaluation_weight, usable
 from colles.datasets.stratify import Member, allocate
 
@@ -105,7 +106,7 @@ def make_split(
     `StaleInputError` where `clusters` belongs to another catalog.
     """
     _assert_clusters(catalog, clusters)
-    frame, excluded = usable(catalog.frame, region)
+    frame, excluded = usable(trust_names(catalog.frame), region)
     if frame.is_empty():
         raise InputError("no usable image is left to split", repair="Check labels, region and broken files")
     copies = copy_sets(frame, clusters)
@@ -161,7 +162,7 @@ def _assert_clusters(catalog: Catalog, clusters: pl.DataFrame | None) -> None:
 def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None = None) -> None:
     """Raise `LeakError` where a group, patient, study, base name or set of copies lies in several subsets."""
     sides: dict[str, str | None] = dict(split.frame.select("image_id", "subset").iter_rows())
-    rows = catalog.frame.filter(pl.col("image_id").is_in(list(sides)))
+    rows = trust_names(catalog.frame).filter(pl.col("image_id").is_in(list(sides)))
     units: dict[str, list[str]] = {}
     for image, name in copy_sets(rows, clusters).items():
         units.setdefault(f"copies {name}", []).append(image)

@@ -22,6 +22,7 @@ from colles.datasets.audit.groups import Groups
 from colles.datasets.audit.integrity import broken_files, mislabelled_metadata, missing_labels
 from colles.datasets.audit.leaks import Leak, find_leaks, leak_counts
 from colles.datasets.catalog import Catalog
+from colles.datasets.naming import trust_names
 
 CLUSTER_SCHEMA = {"image_id": pl.String, "group_id": pl.String, "copy_id": pl.String}
 
@@ -68,7 +69,7 @@ def audit_catalog(catalog: Catalog, recipe: AuditRecipe, *, split: pl.DataFrame 
     Leaks are looked for across `split` (image_id, subset) where it is given, else across the sources' own splits.
     Raise `TableError` where the split does not belong to the catalog, `MissingInputError` where a file is gone.
     """
-    frame = catalog.frame
+    frame = trust_names(catalog.frame)
     sides = _given_sides(frame) if split is None else _sides(frame, split)
     duplicates = find_duplicates(frame, recipe)
     copies = duplicates.clusters
