@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from colles.imaging.preprocess import Placement
+from colles.imaging.resize import resize
 
 FloatMap = NDArray[np.float32]
 
@@ -19,10 +19,10 @@ def unletterbox(heat: NDArray[Any], placement: Placement) -> FloatMap:
     Cells are taken as areas: cell centres lie half a cell inside the edge. Growing is linear, shrinking by area.
     """
     cells = _as_map(heat)
-    canvas = _resized(cells, placement.size, placement.size)
+    canvas = resize(cells, placement.size, placement.size)
     top, left = placement.pad_y, placement.pad_x
     inner = canvas[top : top + placement.inner_height, left : left + placement.inner_width]
-    return _resized(inner, placement.width, placement.height)
+    return resize(inner, placement.width, placement.height)
 
 
 def normalise(heat: NDArray[Any]) -> FloatMap:
@@ -52,11 +52,3 @@ def _as_map(heat: NDArray[Any]) -> FloatMap:
     if values.ndim != 2 or not values.size:
         raise ValueError(f"a map has the shape (h, w), not {values.shape}")
     return values
-
-
-def _resized(values: FloatMap, width: int, height: int) -> FloatMap:
-    if values.shape == (height, width):
-        return values
-    shrinks = width < values.shape[1] or height < values.shape[0]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(np.ascontiguousarray(values), (width, height), interpolation=how), np.float32)

@@ -49,7 +49,7 @@ def _draw_box(draw: ImageDraw.ImageDraw, box: Box, size: tuple[int, int]) -> Non
     line = max(1, round(max(size) / 400))
     corners = (box.x1, box.y1, max(box.x1, box.x2 - 1), max(box.y1, box.y2 - 1))
     # Drawn outside the box, so that the fracture in it is not covered.
-    for outset, width, colour in ((2 * line, 3 * line, _CASING), (line, line, _LINE)):
+    for outset, width, colour in ((3 * line, 3 * line, _CASING), (2 * line, line, _LINE)):
         left, top, right, bottom = corners
         draw.rectangle((left - outset, top - outset, right + outset, bottom + outset), outline=colour, width=width)
 
@@ -61,6 +61,6 @@ def _draw_caption(draw: ImageDraw.ImageDraw, caption: str, size: tuple[int, int]
     while pixels > 6 and draw.textlength(text, font=ImageFont.load_default(pixels)) > width - 8:
         pixels -= 1
     font = ImageFont.load_default(pixels)
-    strip = pixels + 6
-    draw.rectangle((0, height - strip, width, height), fill=_CASING)
-    draw.text((4, height - strip + 2), text, font=font, fill=_LINE)
+    top = height - int(draw.textbbox((0, 0), text, font=font)[3]) - 4
+    draw.rectangle((0, top, width, height), fill=_CASING)
+    draw.text((4, top + 1), text, font=font, fill=_LINE)

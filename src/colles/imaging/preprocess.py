@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from colles.core.recipe import PreprocessRecipe
 from colles.core.records import Box
 from colles.imaging.read import RawImage, to_grey
+from colles.imaging.resize import resize
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,7 @@ def to_canvas(image: RawImage | NDArray[Any], recipe: PreprocessRecipe) -> NDArr
     """Return the grey canvas, (S, S) uint8: resized by area to shrink, linearly to grow, padded with black."""
     grey = to_grey(image)
     place = placement(grey.shape[1], grey.shape[0], recipe)
-    shrinks = place.scale_x < 1 or place.scale_y < 1
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    inner = cv2.resize(np.ascontiguousarray(grey), (place.inner_width, place.inner_height), interpolation=how)
+    inner = resize(grey, place.inner_width, place.inner_height)
     canvas = np.zeros((recipe.size, recipe.size), np.uint8)
     canvas[place.pad_y : place.pad_y + place.inner_height, place.pad_x : place.pad_x + place.inner_width] = inner
     return canvas

@@ -1,6 +1,6 @@
 """A YOLO export, as Roboflow writes it: data.yaml, and images/ and labels/ of each subset.
 
-An empty label file means no fracture, a missing one unknown. A row is a box (class x y w h) or a polygon (class x1 y1 …);
+An empty label file means no fracture, a missing one unknown. A row: box (class x y w h) or polygon (class x1 y1 …);
 both become boxes. Coordinates are shares of the image as displayed: annotation tools show it after EXIF rotation.
 Class names live on the boxes only: they exist on positives alone, so as a column of the image they would be its label.
 """
