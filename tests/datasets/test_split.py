@@ -14,6 +14,7 @@ from colles.core.errors import InputError, LeakError, MissingInputError, StaleIn
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.audit import cluster_table
 from colles.datasets.catalog import Catalog
+from colles.datasets.selection import evaluation_only
 from colles.datasets.split import Split, assert_no_leak, make_split
 
 RECIPE = SplitRecipe(val=0.2, test=0.2)
@@ -286,3 +287,11 @@ def test_bad_split_files_are_named(tmp_path: Path) -> None:
     path.write_text("image_id,subset\na,val\n")
     with pytest.raises(TableError, match="group_id"):
         Split.load(path)
+
+
+def test_a_doubtful_copy_does_not_stand_for_its_radiograph() -> None:
+    rows = catalog_of(augmented(30, 2)).frame
+    side = dict.fromkeys(rows["image_id"].to_list(), "val")
+    doubtful = {f"yolo/b{number}.rf.0.jpg" for number in range(30)}
+    left_out = evaluation_only(rows, side, doubtful, RECIPE)
+    assert left_out == dict.fromkeys(doubtful, "contradicting labels of duplicates")
