@@ -38,7 +38,8 @@ def choose_images(predictions: pl.DataFrame, catalog: pl.DataFrame, count: int) 
     ending = pl.col("path").str.extract(r"(\.[^./\\]*)$").str.to_lowercase()
     rows = rows.with_columns(ending=ending).sort("ending", "channels", "bit_depth", "image_id", nulls_last=True)
     picked = np.unique(np.linspace(0, rows.height - 1, min(count, rows.height)).round().astype(int))
-    return rows[picked.tolist()].select("image_id", "path", "y_score")
+    chosen: pl.DataFrame = rows[picked.tolist()]
+    return chosen.select("image_id", "path", "y_score")
 
 
 def measure_parity(

@@ -1,0 +1,111 @@
+"""Save a classifier as safetensors + JSON, and load one from a run folder, a bundle or a file. No pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from colles.core.errors import BundleError, MissingInputError
+from colles.core.files import atomic_path, read_json, write_json
+from colles.core.recipe import ModelRecipe, PreprocessRecipe
+from colles.core.recipe_text import load_recipe
+from colles.learning.models import create_model
+from colles.learning.models.base import FractureClassifier
+
+SCHEMA_VERSION = 1
+ENDING = ".safetensors"
+
+
+def describe_model(recipe: ModelRecipe, preprocess: PreprocessRecipe, model: FractureClassifier) -> dict[str, Any]:
+    """Return the JSON that rebuilds a network without its weights: architecture, preprocessing, origin."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": {"name": recipe.name, "dropout": recipe.dropout},
+        "preprocessing": preprocess.model_dump(mode="json"),
+        "weights_from": model.weights_from,
+    }
+
+
+def save_checkpoint(model: nn.Module, path: str | Path, meta: Mapping[str, Any]) -> Path:
+    """Write the weights to `path` (ending .safetensors, or a folder: model.safetensors in it) and `meta` as JSON beside.
+
+    Each file is replaced as a whole, so a kill leaves the earlier or the later one.
+    """
+    file = Path(path)
+    file = file if file.suffix == ENDING else file / f"model{ENDING}"
+    state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    with atomic_path(file) as temporary:
+        save_file(state, str(temporary))
+    write_json(file.with_suffix(".json"), dict(meta))
+    return file
+
+
+def load_classifier(folder: str | Path) -> tuple[FractureClassifier, PreprocessRecipe]:
+    """Load a run's best checkpoint, a bundle, or one .safetensors file, on the CPU and in evaluation mode.
+
+    Raise `MissingInputError` where there is none, `BundleError` where weights and architecture do not agree.
+    """
+    weights = find_weights(Path(folder))
+    recipe, preprocess, weights_from = _architecture(weights)
+    model = create_model(recipe, preprocess)
+    try:
+        state = load_file(str(weights))
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"the weights cannot be read ({error})", path=weights, repair="Train or copy again") from error
+    _load_strictly(model, state, weights)
+    model.weights_from = weights_from
+    model.eval()
+    return model, preprocess
+
+
+def find_weights(folder: Path) -> Path:
+    """Return the weights' file of a run folder, a bundle folder, a `colles run` folder, or the file itself."""
+    places = (
+        folder / "checkpoints" / f"best{ENDING}",
+        folder / "train" / "checkpoints" / f"best{ENDING}",
+        folder / f"model{ENDING}",
+    )
+    for place in (folder, *places) if folder.suffix == ENDING else places:
+        if place.is_file():
+            return place
+    looked = ", ".join(str(place.relative_to(folder)) for place in places)
+    raise MissingInputError(f"no trained weights; looked for {looked}", path=folder, repair="Name a run or a bundle")
+
+
+def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str]:
+    beside = weights.with_suffix(".json")
+    metadata = beside if beside.is_file() else weights.parent / "metadata.json"
+    values = read_json(metadata)
+    origin = str(values.get("weights_from") or values.get("training", {}).get("weights_from") or "unknown")
+    recipe_file = weights.parent / "recipe.yaml"
+    try:
+        if metadata.name == "metadata.json" and recipe_file.is_file():
+            recipe = load_recipe(recipe_file)
+            named, preprocess = recipe.model, recipe.preprocess
+        else:
+            known = {key: values["model"][key] for key in ("name", "dropout") if key in values["model"]}
+            named, preprocess = ModelRecipe(**known), PreprocessRecipe.model_validate(values["preprocessing"])
+    except (KeyError, TypeError, ValidationError) as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(f"does not say which network it is ({reason})", path=metadata, repair="Export again") from error
+    # The weights come from the file beside, so nothing is to be downloaded first.
+    return named.model_copy(update={"weights": "none"}), preprocess, origin
+
+
+def _load_strictly(model: FractureClassifier, state: dict[str, Tensor], path: Path) -> None:
+    own = model.state_dict()
+    bad = [key for key in own.keys() ^ state.keys()]
+    bad += [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
+    if bad:
+        raise BundleError(
+            f"the weights are not those of {model.name}: {len(bad)} tensors differ, such as {min(bad)!r}",
+            path=path,
+            repair="Use weights and description of the same training",
+        )
+    model.load_state_dict(state)

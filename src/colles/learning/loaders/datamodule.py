@@ -1,0 +1,123 @@
+"""All batches of a training: train drawn anew each epoch, val and test in a fixed order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytorch_lightning as lightning
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from colles.core.errors import InputError, TrainingError, UnreadableImageError
+from colles.core.progress import say
+from colles.core.recipe import PreprocessRecipe, TrainRecipe
+from colles.core.records import Radiograph
+from colles.core.tables import write_table
+from colles.datasets.catalog import Catalog
+from colles.datasets.split import Split
+from colles.learning.loaders.augment import create_augment
+from colles.learning.loaders.cache import load_canvases
+from colles.learning.loaders.dataset import CanvasDataset
+from colles.learning.loaders.samplers import EpochSampler, draw_epoch
+
+USED = ("train", "val", "test")
+
+
+class RadiographDataModule(lightning.LightningDataModule):
+    """Radiographs of a split, ready to be shown."""
+
+    def __init__(
+        self, catalog: Catalog, split: Split, preprocess: PreprocessRecipe, recipe: TrainRecipe, *, seed: int
+    ) -> None:
+        super().__init__()
+        split.assert_matches(catalog)
+        self.preprocess, self.recipe, self.seed = preprocess, recipe, seed
+        frame = split.frame.filter(pl.col("subset").is_in(USED)).join(
+            catalog.frame.drop("group_id"), on="image_id", how="inner"
+        )
+        self.frame = frame.sort("image_id")
+        self.labels = self.frame["label"].to_numpy().astype(np.int64)
+        self._assert_classes()
+        rows: list[Radiograph] = list(Catalog(self.frame.drop("subset")).rows())
+        cache = load_canvases(rows, preprocess)
+        self.canvases, self.bad = cache.canvases, cache.bad
+        self.weights = np.ones(len(rows), np.float32)
+        self.weights[list(self.bad)] = 0.0
+        self.epoch = 0
+        self.drawn: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def _assert_classes(self) -> None:
+        for subset in ("train", "val"):
+            found = set(self.labels[self.rows(subset)].tolist())
+            if found != {0, 1}:
+                which = "fractured" if 1 not in found else "non-fractured"
+                raise InputError(
+                    f"{subset} holds no {which} image", field="split", repair="Split again, with more data"
+                )
+
+    def rows(self, subset: str) -> NDArray[np.int64]:
+        """Return the rows of a subset, by image_id."""
+        return np.flatnonzero((self.frame["subset"] == subset).to_numpy())
+
+    def write_bad_files(self, path: Path) -> None:
+        """List broken files, and stop where strict reading or their share forbids to go on.
+
+        Raise `UnreadableImageError` under `strict`, `TrainingError` above `max_bad_share`.
+        """
+        names = ("image_id", "path")
+        listed = [(*self._named(row, names), why) for row, why in self.bad.items()]
+        schema = dict.fromkeys([*names, "reason"], pl.String)
+        write_table(pl.DataFrame(listed, schema=schema, orient="row"), path)
+        for _, file, why in listed:
+            say(f"placeholder for a broken file: {file}: {why}")
+        if listed and self.recipe.strict:
+            raise UnreadableImageError(
+                listed[0][2], path=listed[0][1], repair="Leave it out, or set train.strict=false"
+            )
+        if len(listed) > self.recipe.max_bad_share * self.frame.height:
+            repair = "Build the catalog again, or raise train.max_bad_share"
+            raise TrainingError(f"{len(listed)} of {self.frame.height} files are broken", path=path, repair=repair)
+
+    def _named(self, row: int, names: tuple[str, ...]) -> list[str]:
+        return [str(self.frame[name][row]) for name in names]
+
+    def _dataset(self, rows: NDArray[np.int64], *, train: bool) -> CanvasDataset:
+        augment = create_augment(self.recipe.augment) if train else None
+        labels, weights = self.labels[rows], self.weights[rows]
+        return CanvasDataset(self.canvases, rows, labels, weights, self.preprocess, augment=augment, seed=self.seed)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the batches of the epoch that `self.epoch` names."""
+        rows = self.rows("train")
+        copies = None
+        if self.recipe.copies == "one":
+            named = self.frame[rows.tolist()].select(
+                pl.concat_str("source", pl.col("base_name").fill_null(pl.col("image_id")), separator=":")
+            )
+            copies = named.to_series().to_list()
+        self.drawn = draw_epoch(self.labels[rows], copies, self.recipe.sampler, seed=self.seed, epoch=self.epoch)
+        dataset = self._dataset(rows, train=True)
+        return DataLoader(
+            dataset,
+            batch_size=self.recipe.batch_size,
+            sampler=EpochSampler(self.drawn, self.epoch),
+            num_workers=self.recipe.workers,
+            drop_last=len(self.drawn) > self.recipe.batch_size,  # batch norm cannot learn from a batch of one
+        )
+
+    def class_counts(self) -> dict[str, int]:
+        """Count the classes of the epoch that was drawn last."""
+        labels = self.labels[self.rows("train")][self.drawn]
+        return {"positives": int((labels == 1).sum()), "negatives": int((labels == 0).sum())}
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return val in a fixed order."""
+        return self.plain_loader("val")
+
+    def plain_loader(self, subset: str) -> DataLoader[Any]:
+        """Return a subset in a fixed order, without augmentation."""
+        dataset = self._dataset(self.rows(subset), train=False)
+        return DataLoader(dataset, batch_size=self.recipe.batch_size, num_workers=self.recipe.workers)

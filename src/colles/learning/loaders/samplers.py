@@ -1,0 +1,63 @@
+"""Which images an epoch shows, and in which order: a function of seed and epoch alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+Draw = tuple[int, int, int]
+"""Epoch, position in the epoch, index of the image."""
+Kind = Literal["plain", "weighted", "oversample"]
+
+
+def epoch_seed(seed: int, *parts: int) -> int:
+    """Mix numbers into one seed of 63 bits."""
+    return int(np.random.SeedSequence([seed, *parts]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def draw_epoch(
+    labels: NDArray[np.int64], copies: Sequence[str] | None, kind: Kind, *, seed: int, epoch: int
+) -> NDArray[np.int64]:
+    """Return the indices of one epoch.
+
+    `copies` names each image's radiograph: one copy of each name is drawn first (None keeps all). `plain` shows each
+    once, `weighted` draws as many with replacement so that the classes are even in expectation, `oversample` shows each
+    once and repeats the rarer class until the classes are even.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    pool = np.arange(len(labels)) if copies is None else _one_copy(copies, rng)
+    if kind == "plain":
+        return rng.permutation(pool)
+    classes = [pool[labels[pool] == value] for value in (0, 1)]
+    if kind == "weighted":
+        share = np.zeros(len(labels))
+        for members in classes:
+            share[members] = 0.5 / max(1, len(members))
+        return rng.choice(pool, size=len(pool), replace=True, p=share[pool] / share[pool].sum())
+    few, many = sorted(classes, key=len)
+    repeats = [rng.permutation(few) for _ in range(max(1, -(-len(many) // max(1, len(few)))))]
+    return rng.permutation(np.concatenate([many, np.concatenate(repeats)[: max(len(many), len(few))]]))
+
+
+def _one_copy(copies: Sequence[str], rng: np.random.Generator) -> NDArray[np.int64]:
+    shuffled = rng.permutation(len(copies))
+    _, first = np.unique(np.asarray(copies)[shuffled], return_index=True)
+    return np.asarray(shuffled[first])
+
+
+class EpochSampler(Sampler[Draw]):
+    """Yield the draws of one epoch."""
+
+    def __init__(self, indices: NDArray[np.int64], epoch: int) -> None:
+        self.indices, self.epoch = indices, epoch
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[Draw]:
+        for position, index in enumerate(self.indices.tolist()):
+            yield self.epoch, position, index

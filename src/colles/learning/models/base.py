@@ -1,0 +1,106 @@
+"""The network that every stage sees: pixels to one logit, with its features, embedding and class activation map."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+
+class FractureClassifier(nn.Module, ABC):
+    """Score a batch of radiographs; positive logits mean fracture.
+
+    A subclass gives `_maps` (the convolutional part) and `_embed`, and names its linear `head`.
+    """
+
+    name: str
+    """The registry's name, or `timm:NAME`."""
+    weights_from: str = "random initialisation"
+    """In words, for the model card: what the weights started from."""
+    pretrained: bool = False
+    """True where the backbone starts from learned weights."""
+    has_cam: bool = True
+    """True where the logit is the mean of a class activation map."""
+    head: nn.Linear
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Gradient methods hook this layer: its output is exactly what `features` returns.
+        self.last_feature_layer: nn.Module = nn.Identity()
+        self._backbone_frozen = False
+
+    @abstractmethod
+    def _maps(self, x: Tensor) -> Tensor:
+        """Return the last feature maps (N, c, h, w) of a batch (N, C, S, S)."""
+
+    @abstractmethod
+    def _embed(self, features: Tensor) -> Tensor:
+        """Return the embedding (N, d) that the head reads, from feature maps (N, c, h, w)."""
+
+    @abstractmethod
+    def backbone_modules(self) -> list[nn.Module]:
+        """Return the parts that are frozen while the head alone learns."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the last feature maps (N, c, h, w)."""
+        maps: Tensor = self.last_feature_layer(self._maps(x))
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (N, 1) of a normalised batch (N, C, S, S)."""
+        logit: Tensor = self.head(self._regularise(self._embed(self.features(x))))
+        return logit
+
+    def _regularise(self, embedding: Tensor) -> Tensor:
+        return embedding
+
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        """Return `logit` (N, 1), `embedding` (N, d) and, where `has_cam`, `cam` (N, 1, h, w) whose mean is the logit."""
+        maps = self.features(x)
+        embedding = self._embed(maps)
+        found = {"logit": self.head(self._regularise(embedding)), "embedding": embedding}
+        if self.has_cam:
+            found["cam"] = nn.functional.conv2d(maps, self.head.weight[:, :, None, None], self.head.bias)
+        return found
+
+    def backbone_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the frozen parts."""
+        for module in self.backbone_modules():
+            yield from module.parameters()
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield all parameters that are not the backbone's."""
+        backbone = {id(parameter) for parameter in self.backbone_parameters()}
+        yield from (parameter for parameter in self.parameters() if id(parameter) not in backbone)
+
+    def freeze_backbone(self, frozen: bool) -> None:
+        """Freeze or release the backbone; frozen batch norms keep their statistics too."""
+        self._backbone_frozen = frozen
+        for parameter in self.backbone_parameters():
+            parameter.requires_grad_(not frozen)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> FractureClassifier:
+        """Set training mode, leaving a frozen backbone in evaluation mode."""
+        super().train(mode)
+        if self._backbone_frozen:
+            for module in self.backbone_modules():
+                module.eval()
+        return self
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Count the numbers that a network learns."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@torch.no_grad()
+def probe_features(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of `model`'s output for one black input of `shape` (N, C, S, S), in evaluation mode."""
+    training = model.training
+    model.eval()
+    found = tuple(int(n) for n in model(torch.zeros(shape)).shape)
+    model.train(training)
+    return found

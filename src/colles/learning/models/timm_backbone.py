@@ -1,0 +1,50 @@
+"""Any convolutional network of timm with global average pooling and one linear layer."""
+
+from __future__ import annotations
+
+import timm
+from torch import Tensor, nn
+
+from colles.core.errors import RecipeError
+from colles.learning.models.base import FractureClassifier, probe_features
+
+
+class TimmClassifier(FractureClassifier):
+    """timm features → mean over places → dropout → one linear layer, so that the logit is the mean of its map."""
+
+    def __init__(self, name: str, backbone: nn.Module, *, size: int, channels: int = 3, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.name = name
+        self.backbone = backbone
+        shape = probe_features(backbone, (1, channels, size, size))
+        if len(shape) != 4 or shape[2] != shape[3]:
+            raise RecipeError(
+                f"{name} gives features of shape {shape[1:]}, not maps (channels, height, width)",
+                field="model.name",
+                repair="Choose a convolutional network, such as timm:resnet18",
+            )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(shape[1], 1)
+
+    def _maps(self, x: Tensor) -> Tensor:
+        maps: Tensor = self.backbone(x)
+        return maps
+
+    def _embed(self, features: Tensor) -> Tensor:
+        return features.mean((2, 3))
+
+    def _regularise(self, embedding: Tensor) -> Tensor:
+        dropped: Tensor = self.dropout(embedding)
+        return dropped
+
+    def backbone_modules(self) -> list[nn.Module]:
+        """Return timm's network."""
+        return [self.backbone]
+
+
+def create_backbone(timm_name: str, *, channels: int, pretrained: bool = False) -> nn.Module:
+    """Create a network of timm without its pooling and classifier."""
+    backbone: nn.Module = timm.create_model(
+        timm_name, pretrained=pretrained, num_classes=0, global_pool="", in_chans=channels
+    )
+    return backbone

@@ -1,0 +1,128 @@
+"""What happens beside the steps: the log, the best weights, and the state to resume from."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytorch_lightning as lightning
+from pytorch_lightning.callbacks import Callback, Checkpoint
+
+from colles.core.progress import say
+from colles.core.tables import read_table, write_table
+from colles.learning.checkpoint import save_checkpoint
+from colles.learning.loaders.datamodule import RadiographDataModule
+from colles.learning.training.module import ClassifierModule
+
+
+class DrawEpoch(Callback):
+    """Draw the images of each epoch by its number in the run."""
+
+    def __init__(self, data: RadiographDataModule, first_epoch: int) -> None:
+        self.data, self.first_epoch = data, first_epoch
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Name the next epoch before its loader is made."""
+        self.data.epoch = self.first_epoch + trainer.current_epoch + 1
+
+
+class EpochLog(Callback):
+    """Append a row an epoch to metrics.csv and classes.csv, and say it where there is no progress bar."""
+
+    def __init__(self, run: Path, data: RadiographDataModule) -> None:
+        self.run, self.data = run, data
+        self._started = self._waiting_since = 0.0
+        self._loading = 0.0
+        self._images = 0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clocks."""
+        self._started = self._waiting_since = time.perf_counter()
+        self._loading, self._images = 0.0, 0
+
+    def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Add the time that the batch was waited for."""
+        self._loading += time.perf_counter() - self._waiting_since
+        self._images += len(batch["label"])
+
+    def on_train_batch_end(self, *arguments: Any, **named: Any) -> None:
+        """Begin to wait for the next batch."""
+        self._waiting_since = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the rows of the epoch."""
+        assert isinstance(pl_module, ClassifierModule)
+        seconds = time.perf_counter() - self._started
+        row: dict[str, Any] = {
+            "epoch": pl_module.run_epoch,
+            "stage": pl_module.stage,
+            "train_loss": pl_module.train_loss,
+        }
+        row |= {f"val_{name}": value for name, value in pl_module.figures.items()}
+        row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row |= {
+            "images_per_second": round(self._images / seconds, 2),
+            "seconds_loading": round(self._loading, 2),
+            "seconds": round(seconds, 2),
+        }
+        _append(self.run / "metrics.csv", row)
+        counts = self.data.class_counts()
+        _append(self.run / "classes.csv", {"epoch": pl_module.run_epoch, **counts})
+        if trainer.logger is not None:
+            trainer.logger.log_metrics({f"classes/{k}": v for k, v in counts.items()}, step=trainer.global_step)
+        say(
+            f"  epoch {row['epoch']} ({row['stage']}): loss {row['train_loss']:.4f}, val AUROC {row['val_auroc']:.4f}, "
+            f"{counts['positives']} fractured + {counts['negatives']} not, {row['images_per_second']:.1f} images/s"
+        )
+
+
+def _append(path: Path, row: dict[str, Any]) -> None:
+    table = pl.DataFrame([row])
+    if path.is_file():
+        # an epoch that a kill cut off between log and state is done again, and its row replaced
+        before = read_table(path).filter(pl.col("epoch") < row["epoch"])
+        table = pl.concat([before, table], how="vertical_relaxed")
+    write_table(table, path)
+
+
+class KeepBest(Callback):
+    """Write best.safetensors whenever the monitored figure of val improves."""
+
+    def __init__(self, folder: Path, monitor: str, meta: dict[str, Any]) -> None:
+        self.folder, self.monitor, self.meta = folder, monitor, meta
+        self.best: float | None = None
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Compare the epoch with the best so far; save the last weights in any case."""
+        assert isinstance(pl_module, ClassifierModule)
+        value = pl_module.figures[self.monitor]
+        meta = {**self.meta, "epoch": pl_module.run_epoch, "stage": pl_module.stage, "val": pl_module.figures}
+        save_checkpoint(pl_module.model, self.folder / "last.safetensors", meta)
+        better = self.best is None or (value < self.best if self.monitor == "loss" else value > self.best)
+        if better:
+            self.best = value
+            save_checkpoint(pl_module.model, self.folder / "best.safetensors", meta)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it up again."""
+        self.best = state_dict["best"]
+
+
+class SaveState(Checkpoint):
+    """Write the state to resume from at the end of each epoch, replacing the last one as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write beside, then rename."""
+        temporary = self.path.with_suffix(".partial")
+        trainer.save_checkpoint(temporary)
+        os.replace(temporary, self.path)

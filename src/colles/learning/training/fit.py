@@ -1,0 +1,171 @@
+"""Train in two stages, resume after a kill, and score val and test with the best weights."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from colles.core.errors import DeviceError
+from colles.core.files import read_json, refuse_existing, write_json
+from colles.core.progress import say
+from colles.core.provenance import collect_provenance
+from colles.core.recipe import Recipe
+from colles.core.recipe_text import save_recipe
+from colles.core.tables import write_table
+from colles.datasets.catalog import Catalog
+from colles.datasets.split import Split
+from colles.learning.checkpoint import describe_model, load_classifier
+from colles.learning.loaders.datamodule import RadiographDataModule
+from colles.learning.models import FractureClassifier, count_parameters, create_model
+from colles.learning.training.allocator import keep_memory
+from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
+from colles.learning.training.module import ClassifierModule
+from colles.learning.training.samples import write_samples
+from colles.learning.training.scores import predict_subset
+
+
+def train(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
+    """Train what `recipe` describes on a split catalog; return the run folder `out`.
+
+    With `resume` a begun training goes on from its last finished epoch, to the same result. Raise `StaleInputError`
+    where split and catalog do not belong together, `OutputExistsError` where `out` holds a run, `DeviceError` for a
+    missing GPU, `TrainingError` where the loss diverges or too many files are broken.
+    """
+    if not resume:
+        refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
+    device = choose_device(recipe)
+    _prepare_process(recipe, device)
+    started = time.perf_counter()
+    data = RadiographDataModule(catalog, split, recipe.preprocess, recipe.train, seed=recipe.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    save_recipe(recipe, out / "recipe.yaml")
+    data.write_bad_files(out / "bad_files.csv")
+    write_samples(data, out / "samples.png")
+    model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
+    Stages(model, data, recipe, out, device).fit()
+    best, _ = load_classifier(out)
+    table = pl.concat([predict_subset(best, data, subset) for subset in ("val", "test")])
+    write_table(table, out / "predictions.parquet")
+    provenance = collect_provenance(
+        {"catalog": catalog.digest, "split": split.digest},
+        model=recipe.model.name,
+        weights_from=model.weights_from,
+        parameters=count_parameters(model),
+        device=device,
+        threads=torch.get_num_threads(),
+        seconds=round(time.perf_counter() - started, 1),
+        bad_files=len(data.bad),
+        best=read_json(out / "checkpoints" / "best.json"),
+    )
+    write_json(out / "provenance.json", provenance)
+    return out
+
+
+def choose_device(recipe: Recipe) -> str:
+    """Return `cpu` or `cuda`; raise `DeviceError` where the recipe asks for a GPU that is not there."""
+    wanted = recipe.train.device
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("there is no CUDA device here", field="train.device", repair="Set train.device=cpu or auto")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _prepare_process(recipe: Recipe, device: str) -> None:
+    if device == "cpu" and recipe.train.allocator:
+        keep_memory()
+    torch.set_num_threads(recipe.train.threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1)
+    lightning.seed_everything(recipe.seed, verbose=False)
+    for name in ("pytorch_lightning", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_)?lightning.*")
+
+
+class Stages:
+    """The head alone, then all layers; each a Lightning fit with a state of its own."""
+
+    def __init__(
+        self, model: FractureClassifier, data: RadiographDataModule, recipe: Recipe, out: Path, device: str
+    ) -> None:
+        self.model, self.data, self.recipe, self.out, self.device = model, data, recipe, out, device
+        self.folder = out / "checkpoints"
+        self.keep = KeepBest(self.folder, recipe.train.monitor, describe_model(recipe.model, recipe.preprocess, model))
+
+    def fit(self) -> None:
+        """Run what is not finished yet."""
+        self.folder.mkdir(exist_ok=True)
+        if (self.folder / "finished.json").is_file():
+            say("  the training is finished; scoring again")
+            return
+        head, epochs = self.recipe.train.head_epochs, self.recipe.train.epochs
+        if head and not self._state("all").is_file():
+            self._fit_stage("head", head, first_epoch=0)
+        if epochs:
+            self._fit_stage("all", epochs, first_epoch=head)
+        write_json(self.folder / "finished.json", {"monitor": self.recipe.train.monitor, "best": self.keep.best})
+
+    def _state(self, stage: str) -> Path:
+        return self.folder / f"resume_{stage}.ckpt"
+
+    def _fit_stage(self, stage: str, epochs: int, *, first_epoch: int) -> None:
+        state = self._state(stage)
+        self.data.epoch = first_epoch + (_finished_epochs(state) if state.is_file() else 0)
+        module = ClassifierModule(
+            self.model,
+            self.recipe.train,
+            stage=stage,
+            seed=self.recipe.seed,
+            first_epoch=first_epoch,
+            steps=epochs * self._steps_an_epoch(),
+            positive_weight=self._positive_weight(),
+        )
+        trainer = lightning.Trainer(
+            accelerator="cpu" if self.device == "cpu" else "gpu",
+            devices=1,
+            precision="32-true" if self.device == "cpu" else "16-mixed",  # half precision is slower on CPUs
+            max_epochs=epochs,
+            callbacks=self._callbacks(stage, first_epoch),
+            logger=TensorBoardLogger(str(self.out), name="tensorboard", version=stage),
+            enable_checkpointing=True,
+            enable_model_summary=False,
+            enable_progress_bar=sys.stderr.isatty(),
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            deterministic=True if self.device == "cpu" else "warn",
+            log_every_n_steps=10,
+        )
+        trainer.fit(module, datamodule=self.data, ckpt_path=str(state) if state.is_file() else None, weights_only=True)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+
+    def _callbacks(self, stage: str, first_epoch: int) -> list[Any]:
+        recipe = self.recipe.train
+        mode = "min" if recipe.monitor == "loss" else "max"
+        stop = EarlyStopping(
+            f"val_{recipe.monitor}", mode=mode, patience=recipe.patience, check_on_train_epoch_end=True
+        )
+        log = EpochLog(self.out, self.data)
+        stopping = [stop] if stage == "all" else []
+        return [log, self.keep, DrawEpoch(self.data, first_epoch), *stopping, SaveState(self._state(stage))]
+
+    def _steps_an_epoch(self) -> int:
+        size = len(self.data.train_dataloader())
+        return max(1, size)
+
+    def _positive_weight(self) -> float:
+        labels = self.data.labels[self.data.rows("train")]
+        return float((labels == 0).sum() / max(1, (labels == 1).sum()))
+
+
+def _finished_epochs(state: Path) -> int:
+    # the state is written at the end of an epoch, before Lightning counts it as completed
+    return int(torch.load(state, map_location="cpu", weights_only=True)["epoch"]) + 1

@@ -1,0 +1,129 @@
+"""The Lightning shell around a classifier: steps, optimiser, validation figures."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pytorch_lightning as lightning
+import torch
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
+from torch import Tensor, nn
+
+from colles.core.errors import TrainingError
+from colles.core.recipe import TrainRecipe
+from colles.learning.loaders.samplers import epoch_seed
+from colles.learning.models import FractureClassifier
+
+
+class ClassifierModule(lightning.LightningModule):
+    """One stage of training: the head alone, or all layers."""
+
+    def __init__(
+        self,
+        model: FractureClassifier,
+        recipe: TrainRecipe,
+        *,
+        stage: str,
+        seed: int,
+        first_epoch: int,
+        steps: int,
+        positive_weight: float,
+    ) -> None:
+        """`steps` is the number of optimiser steps of the whole stage, `first_epoch` the run's epoch it begins with."""
+        super().__init__()
+        self.model, self.recipe, self.stage = model, recipe, stage
+        self.seed, self.first_epoch, self.steps = seed, first_epoch, steps
+        self.positive_weight = positive_weight
+        self.figures: dict[str, float] = {}
+        self._losses: list[Tensor] = []
+        self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
+        model.freeze_backbone(stage == "head" or recipe.freeze_backbone)
+
+    @property
+    def run_epoch(self) -> int:
+        """Number of the epoch in the whole run, from 0."""
+        return self.first_epoch + int(self.current_epoch)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and, for the second stage, its schedule."""
+        recipe = self.recipe
+        lr = recipe.head_lr if self.stage == "head" else recipe.lr
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+        optimizer = kind(parameters, lr=lr, weight_decay=recipe.weight_decay)
+        if self.stage == "head" or recipe.scheduler == "none":
+            return optimizer
+        if recipe.scheduler == "onecycle":
+            schedule: Any = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=max(1, self.steps))
+            return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+        mode: Literal["min", "max"] = "min" if recipe.monitor == "loss" else "max"
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode=mode, patience=recipe.plateau_patience)
+        return [optimizer], [{"scheduler": schedule, "interval": "epoch", "monitor": f"val_{recipe.monitor}"}]
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the losses of the last epoch."""
+        self._losses = []
+
+    def loss(self, logit: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """Return binary cross-entropy, averaged over images whose file could be read."""
+        weighted = self.recipe.loss == "weighted_bce"
+        positive = torch.tensor(self.positive_weight, device=logit.device) if weighted else None
+        each = nn.functional.binary_cross_entropy_with_logits(
+            logit[:, 0], batch["label"], pos_weight=positive, reduction="none"
+        )
+        return (each * batch["weight"]).sum() / batch["weight"].sum().clamp(min=1.0)
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+        """Return the loss of a batch; raise `TrainingError` where it is not a number."""
+        # dropout hangs on epoch and step alone, so a resumed run repeats it
+        torch.manual_seed(epoch_seed(self.seed, 1, self.run_epoch, index))
+        loss = self.loss(self.model(_layout(batch["image"])), batch)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the loss is {float(loss)} at step {index} of epoch {self.run_epoch}",
+                repair="The last good weights are kept; lower train.lr",
+            )
+        self._losses.append(loss.detach())
+        self.log("train_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the last validation."""
+        self._seen = []
+
+    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
+        """Collect logits and labels."""
+        logit = self.model(_layout(batch["image"]))[:, 0]
+        self._seen.append((logit.float().cpu(), batch["label"].cpu(), batch["weight"].cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Compute the figures that early stopping and the choice of the best epoch read."""
+        logit, label, weight = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
+        readable = weight > 0
+        self.figures = validation_figures(logit[readable], label[readable])
+        for name, value in self.figures.items():
+            self.log(f"val_{name}", value, prog_bar=name == "auroc", batch_size=len(label))
+
+    @property
+    def train_loss(self) -> float:
+        """Mean loss of the epoch's batches so far."""
+        return float(torch.stack(self._losses).mean()) if self._losses else float("nan")
+
+
+def validation_figures(logit: Tensor, label: Tensor) -> dict[str, float]:
+    """Return loss, auroc, average_precision, sensitivity_at_specificity_90 and f1 (at 0.5) of val."""
+    y_true, y_score = label.numpy().astype(np.int8), torch.sigmoid(logit).double().numpy()
+    false_positive_rate, sensitivity, _ = roc_curve(y_true, y_score, drop_intermediate=False)
+    return {
+        "loss": float(nn.functional.binary_cross_entropy_with_logits(logit, label)),
+        "auroc": float(roc_auc_score(y_true, y_score)),
+        "average_precision": float(average_precision_score(y_true, y_score)),
+        "sensitivity_at_specificity_90": float(sensitivity[false_positive_rate <= 0.10 + 1e-12].max()),
+        "f1": float(f1_score(y_true, y_score >= 0.5, zero_division=0.0)),
+    }
+
+
+def _layout(image: Tensor) -> Tensor:
+    # channels-last convolutions are faster on CPUs and GPUs alike
+    return image.contiguous(memory_format=torch.channels_last)

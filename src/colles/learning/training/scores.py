@@ -1,0 +1,32 @@
+"""Scores of a trained classifier on a subset, without augmentation."""
+
+from __future__ import annotations
+
+import polars as pl
+import torch
+
+from colles.core.progress import track
+from colles.learning.loaders.datamodule import RadiographDataModule
+from colles.learning.models import FractureClassifier
+
+SCHEMA = {
+    "image_id": pl.String,
+    "group_id": pl.String,
+    "subset": pl.String,
+    "y_true": pl.Int8,
+    "y_score": pl.Float64,
+}
+
+
+@torch.no_grad()
+def predict_subset(model: FractureClassifier, data: RadiographDataModule, subset: str) -> pl.DataFrame:
+    """Return image_id, group_id, subset, y_true, y_score; broken files are left out."""
+    model.eval()
+    loader = data.plain_loader(subset)
+    parts = [model(batch["image"])[:, 0] for batch in track(loader, f"predict {subset}", total=len(loader))]
+    rows = data.rows(subset)
+    score = torch.sigmoid(torch.cat(parts).double()).tolist() if parts else []
+    table = data.frame[rows.tolist()].select("image_id", "group_id", "subset", pl.col("label").alias("y_true"))
+    table = table.with_columns(pl.Series("y_score", score, dtype=pl.Float64))
+    readable = pl.Series(data.weights[rows] > 0)
+    return table.filter(readable).select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
