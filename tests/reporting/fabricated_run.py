@@ -232,8 +232,9 @@ def _write_explanations(
             for method in ("gradcam", "input_gradient"):
                 file = f"{len(entries):03d}_{method}.png"
                 _overlay(rng, 373, 454).save(folder / file)
-                entries.append({"path": f"/data/{image_id}", "image_id": image_id, "method": method, "score": score,
-                                "peak": [80, 90], "map": f"{len(entries):03d}.npy", "overlay": file, "outcome": outcome})  # fmt: skip
+                entry = {"path": f"/data/{image_id}", "image_id": image_id, "method": method, "score": score}
+                entry |= {"peak": [80, 90], "map": f"{len(entries):03d}.npy", "overlay": file, "outcome": outcome}
+                entries.append(entry)
     write_json(folder / "explanations.json", entries)
 
 

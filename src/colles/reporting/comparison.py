@@ -20,7 +20,10 @@ def comparison_blocks(names: Sequence[str], runs: Sequence[Artefacts]) -> list[B
     rows = [_row(name, run) for name, run in zip(names, runs, strict=True)]
     heads = ("Run", "Judged on", "Fractured of images", "AUROC", "Average precision", "Brier score")
     points = ("Sensitivity, best F1", "Specificity, best F1", "F1, best F1")
-    caption = "Runs side by side. Intervals that overlap do not show equality; `colles compare` tests the difference on the same images."
+    caption = (
+        "Runs side by side. Intervals that overlap do not show equality; `colles compare` tests "
+        "the difference on the same images."
+    )
     return [*_warning(names, runs), Table((*heads, *points), tuple(rows), caption, frozenset({0, 1}))]
 
 
@@ -62,7 +65,10 @@ def _warning(names: Sequence[str], runs: Sequence[Artefacts]) -> list[Block]:
     others = [name for name, ids in zip(names, images, strict=True) if ids != images[0]]
     if not others:
         return []
-    text = f"{', '.join(others)} and {names[0]} were judged on different images: a difference may be the images', not the model's."
+    text = (
+        f"{', '.join(others)} and {names[0]} were judged on different images: a difference may be the "
+        "images', not the model's."
+    )
     return [Note(text, warning=True)]
 
 

@@ -24,6 +24,14 @@ FIGURE_NAMES = {
     "sensitivity_at_specificity_90": "Sensitivity at specificity 0.90",
     "sensitivity_at_specificity_95": "Sensitivity at specificity 0.95",
     "uncertain_share": "Share between rule-out and rule-in",
+    "brier_score_uncalibrated": "Brier score, uncalibrated",
+    "partial_auroc": "Partial AUROC",
+    "specificity_at_sensitivity_90": "Specificity at sensitivity 0.90",
+    "specificity_at_sensitivity_95": "Specificity at sensitivity 0.95",
+    "prevalence": "Share of fractures",
+    "flips": "Decisions changed",
+    "lr_positive": "Likelihood ratio, positive",
+    "lr_negative": "Likelihood ratio, negative",
     "certain_error": "Error among the others",
 }
 POINT_NAMES = {
@@ -51,6 +59,11 @@ def subset_name(name: str) -> str:
     return SUBSET_NAMES.get(name, name)
 
 
+def capital(text: str) -> str:
+    """Make the first letter a capital and leave the rest alone (`str.capitalize` makes F1 f1)."""
+    return text[:1].upper() + text[1:]
+
+
 def count(value: float | None) -> str:
     """Format a whole number with thin groups of three."""
     return "–" if value is None else f"{round(value):,}"
@@ -58,7 +71,7 @@ def count(value: float | None) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """Format a figure, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
 def share(part: float, whole: float) -> str:

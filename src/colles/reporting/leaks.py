@@ -22,8 +22,8 @@ _CATALOG_KEYS = (
     ("patients", "patient_id", True),
     ("studies", "study_id", True),
     ("base names", "base_name", True),
-    ("identical files", "sha256", False),
-    ("identical pixels", "pixel_sha256", False),
+    ("distinct files", "sha256", False),
+    ("distinct pictures", "pixel_sha256", False),
 )
 
 

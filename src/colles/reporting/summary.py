@@ -59,8 +59,8 @@ def _basis(subset: str, content: Mapping[str, Any]) -> Iterator[str]:
     groups = content.get("n_groups")
     of = f" of {plural(groups, 'independent group')}" if groups else ""
     yield (
-        f"Judged on the {subset_name(subset)} set: {plural(n, 'radiograph')}{of}, {count(positives)} with a fracture and "
-        f"{count(n - positives)} without."
+        f"Judged on the {subset_name(subset)} set: {plural(n, 'radiograph')}{of}, {count(positives)} with a fracture "
+        f"and {count(n - positives)} without."
     )
 
 
@@ -102,6 +102,6 @@ def _meaning(content: Mapping[str, Any]) -> Iterator[str]:
     if right is not None and n:
         yield (
             f"When it says “fracture” at the balanced point, it is right {right} times of 100, as long as "
-            f"{100 * (positives or 0) / n:.0f} of 100 patients have one, as here. Where fractures are rarer it is right "
-            "less often; the slider below works it out."
+            f"{100 * (positives or 0) / n:.0f} of 100 patients have one, as here. Where fractures are rarer it is "
+            "right less often; the slider below works it out."
         )

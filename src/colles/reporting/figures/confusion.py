@@ -44,11 +44,10 @@ def _panel(axes: Axes, name: str, point: Mapping[str, Any]) -> None:
     totals = (cells["tp"] + cells["fn"], cells["fp"] + cells["tn"])
     for key, row, column in _CELLS:
         part = cells[key] / totals[row] if totals[row] else 0.0
-        colour = to_rgba(BLUE if key in ("tp", "tn") else VERMILLION, 0.12 + 0.6 * part)
+        colour = to_rgba(BLUE if key in ("tp", "tn") else VERMILLION, 0.08 + 0.47 * part)
         axes.fill_between([column, column + 1], 1 - row, 2 - row, color=colour, linewidth=0)
-        dark = part > 0.75
         text = f"{key.upper()} {count(cells[key])}\n{100 * part:.0f} %"
-        axes.text(column + 0.5, 1.5 - row, text, ha="center", va="center", color="white" if dark else INK, fontsize=8.5)
+        axes.text(column + 0.5, 1.5 - row, text, ha="center", va="center", color=INK, fontsize=8.5)
     axes.axhline(1, color="white", linewidth=2)
     axes.axvline(1, color="white", linewidth=2)
     axes.set(xlim=(0, 2), ylim=(0, 2), xticks=[0.5, 1.5], yticks=[1.5, 0.5])

@@ -48,7 +48,9 @@ def precision_recall_curve(subsets: Subsets) -> Drawing | None:
         for rank, (name, part) in enumerate(drawn.items()):
             curve = part["curves"]["pr"]
             colour = SUBSET_COLOURS.get(name, INK)
-            axes.step(curve["recall"], curve["precision"], color=colour, linewidth=1.8 if rank else 1.2, where="post")
+            # evaluations may list recall from high to low; a step holds the precision of its right end
+            recall, precision = zip(*sorted(zip(curve["recall"], curve["precision"], strict=True)), strict=True)
+            axes.step(recall, precision, color=colour, linewidth=1.8 if rank else 1.2, where="pre")
             label = f"{subset_name(name)}: AP {_figure(part, 'average_precision')}"
             _label(axes, label, rank, len(drawn), colour)
         last = list(drawn)[-1]
@@ -84,8 +86,8 @@ def _mark_points(axes: Axes, part: Mapping[str, Any], curve: str, colour: str) -
         position = _position(point.get("figures") or {}, curve)
         if position is None:
             continue
-        style = {"marker": POINT_MARKERS.get(name, "o"), "markersize": 6, "markeredgecolor": "white"}
-        axes.plot(*position, color=colour, zorder=5, **style)
+        marker = POINT_MARKERS.get(name, "o")
+        axes.plot(*position, color=colour, zorder=5, marker=marker, markersize=7, markeredgecolor="white")
         _annotate(axes, point_name(name), position, curve, placed)
 
 

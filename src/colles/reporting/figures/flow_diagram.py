@@ -11,8 +11,8 @@ from markupsafe import Markup, escape
 from colles.reporting.formats import count
 
 _WIDTH, _LINE, _PAD, _GAP = 680, 17, 11, 26
-_MAIN = (10, 250)  # left edge and width of the main column
-_SIDE = (330, 340)
+_MAIN = (1, 250)  # left edge and width of the main column
+_SIDE = (321, 350)
 _SIDE_LETTERS = 50
 
 
@@ -48,7 +48,8 @@ def flow_diagram(stations: Sequence[Station], endings: Sequence[Sequence[str]]) 
     summary = "; ".join([*(station.text for station in stations), *(" ".join(lines) for lines in endings)])
     return Markup(
         f'<svg class="flow" role="img" aria-label="{escape(summary)}" viewBox="0 0 {_WIDTH} {y + 4}">'
-        '<defs><marker id="flow-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="flow-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto">'
         f'<path d="M0 0 8 4 0 8z"/></marker></defs>{"".join(parts)}</svg>'
     )
 
@@ -79,7 +80,7 @@ def _endings(parts: list[str], top: int, endings: Sequence[Sequence[str]]) -> in
     gap = 14
     width = min(210, (_WIDTH - 20 - gap * (len(endings) - 1)) // len(endings))
     y, rail = top + 2 * _GAP, top + _GAP
-    centres = [10 + index * (width + gap) + width // 2 for index in range(len(endings))]
+    centres = [1 + index * (width + gap) + width // 2 for index in range(len(endings))]
     ends = sorted([_centre(), *centres])
     parts.append(f'<path class="line" d="M{_centre()} {top}V{rail}M{ends[0]} {rail}H{ends[-1]}"/>')
     bottom = y

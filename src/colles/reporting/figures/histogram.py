@@ -29,7 +29,7 @@ def score_histogram(scores: Scores, thresholds: Mapping[str, float]) -> Drawing:
                 axes.text(0.5, 0.97 - 0.08 * label, text, transform=axes.transAxes, color=colour, va="top", ha="center")
             top = axes.get_ylim()[1]
             for threshold in thresholds.values():
-                axes.axvline(threshold, color=GREY, linewidth=0.7, linestyle=(0, (2, 2)))
+                axes.axvline(threshold, color=GREY, linewidth=0.7, linestyle=(0, (2, 2)), ymax=0.84)
             axes.set(title=subset_name(subset).capitalize(), xlabel="Score", ylabel="Density", ylim=(0, top * 1.2))
             axes.set(xlim=(0, 1))
 

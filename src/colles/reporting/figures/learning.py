@@ -56,14 +56,16 @@ def _panel(
             continue
         x, y = zip(*pairs, strict=True)
         axes.plot(x, y, color=colour, marker="o", markersize=3)
-        axes.annotate(label, (x[-1], y[-1]), (5, 0), textcoords="offset points", color=colour, va="center")
+        if len(lines) > 1:
+            axes.annotate(label, (x[-1], y[-1]), (5, 0), textcoords="offset points", color=colour, va="center")
     for epoch in stage_boundaries(metrics):
         axes.axvline(epoch - 0.5, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.annotate("all layers from here", (epoch - 0.5, 1), (3, -3), xycoords=("data", "axes fraction"),
                       textcoords="offset points", fontsize=7, color=GREY, va="top")  # fmt: skip
     axes.set(title=title, xlabel="Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.margins(x=0.14, y=0.15)
+    axes.margins(y=0.15)
+    axes.set_xlim(0.5, len(epochs) * (1.2 if len(lines) > 1 else 1.05) + 0.5)
 
 
 def _mark_best(axes: Axes, metrics: pl.DataFrame, epochs: Sequence[int]) -> None:

@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 from colles.reporting.figures.style import GREY, INK, SUBSET_COLOURS, Drawing, draw, unit_square
 from colles.reporting.formats import estimate, subset_name
 
+_NAMES = {"probability": "predicted", "frequency": "observed"}
+"""Other names of the same columns."""
+
 
 def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> Drawing | None:
     """Draw one line a subset, with the interval of each bin; `axis` names what was predicted."""
@@ -23,7 +26,7 @@ def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> 
         unit_square(axes, axis, "Observed share of fractures")
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.7, linestyle=(0, (4, 3)))
         for rank, (name, curve) in enumerate(drawn.items()):
-            colour, x, y = SUBSET_COLOURS.get(name, INK), curve["probability"], curve["frequency"]
+            colour, x, y = SUBSET_COLOURS.get(name, INK), curve["predicted"], curve["observed"]
             if rank == len(drawn) - 1 and curve.get("low") and curve.get("high"):
                 axes.vlines(x, curve["low"], curve["high"], color=colour, linewidth=0.9)
             axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.2)
@@ -31,7 +34,7 @@ def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> 
             axes.text(0.02, 0.97 - 0.065 * rank, text, color=colour, va="top", transform=axes.transAxes)
 
     alt = "Reliability diagram: " + ", ".join(
-        f"{subset_name(name)} in {len(c['frequency'])} bins" for name, c in drawn.items()
+        f"{subset_name(name)} in {len(c['observed'])} bins" for name, c in drawn.items()
     )
     return draw("calibration", alt, (3.9, 3.9), paint)
 
@@ -39,11 +42,12 @@ def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> 
 def bins(part: Mapping[str, Any]) -> dict[str, Sequence[float]] | None:
     """Return the bins of one subset's reliability curve without the empty ones, or None where there are none."""
     curve = (part.get("curves") or {}).get("reliability") or {}
-    predicted, observed = curve.get("probability") or [], curve.get("frequency") or []
-    kept = [i for i, (x, y) in enumerate(zip(predicted, observed, strict=False)) if x is not None and y is not None]
+    columns = {_NAMES.get(key, key): column for key, column in curve.items()}
+    pairs = zip(columns.get("predicted") or [], columns.get("observed") or [], strict=False)
+    kept = [i for i, (x, y) in enumerate(pairs) if x is not None and y is not None]
     if not kept:
         return None
-    return {key: [column[i] for i in kept] for key, column in curve.items() if _full(column, kept)}
+    return {key: [column[i] for i in kept] for key, column in columns.items() if _full(column, kept)}
 
 
 def _full(column: Any, kept: Sequence[int]) -> bool:

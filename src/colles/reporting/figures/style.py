@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 from markupsafe import Markup
@@ -79,7 +79,7 @@ class Drawing:
 
 def draw(name: str, alt: str, size: tuple[float, float], paint: Callable[[Figure], None]) -> Drawing:
     """Paint a figure of `size` inches and give it back as SVG and PNG, without a date in either."""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(cast(Any, STYLE)):
         figure = Figure(figsize=size, layout="constrained")
         paint(figure)
         svg, png = io.StringIO(), io.BytesIO()

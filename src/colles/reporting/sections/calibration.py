@@ -8,7 +8,7 @@ from pathlib import Path
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Figures, Missing, Text
 from colles.reporting.figures.reliability import reliability_diagram
-from colles.reporting.formats import estimate, number, subset_name
+from colles.reporting.formats import capital, estimate, number, subset_name
 from colles.reporting.sections.base import Section
 
 
@@ -26,7 +26,9 @@ class Calibration(Section):
         drawing = reliability_diagram({name: run.subsets[name] for name in run.shown}, axis)
         if drawing is None:
             return [Text(_method(run)), Missing("No reliability curve.", "colles evaluate PREDICTIONS --out DIR")]
-        caption = "Reliability: on the diagonal, of images given 30 % three in ten are fractured. Bars are intervals of each bin."
+        caption = (
+            "On the diagonal, of images given 30 % three in ten are fractured. Bars are the intervals of each bin."
+        )
         return [Text(_method(run)), Figures(((drawing, caption),))]
 
 
@@ -39,4 +41,5 @@ def _method(run: Artefacts) -> str:
         return f"Scores are judged as they come from the network, without calibration. {on}"
     settings = f"slope {number(fitted.get('slope'))}, intercept {number(fitted.get('intercept'))}"
     where = subset_name(str(fitted.get("fitted_on") or "val"))
-    return f"Probabilities come from the score by {fitted.get('method')} scaling ({settings}), fitted on the {where} set. {on}"
+    method = capital(str(fitted.get("method")))
+    return f"Probabilities come from the score by {method} scaling ({settings}), fitted on the {where} set. {on}"

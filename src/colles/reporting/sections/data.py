@@ -30,8 +30,8 @@ class Data(Section):
         boxed = _with_boxes(catalog)
         sentence = (
             f"{plural(catalog.height, 'file')} from {plural(catalog['source'].n_unique(), 'source')}; "
-            f"{plural(boxed, 'image')} carry reference boxes around a fracture. A label that is not known stays unknown; it never "
-            "counts as “no fracture”."
+            f"{plural(boxed, 'image')} with reference boxes around a fracture. A label that is not known stays unknown; "
+            "it never counts as “no fracture”."
         )
         table = _crossed(counts_table(catalog, run.split))
         return [Text(sentence), _sources(catalog), table]

@@ -65,6 +65,10 @@ def scores_by_subset(run: Artefacts) -> dict[str, tuple[np.ndarray, np.ndarray]]
     return found
 
 
+def _difference(first: float | None, last: float | None) -> str:
+    return "–" if first is None or last is None else number(first - last)
+
+
 def _figures(run: Artefacts) -> Table:
     names = run.shown
     figures = list(dict.fromkeys(f for name in names for f in run.subsets[name].get("figures") or {}))
@@ -72,10 +76,15 @@ def _figures(run: Artefacts) -> Table:
     for figure in figures:
         by_subset = [(run.subsets[name].get("figures") or {}).get(figure) for name in names]
         values = [(entry or {}).get("value") for entry in by_subset]
-        gap = [number(values[0] - values[-1])] if len(values) > 1 and None not in values else ["–"] * (len(values) > 1)
+        gap = [_difference(values[0], values[-1])] if len(values) > 1 else []
         method = str((by_subset[-1] or {}).get("method") or "–").replace("_", " ")
         rows.append((figure_name(figure), *(estimate(entry) for entry in by_subset), *gap, method))
     heads = [f"{subset_name(n).capitalize()} (n = {count(run.subsets[n].get('n'))})" for n in names]
-    columns = ("Figure", *heads, *(["Optimism"] if len(names) > 1 else []), "Interval by")
+    columns = ("Figure", *heads, *(["Validation − test"] if len(names) > 1 else []), "Interval by")
     text = frozenset({0, len(columns) - 1})
-    return Table(columns, tuple(rows), "Figures with their intervals. Optimism: validation minus test.", text)
+    return Table(
+        columns,
+        tuple(rows),
+        "Figures with their intervals. Brier score and calibration errors: the lower the better.",
+        text,
+    )

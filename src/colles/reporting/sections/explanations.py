@@ -22,8 +22,8 @@ _OUTCOMES = {
     None: "Others",
 }
 _HOW_TO_READ = (
-    "Bright regions raised the score; boxes are the reference. A map that lies beside the fracture means that the score "
-    "rests on something else, however right it is. Heat maps show where, never why."
+    "Bright regions raised the score; boxes are the reference. A map that lies beside the fracture means that the "
+    "score rests on something else, however right it is. Heat maps show where, never why."
 )
 
 
@@ -63,6 +63,6 @@ def _picture(entry: Mapping[str, Any], folder: Path) -> Picture | None:
         return None
     name = str(entry.get("image_id") or Path(str(entry.get("path") or "")).name)
     method = str(entry.get("method")).replace("_", " ")
-    outcome = str(entry.get("outcome") or "")
-    lines = (name, f"{method} · score {number(entry.get('score'))}" + (f" · {outcome}" if outcome else ""))
-    return Picture(address, f"Heat map by {method} on {name}", lines)
+    outcome = str(entry.get("outcome") or "outcome not known")
+    lines = (name, method, f"score {number(entry.get('score'))} · {outcome}")
+    return Picture(address, f"Heat map by {method} on {name}, {outcome}", lines)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+from markupsafe import Markup
 
 from colles.core.records import SUBSETS
 from colles.reporting.artefacts import Artefacts
@@ -45,7 +46,7 @@ def _broken(catalog: pl.DataFrame) -> Counter[str]:
     return Counter(str(status) for status in catalog["status"].to_list() if status != "ok")
 
 
-def _diagram(run: Artefacts, broken: Counter[str]) -> str:
+def _diagram(run: Artefacts, broken: Counter[str]) -> Markup:
     assert run.catalog is not None
     readable = with_subset(run.catalog.filter(pl.col("status") == "ok"), run.split)
     out = readable.filter(pl.col("subset") == LEFT_OUT)

@@ -11,7 +11,6 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Bullets
 from colles.reporting.formats import count, plural, subset_name
 from colles.reporting.sections.base import Section
-from colles.reporting.summary import FEW
 
 
 class Limits(Section):
@@ -34,7 +33,10 @@ _ALWAYS = (
 
 def _data(run: Artefacts) -> Iterator[str]:
     if ((run.recipe or {}).get("data") or {}).get("phantom"):
-        yield "The radiographs are simulated (phantoms): the figures show that the software works and say nothing about patients."
+        yield (
+            "The radiographs are simulated (phantoms): the figures show that the software works and say nothing about "
+            "patients."
+        )
     if run.catalog is None:
         return
     rows = run.catalog.filter(pl.col("status") == "ok")
@@ -59,13 +61,19 @@ def _evaluation(run: Artefacts) -> Iterator[str]:
     content = run.subsets[subset]
     n, positives = int(content.get("n") or 0), int(content.get("n_positive") or 0)
     if subset != "external" and "external" not in run.subsets:
-        yield f"The {subset_name(subset)} images come from the same sources as the training images; another hospital's may be harder."
+        yield (
+            f"The {subset_name(subset)} images come from the same sources as the training images; another hospital's may "
+            "be harder."
+        )
     if subset == "val":
         yield "There is no test set: thresholds were chosen on the very images that the figures judge."
     if n:
-        yield f"PPV, NPV, accuracy and F1 hold where {100 * positives / n:.1f} % of images are fractured, as in this set ({count(positives)} of {count(n)})."
+        yield (
+            f"PPV, NPV, accuracy and F1 hold where {100 * positives / n:.1f} % of images are fractured, as in this "
+            f"set ({count(positives)} of {count(n)})."
+        )
     warned = [
         g for g in (run.evaluation or {}).get("subgroups") or () if g.get("subset") == subset and g.get("warning")
     ]
     if warned:
-        yield f"{plural(len(warned), 'subgroup')} with fewer than {FEW} images of a class cannot be judged."
+        yield f"{plural(len(warned), 'subgroup')} with too few images of a class cannot be judged."

@@ -12,13 +12,13 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Figures, Heading, Missing, Note, Slider, Table, Text
 from colles.reporting.figures.confusion import confusion_matrices
 from colles.reporting.figures.curves import polyline
-from colles.reporting.formats import estimate, figure_name, number, point_name, subset_name
+from colles.reporting.formats import capital, estimate, figure_name, number, point_name, subset_name
 from colles.reporting.sections.base import Section
 
 _MAX_STEPS = 1500
 _HELP = (
-    "The slider steps through the thresholds of the ROC curve of the {subset} set. A threshold picked by looking at this "
-    "set's figures is no longer judged fairly by them: use it to see what moves, not to choose."
+    "The slider steps through the thresholds of the ROC curve of the {subset} set. A threshold picked by looking at "
+    "this set's figures is no longer judged fairly by them: use it to see what moves, not to choose."
 )
 
 
@@ -54,7 +54,7 @@ def _choice(chosen: Mapping[str, Any], subset: str) -> str:
     on = sorted({subset_name(str(point.get("chosen_on"))) for point in chosen.values()} - {"none"})
     if not on:
         return "Where these thresholds were chosen is not recorded."
-    criteria = "; ".join(f"{point_name(name)}: {point.get('criterion')}" for name, point in chosen.items())
+    criteria = "; ".join(f"{point_name(name)}: {_criterion(point)}" for name, point in chosen.items())
     same = (
         " These are the very data that the figures below judge: they are too good."
         if on == [subset_name(subset)]
@@ -63,10 +63,14 @@ def _choice(chosen: Mapping[str, Any], subset: str) -> str:
     return f"Thresholds were chosen on the {' and '.join(on)} set and locked ({criteria}).{same}"
 
 
+def _criterion(point: Mapping[str, Any]) -> str:
+    return str(point.get("criterion")).replace(">=", "≥")
+
+
 def _unreached(chosen: Mapping[str, Any]) -> list[Note]:
     missed = [name for name, point in chosen.items() if point.get("reached") is False]
     text = "{} could not be satisfied on the data that chose it; the nearest threshold was taken."
-    return [Note(text.format(point_name(name).capitalize()), warning=True) for name in missed]
+    return [Note(text.format(capital(point_name(name))), warning=True) for name in missed]
 
 
 def _table(points: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -75,7 +79,7 @@ def _table(points: Mapping[str, Mapping[str, Any]]) -> Table:
     for figure in figures:
         cells = (estimate((point.get("figures") or {}).get(figure)) for point in points.values())
         rows.append((figure_name(figure), *cells))
-    columns = ("Figure", *(point_name(name).capitalize() for name in points))
+    columns = ("Figure", *(capital(point_name(name)) for name in points))
     return Table(
         columns, tuple(rows), "Figures at the locked thresholds. PPV and NPV hold at this set's share of fractures."
     )

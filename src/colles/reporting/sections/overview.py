@@ -28,7 +28,8 @@ class Overview(Section):
         warning = few_warning(run.subsets[subset], subset)
         return [
             *([Note(warning, warning=True)] if warning else []),
-            KeyFigures((*_aurocs(run, subset), *_point_figures(run))),
+            KeyFigures(tuple(_aurocs(run, subset))),
+            *([KeyFigures(points)] if (points := tuple(_point_figures(run))) else []),
             Bullets(tuple(summary_sentences(run))),
             *(Note(f"{text}.", warning=True) for text in _warnings(run, subset, stated=warning is not None)),
         ]
@@ -36,7 +37,7 @@ class Overview(Section):
 
 def _warnings(run: Artefacts, subset: str, *, stated: bool) -> Iterator[str]:
     for text in (run.evaluation or {}).get("warnings") or ():
-        if not (stated and str(text).startswith(f"{subset}: only")):
+        if not (stated and str(text).startswith((f"{subset}: only", f"{subset}: no "))):
             yield str(text).rstrip(".")
 
 

@@ -27,10 +27,14 @@ class Samples(Section):
         return [Text(_settings(run)), Pictures((Picture(address, alt),), wide=True)]
 
 
+def _setting(value: object) -> str:
+    return "–".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _settings(run: Artefacts) -> str:
     recipe = run.recipe or {}
     augment = ((recipe.get("train") or {}).get("augment")) or {}
-    settings = ", ".join(f"{name} {value}" for name, value in augment.items())
+    settings = ", ".join(f"{name} {_setting(value)}" for name, value in augment.items() if value not in (0, [1.0, 1.0]))
     size = (recipe.get("preprocess") or {}).get("size")
     canvas = f" on a canvas of {size} × {size} pixels" if size else ""
     drawn = f"Random changes, drawn anew each epoch: {settings}." if settings else "The recipe names no random changes."

@@ -43,8 +43,8 @@ def _balance(run: Artefacts) -> Table:
     assert run.split is not None
     joined = run.split
     if run.catalog is not None:
-        columns = run.catalog.select("image_id", "label", "source")
-        joined = joined.drop("label", "source", strict=False).join(columns, on="image_id", how="left")
+        labels = run.catalog.select("image_id", "label", "source")
+        joined = joined.drop("label", "source", strict=False).join(labels, on="image_id", how="left")
     rows = []
     for subset in (name for name in SUBSETS if name in set(joined["subset"])):
         part = joined.filter(pl.col("subset") == subset)
@@ -59,15 +59,12 @@ def _balance(run: Artefacts) -> Table:
 
 
 def _digests(run: Artefacts) -> Sequence[Block]:
+    assert run.split is not None
     summary = run.split_summary or {}
-    digest = summary.get("split_digest")
-    sizes = [part.height for _, part in run.split.group_by("group_id")] if run.split is not None else []
-    words = []
-    if sizes and run.split is not None:
-        largest = plural(max(sizes), "image")
-        words.append(f"The largest group holds {largest} ({share(max(sizes), run.split.height)}).")
-    if digest:
-        words.append(
-            f"Digest of the split {digest}, made from the catalog {summary.get('catalog_digest', '(not recorded)')}."
-        )
-    return [Text(" ".join(words))] if words else []
+    blocks: list[Block] = []
+    if "group_id" in run.split.columns and run.split.height:
+        largest = max(part.height for _, part in run.split.group_by("group_id"))
+        blocks.append(Text(f"The largest group holds {plural(largest, 'image')} ({share(largest, run.split.height)})."))
+    named = (("Split", "split_digest"), ("Catalog that it was made from", "catalog_digest"))
+    rows = tuple((label, str(summary[key])) for label, key in named if summary.get(key))
+    return [*blocks, *([Table(("Digest of", "sha256"), rows, "", frozenset({0, 1}))] if rows else [])]

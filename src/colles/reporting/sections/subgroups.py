@@ -35,7 +35,8 @@ class Subgroups(Section):
             ]
         overall = (run.subsets[str(run.reported)].get("figures") or {}).get("auroc") or {}
         drawing = forest_plot(forest_rows(groups), overall.get("value"))
-        caption = f"AUROC by subgroup on the {subset_name(str(run.reported))} set. Dashed: all images. Hollow: too few to trust."
+        where = f"AUROC by subgroup on the {subset_name(str(run.reported))} set"
+        caption = f"{where}, fractured of images at the right. Dashed: all images. Hollow: too few to trust."
         warned = [g for g in groups if g.get("warning")]
         table = _table(groups)
         return [
@@ -48,11 +49,15 @@ class Subgroups(Section):
 def _warning(warned: int, of: int) -> list[Block]:
     if not warned:
         return []
-    text = f"{plural(warned, 'subgroup')} of {of} have too few images of a class: their figures say next to nothing."
+    verb = "has" if warned == 1 else "have"
+    text = f"{count(warned)} of {plural(of, 'subgroup')} {verb} too few images of a class for a figure to say much."
     return [Note(text, warning=True), Text(_SEVERAL)]
 
 
-_SEVERAL = "With many subgroups some lie low or high by chance; an interval that leaves out the dashed line is a hint, not a proof."
+_SEVERAL = (
+    "With many subgroups some lie low or high by chance; an interval that leaves out the dashed line is a hint, "
+    "not a proof."
+)
 
 
 def forest_rows(groups: Sequence[Group]) -> list[ForestRow]:
@@ -73,7 +78,8 @@ def forest_rows(groups: Sequence[Group]) -> list[ForestRow]:
 
 
 def _value(group: Group) -> str:
-    return str(group.get("value")).replace("_", " ")
+    value = str(group.get("value"))
+    return {"true": "yes", "false": "no"}.get(value.lower(), value.replace("_", " "))
 
 
 def _short(text: str) -> str:

@@ -1,0 +1,231 @@
+"""The report: complete, missing parts named, hostile names harmless, no outside resource, the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+from fabricated_run import HOSTILE, write_run
+
+from colles.core.errors import MissingInputError, TableError
+from colles.reporting.report import write_report
+from colles.reporting.sections import SECTIONS
+
+FIGURES = ("roc", "pr", "calibration", "learning_curves", "forest", "confusion", "scores")
+TABLES = ("figures", "operating_points", "subgroups", "counts")
+
+
+class Page(HTMLParser):
+    """Collect what a browser would see of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.scripts: list[str] = []
+        self.tags: list[str] = []
+        self._open: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append(tag)
+        self.addresses += [str(values[k]) for k in ("src", "href", "xlink:href", "action", "srcset") if values.get(k)]
+        self.ids += [str(values["id"])] if values.get("id") else []
+        if tag == "script":
+            self.scripts.append("")
+        self._open = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._open = None
+
+    def handle_data(self, data: str) -> None:
+        if self._open == "script":
+            self.scripts[-1] += data
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a complete fabricated run."""
+    return write_run(tmp_path_factory.mktemp("report") / "run", images=400, replicates=100)
+
+
+@pytest.fixture(scope="module")
+def text(run: Path) -> str:
+    """Return the report of the complete run."""
+    return write_report([run], run / "report.html").read_text("utf-8")
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    """Return a copy of the run that a test may damage."""
+    return Path(shutil.copytree(run, tmp_path / "run"))
+
+
+def test_sections_stand_in_order_and_none_is_missing(text: str) -> None:
+    places = [text.index(f'<section id="{section.name}">') for section in SECTIONS]
+    assert places == sorted(places)
+    assert 'class="missing"' not in text.replace('<noscript><p class="missing">', "")
+    assert "Research software, not a medical device" in text
+
+
+def test_results_hold_tables_and_figures(run: Path, text: str) -> None:
+    for name in FIGURES:
+        assert (run / "results" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (run / "results" / f"{name}.svg").read_text()
+    for name in TABLES:
+        assert pl.read_csv(run / "results" / f"{name}.csv").height > 0
+
+
+def test_figures_shown_are_those_of_the_evaluation(run: Path, text: str) -> None:
+    evaluation = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    auroc = evaluation["subsets"]["test"]["figures"]["auroc"]
+    assert f"{auroc['value']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f})" in text
+    table = pl.read_csv(run / "results" / "figures.csv").filter(
+        (pl.col("subset") == "test") & (pl.col("figure") == "auroc")
+    )
+    assert table["value"].item() == pytest.approx(auroc["value"])
+    cells = evaluation["subsets"]["test"]["operating_points"]["f1"]["confusion"]
+    row = pl.read_csv(run / "results" / "operating_points.csv").filter(
+        (pl.col("subset") == "test") & (pl.col("operating_point") == "f1") & (pl.col("figure") == "sensitivity")
+    )
+    assert {key: row[key].item() for key in cells} == cells
+    assert row["value"].item() == pytest.approx(cells["tp"] / (cells["tp"] + cells["fn"]))
+
+
+def test_nothing_is_fetched_from_outside(text: str) -> None:
+    page = Page(text)
+    assert all(a.startswith(("data:image/", "#")) or a == "audit/audit.html" for a in page.addresses)
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & set(page.tags)
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    outside = set(re.findall(r"https?://[^\s\"'<)]+", text))
+    assert outside <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+
+
+def test_hostile_names_stay_text(text: str) -> None:
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+    page = Page(text)
+    assert len(page.scripts) == 2  # the slider's data and the page's own script
+    assert json.loads(page.scripts[0])["positives"] > 0
+    assert not any("alert" in script for script in page.scripts)
+
+
+def test_a_hostile_subgroup_and_source_stay_text(copy: Path) -> None:
+    file = copy / "evaluation" / "evaluation.json"
+    evaluation = json.loads(file.read_text())
+    group = evaluation["subgroups"][0]
+    group["value"], group["column"] = HOSTILE, HOSTILE
+    evaluation["warnings"] = [HOSTILE]
+    file.write_text(json.dumps(evaluation))
+    text = write_report([copy], copy / "report.html").read_text()
+    assert "<script>alert" not in text
+    assert len(Page(text).scripts) == 2
+
+
+def test_ids_are_unique_apart_from_arrow_tips(run: Path, tmp_path: Path) -> None:
+    text = write_report([run, run], tmp_path / "two.html").read_text()
+    ids = [name for name in Page(text).ids if name != "flow-tip"]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_page_is_small_and_the_same_every_time(run: Path, text: str, tmp_path: Path) -> None:
+    again = shutil.copytree(
+        run, tmp_path / "elsewhere" / "run", ignore=shutil.ignore_patterns("results", "report.html")
+    )
+    second = write_report([Path(again)], Path(again) / "report.html").read_text("utf-8")
+    assert second == text
+    assert len(text.encode()) < 5_000_000
+    for name in FIGURES:
+        for ending in ("svg", "png"):
+            file = f"results/{name}.{ending}"
+            assert (run / file).read_bytes() == (Path(again) / file).read_bytes(), file
+
+
+def test_the_policy_names_the_script_that_stands_in_the_page(text: str) -> None:
+    import base64
+    import hashlib
+
+    script = Page(text).scripts[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src &#39;sha256-{digest}" in text or f"script-src 'sha256-{digest}'" in text
+
+
+@pytest.mark.parametrize(
+    ("gone", "section", "command"),
+    [
+        ("evaluation", "discrimination", "colles evaluate"),
+        ("audit", "audit", "colles audit"),
+        ("split.csv", "split", "colles split"),
+        ("catalog.parquet", "data", "colles catalog"),
+        ("explain", "explanations", "colles explain"),
+        ("bundle", "export", "colles export"),
+        ("train/samples.png", "samples", "colles train"),
+        ("train/metrics.csv", "training", "colles train"),
+        ("train/provenance.json", "provenance", "colles train"),
+    ],
+)
+def test_a_missing_part_is_named_with_its_command(copy: Path, gone: str, section: str, command: str) -> None:
+    target = copy / gone
+    shutil.rmtree(target) if target.is_dir() else target.unlink()
+    text = write_report([copy], copy / "report.html").read_text()
+    part = text[text.index(f'<section id="{section}">') :]
+    part = part[: part.index("</section>")]
+    assert 'class="missing"' in part
+    assert command in part
+
+
+def test_a_bare_training_and_a_bare_evaluation_are_enough(run: Path, tmp_path: Path) -> None:
+    training = write_report([run / "train"], tmp_path / "training.html").read_text()
+    assert "learning_curves-" in training
+    judged = write_report([run / "evaluation"], tmp_path / "judged.html").read_text()
+    assert "roc-" in judged
+
+
+def test_a_folder_without_anything_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing here")
+    with pytest.raises(MissingInputError, match="colles run"):
+        write_report([tmp_path], tmp_path / "report.html")
+    with pytest.raises(MissingInputError, match="colles run"):
+        write_report([tmp_path / "absent"], tmp_path / "report.html")
+    with pytest.raises(MissingInputError):
+        write_report([], tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["evaluation/evaluation.json", "explain/explanations.json", "audit/audit.json"])
+def test_a_damaged_file_is_an_error_that_names_it(copy: Path, name: str) -> None:
+    (copy / name).write_text('{"half":')
+    with pytest.raises(TableError, match=Path(name).name):
+        write_report([copy], copy / "report.html")
+
+
+def test_several_runs_are_compared_first(run: Path, tmp_path: Path) -> None:
+    other = write_run(tmp_path / "other", images=400, replicates=100, skill=0.5, name="weaker")
+    text = write_report([run, other], tmp_path / "both.html").read_text()
+    assert text.index('id="comparison"') < text.index('id="run1-summary"') < text.index('id="run2-summary"')
+    table = pl.read_csv(tmp_path / "results" / "comparison.csv")
+    assert table["run"].to_list() == ["fabricated", "weaker"]
+    assert table["auroc"][0] > table["auroc"][1]
+    assert (tmp_path / "results" / "2-weaker" / "figures.csv").is_file()
+
+
+def test_runs_judged_on_different_images_are_told_apart(run: Path, tmp_path: Path) -> None:
+    other = write_run(tmp_path / "other", images=300, seed=5, replicates=100, name="elsewhere")
+    text = write_report([run, other], tmp_path / "both.html").read_text()
+    assert "judged on different images" in text
+
+
+def test_overlays_outside_the_folder_are_not_read(copy: Path) -> None:
+    file = copy / "explain" / "explanations.json"
+    entries = json.loads(file.read_text())
+    entries[0]["overlay"] = "../train/samples.png"
+    file.write_text(json.dumps(entries))
+    text = write_report([copy], copy / "report.html").read_text()
+    assert "1 overlays cannot be read" in text or "1 overlay cannot be read" in text

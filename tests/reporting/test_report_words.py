@@ -1,0 +1,149 @@
+"""Sentences, formats, warnings, the leak check and the slider's data."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colles.core.recipe import EvaluateRecipe
+from colles.evaluation.evaluate import evaluate
+from colles.evaluation.predictions import Predictions
+from colles.reporting.artefacts import Artefacts
+from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
+from colles.reporting.formats import capital, estimate, number, per_hundred
+from colles.reporting.leaks import check_units
+from colles.reporting.sections.flow import Flow
+from colles.reporting.sections.operating_points import slider_data
+from colles.reporting.summary import few_warning, summary_sentences
+
+
+def _estimate(value: float | None, low: float | None = None, high: float | None = None) -> dict[str, float | None]:
+    return {"value": value, "low": low, "high": high}
+
+
+def _run(tmp_path, y_true: list[int], y_score: list[float], subset: list[str]) -> Artefacts:
+    file = tmp_path / "predictions.csv"
+    pl.DataFrame({"y_true": y_true, "y_score": y_score, "subset": subset}).write_csv(file)
+    judged = evaluate(Predictions.load(file), EvaluateRecipe(replicates=100))
+    return Artefacts(tmp_path, "run", evaluation=judged.model_dump(mode="json"))
+
+
+def test_proportions_are_said_of_a_hundred() -> None:
+    assert per_hundred(_estimate(0.88, 0.82, 0.93)) == "88 (82–93)"
+    assert per_hundred(_estimate(0.9, 0.85, 0.94), complement=True) == "10 (6–15)"
+    assert per_hundred(_estimate(None)) is None
+    assert per_hundred(_estimate(1.0, 0.44, 1.0)) == "100 (44–100)"
+
+
+def test_rounding_never_claims_perfection() -> None:
+    assert per_hundred(_estimate(0.9991)) == "99.9"
+    assert per_hundred(_estimate(0.001)) == "0.1"
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_complement_turns_the_interval_round(a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    text = per_hundred(_estimate((low + high) / 2, low, high), complement=True)
+    assert text is not None
+    value, first, last = (float(part) for part in text.replace("(", " ").replace(")", "").replace("–", " ").split())
+    assert first <= value <= last
+
+
+def test_figures_without_a_value_or_an_interval() -> None:
+    assert estimate(None) == "–"
+    assert estimate(_estimate(None)) == "undefined"
+    assert estimate(_estimate(0.5)) == "0.500"
+    assert number(-0.25, 2) == "−0.25"
+    assert capital("best F1") == "Best F1"
+
+
+def test_the_summary_says_what_the_confusion_matrix_says(tmp_path) -> None:
+    rng = np.random.default_rng(1)
+    y_true = rng.integers(0, 2, 400)
+    y_score = np.clip(0.5 + 0.25 * (y_true - 0.5) + rng.normal(0, 0.2, 400), 0, 1)
+    run = _run(tmp_path, y_true.tolist(), y_score.tolist(), ["val"] * 200 + ["test"] * 200)
+    cells = run.points("test")["f1"]["confusion"]
+    sentences = " ".join(summary_sentences(run))
+    found = round(100 * cells["tp"] / (cells["tp"] + cells["fn"]))
+    assert f"of 100 fractures it finds {found} (" in sentences
+    assert "test set: 200 radiographs" in sentences
+
+
+def test_three_fractures_among_many_give_a_warning(tmp_path) -> None:
+    """The practicum's case: 1,644 negatives, 3 positives, AUROC 0.9994."""
+    rng = np.random.default_rng(0)
+    scores = [*rng.uniform(0, 0.5, 1644).tolist(), 0.99, 0.98, 0.499]
+    run = _run(tmp_path, [0] * 1644 + [1] * 3, scores, ["test"] * 1647)
+    warning = few_warning(run.subsets["test"], "test")
+    assert warning is not None
+    assert "only 3 fractures" in warning
+    assert few_warning({"n": 200, "n_positive": 100}, "test") is None
+    assert "1 image without a fracture." in str(few_warning({"n": 50, "n_positive": 49}, "test"))
+
+
+def test_one_class_only_is_no_error(tmp_path) -> None:
+    run = _run(tmp_path, [0] * 30, [0.1] * 30, ["test"] * 30)
+    assert summary_sentences(run)
+
+
+def test_a_planted_leak_is_found_and_counted(tmp_path) -> None:
+    catalog = pl.DataFrame({"image_id": ["a", "b", "c"], "source": ["s", "s", "t"], "patient_id": ["1", "1", "1"]})
+    clean = pl.DataFrame(
+        {"image_id": ["a", "b", "c"], "group_id": ["g", "g", "h"], "subset": ["train", "train", "test"]}
+    )
+    found = {check.unit: check.leaking for check in check_units(Artefacts(tmp_path, "r", catalog=catalog, split=clean))}
+    assert found == {"groups of the split": 0, "patients": 0}  # patient 1 of another source is another person
+    leaky = clean.with_columns(subset=pl.Series(["train", "test", "test"]))
+    found = {check.unit: check.leaking for check in check_units(Artefacts(tmp_path, "r", catalog=catalog, split=leaky))}
+    assert found == {"groups of the split": 1, "patients": 1}
+
+
+def test_the_flow_adds_up(tmp_path) -> None:
+    catalog = pl.DataFrame(
+        {
+            "image_id": list("abcdef"),
+            "label": [1, 0, None, 0, 1, 0],
+            "status": ["ok"] * 5 + ["truncated"],
+            "source": ["s"] * 6,
+        }
+    )
+    split = pl.DataFrame({"image_id": ["a", "b", "d"], "group_id": list("abd"), "subset": ["train", "test", "test"]})
+    summary = {"excluded": [{"image_id": "e", "reason": "bridging <copy>"}]}
+    run = Artefacts(tmp_path, "r", catalog=catalog, split=split, split_summary=summary)
+    block = Flow().blocks(run, tmp_path / "report.html")[0]
+    markup = str(block.markup)
+    for words in ("6 files found", "1 truncated", "5 readable images", "1 label unknown", "3 images in the split"):
+        assert words in markup
+    assert "1 bridging &lt;copy&gt;" in markup
+    assert "<copy>" not in markup
+
+
+def test_the_diagram_leaves_out_empty_exits() -> None:
+    markup = flow_diagram(
+        [Station("5 files", (Exit(0, "not readable", ()),)), Station("5 images")], [("Test", "5 images")]
+    )
+    assert "not readable" not in markup
+
+
+def test_the_slider_steps_on_the_locked_points_with_their_counts() -> None:
+    roc = {"fpr": [0.0, 0.0, 0.5, 1.0], "tpr": [0.0, 0.5, 1.0, 1.0], "thresholds": [1.0, 0.9, 0.4, 0.1]}
+    point = {"f1": {"threshold": 0.6, "confusion": {"tp": 3, "fp": 1, "fn": 1, "tn": 3}}}
+    data = slider_data(roc, positives=4, negatives=4, points=point)
+    assert data["thresholds"] == [None, 0.9, 0.6, 0.4, 0.1]
+    place = data["thresholds"].index(0.6)
+    assert (round(data["tpr"][place] * 4), round(data["fpr"][place] * 4)) == (3, 1)
+    assert all(math.isfinite(x) for x in data["fpr"] + data["tpr"])
+
+
+@pytest.mark.parametrize("n", [10, 5000])
+def test_the_slider_is_thinned_but_keeps_both_ends(n: int) -> None:
+    steps = np.linspace(0, 1, n)
+    roc = {"fpr": steps.tolist(), "tpr": np.sqrt(steps).tolist(), "thresholds": (1 - steps).tolist()}
+    data = slider_data(roc, positives=100, negatives=100)
+    assert len(data["fpr"]) <= 1500
+    assert (data["fpr"][0], data["fpr"][-1], data["tpr"][-1]) == (0.0, 1.0, 1.0)
