@@ -57,9 +57,10 @@ class CsvTable(Source):
                 group_id=groups[0] if groups else image_id,
                 **text,
             )
-        except (ValidationError, ValueError) as error:
+        except (ValidationError, ValueError, TypeError, LookupError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise TableError(f"cannot be understood ({reason})", path=self.root, field=field) from error
+            repair = "Columns hold the catalog's values; boxes are a JSON list of [x1, y1, x2, y2] in pixels"
+            raise TableError(f"cannot be understood ({reason})", path=self.root, field=field, repair=repair) from error
 
     def _label(self, value: Any, field: str) -> int | None:
         text = "" if value is None else str(value).strip()

@@ -1,0 +1,302 @@
+"""The merged folders hold every image once, under a name of its own, with labels that say no more than is known."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colles.core.errors import MissingInputError, OutputExistsError, StaleInputError, StorageError, UsageError
+from colles.core.files import sha256_file
+from colles.core.records import Box, Radiograph
+from colles.datasets.catalog import Catalog, build_catalog
+from colles.datasets.merged import class_names, label_text, merged_names
+from colles.datasets.organize import MANIFEST_COLUMNS, organize
+from colles.datasets.sources import create_source
+from colles.datasets.split import Split
+
+
+def _split(catalog: Catalog) -> Split:
+    """Return a split by hand of the labelled images: the first four train, then val, the rest test."""
+    rows = (
+        catalog.where(pl.col("label").is_not_null() & (pl.col("status") == "ok"))
+        .frame.sort("image_id")
+        .select("image_id", "group_id")
+    )
+    subsets = ["train"] * 4 + ["val"] * 2 + ["test"] * (rows.height - 6)
+    return Split(rows.with_columns(subset=pl.Series(subsets)), {"catalog_digest": catalog.digest})
+
+
+@pytest.fixture
+def catalog(fracatlas: Path, yolo_export: Path, write_image) -> Catalog:
+    """Return two sources that share a file name, with one broken file."""
+    write_image(yolo_export / "train" / "images" / "IMG0000001.jpg")
+    (yolo_export / "train" / "labels" / "IMG0000001.txt").touch()
+    (fracatlas / "images" / "Non_fractured" / "IMG0000009.jpg").touch()
+    return build_catalog([create_source("fracatlas", fracatlas), create_source("yolo", yolo_export)])
+
+
+def _tree(root: Path) -> dict[str, str]:
+    return {
+        path.relative_to(root).as_posix(): sha256_file(path) if path.is_file() else ""
+        for path in sorted(root.rglob("*"))
+    }
+
+
+def _snapshot(catalog: Catalog) -> dict[str, tuple[str, int]]:
+    paths = [Path(path) for path in catalog.frame["path"]]
+    return {str(path): (sha256_file(path), path.stat().st_mtime_ns) for path in paths}
+
+
+@pytest.mark.parametrize("link", ["hard", "sym", "copy"])
+def test_every_readable_image_is_there_and_the_originals_are_untouched(catalog: Catalog, tmp_path: Path, link) -> None:
+    before = _snapshot(catalog)
+    root = organize(catalog, _split(catalog), tmp_path / "out", link=link)
+    manifest = pl.read_csv(root / "manifest.csv")
+    assert tuple(manifest.columns) == MANIFEST_COLUMNS
+    assert manifest["image_id"].to_list() == sorted(catalog.where(pl.col("status") == "ok").frame["image_id"])
+    for row in manifest.iter_rows(named=True):
+        for place in ("combined", "organized"):
+            if row[place]:
+                assert sha256_file(root / row[place]) == row["sha256"] == before[row["path"]][0]
+                assert (root / row[place]).is_symlink() == (link == "sym")
+                assert (root / row[place]).samefile(row["path"]) == (link != "copy")
+    assert len(list((root / "combined" / "images").iterdir())) == manifest.height
+    assert _snapshot(catalog) == before
+
+
+def test_subsets_and_classes_are_folders(catalog: Catalog, tmp_path: Path) -> None:
+    split = _split(catalog)
+    root = organize(catalog, split, tmp_path / "out")
+    labels = dict(catalog.frame.select("image_id", "label").iter_rows())
+    manifest = pl.read_csv(root / "manifest.csv").filter(pl.col("subset").is_not_null())
+    assert manifest.height == len(split)
+    for image_id, organized, subset in manifest.select("image_id", "organized", "subset").iter_rows():
+        name = {1: "fractured", 0: "non_fractured"}[labels[image_id]]
+        assert Path(organized).parts[:3] == ("combined_organized", subset, name)
+    folders = {path.relative_to(root / "combined_organized").as_posix() for path in root.glob("combined_organized/*/*")}
+    assert folders == {
+        f"{subset}/{name}" for subset in ("train", "val", "test") for name in ("fractured", "non_fractured")
+    }
+    assert len([path for path in root.glob("combined_organized/*/*/*") if path.is_file()]) == len(split)
+
+
+def test_reading_the_merged_set_back_gives_labels_and_boxes(catalog: Catalog, tmp_path: Path) -> None:
+    root = organize(catalog, _split(catalog), tmp_path / "out")
+    names = dict(pl.read_csv(root / "manifest.csv").select("combined", "image_id").iter_rows())
+    again = {
+        names[row.image_id]: row for row in build_catalog([create_source("yolo", root / "combined", "combined")]).rows()
+    }
+    expected = {row.image_id: row for row in catalog.rows() if row.status == "ok"}
+    assert again.keys() == expected.keys()
+    for image_id, row in expected.items():
+        assert (again[image_id].label, again[image_id].pixel_sha256) == (row.label, row.pixel_sha256)
+        assert [box.name for box in again[image_id].boxes] == [box.name for box in row.boxes]
+        for one, other in zip(again[image_id].boxes, row.boxes, strict=True):
+            assert (one.x1, one.y1, one.x2, one.y2) == pytest.approx((other.x1, other.y1, other.x2, other.y2), abs=1e-4)
+    copies = {row.group_id for row in again.values() if row.base_name and row.base_name.endswith("a_png")}
+    assert len(copies) == 1  # copies of one base name still share it
+
+
+def test_an_existing_result_is_kept_unless_rebuilt_to_the_same_tree(catalog: Catalog, tmp_path: Path) -> None:
+    root = organize(catalog, _split(catalog), tmp_path / "out")
+    before = _tree(root)
+    with pytest.raises(OutputExistsError, match=r"combined: already exists and is kept.*--rebuild"):
+        organize(catalog, _split(catalog), root)
+    (root / "combined" / "labels" / "extra.txt").touch()
+    organize(catalog, _split(catalog), root, rebuild=True)
+    assert _tree(root) == before
+
+
+def test_other_folders_of_the_root_stay(catalog: Catalog, tmp_path: Path) -> None:
+    # The fixtures' sources lie in tmp_path, as data/FracAtlas does in data.
+    before = _snapshot(catalog)
+    organize(catalog, _split(catalog), tmp_path)
+    organize(catalog, _split(catalog), tmp_path, rebuild=True)
+    assert _snapshot(catalog) == before
+
+
+def test_a_folder_that_colles_did_not_make_is_never_replaced(catalog: Catalog, tmp_path: Path) -> None:
+    kept = tmp_path / "out" / "combined" / "mine.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    with pytest.raises(OutputExistsError, match="was not made by"):
+        organize(catalog, _split(catalog), tmp_path / "out", rebuild=True)
+    assert kept.read_text() == "mine"
+    with pytest.raises(OutputExistsError, match="is a file"):
+        organize(catalog, _split(catalog), kept)
+
+
+def test_originals_inside_the_folders_to_be_made_are_refused(catalog: Catalog, tmp_path: Path) -> None:
+    root = organize(catalog, _split(catalog), tmp_path / "out", link="copy")
+    merged = build_catalog([create_source("yolo", root / "combined")])
+    before = _tree(root)
+    with pytest.raises(UsageError, match="lie in the folders to be made"):
+        organize(merged, _split(merged), root, rebuild=True)
+    assert _tree(root) == before
+
+
+class Killed(BaseException):
+    """Stands for a signal: no handler of the program's own sees it."""
+
+
+def _interrupt(monkeypatch: pytest.MonkeyPatch, owner, name: str, after: int) -> None:
+    original: Callable[..., object] = getattr(owner, name)
+    calls = iter(range(after))
+
+    def call(*arguments, **options):
+        if next(calls, None) is None:
+            raise Killed
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, call)
+
+
+@pytest.mark.parametrize("after", range(3))
+def test_an_interrupt_while_putting_in_place_is_mended_by_the_next_call(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    expected = _tree(organize(catalog, _split(catalog), tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        _interrupt(patch, Path, "rename", after)
+        with pytest.raises(Killed):
+            organize(catalog, _split(catalog), tmp_path / "out")
+    assert _tree(organize(catalog, _split(catalog), tmp_path / "out")) == expected
+
+
+@pytest.mark.parametrize("after", [0, 1, 4])
+def test_an_interrupt_while_linking_leaves_the_old_tree_whole(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    root = organize(catalog, _split(catalog), tmp_path / "out")
+    before = _tree(root)
+    with monkeypatch.context() as patch:
+        _interrupt(patch, os, "link", after)
+        with pytest.raises(Killed):
+            organize(catalog, _split(catalog), root, rebuild=True)
+        with pytest.raises(Killed):
+            organize(catalog, _split(catalog), tmp_path / "new")
+    assert _tree(root) == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_a_killed_process_left_aside_is_cleared(catalog: Catalog, tmp_path: Path) -> None:
+    expected = _tree(organize(catalog, _split(catalog), tmp_path / "whole"))
+    rest = tmp_path / "out" / ".organize.partial" / "combined" / "images" / "half.png"
+    rest.parent.mkdir(parents=True)
+    rest.touch()
+    assert _tree(organize(catalog, _split(catalog), tmp_path / "out")) == expected
+
+
+def test_hard_links_across_disks_become_copies_and_that_is_said_once(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = os.link
+
+    def refuse(original, target, **options):
+        if tmp_path / "out" not in Path(original).parents:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        link(original, target, **options)
+
+    monkeypatch.setattr(os, "link", refuse)
+    root = organize(catalog, _split(catalog), tmp_path / "out")
+    assert capsys.readouterr().err.count("copying instead") == 1
+    for row in pl.read_csv(root / "manifest.csv").iter_rows(named=True):
+        assert sha256_file(root / row["combined"]) == row["sha256"]
+        assert not (root / row["combined"]).samefile(row["path"])
+        assert not row["organized"] or (root / row["organized"]).samefile(root / row["combined"])
+
+
+def test_a_full_disk_is_one_line_and_nothing_stays(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(StorageError, match="No space left"):
+        organize(catalog, _split(catalog), tmp_path / "out", link="copy")
+    assert not (tmp_path / "out").exists()
+
+
+def test_inputs_that_do_not_belong_together(catalog: Catalog, tmp_path: Path) -> None:
+    other = catalog.with_columns(group_id=pl.lit("one"))
+    with pytest.raises(StaleInputError):
+        organize(other, _split(catalog), tmp_path / "out")
+    path = Path(catalog.where(pl.col("status") == "ok").frame["path"][0])
+    data = path.read_bytes()
+    path.write_bytes(data + b" ")
+    with pytest.raises(StaleInputError, match="has changed since"):
+        organize(catalog, _split(catalog), tmp_path / "out")
+    path.unlink()
+    with pytest.raises(MissingInputError, match="the image is gone"):
+        organize(catalog, _split(catalog), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_fracture_without_a_box_gets_no_label_file(tmp_path: Path, write_image, capsys) -> None:
+    write_image(tmp_path / "set" / "fractured" / "a.png")
+    write_image(tmp_path / "set" / "normal" / "b.png")
+    catalog = build_catalog([create_source("folder", tmp_path / "set")])
+    split = Split(
+        catalog.frame.select("image_id", "group_id", subset=pl.lit("train")), {"catalog_digest": catalog.digest}
+    )
+    root = organize(catalog, split, tmp_path / "out")
+    assert [path.name for path in (root / "combined" / "labels").iterdir()] == ["folder__b.txt"]
+    assert "1 fractured images have no box" in capsys.readouterr().err
+
+
+def test_equal_names_get_names_of_their_own() -> None:
+    images = [
+        ("s/train/x.jpg", "s"),
+        ("s/val/X.png", "s"),
+        ("s/y.rf.1.jpg", "s"),
+        ("s__y/a.jpg", "s__y"),
+        ("t/x.jpg", "t"),
+    ]
+    names = merged_names(images)
+    assert names["s/y.rf.1.jpg"] == "s__y.rf.1.jpg" and names["t/x.jpg"] == "t__x.jpg"
+    assert names["s/train/x.jpg"].startswith("s__x-") and names["s/val/X.png"].endswith(".png")
+
+
+part = st.text(alphabet="aA_.-é/", min_size=1, max_size=12)
+
+
+@given(st.lists(st.tuples(part, st.sampled_from(["s", "s_", "s__a"])), unique=True, max_size=30), st.integers(1, 300))
+def test_names_never_collide_whatever_the_paths(parts: list[tuple[str, str]], longest: int) -> None:
+    images = [(f"{source}/{inner * longest}x.jpg", source) for inner, source in parts]
+    names = merged_names(images)
+    stems = {Path(name).stem.casefold() for name in names.values()}
+    assert len(stems) == len({image_id for image_id, _ in images})
+    assert all("/" not in name and len(name.encode()) <= 200 for name in names.values())
+
+
+def test_labels_say_no_more_than_is_known() -> None:
+    def row(label: int | None, *boxes: Box) -> Radiograph:
+        return Radiograph(image_id="a", source="s", path="/a", label=label, boxes=boxes, width=100, height=50)
+
+    box, odd = Box(x1=10, y1=10, x2=30, y2=20, name="wrist"), Box(x1=0, y1=0, x2=5, y2=5, name="normal variant")
+    names = class_names([row(1, box, odd)])
+    assert names == ("fracture", "wrist")
+    assert label_text(row(1, box), names) == "1 0.20000000 0.30000000 0.20000000 0.20000000\n"
+    assert label_text(row(1, odd), names) == "0 0.02500000 0.05000000 0.05000000 0.10000000\n"
+    assert label_text(row(0), names) == ""
+    assert label_text(row(None), names) is None and label_text(row(1), names) is None
+    assert class_names([row(0)]) == ("fracture",)
+
+
+@pytest.mark.slow
+def test_image_folder_reads_the_organised_tree(catalog: Catalog, tmp_path: Path) -> None:
+    torchvision = pytest.importorskip("torchvision", reason="ImageFolder comes with colles[train]")
+    frame = catalog.frame.filter(pl.col("label").is_not_null(), pl.col("status") == "ok")
+    split = Split(frame.select("image_id", "group_id", subset=pl.lit("train")), {"catalog_digest": catalog.digest})
+    root = organize(catalog, split, tmp_path / "out")
+    images = torchvision.datasets.ImageFolder(root / "combined_organized" / "train")
+    assert images.classes == ["fractured", "non_fractured"]
+    assert len(images) == frame.height

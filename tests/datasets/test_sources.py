@@ -1,0 +1,209 @@
+"""FracAtlas, class folders and tables become rows; whatever is missing is named with its repair."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from colles.core.errors import AnnotationError, CollesError, MissingInputError, RecipeError, TableError, UsageError
+from colles.core.records import Box, Radiograph
+from colles.datasets.sources import SOURCES, create_source, parse_source
+
+
+def _rows(kind: str, root: Path, **options) -> list[Radiograph]:
+    return list(create_source(kind, root, **options).radiographs())
+
+
+def test_fracatlas_folder_is_the_label_and_the_table_is_kept_beside_it(fracatlas: Path) -> None:
+    rows = _rows("fracatlas", fracatlas)
+    assert [row.label for row in rows] == [1, 1, 0, 0, 0]
+    assert [row.metadata_label for row in rows] == [1, 0, 0, 0, 0]
+    assert [row.image_id for row in rows][:1] == ["fracatlas/images/Fractured/IMG0000001.jpg"]
+    assert all(row.group_id == row.image_id and row.patient_id is None for row in rows)
+
+
+def test_fracatlas_regions_views_and_hardware(fracatlas: Path) -> None:
+    rows = _rows("fracatlas", fracatlas)
+    assert [row.body_part for row in rows] == ["hand", "leg", "shoulder", "mixed", "hip"]
+    assert [row.upper_limb for row in rows] == [True, False, True, False, False]
+    assert [row.view for row in rows] == ["frontal", "frontal+lateral", "oblique", "frontal", "frontal"]
+    assert [row.hardware for row in rows] == [False, True, False, False, False]
+
+
+def test_fracatlas_boxes_are_corners_from_coco(fracatlas: Path) -> None:
+    rows = _rows("fracatlas", fracatlas)
+    assert rows[0].boxes == (Box(x1=10, y1=20, x2=40, y2=35, name="fracture"),)
+    assert len(rows[1].boxes) == 2
+
+
+def test_fracatlas_boxes_come_from_yolo_files_where_coco_is_absent(fracatlas: Path) -> None:
+    shutil.rmtree(fracatlas / "Annotations")
+    folder = fracatlas / "Annotations" / "YOLO"
+    folder.mkdir(parents=True)
+    (folder / "IMG0000001.txt").write_text("0 0.3125 0.4583333333 0.375 0.25\n")
+    (folder / "IMG0000003.txt").touch()
+    source = create_source("fracatlas", fracatlas)
+    row = next(source.radiographs())
+    [box] = source.finish(row.model_copy(update={"width": 80, "height": 60})).boxes
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((10, 20, 40, 35), abs=1e-6)
+
+
+@pytest.mark.parametrize("part", ["dataset.csv", "images/Fractured", "images", "Annotations"])
+def test_fracatlas_names_what_is_missing(fracatlas: Path, part: str) -> None:
+    target = fracatlas / part
+    shutil.rmtree(target) if target.is_dir() else target.unlink()
+    with pytest.raises(MissingInputError, match=Path(part).name):
+        _rows("fracatlas", fracatlas)
+
+
+def test_fracatlas_damaged_tables_are_named(fracatlas: Path) -> None:
+    table, coco = fracatlas / "dataset.csv", next(fracatlas.rglob("*.json"))
+    text = table.read_text()
+    table.write_text(text.replace("shoulder", "schoulder", 1))
+    with pytest.raises(TableError, match=r"lacks the column 'shoulder'\. Rename 'schoulder'"):
+        _rows("fracatlas", fracatlas)
+    table.write_text(text.replace("IMG0000001.jpg,1", "IMG0000001.jpg,yes"))
+    with pytest.raises(AnnotationError, match=r"dataset\.csv: a flag is not 0 or 1"):
+        _rows("fracatlas", fracatlas)
+    table.write_text(text)
+    coco.write_text(json.dumps({"images": []}))
+    with pytest.raises(AnnotationError, match="not a COCO file"):
+        _rows("fracatlas", fracatlas)
+
+
+def test_a_row_that_the_table_lacks_is_unknown_not_zero(fracatlas: Path) -> None:
+    table = fracatlas / "dataset.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    row = _rows("fracatlas", fracatlas)[-1]
+    assert (row.body_part, row.upper_limb, row.hardware, row.metadata_label, row.label) == (None, None, None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("fractured", "non_fractured"), ("Positive", "Negative"), ("abnormal", "normal")]
+)
+def test_class_folders_are_understood_by_name(tmp_path: Path, write_image, one: str, other: str) -> None:
+    write_image(tmp_path / "train" / one / "wrist" / "a.png")
+    write_image(tmp_path / "test" / other / "b.png")
+    rows = _rows("folder", tmp_path)
+    assert {(row.label, row.given_split) for row in rows} == {(1, "train"), (0, "test")}
+    assert [row.image_id for row in rows] == [f"folder/test/{other}/b.png", f"folder/train/{one}/wrist/a.png"]
+
+
+def test_unknown_folder_names_ask_for_a_class_map(tmp_path: Path, write_image) -> None:
+    for name in ("A", "B", "normal"):
+        write_image(tmp_path / name / "a.png")
+    with pytest.raises(RecipeError, match=r"folders 'A', 'B' mean.*class map"):
+        _rows("folder", tmp_path)
+    rows = _rows("folder", tmp_path, class_map={"A": 1, "B": None, "normal": 0})
+    assert [row.label for row in rows] == [1, None, 0]
+    with pytest.raises(AnnotationError, match="class 'B' is not in the class map"):
+        _rows("folder", tmp_path, class_map={"A": 1, "normal": 0})
+
+
+def test_a_folder_without_images_is_missing_input(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("none")
+    with pytest.raises(MissingInputError, match="holds no images"):
+        _rows("folder", tmp_path)
+
+
+def _table(folder: Path, text: str) -> Path:
+    path = folder / "table.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_table_gives_paths_labels_and_any_column(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "a.png")
+    elsewhere = write_image(tmp_path.parent / f"{tmp_path.name}_b" / "b.png")
+    path = _table(
+        tmp_path,
+        "path,label,patient_id,study_id,boxes,age,hardware,upper_limb\n"
+        'a.png,1,007,s1,"[[1,2,3,4]]",61.5,true,1\n'
+        f'{elsewhere},0,,s2,"[{{""x1"":0,""y1"":0,""x2"":5,""y2"":6,""name"":""w""}}]",,,\n'
+        "c.png,,,,,,false,0\n",
+    )
+    one, two, three = _rows("csv", path, name="mine")
+    assert [row.label for row in (one, two, three)] == [1, 0, None]
+    assert (one.patient_id, one.group_id, one.age, one.hardware, one.upper_limb) == (
+        "007",
+        "mine:007",
+        61.5,
+        True,
+        True,
+    )
+    assert two.group_id == "mine:s2" and two.path == str(elsewhere)
+    assert three.group_id == three.image_id == "mine/c.png"
+    assert one.boxes == (Box(x1=1, y1=2, x2=3, y2=4),) and two.boxes[0].name == "w"
+
+
+def test_labels_in_words_go_through_the_class_map(tmp_path: Path) -> None:
+    path = _table(tmp_path, "path,label\na.png,fracture\nb.png,normal\nc.png,unsure\n")
+    with pytest.raises(AnnotationError, match="line 4: label 'unsure' is not understood"):
+        _rows("csv", path)
+    rows = _rows("csv", path, class_map={"fracture": 1, "normal": 0, "unsure": None})
+    assert [row.label for row in rows] == [1, 0, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,lable\na.png,1\n", r"table\.csv: lacks the column 'label'\. Rename 'lable'"),
+        ("label\n1\n", "lacks the column 'path'"),
+        ("path,label,age\na.png,1,old\n", "line 2: cannot be understood.*age"),
+        ("path,label,boxes\na.png,1,[[1]]\n", "line 2: cannot be understood"),
+        ("path,label,boxes\na.png,1,[1\n", "line 2: cannot be understood"),
+        ("path,label,boxes\na.png,1,5\n", "line 2: cannot be understood"),
+        ("path,label\n,1\n", "line 2: has no path"),
+    ],
+)
+def test_a_table_with_a_fault_names_column_or_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        _rows("csv", _table(tmp_path, text))
+
+
+def test_a_number_that_is_no_label_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match="label '2' is not understood"):
+        _rows("csv", _table(tmp_path, "path,label\na.png,2\n"))
+
+
+def test_class_maps_are_read_from_every_form(tmp_path: Path, yolo_export: Path) -> None:
+    expected = {"wrist positive": 1, "humerus": None, "no": 0}
+    texts = {
+        "map.yaml": "wrist positive: 1\nhumerus: null\nno: 0\n",
+        "map.json": json.dumps(expected),
+        "map.csv": "class,label\nwrist positive,1\nhumerus,\nno,0\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        assert create_source("yolo", yolo_export, class_map=tmp_path / name).class_map == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("map.yaml", "a: 2\n", "a class means 1, 0 or nothing, not '2'"),
+        ("map.yaml", "- a\n", "a class map is a table of names"),
+        ("map.yaml", "a: [", "not valid YAML"),
+        ("map.json", "{", "not valid JSON"),
+        ("map.csv", "name,label\na,1\n", "lacks the column 'class'"),
+    ],
+)
+def test_a_class_map_with_a_fault_is_named(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(CollesError, match=message):
+        create_source("yolo", tmp_path, class_map=tmp_path / name)
+
+
+def test_sources_are_opened_by_text(tmp_path: Path) -> None:
+    source = parse_source(f"yolo:wrists={tmp_path}/a=b")
+    assert (source.name, source.kind, source.root) == ("wrists", "yolo", tmp_path / "a=b")
+    assert parse_source(f"csv={tmp_path}").name == "csv"
+    for text in ("yolo", "=x", "yolo="):
+        with pytest.raises(UsageError, match="KIND"):
+            parse_source(text)
+    with pytest.raises(UsageError, match="Did you mean 'fracatlas'"):
+        parse_source("fracatlass=x")
+    assert set(SOURCES) >= {"fracatlas", "yolo", "folder", "csv"}
