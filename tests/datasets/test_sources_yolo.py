@@ -94,6 +94,7 @@ def test_one_positive_class_makes_a_positive_with_its_boxes_alone(write_yolo) ->
         ("no", 0),
         ("negative", 0),
         ("healthy", 0),
+        ("fracture absent", 0),
     ],
 )
 def test_without_a_map_only_names_that_deny_a_fracture_are_negative(write_yolo, name: str, label: int) -> None:

@@ -18,7 +18,7 @@ from colles.imaging.read import IMAGE_ENDINGS
 ClassMap = Mapping[str, int | None]
 # "Non-displaced fracture" is a fracture: a denial counts only right before what it denies.
 _NEGATIVE = re.compile(
-    r"\b(negative|normal|healthy|intact|background|unfractured|unbroken)\b"
+    r"\b(negative|normal|healthy|intact|absent|background|unfractured|unbroken)\b"
     r"|\b(non|no|not|without)\W*(any\W+)?(a\W+)?(fractur|finding|abnormal|broken|break|positive)"
     r"|^\W*no(ne)?\W*$",
     re.I,

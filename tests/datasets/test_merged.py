@@ -1,0 +1,50 @@
+"""Names in the merged set never collide, and its label files say no more than is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colles.core.records import Box, Radiograph
+from colles.datasets.merged import class_names, label_text, merged_names
+
+
+def test_equal_names_get_names_of_their_own() -> None:
+    images = [
+        ("s/train/x.jpg", "s"),
+        ("s/val/X.png", "s"),
+        ("s/y.rf.1.jpg", "s"),
+        ("s__y/a.jpg", "s__y"),
+        ("t/x.jpg", "t"),
+    ]
+    names = merged_names(images)
+    assert names["s/y.rf.1.jpg"] == "s__y.rf.1.jpg" and names["t/x.jpg"] == "t__x.jpg"
+    assert names["s/train/x.jpg"].startswith("s__x-") and names["s/val/X.png"].endswith(".png")
+
+
+part = st.text(alphabet="aA_.-é/", min_size=1, max_size=12)
+
+
+@given(st.lists(st.tuples(part, st.sampled_from(["s", "s_", "s__a"])), unique=True, max_size=30), st.integers(1, 300))
+def test_names_never_collide_whatever_the_paths(parts: list[tuple[str, str]], longest: int) -> None:
+    images = [(f"{source}/{inner * longest}x.jpg", source) for inner, source in parts]
+    names = merged_names(images)
+    stems = {Path(name).stem.casefold() for name in names.values()}
+    assert len(stems) == len({image_id for image_id, _ in images})
+    assert all("/" not in name and len(name.encode()) <= 200 for name in names.values())
+
+
+def test_labels_say_no_more_than_is_known() -> None:
+    def row(label: int | None, *boxes: Box) -> Radiograph:
+        return Radiograph(image_id="a", source="s", path="/a", label=label, boxes=boxes, width=100, height=50)
+
+    box, odd = Box(x1=10, y1=10, x2=30, y2=20, name="wrist"), Box(x1=0, y1=0, x2=5, y2=5, name="normal variant")
+    names = class_names([row(1, box, odd)])
+    assert names == ("fracture", "wrist")
+    assert label_text(row(1, box), names) == "1 0.20000000 0.30000000 0.20000000 0.20000000\n"
+    assert label_text(row(1, odd), names) == "0 0.02500000 0.05000000 0.05000000 0.10000000\n"
+    assert label_text(row(0), names) == ""
+    assert label_text(row(None), names) is None and label_text(row(1), names) is None
+    assert class_names([row(0)]) == ("fracture",)
