@@ -14,6 +14,7 @@ from PIL import Image
 from colles.core.errors import UsageError
 from colles.evaluation.calibration import Calibrator
 from colles.serving.bundle import Bundle, load_bundle
+from colles.serving.metadata import CalibrationMetadata
 from colles.serving.predictor import Predictor
 
 
@@ -120,8 +121,15 @@ def test_calibration_moves_the_probability_and_leaves_score_and_decision(
     calibrated = load_bundle(bundle_maker(tmp_path / "calibrated", calibration=told))
     plain, moved = bundle.predict(grey_files[3]), calibrated.predict(grey_files[3])
     assert (moved.score, moved.decision) == (plain.score, plain.decision)
-    by_hand = Calibrator(method="platt", slope=0.5, intercept=-1.0).transform(np.array([plain.score]))
-    assert moved.probability == pytest.approx(float(by_hand[0])) and moved.probability != plain.probability
+    assert moved.probability == pytest.approx(1 / (1 + np.exp(1 - 0.5 * np.log(plain.score / (1 - plain.score)))))
+
+
+def test_calibration_is_computed_as_it_was_fitted() -> None:
+    scores = np.linspace(0, 1, 101)
+    for method in ("platt", "none"):
+        values = {"method": method, "slope": 0.5, "intercept": -1.0, "fitted_on": "val"}
+        wanted = Calibrator.model_validate(values).transform(scores)
+        assert CalibrationMetadata.model_validate(values).transform(scores) == pytest.approx(wanted, abs=1e-9)
 
 
 def test_the_heat_map_has_the_images_shape_and_peaks_where_it_is_bright(bundle: Bundle) -> None:
@@ -180,10 +188,14 @@ def test_stopping_early_decodes_no_further_than_the_queue(
     assert len(seen) <= 8
 
 
-def test_answers_need_no_torch_and_no_heavy_library(drawn_bundle: Path, grey_files: list[Path]) -> None:
+def test_answers_need_no_torch_and_no_heavy_library(
+    tmp_path: Path, grey_files: list[Path], bundle_maker: Callable[..., Path]
+) -> None:
+    told = {"method": "platt", "slope": 0.5, "intercept": -1.0}
+    folder = bundle_maker(tmp_path / "calibrated", calibration=told)
     code = (
         "import sys; from colles.serving.bundle import load_bundle; "
-        f"print(load_bundle({str(drawn_bundle)!r}).predict({str(grey_files[0])!r}).status); "
+        f"print(load_bundle({str(folder)!r}).predict({str(grey_files[0])!r}, heat=True).status); "
         "heavy = {'torch', 'timm', 'sklearn', 'scipy', 'matplotlib', 'pandas'} & sys.modules.keys(); "
         "assert not heavy, heavy"
     )

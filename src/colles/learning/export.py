@@ -76,7 +76,7 @@ def _short(path: str) -> str:
 
 
 def _assert_same_predictions(evaluation: Evaluation, predictions: Predictions, run: Path) -> None:
-    if evaluation.predictions.get("digest") != predictions.digest:
+    if evaluation.model_dump(mode="json")["predictions"]["digest"] != predictions.digest:
         raise StaleInputError(
             "the evaluation is of other predictions than this run's",
             path=run / "predictions.parquet",
@@ -92,7 +92,7 @@ def _metadata(name: str, model: FractureClassifier, preprocess: PreprocessRecipe
         model={"name": model.name, "parameters": count_parameters(model), "has_cam": model.has_cam},
         preprocessing=preprocess,
         operating_points=judged.operating_points,
-        calibration=None if calibrator is None else CalibrationMetadata(**calibrator.model_dump()),
+        calibration=None if calibrator is None else CalibrationMetadata.model_validate(calibrator.model_dump()),
         evaluation=_test_figures(judged),
     )
 
@@ -110,7 +110,7 @@ def _training(run: Path, recipe: Recipe, model: FractureClassifier, catalog: Cat
     provenance = read_json(run / "provenance.json") if (run / "provenance.json").is_file() else {}
     digests = provenance.get("digests", {})
     return {
-        "catalog_digest": digests.get("catalog", catalog.digest),
+        "catalog_digest": digests.get("catalog") or catalog.digest,
         "split_digest": digests.get("split"),
         "recipe_digest": sha256_json(portable(recipe).model_dump(mode="json")),
         "sources": _sources(catalog.frame),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from colles.core.recipe import PreprocessRecipe
 from colles.core.records import OperatingPoint
 
 SCHEMA_VERSION = 1
+_EDGE = 1e-12  # scores of exactly 0 and 1 have no logit
 INTENDED_USE = (
     "Research on fracture detection on radiographs, above all of the upper limb. "
     "Research software, not a medical device: no answer may decide on the care of a patient."
@@ -17,7 +20,11 @@ INTENDED_USE = (
 
 
 class CalibrationMetadata(BaseModel):
-    """The map from score to probability: sigmoid(slope · logit(score) + intercept)."""
+    """The map from score to probability: sigmoid(slope · logit(score) + intercept).
+
+    It computes as evaluation's Calibrator does (a test holds them together), but without the libraries that fitting
+    needs: importing those would double the time to the first answer.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -26,6 +33,14 @@ class CalibrationMetadata(BaseModel):
     intercept: float
     fitted_on: str | None = None
     """The subset that it was fitted on, `val` as a rule."""
+
+    def transform(self, y_score: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of scores, any shape, 0–1."""
+        if self.method == "none":
+            return y_score
+        inside = np.clip(y_score, _EDGE, 1 - _EDGE)
+        logit = np.log(inside) - np.log1p(-inside)
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (self.slope * logit + self.intercept))))
 
 
 class BundleMetadata(BaseModel):

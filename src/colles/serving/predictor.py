@@ -9,10 +9,8 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +24,6 @@ from colles.serving.filenames import unique_stems
 from colles.serving.location import location_heat, save_overlay
 from colles.serving.prediction import Prediction
 from colles.serving.session import Session, usable_cpus
-
-if TYPE_CHECKING:
-    from colles.evaluation.calibration import Calibrator
 
 __all__ = ["Prediction", "Predictor"]
 _DECODERS = 4
@@ -55,15 +50,6 @@ class Predictor:
                 graph, name = self.bundle.read(MODEL), str(self.bundle.folder / MODEL)
                 self._session = Session(graph, self.recipe, threads=self._threads, name=name)
             return self._session
-
-    @cached_property
-    def _calibrator(self) -> Calibrator | None:
-        stored = self.bundle.metadata.calibration
-        if stored is None:
-            return None
-        from colles.evaluation.calibration import Calibrator
-
-        return Calibrator.model_validate(stored.model_dump(include={"method", "slope", "intercept"}))
 
     def predict(self, image: ImageLike, *, heat: bool = False) -> Prediction:
         """Judge one image: a path, encoded bytes, a numpy array (H, W) or (H, W, 3), or a Pillow image."""
@@ -164,7 +150,8 @@ class Predictor:
 
     def calibrate(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the calibrated probability of scores (N,); the score itself where the bundle has no calibration."""
-        return score if self._calibrator is None else np.asarray(self._calibrator.transform(score))
+        calibration = self.bundle.metadata.calibration
+        return score if calibration is None else calibration.transform(score)
 
     def _unreadable(self, path: str | None, sample: Unreadable) -> Prediction:
         return Prediction(

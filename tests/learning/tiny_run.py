@@ -1,0 +1,86 @@
+"""A run folder as training leaves it, with a tiny network of random weights: enough for export and heat maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from PIL import Image
+
+from colles.core.files import write_json
+from colles.core.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, PreprocessRecipe, Recipe, SourceRecipe
+from colles.core.recipe_text import save_recipe
+from colles.core.records import CATALOG_SCHEMA
+from colles.datasets.catalog import Catalog
+from colles.imaging.preprocess import to_canvas, to_input
+from colles.imaging.read import read_image
+from colles.learning.checkpoint import describe_model, save_checkpoint
+from colles.learning.models import FractureClassifier, create_model
+
+PREPROCESS = PreprocessRecipe(size=64)
+
+
+@dataclass(frozen=True)
+class TinyRun:
+    folder: Path
+    catalog: Catalog
+    recipe: Recipe
+    model: FractureClassifier
+
+
+def make_run(root: Path, name: str = "timm:test_resnet", images: int = 40) -> TinyRun:
+    recipe = Recipe(
+        name="tiny",
+        data=DataRecipe(root="/somewhere/private", sources=(SourceRecipe(kind="folder", path="/somewhere/else/set"),)),
+        preprocess=PREPROCESS,
+        model=ModelRecipe(name=name, weights="none", dropout=0.3),
+        evaluate=EvaluateRecipe(replicates=100),
+    )
+    torch.manual_seed(3)
+    model = create_model(recipe.model, PREPROCESS).eval()
+    rows = _draw_images(root / "images", images)
+    scores = [_score(model, Path(str(row["path"]))) for row in rows]
+    folder = root / "run"
+    save_checkpoint(model, folder / "checkpoints" / "best.safetensors", describe_model(recipe.model, PREPROCESS, model))
+    save_recipe(recipe, folder / "recipe.yaml")
+    write_json(folder / "provenance.json", {"digests": {"catalog": "c" * 64, "split": "5" * 64}})
+    frame = pl.DataFrame(rows, schema_overrides=CATALOG_SCHEMA)
+    table = frame.select("image_id", "group_id", y_true="label").with_columns(
+        subset=pl.Series(["val" if number % 2 else "test" for number in range(images)]), y_score=pl.Series(scores)
+    )
+    table.write_parquet(folder / "predictions.parquet")
+    return TinyRun(folder, Catalog(frame), recipe, model)
+
+
+def _draw_images(folder: Path, count: int) -> list[dict[str, object]]:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for number in range(count):
+        ending = (".png", ".jpg", ".tif")[number % 3]
+        path = folder / f"image{number:02d}{ending}"
+        pixels = rng.integers(0, 200, (40 + number, 90 - number)).astype(np.uint8)
+        deep = ending == ".tif"
+        Image.fromarray(pixels.astype(np.uint16) * 257 if deep else pixels).save(path)
+        rows.append(
+            {
+                "image_id": f"drawn/{path.name}",
+                "source": "drawn",
+                "path": str(path),
+                "label": int(number % 4 < 2),
+                "group_id": f"g{number}",
+                "status": "ok",
+                "channels": 1,
+                "bit_depth": 16 if deep else 8,
+            }
+        )
+    return rows
+
+
+def _score(model: FractureClassifier, path: Path) -> float:
+    x = torch.from_numpy(to_input(to_canvas(read_image(path), PREPROCESS)[None], PREPROCESS))
+    with torch.no_grad():
+        return float(torch.sigmoid(model(x).double()))
