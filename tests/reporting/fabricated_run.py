@@ -43,6 +43,7 @@ def write_run(
         {"name": name, "evaluate": {"replicates": replicates}, "train": {"epochs": 8, "head_epochs": 2}}
     )
     save_recipe(recipe, folder / "recipe.yaml")
+    save_recipe(recipe, folder / "train" / "recipe.yaml")
     split = _split(catalog, rng)
     _write_split(folder, catalog, split)
     _write_audit(folder, catalog)

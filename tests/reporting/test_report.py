@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,8 +16,11 @@ import pytest
 from fabricated_run import HOSTILE, write_run
 
 from colles.core.errors import MissingInputError, TableError
+from colles.reporting.artefacts import load_artefacts
+from colles.reporting.blocks import Missing, Pictures
 from colles.reporting.report import write_report
 from colles.reporting.sections import SECTIONS
+from colles.reporting.sections.explanations import Explanations
 
 FIGURES = ("roc", "pr", "calibration", "learning_curves", "forest", "confusion", "scores")
 TABLES = ("figures", "operating_points", "subgroups", "counts")
@@ -129,12 +135,6 @@ def test_a_hostile_subgroup_and_source_stay_text(copy: Path) -> None:
     assert len(Page(text).scripts) == 2
 
 
-def test_ids_are_unique_apart_from_arrow_tips(run: Path, tmp_path: Path) -> None:
-    text = write_report([run, run], tmp_path / "two.html").read_text()
-    ids = [name for name in Page(text).ids if name != "flow-tip"]
-    assert len(ids) == len(set(ids))
-
-
 def test_the_page_is_small_and_the_same_every_time(run: Path, text: str, tmp_path: Path) -> None:
     again = shutil.copytree(
         run, tmp_path / "elsewhere" / "run", ignore=shutil.ignore_patterns("results", "report.html")
@@ -149,43 +149,61 @@ def test_the_page_is_small_and_the_same_every_time(run: Path, text: str, tmp_pat
 
 
 def test_the_policy_names_the_script_that_stands_in_the_page(text: str) -> None:
-    import base64
-    import hashlib
-
     script = Page(text).scripts[1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src &#39;sha256-{digest}" in text or f"script-src 'sha256-{digest}'" in text
 
 
-@pytest.mark.parametrize(
-    ("gone", "section", "command"),
-    [
-        ("evaluation", "discrimination", "colles evaluate"),
-        ("audit", "audit", "colles audit"),
-        ("split.csv", "split", "colles split"),
-        ("catalog.parquet", "data", "colles catalog"),
-        ("explain", "explanations", "colles explain"),
-        ("bundle", "export", "colles export"),
-        ("train/samples.png", "samples", "colles train"),
-        ("train/metrics.csv", "training", "colles train"),
-        ("train/provenance.json", "provenance", "colles train"),
-    ],
-)
-def test_a_missing_part_is_named_with_its_command(copy: Path, gone: str, section: str, command: str) -> None:
-    target = copy / gone
-    shutil.rmtree(target) if target.is_dir() else target.unlink()
-    text = write_report([copy], copy / "report.html").read_text()
+MISSING = {
+    "data": "colles catalog",
+    "flow": "colles catalog",
+    "audit": "colles audit",
+    "split": "colles split",
+    "samples": "colles train",
+    "training": "colles train",
+    "explanations": "colles explain",
+    "export": "colles export",
+    "provenance": "colles train",
+}
+JUDGED = ("summary", "discrimination", "operating-points", "calibration", "subgroups")
+
+
+def _assert_missing(text: str, section: str, command: str) -> None:
     part = text[text.index(f'<section id="{section}">') :]
     part = part[: part.index("</section>")]
-    assert 'class="missing"' in part
-    assert command in part
+    assert 'class="missing"' in part, section
+    assert command in part, section
 
 
-def test_a_bare_training_and_a_bare_evaluation_are_enough(run: Path, tmp_path: Path) -> None:
-    training = write_report([run / "train"], tmp_path / "training.html").read_text()
-    assert "learning_curves-" in training
-    judged = write_report([run / "evaluation"], tmp_path / "judged.html").read_text()
-    assert "roc-" in judged
+def test_everything_but_figures_is_missing(run: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    shutil.copytree(run / "evaluation", alone / "evaluation")
+    text = write_report([alone], alone / "report.html").read_text()
+    for section, command in MISSING.items():
+        _assert_missing(text, section, command)
+    assert "roc-" in text
+    assert "scores-" not in text
+
+
+def test_figures_alone_are_missing(copy: Path) -> None:
+    shutil.rmtree(copy / "evaluation")
+    text = write_report([copy], copy / "report.html").read_text()
+    for section in JUDGED:
+        _assert_missing(text, section, "colles evaluate")
+    assert text.count('class="missing"') == len(JUDGED)
+
+
+def test_a_flow_without_a_split_ends_with_its_command(copy: Path) -> None:
+    shutil.rmtree(copy / "evaluation")
+    (copy / "split.csv").unlink()
+    text = write_report([copy], copy / "report.html").read_text()
+    _assert_missing(text, "flow", "colles split")
+    assert "readable images" in text
+
+
+def test_a_bare_training_is_enough(run: Path, tmp_path: Path) -> None:
+    text = write_report([run / "train"], tmp_path / "training.html").read_text()
+    assert "learning_curves-" in text
 
 
 def test_a_folder_without_anything_says_what_to_do(tmp_path: Path) -> None:
@@ -206,26 +224,43 @@ def test_a_damaged_file_is_an_error_that_names_it(copy: Path, name: str) -> None
         write_report([copy], copy / "report.html")
 
 
-def test_several_runs_are_compared_first(run: Path, tmp_path: Path) -> None:
-    other = write_run(tmp_path / "other", images=400, replicates=100, skill=0.5, name="weaker")
-    text = write_report([run, other], tmp_path / "both.html").read_text()
+@pytest.fixture(scope="module")
+def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report of two runs on different images."""
+    out = tmp_path_factory.mktemp("both")
+    other = write_run(out / "other", images=400, seed=5, replicates=100, skill=0.5, name="weaker")
+    return write_report([run, other], out / "both.html")
+
+
+def test_several_runs_are_compared_first(both: Path) -> None:
+    text = both.read_text()
     assert text.index('id="comparison"') < text.index('id="run1-summary"') < text.index('id="run2-summary"')
-    table = pl.read_csv(tmp_path / "results" / "comparison.csv")
+    table = pl.read_csv(both.parent / "results" / "comparison.csv")
     assert table["run"].to_list() == ["fabricated", "weaker"]
     assert table["auroc"][0] > table["auroc"][1]
-    assert (tmp_path / "results" / "2-weaker" / "figures.csv").is_file()
+    assert (both.parent / "results" / "2-weaker" / "figures.csv").is_file()
 
 
-def test_runs_judged_on_different_images_are_told_apart(run: Path, tmp_path: Path) -> None:
-    other = write_run(tmp_path / "other", images=300, seed=5, replicates=100, name="elsewhere")
-    text = write_report([run, other], tmp_path / "both.html").read_text()
-    assert "judged on different images" in text
+def test_runs_judged_on_different_images_are_told_apart(both: Path) -> None:
+    assert "judged on different images" in both.read_text()
 
 
-def test_overlays_outside_the_folder_are_not_read(copy: Path) -> None:
-    file = copy / "explain" / "explanations.json"
-    entries = json.loads(file.read_text())
-    entries[0]["overlay"] = "../train/samples.png"
-    file.write_text(json.dumps(entries))
-    text = write_report([copy], copy / "report.html").read_text()
-    assert "1 overlays cannot be read" in text or "1 overlay cannot be read" in text
+def test_ids_are_unique_apart_from_arrow_tips(both: Path) -> None:
+    ids = [name for name in Page(both.read_text()).ids if name != "flow-tip"]
+    assert len(ids) == len(set(ids))
+
+
+def test_runs_of_one_name_get_names_of_their_own(run: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(run / "train", tmp_path / "second")
+    text = write_report([run / "train", copied], tmp_path / "two.html").read_text()
+    assert "fabricated (train)" in text
+    assert "fabricated (second)" in text
+
+
+def test_overlays_outside_the_folder_are_not_read(run: Path) -> None:
+    found = load_artefacts(run)
+    assert found.explanations is not None
+    entry = {**found.explanations[0], "overlay": "../train/samples.png"}
+    blocks = Explanations().blocks(replace(found, explanations=(entry,)), run / "report.html")
+    assert not any(isinstance(block, Pictures) for block in blocks)
+    assert any(isinstance(block, Missing) for block in blocks)

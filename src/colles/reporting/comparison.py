@@ -74,6 +74,6 @@ def _warning(names: Sequence[str], runs: Sequence[Artefacts]) -> list[Block]:
 
 def _images(run: Artefacts) -> frozenset[str] | None:
     frame = run.predictions
-    if frame is None or not {"image_id", "subset"} <= set(frame.columns):
+    if frame is None or run.reported is None or not {"image_id", "subset"} <= set(frame.columns):
         return None
     return frozenset(frame.filter(pl.col("subset") == run.reported)["image_id"].cast(pl.String).to_list())

@@ -30,7 +30,7 @@ class Data(Section):
         boxed = _with_boxes(catalog)
         sentence = (
             f"{plural(catalog.height, 'file')} from {plural(catalog['source'].n_unique(), 'source')}; "
-            f"{plural(boxed, 'image')} with reference boxes around a fracture. A label that is not known stays unknown; "
+            f"{plural(boxed, 'image')} with boxes around a fracture. A label that is not known stays unknown; "
             "it never counts as “no fracture”."
         )
         table = _crossed(counts_table(catalog, run.split))

@@ -62,15 +62,15 @@ def _evaluation(run: Artefacts) -> Iterator[str]:
     n, positives = int(content.get("n") or 0), int(content.get("n_positive") or 0)
     if subset != "external" and "external" not in run.subsets:
         yield (
-            f"The {subset_name(subset)} images come from the same sources as the training images; another hospital's may "
-            "be harder."
+            f"The {subset_name(subset)} images come from the same sources as the training images; another hospital's "
+            "may be harder."
         )
     if subset == "val":
         yield "There is no test set: thresholds were chosen on the very images that the figures judge."
     if n:
         yield (
-            f"PPV, NPV, accuracy and F1 hold where {100 * positives / n:.1f} % of images are fractured, as in this "
-            f"set ({count(positives)} of {count(n)})."
+            f"PPV, NPV, accuracy and F1 hold where {100 * positives / n:.1f} % of images are fractured, "
+            f"as in this set ({count(positives)} of {count(n)})."
         )
     warned = [
         g for g in (run.evaluation or {}).get("subgroups") or () if g.get("subset") == subset and g.get("warning")
