@@ -178,7 +178,7 @@ class EvaluateRecipe(Section):
     seed: int = 0
     rule_out_sensitivity: Share = 0.95
     rule_in_specificity: Share = 0.95
-    calibration: Literal["platt", "none"] = "platt"
+    calibration: Literal["platt", "temperature", "none"] = "platt"
 
 
 class ExplainRecipe(Section):

@@ -1,1 +1,1 @@
-"""Judge predictions: arrays and tables in, figures with intervals out. No pixels, no model."""
+"""Judge scores against labels: tables and arrays in, figures with intervals out; no pixels, no models."""

@@ -1,58 +1,75 @@
-"""Curves for drawing, thinned so that a report stays small."""
+"""ROC, precision–recall and reliability curves, thinned to what an eye can tell apart."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 
-from colles.evaluation.metrics.calibration_error import equal_mass_bins
-from colles.evaluation.metrics.intervals import wilson_interval
-from colles.evaluation.metrics.ranking import Ranking
+from colles.evaluation.metrics.calibration_error import reliability
+from colles.evaluation.metrics.confusion import sweep_thresholds
+from colles.evaluation.scores import FloatArray, IntArray, Scores
 
-Array = NDArray[np.float64]
-Curve = dict[str, list[float]]
-MOST_POINTS = 400
+MAX_POINTS = 400
+Curve = dict[str, list[Any]]
 
 
-def make_curves(y_true: NDArray[np.int8], y_score: Array, probability: Array) -> dict[str, Curve]:
-    """Return `roc`, `pr` and `reliability`; the first two are left out where a class is absent."""
-    curves = {"reliability": reliability_curve(y_true, probability)}
-    if (y_true == 1).any() and (y_true == 0).any():
-        ranking = Ranking.from_scores(y_true, y_score)
-        tp, fp = (counts[0] for counts in ranking.counts(np.ones((1, len(y_true)))))
-        keep = _thin(tp, fp)
-        curves["roc"] = {
-            "fpr": [0.0, *(fp[keep] / fp[-1]).tolist()],
-            "tpr": [0.0, *(tp[keep] / tp[-1]).tolist()],
-            "thresholds": [1.0, *ranking.thresholds[keep].tolist()],
-        }
-        curves["pr"] = {
-            "recall": (tp[keep] / tp[-1]).tolist(),
-            "precision": (tp[keep] / (tp[keep] + fp[keep])).tolist(),
-            "thresholds": ranking.thresholds[keep].tolist(),
-        }
-    return curves
+def roc_curve(scores: Scores, *, max_points: int = MAX_POINTS) -> Curve:
+    """Return fpr, tpr and thresholds, from (0, 0) to (1, 1); the first point has no threshold (null).
+
+    Empty where a class is absent.
+    """
+    if not scores.has_both_classes:
+        return {"fpr": [], "tpr": [], "thresholds": []}
+    sweep = sweep_thresholds(scores.y_true, scores.y_score)
+    fpr = np.append(0.0, sweep.fp / sweep.n_negative)
+    tpr = np.append(0.0, sweep.tp / sweep.n_positive)
+    kept = thin(fpr, tpr, max_points)
+    thresholds = [None, *sweep.thresholds.tolist()]
+    return {"fpr": fpr[kept].tolist(), "tpr": tpr[kept].tolist(), "thresholds": [thresholds[i] for i in kept]}
 
 
-def _thin(tp: Array, fp: Array) -> NDArray[np.int64]:
-    corner = np.ones(len(tp), bool)
-    # a point on a straight step between its neighbours adds nothing to the picture
-    corner[1:-1] = ~(((tp[2:] == tp[1:-1]) & (tp[1:-1] == tp[:-2])) | ((fp[2:] == fp[1:-1]) & (fp[1:-1] == fp[:-2])))
-    keep = np.flatnonzero(corner)
-    if len(keep) > MOST_POINTS:
-        keep = keep[np.unique(np.linspace(0, len(keep) - 1, MOST_POINTS).round().astype(int))]
-    return keep
+def precision_recall_curve(scores: Scores, *, max_points: int = MAX_POINTS) -> Curve:
+    """Return recall (descending, as in scikit-learn), precision and thresholds; the last point has no threshold.
+
+    Empty where there is no fracture.
+    """
+    if not scores.n_positive:
+        return {"recall": [], "precision": [], "thresholds": []}
+    sweep = sweep_thresholds(scores.y_true, scores.y_score)
+    recall = np.append(0.0, sweep.tp / sweep.n_positive)[::-1]
+    precision = np.append(1.0, sweep.tp / (sweep.tp + sweep.fp))[::-1]
+    kept = thin(recall, precision, max_points)
+    thresholds = [*sweep.thresholds[::-1].tolist(), None]
+    return {
+        "recall": recall[kept].tolist(),
+        "precision": precision[kept].tolist(),
+        "thresholds": [thresholds[i] for i in kept],
+    }
 
 
-def reliability_curve(y_true: NDArray[np.int8], probability: Array) -> Curve:
-    """Return mean probability, observed frequency with Wilson's interval and count of each equal-mass bin."""
-    index = equal_mass_bins(probability)
-    curve: Curve = {name: [] for name in ("probability", "frequency", "low", "high", "n")}
-    for number in np.unique(index):
-        inside = index == number
-        hits, n = float(y_true[inside].sum()), int(inside.sum())
-        low, high = wilson_interval(hits, n)
-        row = (float(probability[inside].mean()), hits / n, low, high, float(n))
-        for name, value in zip(curve, row, strict=True):
-            curve[name].append(value)
-    return curve
+def thin(x: FloatArray, y: FloatArray, max_points: int = MAX_POINTS) -> IntArray:
+    """Return the indices of at most `max_points` points that keep the shape of a curve in the unit square.
+
+    Points in the middle of a straight horizontal or vertical piece go first; then points are taken at even steps along
+    the curve, so no kept neighbours are further apart than one step and one jump.
+    """
+    steps = np.abs(np.diff(np.stack([x, y])))
+    flat = (steps[0][:-1] == 0) & (steps[0][1:] == 0) | (steps[1][:-1] == 0) & (steps[1][1:] == 0)
+    corners = np.flatnonzero(np.concatenate([[True], ~flat, [True]])) if len(x) > 1 else np.arange(len(x))
+    if len(corners) <= max_points:
+        return corners
+    along = np.append(0.0, np.cumsum(np.abs(np.diff(x[corners])) + np.abs(np.diff(y[corners]))))
+    wanted = np.linspace(0.0, along[-1], max_points)
+    chosen = np.searchsorted(along, wanted, side="left").clip(0, len(corners) - 1)
+    chosen[0], chosen[-1] = 0, len(corners) - 1
+    return np.asarray(corners[np.unique(chosen)])
+
+
+def curves(scores: Scores, y_prob: FloatArray, *, level: float = 0.95) -> dict[str, Curve]:
+    """Return all three; the reliability curve is that of `y_prob` (N,), the others those of the scores."""
+    return {
+        "roc": roc_curve(scores),
+        "pr": precision_recall_curve(scores),
+        "reliability": reliability(scores, y_prob, level=level),
+    }

@@ -1,227 +1,191 @@
-"""Predictions to an evaluation: operating points chosen on val, an interval on every figure, subsets and subgroups."""
+"""From predictions to `evaluation.json`: thresholds and calibration from val, intervals on every figure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from colles.core.errors import TableError
-from colles.core.files import read_json, write_json
 from colles.core.recipe import EvaluateRecipe
-from colles.core.records import SUBSETS, Estimate, OperatingPoint
+from colles.core.records import Estimate, OperatingPoint
 from colles.evaluation.calibration import Calibrator
-from colles.evaluation.curves import Curve, make_curves
-from colles.evaluation.figures import Sample, judge
-from colles.evaluation.metrics.confusion import confusion_counts
-from colles.evaluation.operating import choose_operating_points, digest_scores
-from colles.evaluation.predictions import Predictions
-from colles.evaluation.subgroups import split_subgroups
+from colles.evaluation.curves import curves
+from colles.evaluation.estimates import calibration_estimates, proportion, ranking_estimates
+from colles.evaluation.metrics.bootstrap import affordable_replicates
+from colles.evaluation.metrics.confusion import confusion_at
+from colles.evaluation.operating import certainty_estimates, choose_operating_points, default_point
+from colles.evaluation.point_estimates import point_estimates
+from colles.evaluation.predictions import Predictions, to_scores
+from colles.evaluation.results import Evaluation, PointResult, PredictionsSummary, SubsetResult
+from colles.evaluation.robustness import clean_rows, judge_conditions
+from colles.evaluation.scores import Scores
+from colles.evaluation.subgroups import CATALOG_COLUMNS, few_warning, subgroups
 
-FEW = 10
-"""Fewer images of a class than this make a figure that says next to nothing."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class AtPoint(_Part):
-    """What an operating point does to a set of images."""
-
-    threshold: float
-    confusion: dict[str, int]
-    figures: dict[str, Estimate]
+CHOOSES = "val"
+JUDGED_FIRST = ("test", "external", "val", "train")
+SELF_CHOSEN = "threshold chosen on the data it is judged on"
 
 
-class SubsetEvaluation(_Part):
-    """All figures of one subset."""
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What travels with the weights: operating points and calibration, and what is to be said about them."""
 
-    n: int
-    n_positive: int
-    n_groups: int
-    figures: dict[str, Estimate]
-    operating_points: dict[str, AtPoint]
-    curves: dict[str, Curve] = {}
-
-
-class Subgroup(_Part):
-    """All figures of the images of a subset that share a value of a column."""
-
-    subset: str
-    column: str
-    value: str
-    n: int
-    n_positive: int
-    n_groups: int
-    figures: dict[str, Estimate]
-    operating_points: dict[str, AtPoint]
-    warning: str | None = None
-
-
-class Evaluation(_Part):
-    """What `evaluation.json` holds."""
-
-    schema_version: int = 1
-    predictions: dict[str, Any]
-    operating_points: dict[str, OperatingPoint]
-    calibration: Calibrator | None
-    subsets: dict[str, SubsetEvaluation]
-    subgroups: tuple[Subgroup, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    def save(self, path: str | Path) -> Path:
-        """Write the evaluation as JSON."""
-        return write_json(path, self.model_dump(mode="json"))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Evaluation:
-        """Read an evaluation; raise `MissingInputError` or `TableError`."""
-        try:
-            return cls.model_validate(read_json(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"]))
-            repair = "Make it again with `colles evaluate`"
-            raise TableError(f"is not an evaluation ({first['msg']})", path=path, field=field, repair=repair) from error
-
-
-def evaluate_scores(
-    y_true: ArrayLike | Sequence[Any], y_score: ArrayLike, groups: Sequence[Any] | None = None
-) -> Evaluation:
-    """Judge scores that have no val set; the only subset is called `test`.
-
-    `y_true` (n,) 1 or 0, `y_score` (n,) 0–1 or logits, `groups` (n,) any names of patients or clusters. Thresholds can
-    only be chosen on the data that they are judged on, and a warning says so. Raise `TableError` for bad values.
-    """
-    columns: dict[str, Any] = {"y_true": list(np.asarray(y_true)), "y_score": list(np.asarray(y_score))}
-    if groups is not None:
-        columns["group_id"] = [str(group) for group in groups]
-    lengths = {len(column) for column in columns.values()}
-    if len(lengths) > 1:
-        raise TableError("y_true, y_score and groups differ in length", repair="Give one of each for every image")
-    return evaluate(Predictions.from_frame(pl.DataFrame(columns, strict=False)), EvaluateRecipe())
+    points: dict[str, OperatingPoint]
+    calibrator: Calibrator | None
+    warnings: tuple[str, ...]
 
 
 def evaluate(
     predictions: Predictions, recipe: EvaluateRecipe, *, catalog_frame: pl.DataFrame | None = None
 ) -> Evaluation:
-    """Judge predictions; the catalog's columns become subgroups."""
-    warnings = list(predictions.warnings)
-    chosen_on, choosing = _choosing_set(predictions, warnings)
-    y_true, y_score = choosing.y_true, choosing.y_score
-    points = choose_operating_points(y_true, y_score, recipe, chosen_on=chosen_on)
-    points |= _default_point(points, chosen_on, choosing)
-    calibrator = None
-    if recipe.calibration == "platt" and chosen_on == "val":
-        calibrator = Calibrator.fit(y_true, y_score, fitted_on="val")
-    subsets, subgroups = {}, []
-    for name, part in _subsets(predictions):
-        sample = Sample(part.y_true, part.y_score, part.groups, calibrator)
-        subsets[name] = _judge_subset(sample, points, recipe)
-        warnings += _few(name, sample)
-        for column, value, rows in split_subgroups(part, catalog_frame):
-            subgroups.append(_judge_subgroup(name, column, value, rows, points, recipe, calibrator))
-    described = {"digest": predictions.digest, "n": len(predictions), "columns": predictions.frame.columns}
+    """Judge predictions; columns of `catalog_frame`, joined on image_id, make subgroups.
+
+    Without a usable val the points are chosen on the subset that is judged, which a warning says. Raise `TableError`
+    where no row has a label.
+    """
+    frame = _with_catalog(predictions.frame, catalog_frame).filter(pl.col("y_true").is_not_null())
+    if frame.is_empty():
+        raise TableError("no row has a label", path=predictions.path, field="y_true", repair="Give 1 and 0")
+    clean = clean_rows(frame)
+    if clean.is_empty():
+        raise TableError("every row has a condition", path=predictions.path, field="condition",
+                         repair="Add the predictions of the unchanged images, with an empty condition")  # fmt: skip
+    by_subset = {name: clean.filter(pl.col("subset") == name) for name in _ordered(clean)}
+    scores = {name: to_scores(rows) for name, rows in by_subset.items()}
+    locked = lock(scores, recipe)
+    subsets = {name: judge_subset(part, name, locked, recipe) for name, part in scores.items()}
+    groups = [
+        g for name, rows in by_subset.items() if name != "train" for g in subgroups(rows, name, locked.points, recipe)
+    ]
+    groups += judge_conditions(frame, locked.points, recipe)
+    summary = PredictionsSummary(
+        digest=predictions.digest, n=len(predictions), columns=tuple(predictions.frame.columns)
+    )
     return Evaluation(
-        predictions=described,
-        operating_points=points,
-        calibration=calibrator,
+        predictions=summary,
+        operating_points=locked.points,
+        calibration=locked.calibrator,
         subsets=subsets,
-        subgroups=tuple(subgroups),
-        warnings=tuple(warnings),
+        subgroups=tuple(groups),
+        optimism=_optimism(subsets),
+        warnings=(*predictions.warnings, *locked.warnings, *_few_warnings(scores, subsets, recipe)),
     )
 
 
-def _choosing_set(predictions: Predictions, warnings: list[str]) -> tuple[str, Predictions]:
-    if "subset" in predictions.frame.columns:
-        val = predictions.subset("val")
-        if len(val):
-            return "val", val
-    name = "test"
-    warnings.append(
-        "There is no val subset: thresholds were chosen on the data that they are judged on, so figures at them are "
-        "too good"
-    )
-    return name, predictions
+def evaluate_scores(
+    y_true: ArrayLike, y_score: ArrayLike, groups: ArrayLike | None = None, *, recipe: EvaluateRecipe | None = None
+) -> Evaluation:
+    """Judge arrays (N,) of labels and scores as the subset `test`; `groups` (N,) names patients or studies.
+
+    There is no val, so the point `default` lies at 0.5 and all others are chosen on the data they are judged on.
+    """
+    scores = Scores.from_arrays(y_true, y_score, groups)
+    columns = {"y_true": scores.y_true.astype("int8"), "y_score": scores.y_score}
+    if scores.groups is not None:
+        columns["group_id"] = scores.groups
+    return evaluate(Predictions(pl.DataFrame(columns)), recipe or EvaluateRecipe())
 
 
-def _default_point(
-    points: dict[str, OperatingPoint], chosen_on: str, choosing: Predictions
-) -> dict[str, OperatingPoint]:
-    if chosen_on == "val" and points:
+def lock(scores: dict[str, Scores], recipe: EvaluateRecipe) -> Locked:
+    """Choose operating points and calibration on val; without a usable one, points on the first subset judged."""
+    val = scores.get(CHOOSES)
+    if val is not None and val.has_both_classes:
+        points = choose_operating_points(val, chosen_on=CHOOSES, recipe=recipe)
+        missed = tuple(
+            f"{p.name}: {p.criterion} cannot be reached on {CHOOSES}" for p in points.values() if not p.reached
+        )
+        calibrator, failed = _calibrate(val, recipe)
+        return Locked(points, calibrator, (*missed, *failed))
+    name = next((n for n in (*JUDGED_FIRST, *scores) if n in scores and scores[n].has_both_classes), None)
+    first = next(iter(scores.values()))
+    why = "there is no val" if val is None else "val holds one class only"
+    if name is None:
+        return Locked({"default": default_point(first)}, None, (f"{why}, so only the threshold 0.5 is judged",))
+    points = {"default": default_point(scores[name])}
+    points |= choose_operating_points(scores[name], chosen_on=name, recipe=recipe)
+    said = f"{', '.join(n for n in points if n != 'default')}: {SELF_CHOSEN} ({name}), because {why}"
+    return Locked(points, None, (said,))
+
+
+def _calibrate(val: Scores, recipe: EvaluateRecipe) -> tuple[Calibrator | None, tuple[str, ...]]:
+    if recipe.calibration == "none":
+        return None, ()
+    try:
+        fitted = Calibrator.fit(val.y_true, val.y_score, method=recipe.calibration, fitted_on=CHOOSES)
+    except TableError as error:
+        return None, (f"not calibrated: {error.message}",)
+    if fitted.slope <= 0:
+        return None, (f"not calibrated: on {CHOOSES}, higher scores do not mean more fractures",)
+    return fitted, ()
+
+
+def judge_subset(scores: Scores, name: str, locked: Locked, recipe: EvaluateRecipe) -> SubsetResult:
+    """Judge one subset at locked operating points and calibration."""
+    probability = scores.y_score if locked.calibrator is None else locked.calibrator.transform(scores.y_score)
+    figures = ranking_estimates(scores, recipe)
+    figures |= calibration_estimates(scores, probability, recipe)
+    if locked.calibrator is not None:
+        raw = calibration_estimates(scores, scores.y_score, recipe)
+        figures |= {"brier_score_uncalibrated": raw["brier"], "ece_uncalibrated": raw["ece"]}
+    figures["prevalence"] = proportion(scores.y_true, scores, scores.y_true | True, level=recipe.level)
+    figures |= certainty_estimates(scores, locked.points, level=recipe.level)
+    points = {
+        key: PointResult(
+            threshold=point.threshold,
+            confusion=confusion_at(scores.y_true, scores.y_score, point.threshold),
+            figures=point_estimates(scores, point.threshold, recipe),
+            chosen_here=point.chosen_on == name,
+        )
+        for key, point in locked.points.items()
+    }
+    return SubsetResult(
+        n=scores.n, n_positive=scores.n_positive, n_groups=scores.n_groups(), figures=figures,
+        operating_points=points, curves=curves(scores, probability, level=recipe.level),
+    )  # fmt: skip
+
+
+def _with_catalog(frame: pl.DataFrame, catalog: pl.DataFrame | None) -> pl.DataFrame:
+    if catalog is None:
+        return frame
+    if "image_id" not in frame.columns:
+        raise TableError("lacks the column 'image_id', by which the catalog is joined", repair="Leave --catalog out")
+    new = [name for name in CATALOG_COLUMNS if name in catalog.columns and name not in frame.columns]
+    return frame.join(catalog.select("image_id", *new), on="image_id", how="left", maintain_order="left")
+
+
+def _ordered(frame: pl.DataFrame) -> list[str]:
+    names = frame["subset"].unique().to_list()
+    known = [name for name in ("val", "test", "external", "train") if name in names]
+    return known + sorted(set(names) - set(known))
+
+
+def _optimism(subsets: dict[str, SubsetResult]) -> dict[str, dict[str, float]]:
+    if CHOOSES not in subsets or "test" not in subsets:
         return {}
-    digest = digest_scores(choosing.y_true, choosing.y_score)
-    fixed = OperatingPoint(name="default", threshold=0.5, criterion="0.5, given", chosen_on="none", digest=digest)
-    return {"default": fixed}
+    val, test = subsets[CHOOSES].operating_points, subsets["test"].operating_points
+    return {name: _minus(val[name].figures, test[name].figures) for name in val}
 
 
-def _subsets(predictions: Predictions) -> Iterator[tuple[str, Predictions]]:
-    if "subset" not in predictions.frame.columns:
-        yield "test", predictions
-        return
-    present = set(predictions.frame["subset"].drop_nulls().cast(pl.String))
-    for name in (*SUBSETS, *sorted(present - set(SUBSETS))):
-        if name in present:
-            yield name, predictions.subset(name)
+def _minus(first: dict[str, Estimate], second: dict[str, Estimate]) -> dict[str, float]:
+    pairs = {name: (first[name].value, second[name].value) for name in first}
+    return {name: a - b for name, (a, b) in pairs.items() if a is not None and b is not None}
 
 
-def _judge_points(
-    sample: Sample, points: dict[str, OperatingPoint], figures: dict[str, dict[str, Estimate]]
-) -> dict[str, AtPoint]:
-    found = {}
-    for name, point in points.items():
-        counts = confusion_counts(sample.y_true, sample.y_score, point.threshold)
-        confusion = {key: int(value[0]) for key, value in counts.items()}
-        found[name] = AtPoint(threshold=point.threshold, confusion=confusion, figures=figures[name])
-    return found
+def _few_warnings(scores: dict[str, Scores], subsets: dict[str, SubsetResult], recipe: EvaluateRecipe) -> list[str]:
+    said = []
+    for name, part in scores.items():
+        few = few_warning(part)
+        if few is not None:
+            auroc = subsets[name].figures["auroc"]
+            said.append(f"{name}: {few}" + (f" (AUROC {auroc})" if auroc.value is not None else ""))
+        replicates = affordable_replicates(part.n, recipe.replicates)
+        if replicates < recipe.replicates:
+            said.append(
+                f"{name}: {replicates} bootstrap replicates instead of {recipe.replicates} for {part.n:,} images"
+            )
+    return said
 
 
-def _judge_subset(sample: Sample, points: dict[str, OperatingPoint], recipe: EvaluateRecipe) -> SubsetEvaluation:
-    figures, at_points = judge(sample, points, recipe)
-    return SubsetEvaluation(
-        n=sample.n,
-        n_positive=sample.n_positive,
-        n_groups=sample.n_groups,
-        figures=figures,
-        operating_points=_judge_points(sample, points, at_points),
-        curves=make_curves(sample.y_true, sample.y_score, sample.probability),
-    )
-
-
-def _judge_subgroup(
-    subset: str,
-    column: str,
-    value: str,
-    rows: Predictions,
-    points: dict[str, OperatingPoint],
-    recipe: EvaluateRecipe,
-    calibrator: Calibrator | None,
-) -> Subgroup:
-    sample = Sample(rows.y_true, rows.y_score, rows.groups, calibrator)
-    figures, at_points = judge(sample, points, recipe)
-    few = _few(f"{column} {value} of {subset}", sample)
-    return Subgroup(
-        subset=subset,
-        column=column,
-        value=value,
-        n=sample.n,
-        n_positive=sample.n_positive,
-        n_groups=sample.n_groups,
-        figures=figures,
-        operating_points=_judge_points(sample, points, at_points),
-        warning=few[0] if few else None,
-    )
-
-
-def _few(name: str, sample: Sample) -> list[str]:
-    smaller = min(sample.n_positive, sample.n - sample.n_positive)
-    if smaller >= FEW:
-        return []
-    which = "fractured" if sample.n_positive == smaller else "not fractured"
-    return [f"{name}: only {smaller} of {sample.n} images are {which}; its figures say next to nothing"]
+__all__ = ["Evaluation", "evaluate", "evaluate_scores"]

@@ -1,62 +1,111 @@
-"""Choose operating points: on val, by a named criterion, with the digest of what chose them."""
+"""Operating points: thresholds chosen by a criterion on val, with the digest of the data that chose them."""
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
-from numpy.typing import NDArray
 
-from colles.core.files import sha256_json
 from colles.core.recipe import EvaluateRecipe
-from colles.core.records import OperatingPoint
-from colles.evaluation.metrics.confusion import confusion_figures
-from colles.evaluation.metrics.ranking import Ranking
+from colles.core.records import Estimate, OperatingPoint
+from colles.evaluation.estimates import proportion
+from colles.evaluation.metrics.confusion import Sweep, sweep_thresholds
+from colles.evaluation.scores import BoolArray, FloatArray, Scores
 
-Array = NDArray[np.float64]
+DEFAULT_THRESHOLD = 0.5
 
 
 def choose_operating_points(
-    y_true: NDArray[np.int8], y_score: Array, recipe: EvaluateRecipe, *, chosen_on: str = "val"
+    scores: Scores, *, chosen_on: str, recipe: EvaluateRecipe | None = None
 ) -> dict[str, OperatingPoint]:
-    """Return `f1`, `youden`, `rule_out` and `rule_in`; nothing where a class is absent.
+    """Choose f1, youden, rule_out and rule_in on `scores`, which must hold both classes.
 
-    A threshold lies midway between the two neighbouring scores, so that it does not hang on one image's last digit.
+    A threshold lies half-way between the last score that is called and the first that is not.
     """
-    if not (y_true == 1).any() or not (y_true == 0).any():
-        return {}
-    ranking = Ranking.from_scores(y_true, y_score)
-    tp, fp = (counts[0] for counts in ranking.counts(np.ones((1, len(y_true)))))
-    counts = {"tp": tp, "fp": fp, "tn": fp[-1] - fp, "fn": tp[-1] - tp}
-    figures = confusion_figures(counts)
-    sensitivity, specificity = figures["sensitivity"], figures["specificity"]
-    digest = digest_scores(y_true, y_score)
-    out, into = recipe.rule_out_sensitivity, recipe.rule_in_specificity
-    enough = np.flatnonzero(sensitivity >= out - 1e-12)
-    few = np.flatnonzero((specificity >= into - 1e-12) & (tp > 0))
-    chosen = {
-        "f1": (int(np.nanargmax(figures["f1"])), "highest F1", True),
-        "youden": (int(np.argmax(sensitivity + specificity)), "highest sensitivity + specificity", True),
-        "rule_out": (int(enough[0]), f"sensitivity >= {out:g}", True),
-        "rule_in": (int(few[-1]) if len(few) else 0, f"specificity >= {into:g}", bool(len(few))),
+    settings = recipe or EvaluateRecipe()
+    sweep = sweep_thresholds(scores.y_true, scores.y_score)
+    digest = scores_digest(scores)
+    found = {
+        "f1": ("largest F1", *_largest(_f1(sweep))),
+        "youden": ("largest sensitivity + specificity", *_largest(_youden(sweep))),
+        "rule_out": _rule_out(sweep, settings.rule_out_sensitivity),
+        "rule_in": _rule_in(sweep, settings.rule_in_specificity),
     }
     return {
         name: OperatingPoint(
-            name=name,
-            threshold=_between(ranking.thresholds, index),
-            criterion=criterion,
-            chosen_on=chosen_on,
-            digest=digest,
-            reached=reached,
+            name=name, threshold=_between(sweep.thresholds, index), criterion=criterion, chosen_on=chosen_on,
+            digest=digest, reached=reached,
         )
-        for name, (index, criterion, reached) in chosen.items()
+        for name, (criterion, index, reached) in found.items()
+    }  # fmt: skip
+
+
+def default_point(scores: Scores) -> OperatingPoint:
+    """Return the point at 0.5 that no data chose."""
+    return OperatingPoint(
+        name="default",
+        threshold=DEFAULT_THRESHOLD,
+        criterion="score >= 0.5",
+        chosen_on="none",
+        digest=scores_digest(scores),
+    )
+
+
+def scores_digest(scores: Scores) -> str:
+    """Digest labels and scores independently of the rows' order (hexadecimal sha256)."""
+    order = np.lexsort((scores.y_true, scores.y_score))
+    digest = hashlib.sha256(np.ascontiguousarray(scores.y_score[order], dtype="<f8").tobytes())
+    digest.update(np.ascontiguousarray(scores.y_true[order], dtype=np.int8).tobytes())
+    return digest.hexdigest()
+
+
+def _largest(values: FloatArray) -> tuple[int, bool]:
+    return int(np.argmax(values)), True
+
+
+def _f1(sweep: Sweep) -> FloatArray:
+    return np.asarray(2 * sweep.tp / (sweep.tp + sweep.fp + sweep.n_positive))
+
+
+def _youden(sweep: Sweep) -> FloatArray:
+    return np.asarray(sweep.tp / sweep.n_positive - sweep.fp / sweep.n_negative)
+
+
+def _rule_out(sweep: Sweep, sensitivity: float) -> tuple[str, int, bool]:
+    enough = sweep.tp >= sensitivity * sweep.n_positive - 1e-9
+    return f"sensitivity >= {sensitivity:g}", int(np.argmax(enough)), True
+
+
+def _rule_in(sweep: Sweep, specificity: float) -> tuple[str, int, bool]:
+    enough = int((sweep.fp <= (1 - specificity) * sweep.n_negative + 1e-9).sum())
+    # With none, even the highest score calls too many; it is the nearest that still calls anything.
+    return f"specificity >= {specificity:g}", max(0, enough - 1), enough > 0
+
+
+def _between(thresholds: FloatArray, index: int) -> float:
+    upper = float(thresholds[index])
+    if index + 1 == len(thresholds):
+        return upper
+    middle = (upper + float(thresholds[index + 1])) / 2
+    return middle if middle > thresholds[index + 1] else upper
+
+
+def certainty_estimates(
+    scores: Scores, points: dict[str, OperatingPoint], *, level: float = 0.95
+) -> dict[str, Estimate]:
+    """Estimate the share of images between rule-out and rule-in, and the share of errors among the others.
+
+    Where the two cross, f1 decides alone and nothing is uncertain, as in the bundle. Empty without those points.
+    """
+    low, high, single = (points.get(name) for name in ("rule_out", "rule_in", "f1"))
+    if low is None or high is None or single is None:
+        return {}
+    if low.threshold > high.threshold:
+        low = high = single
+    positive = scores.y_score >= high.threshold
+    uncertain: BoolArray = ~positive & (scores.y_score >= low.threshold)
+    everything = np.ones(scores.n, dtype=bool)
+    return {
+        "uncertain_share": proportion(uncertain, scores, everything, level=level),
+        "certain_error": proportion(positive != scores.y_true, scores, ~uncertain, level=level),
     }
-
-
-def digest_scores(y_true: NDArray[np.int8], y_score: Array) -> str:
-    """Digest labels and scores in any order."""
-    return sha256_json(sorted(zip(y_true.tolist(), y_score.tolist(), strict=True)))
-
-
-def _between(thresholds: Array, index: int) -> float:
-    here = float(thresholds[index])
-    below = float(thresholds[index + 1]) if index + 1 < len(thresholds) else here
-    return here if below == here else (here + below) / 2.0

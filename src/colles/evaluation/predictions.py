@@ -1,127 +1,166 @@
-"""The table that evaluation reads: a row an image, labels and scores, from colles or from anybody."""
+"""The table that evaluation reads: a label and a score an image, from our own models or anybody's.
+
+It comes from `colles train`, or from a stranger's CSV with `y_true` and `y_score`; it goes to `evaluate`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from colles.core.errors import TableError
-from colles.core.files import sha256_json
+from colles.core.errors import CollesError, MissingInputError, TableError
 from colles.core.tables import read_table, require_columns, write_table
+from colles.evaluation.labels import parse_labels
+from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores, group_codes, unit_scores
 
-_POSITIVE = {"1", "1.0", "true", "fracture", "fractured", "positive", "yes", "abnormal"}
-_NEGATIVE = {"0", "0.0", "false", "no_fracture", "non_fractured", "normal", "negative", "no", "not_fractured", "none"}
+DEFAULT_SUBSET = "test"
+"""Where a table names no subset, all its rows are test."""
+TEXT_COLUMNS = ("image_id", "group_id", "subset", "condition")
+DIGEST_COLUMNS = ("image_id", "group_id", "subset", "condition", "y_true", "y_score")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictions:
-    """Labels and scores, with the groups they cluster in and the subset they belong to."""
+    """Checked predictions: `y_true` (Int8: 1, 0, null), `y_score` (Float64, 0–1), optional image_id, group_id, subset.
+
+    Further columns (source, body_part …) are kept for subgroups. Raise `TableError` naming the column and the repair.
+    """
 
     frame: pl.DataFrame
-    """`y_true` Int8, `y_score` Float64 in 0–1; optional image_id, group_id, subset and any column of the catalog."""
     path: Path | None = None
-    warnings: tuple[str, ...] = field(default=())
-    """What had to be interpreted, such as scores that were logits."""
+    warnings: tuple[str, ...] = ()
+    """What was done to the table on reading, in words."""
 
-    @classmethod
-    def load(cls, path: str | Path) -> Predictions:
-        """Read a table with `y_true` and `y_score`; raise `MissingInputError` or `TableError`."""
-        return cls.from_frame(read_table(path, ("y_true", "y_score")), path=Path(path))
+    def __post_init__(self) -> None:
+        try:
+            frame, warnings = _checked(self.frame)
+        except CollesError as error:
+            if error.path is None and self.path is not None:
+                raise type(error)(error.message, path=self.path, field=error.field, repair=error.repair) from error
+            raise
+        object.__setattr__(self, "frame", frame)
+        object.__setattr__(self, "warnings", (*self.warnings, *warnings))
 
     @classmethod
     def from_frame(cls, frame: pl.DataFrame, path: Path | None = None) -> Predictions:
-        """Check a table: labels become 0 and 1 (words are understood), scores outside 0–1 are taken as logits.
+        """Check a table that is in memory already."""
+        return cls(frame, path)
 
-        Raise `TableError` for an empty table, a label or score that is missing or not understood, a repeated image_id.
-        """
-        require_columns(frame, ("y_true", "y_score"), path=path)
-        if frame.is_empty():
-            raise TableError("has no rows", path=path, repair="Write a row an image: y_true,y_score")
-        y_true = _labels(frame["y_true"], path)
-        y_score, warnings = _scores(frame["y_score"], path)
-        checked = frame.with_columns(y_true=y_true, y_score=y_score)
-        _assert_unique(checked, path)
-        return cls(checked, path, warnings)
+    @classmethod
+    def load(cls, path: str | Path) -> Predictions:
+        """Read predictions from CSV, Parquet, JSON or JSON lines."""
+        file = Path(path)
+        if file.is_file() and file.stat().st_size == 0:
+            raise MissingInputError("the file is empty", path=file, repair="It needs the columns y_true and y_score")
+        return cls(read_table(file, ("y_true", "y_score")), file)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the table."""
+        return write_table(self.frame, path)
 
     def __len__(self) -> int:
         return self.frame.height
 
-    def save(self, path: str | Path) -> Path:
-        """Write the table; the ending chooses the form."""
-        return write_table(self.frame, path)
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """Names of the subsets in the table."""
+        return tuple(sorted(self.frame["subset"].unique().to_list()))
 
     def subset(self, name: str) -> Predictions:
-        """Return the rows of one subset; all rows where the table names none."""
-        if "subset" not in self.frame.columns:
-            return self
-        return Predictions(self.frame.filter(pl.col("subset") == name), self.path, self.warnings)
-
-    @property
-    def y_true(self) -> NDArray[np.int8]:
-        """Labels, (n,), 0 or 1."""
-        return self.frame["y_true"].to_numpy()
-
-    @property
-    def y_score(self) -> NDArray[np.float64]:
-        """Scores, (n,), 0–1."""
-        return self.frame["y_score"].to_numpy()
-
-    @property
-    def groups(self) -> NDArray[np.int64]:
-        """Group of each row as a number, (n,); each row its own where the table has no group_id."""
-        if "group_id" not in self.frame.columns:
-            return np.arange(self.frame.height)
-        own = pl.Series([f"row {i}" for i in range(self.frame.height)])
-        names = self.frame["group_id"].cast(pl.String).fill_null(own)
-        return np.unique(names.to_numpy(), return_inverse=True)[1].astype(np.int64)
+        """Return the rows of one subset; raise `MissingInputError` where there are none."""
+        rows = self.frame.filter(pl.col("subset") == name)
+        if rows.is_empty():
+            raise MissingInputError(
+                f"no rows of the subset {name!r}", path=self.path, repair=f"It has {', '.join(self.subsets)}"
+            )
+        return Predictions(rows, self.path)
 
     @property
     def digest(self) -> str:
-        """Digest of labels and scores (and ids and subsets where there are any), in any row order."""
-        names = [name for name in ("image_id", "subset", "y_true", "y_score") if name in self.frame.columns]
-        return sha256_json(self.frame.select(names).sort(names).rows())
+        """Sha256 of labels, scores and ids, in the order of the rows."""
+        columns = [name for name in DIGEST_COLUMNS if name in self.frame.columns]
+        return hashlib.sha256(self.frame.select(columns).write_csv().encode("utf-8")).hexdigest()
+
+    @property
+    def y_true(self) -> BoolArray:
+        """Labels (N,) of the labelled rows; True is a fracture."""
+        return self.scores.y_true
+
+    @property
+    def y_score(self) -> FloatArray:
+        """Scores (N,) of the labelled rows, 0–1."""
+        return self.scores.y_score
+
+    @property
+    def groups(self) -> IntArray | None:
+        """Group codes (N,) of the labelled rows; None where every row is its own group."""
+        return self.scores.groups
+
+    @property
+    def scores(self) -> Scores:
+        """The labelled rows as arrays."""
+        return to_scores(self.frame)
 
 
-def _labels(column: pl.Series, path: Path | None) -> pl.Series:
-    words = column.cast(pl.String).str.strip_chars().str.to_lowercase()
-    bad = column.filter(~words.is_in([*_POSITIVE, *_NEGATIVE]).fill_null(False))
-    if len(bad):
-        shown = ", ".join(repr(value) for value in bad.unique().to_list()[:3])
-        repair = "Labels are 1 or 0 (or fracture, normal); leave rows of unknown label out"
-        raise TableError(f"{len(bad)} labels are not understood ({shown})", path=path, field="y_true", repair=repair)
-    return words.is_in(list(_POSITIVE)).cast(pl.Int8)
+def to_scores(frame: pl.DataFrame) -> Scores:
+    """Take labels, scores and groups out of a checked table, leaving out rows without a label."""
+    rows = frame.filter(pl.col("y_true").is_not_null())
+    groups = group_codes(rows["group_id"]) if "group_id" in rows.columns and rows.height else None
+    return Scores(rows["y_true"].to_numpy().astype(bool), rows["y_score"].to_numpy().copy(), groups)
 
 
-def _scores(column: pl.Series, path: Path | None) -> tuple[pl.Series, tuple[str, ...]]:
-    values = column.cast(pl.Float64, strict=False)
-    bad = int((values.is_null() | ~values.is_finite().fill_null(False)).sum())
+def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    require_columns(frame, ("y_true", "y_score"))
+    if frame.is_empty():
+        raise TableError("the table has no rows", repair="It needs a row an image")
+    warnings = []
+    scores, were_logits = unit_scores(_score_column(frame["y_score"]))
+    if were_logits:
+        warnings.append("scores outside 0–1 were taken as logits and mapped by the sigmoid")
+    labels = parse_labels(frame["y_true"])
+    texts = [pl.col(name).cast(pl.String) for name in TEXT_COLUMNS if name in frame.columns]
+    checked = frame.with_columns(*texts, y_true=labels, y_score=pl.Series(scores))
+    checked = _with_subset(checked)
+    _refuse_duplicates(checked)
+    if labels.null_count():
+        warnings.append(f"{labels.null_count()} of {len(labels)} rows have no label and are left out")
+    return checked, warnings
+
+
+def _score_column(scores: pl.Series) -> FloatArray:
+    numbers = scores.cast(pl.Float64, strict=False)
+    bad = numbers.null_count()
     if bad:
-        repair = "Fill them or leave the rows out"
-        raise TableError(f"{bad} scores are not numbers", path=path, field="y_score", repair=repair)
-    low, high = _range(values)
-    if low >= 0.0 and high <= 1.0:
-        return values, ()
-    note = f"Scores lie between {low:.3g} and {high:.3g}: they are taken as logits and passed through a sigmoid"
-    clipped = values.clip(-700, 700)
-    return 1.0 / (1.0 + (-clipped).exp()), (note,)
+        odd = scores.filter(numbers.is_null()).cast(pl.String).drop_nulls().unique(maintain_order=True).head(3)
+        shown = f" ({', '.join(repr(value) for value in odd.to_list())})" if len(odd) else ""
+        raise TableError(
+            f"{bad} of {len(scores)} scores are missing or not numbers{shown}",
+            field="y_score",
+            repair="Leave those rows out, or score them again",
+        )
+    return numbers.to_numpy()
 
 
-def _range(values: pl.Series) -> tuple[float, float]:
-    array = values.to_numpy()
-    return float(array.min()), float(array.max())
+def _with_subset(frame: pl.DataFrame) -> pl.DataFrame:
+    if "subset" not in frame.columns:
+        return frame.with_columns(subset=pl.lit(DEFAULT_SUBSET))
+    named = pl.col("subset").str.strip_chars().str.to_lowercase()
+    named = pl.when(named == "").then(None).otherwise(named)
+    return frame.with_columns(subset=named.fill_null(DEFAULT_SUBSET))
 
 
-def _assert_unique(frame: pl.DataFrame, path: Path | None) -> None:
+def _refuse_duplicates(frame: pl.DataFrame) -> None:
     if "image_id" not in frame.columns:
         return
-    keys: list[Any] = [name for name in ("image_id", "subset", "condition") if name in frame.columns]
-    repeated = frame.filter(frame.select(keys).is_duplicated())
+    key = [name for name in ("image_id", "condition") if name in frame.columns]
+    named = frame.filter(pl.col("image_id").is_not_null())
+    repeated = named.filter(pl.struct(key).is_duplicated())
     if repeated.height:
-        first = repeated["image_id"][0]
-        repair = "Keep one row an image"
-        raise TableError(f"{first!r} stands in several rows", path=path, field="image_id", repair=repair)
+        raise TableError(
+            f"{repeated['image_id'].n_unique()} ids stand on more than one row, first {repeated['image_id'][0]!r}",
+            field="image_id",
+            repair="Keep one row an image",
+        )

@@ -1,50 +1,103 @@
-"""Subgroups of a subset by the catalog's columns."""
+"""Parts of a subset that a reader asks for: source, body part, upper limb, hardware, and conditions of robustness."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from colles.evaluation.predictions import Predictions
+from colles.core.recipe import EvaluateRecipe
+from colles.core.records import OperatingPoint
+from colles.evaluation.estimates import FEW, ranking_estimates
+from colles.evaluation.metrics.confusion import confusion_at
+from colles.evaluation.metrics.ranking import RANKING_FIGURES
+from colles.evaluation.point_estimates import share_estimates
+from colles.evaluation.predictions import to_scores
+from colles.evaluation.results import PointResult, Subgroup
+from colles.evaluation.scores import Scores
 
-COLUMNS = ("source", "body_part", "upper_limb", "view", "hardware")
-_MOST_VALUES = 20  # a column with more values than this is an identifier, not a subgroup
+COLUMNS = ("source", "body_part", "view", "hardware", "manufacturer", "sex")
+"""Columns of which every value is a subgroup."""
+UPPER_LIMB = "upper_limb"
+BY_SOURCE = "source × upper_limb"
+CATALOG_COLUMNS = (*COLUMNS, UPPER_LIMB, "group_id")
+MAX_VALUES = 40
+"""A column with more values is an identifier, not a subgroup."""
+FIGURES = ("auroc", "average_precision")
 
-
-def split_subgroups(
-    predictions: Predictions, catalog_frame: pl.DataFrame | None
-) -> Iterator[tuple[str, str, Predictions]]:
-    """Yield (column, value, rows) for each value of each known column that divides the images.
-
-    Columns come from the predictions themselves or, by image_id, from the catalog; upper limb is taken by source too.
-    """
-    frame = _with_catalog(predictions.frame, catalog_frame)
-    present = [name for name in COLUMNS if name in frame.columns]
-    for column in present:
-        values = sorted(frame[column].drop_nulls().unique().to_list(), key=str)
-        if column == "upper_limb":
-            values = [value for value in values if value]
-        if len(values) > _MOST_VALUES or (len(values) < 2 and column != "upper_limb"):
-            continue
-        for value in values:
-            rows = frame.filter(pl.col(column) == value)
-            yield column, _word(column, value), Predictions(rows, predictions.path)
-    if {"source", "upper_limb"} <= set(present) and frame["source"].n_unique() > 1:
-        upper = frame.filter(pl.col("upper_limb"))
-        for source in sorted(upper["source"].unique().to_list()):
-            rows = upper.filter(pl.col("source") == source)
-            yield "source × upper_limb", f"{source}, upper limb", Predictions(rows, predictions.path)
+Part = tuple[str, str, pl.DataFrame]
 
 
-def _word(column: str, value: object) -> str:
-    if isinstance(value, bool):
-        return column if value else f"no {column}"
-    return str(value)
+def subgroups(
+    frame: pl.DataFrame, subset: str, points: Mapping[str, OperatingPoint], recipe: EvaluateRecipe
+) -> list[Subgroup]:
+    """Judge every subgroup of one subset's labelled rows at operating points chosen elsewhere."""
+    return [
+        judge_subgroup(part, subset, column, value, points, recipe)
+        for column, value, part in subgroup_rows(frame)
+        if part.height
+    ]
 
 
-def _with_catalog(frame: pl.DataFrame, catalog_frame: pl.DataFrame | None) -> pl.DataFrame:
-    if catalog_frame is None or "image_id" not in frame.columns:
-        return frame
-    wanted = [name for name in COLUMNS if name in catalog_frame.columns and name not in frame.columns]
-    return frame.join(catalog_frame.select("image_id", *wanted), on="image_id", how="left")
+def subgroup_rows(frame: pl.DataFrame) -> Iterator[Part]:
+    """Yield (column, value, rows) of every subgroup that the columns allow; unknown values belong to none."""
+    for column in COLUMNS:
+        yield from _by_value(frame, column)
+    if UPPER_LIMB in frame.columns:
+        limbs = frame.filter(pl.col(UPPER_LIMB).cast(pl.Boolean, strict=False).fill_null(False))
+        yield UPPER_LIMB, UPPER_LIMB, limbs
+        for _, value, rows in _by_value(limbs, "source"):
+            yield BY_SOURCE, value, rows
+
+
+def _by_value(frame: pl.DataFrame, column: str) -> Iterator[Part]:
+    if column not in frame.columns:
+        return
+    texts = frame[column].cast(pl.String)
+    values = texts.drop_nulls().unique().sort().to_list()
+    if len(values) > MAX_VALUES:
+        return
+    for value in values:
+        yield column, value, frame.filter((texts == value).fill_null(False))
+
+
+def judge_subgroup(
+    rows: pl.DataFrame,
+    subset: str,
+    column: str,
+    value: str,
+    points: Mapping[str, OperatingPoint],
+    recipe: EvaluateRecipe,
+) -> Subgroup:
+    """Judge one subgroup."""
+    scores = to_scores(rows)
+    figures = ranking_estimates(scores, recipe, {name: RANKING_FIGURES[name] for name in FIGURES})
+    found = {
+        name: PointResult(
+            threshold=point.threshold,
+            confusion=confusion_at(scores.y_true, scores.y_score, point.threshold),
+            figures=share_estimates(scores, point.threshold, recipe),
+            chosen_here=point.chosen_on == subset,
+        )
+        for name, point in points.items()
+    }
+    return Subgroup(
+        subset=subset, column=column, value=value, n=scores.n, n_positive=scores.n_positive,
+        n_groups=scores.n_groups(), figures=figures, operating_points=found, warning=few_warning(scores),
+    )  # fmt: skip
+
+
+def few_warning(scores: Scores) -> str | None:
+    """Say in plain words that a class is absent or has fewer than ten images or groups; None where it does not."""
+    classes = (("fracture", "fractures", scores.y_true), ("other image", "images without fracture", ~scores.y_true))
+    for one, many, rows in classes:
+        images, groups = int(rows.sum()), scores.n_groups(rows)
+        if not images:
+            return f"no {one} among {scores.n:,} images: AUROC and the like are undefined"
+        if groups < FEW:
+            of_groups = "" if groups == images else f" from {groups} group{'' if groups == 1 else 's'}"
+            return (
+                f"only {images} {one if images == 1 else many}{of_groups} among {scores.n:,} images: "
+                "the intervals are so wide that the figures say next to nothing"
+            )
+    return None

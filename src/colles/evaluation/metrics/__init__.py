@@ -1,1 +1,1 @@
-"""Figures as pure functions of `(y_true, y_score)`; `_score` is better when higher, `_error` when lower."""
+"""Metrics and their intervals: pure functions on arrays, `y_true` before `y_score` as in scikit-learn."""

@@ -1,40 +1,86 @@
-"""The 2 × 2 table at a threshold, and the figures that are made of it."""
+"""The 2×2 table at a threshold and the figures made of it; all thresholds at once for choosing one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-
-
-def confusion_counts(
-    y_true: NDArray[np.int8], y_score: Array, threshold: float, weights: Array | None = None
-) -> dict[str, Array]:
-    """Return tp, fp, tn, fn at score ≥ threshold, each (b,) under weights (b, n), or (1,) without."""
-    weights = np.ones((1, len(y_true))) if weights is None else weights
-    called, fractured = y_score >= threshold, y_true == 1
-    masks = {"tp": called & fractured, "fp": called & ~fractured, "tn": ~called & ~fractured, "fn": ~called & fractured}
-    return {name: weights @ mask.astype(np.float64) for name, mask in masks.items()}
+from colles.core.records import Record
+from colles.evaluation.scores import BoolArray, FloatArray, IntArray
 
 
-def confusion_figures(counts: Mapping[str, Array]) -> dict[str, Array]:
-    """Return sensitivity, specificity, … from counts; NaN where a denominator is 0 (scikit-learn's definitions)."""
-    tp, fp, tn, fn = (np.asarray(counts[name], np.float64) for name in ("tp", "fp", "tn", "fn"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-        spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-        return {
-            "sensitivity": sensitivity,
-            "specificity": specificity,
-            "accuracy": (tp + tn) / (tp + fp + tn + fn),
-            "balanced_accuracy": (sensitivity + specificity) / 2.0,
-            "f1": 2.0 * tp / (2.0 * tp + fp + fn),
-            "ppv": tp / (tp + fp),
-            "npv": tn / (tn + fn),
-            "mcc": np.where(spread > 0, (tp * tn - fp * fn) / spread, np.nan),
-            "lr_positive": sensitivity / (1.0 - specificity),
-            "lr_negative": (1.0 - sensitivity) / specificity,
-        }
+class Confusion(Record):
+    """Counts of images: called positive (score ≥ threshold) or not, against the label."""
+
+    tp: int
+    fp: int
+    tn: int
+    fn: int
+
+    @property
+    def n(self) -> int:
+        """All images."""
+        return self.tp + self.fp + self.tn + self.fn
+
+
+def confusion_at(y_true: BoolArray, y_score: FloatArray, threshold: float) -> Confusion:
+    """Count the four cells; score ≥ threshold is positive."""
+    called = y_score >= threshold
+    tp = int((called & y_true).sum())
+    fp, positives = int(called.sum()) - tp, int(y_true.sum())
+    return Confusion(tp=tp, fp=fp, fn=positives - tp, tn=len(y_true) - positives - fp)
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """Divide; None where there is nothing to divide by."""
+    return part / whole if whole else None
+
+
+def sensitivity(c: Confusion) -> float | None:
+    """Return the share of fractures that are called."""
+    return ratio(c.tp, c.tp + c.fn)
+
+
+def specificity(c: Confusion) -> float | None:
+    """Return the share of others that are not called."""
+    return ratio(c.tn, c.tn + c.fp)
+
+
+def balanced_accuracy(c: Confusion) -> float | None:
+    """Return the mean of sensitivity and specificity; None where a class is absent."""
+    parts = sensitivity(c), specificity(c)
+    return None if parts[0] is None or parts[1] is None else (parts[0] + parts[1]) / 2
+
+
+def f1(c: Confusion) -> float | None:
+    """Return 2 TP / (2 TP + FP + FN)."""
+    return ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn)
+
+
+def mcc(c: Confusion) -> float | None:
+    """Return Matthews' correlation; None where a row or a column of the table is empty."""
+    margins = (c.tp + c.fp) * (c.tp + c.fn) * (c.tn + c.fp) * (c.tn + c.fn)
+    return ratio(c.tp * c.tn - c.fp * c.fn, sqrt(margins))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """Counts at every distinct score taken as threshold, from the highest down."""
+
+    thresholds: FloatArray
+    tp: IntArray
+    fp: IntArray
+    n_positive: int
+    n_negative: int
+
+
+def sweep_thresholds(y_true: BoolArray, y_score: FloatArray) -> Sweep:
+    """Count true and false positives at every distinct score (D,), descending; the last row calls everything."""
+    order = np.argsort(-y_score, kind="stable")
+    scores, labels = y_score[order], y_true[order]
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    tp = np.cumsum(labels, dtype=np.int64)[last]
+    positives = int(y_true.sum())
+    return Sweep(scores[last], tp, last + 1 - tp, positives, len(y_true) - positives)

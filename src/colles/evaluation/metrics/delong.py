@@ -1,53 +1,67 @@
-"""DeLong's variance of the AUROC, and of the difference of two (DeLong et al., Biometrics 44:837, 1988).
+"""Variance and covariance of AUROCs without resampling: DeLong, and Obuchowski where rows cluster.
 
-Placements come from mid-ranks (Sun and Xu, IEEE Signal Processing Letters 21:1389, 2014): O(n log n).
+DeLong ER, DeLong DM, Clarke-Pearson DL, Biometrics 1988; 44: 837–845, by sorting as in Sun X, Xu W, IEEE Signal Process
+Lett 2014; 21: 1389–1393. Clustered: Obuchowski NA, Nonparametric analysis of clustered ROC curve data, Biometrics 1997;
+53: 567–578.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
 
-Array = NDArray[np.float64]
+from colles.evaluation.scores import BoolArray, FloatArray, IntArray
 
 
-def placements(y_true: NDArray[np.int8], y_score: Array) -> tuple[Array, Array]:
-    """Return each positive's share of negatives below it, and each negative's share of positives above it."""
-    positive, negative = y_score[y_true == 1], y_score[y_true == 0]
-    m, n = len(positive), len(negative)
-    joint = rankdata(np.concatenate([positive, negative]))
-    of_positive = (joint[:m] - rankdata(positive)) / n
-    of_negative = 1.0 - (joint[m:] - rankdata(negative)) / m
-    return of_positive, of_negative
+def placements(y_true: BoolArray, y_score: FloatArray) -> FloatArray:
+    """Return for every row (N,) the share of the other class that it beats, ties counting half.
 
-
-def delong_covariance(y_true: NDArray[np.int8], scores: list[Array]) -> tuple[Array, Array]:
-    """Return the AUROCs (k,) of k score vectors on the same images and their covariance (k, k).
-
-    Needs two of each class.
+    For a positive: negatives that score lower. For a negative: positives that score higher. The mean over either class
+    is the AUROC.
     """
-    pairs = [placements(y_true, score) for score in scores]
-    positive, negative = np.stack([p for p, _ in pairs]), np.stack([n for _, n in pairs])
-    covariance = np.cov(positive) / positive.shape[1] + np.cov(negative) / negative.shape[1]
-    return positive.mean(axis=1), np.atleast_2d(covariance)
+    positives, negatives = np.sort(y_score[y_true]), np.sort(y_score[~y_true])
+    placed = np.empty(len(y_score))
+    placed[y_true] = _share_below(y_score[y_true], negatives)
+    placed[~y_true] = 1.0 - _share_below(y_score[~y_true], positives)
+    return placed
 
 
-def delong_interval(auroc: float, variance: float, level: float) -> tuple[float, float]:
-    """Return the interval on the logit scale, which stays within 0–1 (Pepe 2003, section 5.2)."""
-    if variance <= 0.0 or auroc <= 0.0 or auroc >= 1.0:
-        return auroc, auroc
-    z = float(norm.ppf(0.5 + level / 2.0))
-    centre = np.log(auroc / (1.0 - auroc))
-    half = z * np.sqrt(variance) / (auroc * (1.0 - auroc))
-    low, high = 1.0 / (1.0 + np.exp(-(centre - half))), 1.0 / (1.0 + np.exp(-(centre + half)))
-    return float(low), float(high)
+def _share_below(scores: FloatArray, others: FloatArray) -> FloatArray:
+    left, right = np.searchsorted(others, scores, "left"), np.searchsorted(others, scores, "right")
+    return (left + right) / (2.0 * len(others))
 
 
-def delong_p(aurocs: Array, covariance: Array) -> float:
-    """Return the two-sided p of the hypothesis that two AUROCs on the same images are equal."""
-    variance = covariance[0, 0] + covariance[1, 1] - 2.0 * covariance[0, 1]
-    difference = float(aurocs[0] - aurocs[1])
-    if variance <= 0.0:
-        return 1.0 if difference == 0.0 else 0.0
-    return float(2.0 * norm.sf(abs(difference) / np.sqrt(variance)))
+def auroc_covariance(
+    y_true: BoolArray, y_scores: Sequence[FloatArray], *, groups: IntArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return AUROCs (K,) and their covariance (K, K) of K models on the same rows.
+
+    Needs both classes and at least two groups in each, else the covariance is NaN.
+    """
+    residuals = np.stack([placements(y_true, scores) for scores in y_scores])
+    values = residuals[:, y_true].mean(axis=1)
+    residuals -= values[:, None]
+    own = np.arange(len(y_true)) if groups is None else groups
+    n_positive, n_negative = int(y_true.sum()), int((~y_true).sum())
+    positive = _group_sums(residuals, own, y_true) / n_positive
+    negative = _group_sums(residuals, own, ~y_true) / n_negative
+    # Residuals of a class sum to zero, so sums of squares over groups are scatter about the mean.
+    i10, i01 = len(np.unique(own[y_true])), len(np.unique(own[~y_true]))
+    i = len(np.unique(own))
+    if min(i10, i01) < 2:
+        return values, np.full((len(values), len(values)), np.nan)
+    cross = positive @ negative.T * (i / (i - 1))
+    within = positive @ positive.T * (i10 / (i10 - 1)) + negative @ negative.T * (i01 / (i01 - 1))
+    return values, within + cross + cross.T
+
+
+def _group_sums(values: FloatArray, groups: IntArray, rows: BoolArray) -> FloatArray:
+    count = int(groups.max()) + 1
+    return np.stack([np.bincount(groups[rows], weights=row[rows], minlength=count) for row in values])
+
+
+def auroc_variance(y_true: BoolArray, y_score: FloatArray, *, groups: IntArray | None = None) -> tuple[float, float]:
+    """Return the AUROC and its variance."""
+    values, covariance = auroc_covariance(y_true, [y_score], groups=groups)
+    return float(values[0]), float(covariance[0, 0])

@@ -1,48 +1,105 @@
-"""Intervals of proportions, with and without clustering."""
+"""Intervals in closed form: proportions (Wilson, with a design effect where rows cluster), AUROC, sums of two rates.
+
+All return (low, high) within 0–1.
+"""
 
 from __future__ import annotations
 
+from math import exp, log, sqrt
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.optimize import brentq
+from scipy.stats import norm, t
+
+from colles.evaluation.scores import BoolArray, IntArray
+
+Interval = tuple[float, float]
 
 
-def wilson_interval(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's score interval of a proportion (Wilson, JASA 22:209, 1927); `n` may be an effective number."""
-    if n <= 0:
-        return 0.0, 1.0
-    z = float(norm.ppf(0.5 + level / 2.0))
-    p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+def wilson(share: float, n: float, *, level: float = 0.95, quantile: float | None = None) -> Interval:
+    """Return Wilson's score interval of a proportion; `n` may be an effective number.
 
-
-def design_effect(hits: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
-    """Return by how much clustering inflates the variance of a proportion, at least 1.
-
-    The ratio estimator's variance over the binomial one (Rao and Scott, Biometrics 48:577, 1992); where all images
-    agree it is the mean group size as an image meets it, the largest that clustering can do.
+    Wilson EB, J Am Stat Assoc 1927; 22: 209–212.
     """
-    _, index = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(index).astype(np.float64)
-    n, count = sizes.sum(), len(sizes)
-    if count == n:
-        return 1.0
-    kish = float((sizes**2).sum() / n)
-    p = float(hits.mean())
-    if p in (0.0, 1.0) or count < 2:
-        return kish
-    residual = np.bincount(index, weights=hits.astype(np.float64)) - p * sizes
-    variance = count / (count - 1.0) * float((residual**2).sum()) / n**2
-    return float(max(1.0, variance / (p * (1.0 - p) / n)))
+    z = quantile if quantile is not None else normal_quantile(level)
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, min(centre - half, share)), min(1.0, max(centre + half, share))
 
 
-def proportion_interval(
-    hits: NDArray[np.bool_], groups: NDArray[np.int64], level: float = 0.95
-) -> tuple[float, float, str]:
-    """Return Wilson's interval on the effective number of images, and the name of the method."""
-    effect = design_effect(hits, groups)
-    effective = len(hits) / effect
-    low, high = wilson_interval(float(hits.mean()) * effective, effective, level)
-    return low, high, "wilson" if effect == 1.0 else "wilson_clustered"
+def normal_quantile(level: float) -> float:
+    """Return the two-sided normal quantile, 1.96 for 0.95."""
+    return float(norm.ppf((1 + level) / 2))
+
+
+def wilson_groups(hits: BoolArray, groups: IntArray, *, level: float = 0.95) -> Interval:
+    """Return Wilson's interval of a share of rows that come in groups, with the effective number of rows.
+
+    The design effect is that of a ratio of group totals (Rao JNK, Scott AJ, Biometrics 1992; 48: 577–585), at least 1,
+    with Student's quantile on the number of groups (as Korn EL, Graubard BI, Survey Methodology 1998; 24: 193–201). At
+    a share of 0 or 1 the data say nothing of the correlation: groups then count as if their rows were copies.
+    """
+    totals = np.bincount(groups)
+    found = np.bincount(groups, weights=hits.astype(np.float64))[totals > 0]
+    totals = totals[totals > 0]
+    n, count = int(totals.sum()), len(totals)
+    if count == 1:
+        return wilson(float(hits.mean()), 1.0, level=level)
+    share = float(found.sum() / n)
+    effect = design_effect(share, found, totals)
+    return wilson(share, n / effect, level=level, quantile=float(t.ppf((1 + level) / 2, count - 1)))
+
+
+def design_effect(share: float, found: NDArray[Any], totals: IntArray) -> float:
+    """Return the variance of a share of grouped rows over that of as many lone rows, at least 1.
+
+    `found` (G,) hits and `totals` (G,) rows of each group.
+    """
+    n, count = totals.sum(), len(totals)
+    if share in (0.0, 1.0):
+        return float((totals**2).sum() / n)
+    variance = count / (count - 1) * np.square(found - share * totals).sum() / n**2
+    return max(1.0, float(variance * n / (share * (1 - share))))
+
+
+def logit_interval(value: float, se: float, *, level: float = 0.95) -> Interval:
+    """Return the normal interval on the logit scale, mapped back; `value` strictly between 0 and 1."""
+    centre, half = log(value / (1 - value)), normal_quantile(level) * se / (value * (1 - value))
+    # Beyond 700 the exponential overflows; the bound is 0 or 1 long before.
+    low, high = max(-700.0, centre - half), min(700.0, centre + half)
+    return 1 / (1 + exp(-low)), 1 / (1 + exp(-high))
+
+
+def newcombe_auroc(value: float, n_positive: int, n_negative: int, *, level: float = 0.95) -> Interval:
+    """Return the score-like interval of an AUROC that holds for few images and for 0 and 1.
+
+    Method 5 of Newcombe RG, Confidence intervals for an effect size measure based on the Mann–Whitney statistic,
+    Part 2, Stat Med 2006; 25: 559–573: Hanley and McNeil's variance at the bound itself, with equalised class sizes.
+    """
+    z, size = normal_quantile(level), (n_positive + n_negative) / 2 - 1
+
+    def excess(theta: float) -> float:
+        spread = 1 + size * (1 - theta) / (2 - theta) + size * theta / (1 + theta)
+        variance = theta * (1 - theta) * spread / (n_positive * n_negative)
+        return (theta - value) ** 2 - z * z * variance
+
+    low = float(brentq(excess, 0.0, value)) if value > 0 and excess(0.0) > 0 else 0.0
+    high = float(brentq(excess, value, 1.0)) if value < 1 and excess(1.0) > 0 else 1.0
+    if value == 1.0:
+        low = float(brentq(excess, 1e-12, 1 - 1e-12))
+    if value == 0.0:
+        high = float(brentq(excess, 1e-12, 1 - 1e-12))
+    return low, high
+
+
+def mover_mean(first: float, second: float, one: Interval, other: Interval) -> Interval:
+    """Return the interval of the mean of two independent rates from theirs.
+
+    Method of variance estimates recovery: Zou GY, Donner A, Stat Med 2008; 27: 1693–1702.
+    """
+    mean = (first + second) / 2
+    down = sqrt((first - one[0]) ** 2 + (second - other[0]) ** 2) / 2
+    up = sqrt((one[1] - first) ** 2 + (other[1] - second) ** 2) / 2
+    return max(0.0, mean - down), min(1.0, mean + up)

@@ -1,0 +1,137 @@
+"""Figures with their intervals: the one place that decides which method each figure gets.
+
+Every row its own group: DeLong for the AUROC, Wilson for proportions, the stratified bootstrap for the rest. Rows in
+groups: the bootstrap over groups, Wilson with a design effect for proportions. Too few of a class for either: methods
+that hold for a handful and show how little is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite, sqrt
+
+import numpy as np
+
+from colles.core.recipe import EvaluateRecipe
+from colles.core.records import Estimate
+from colles.evaluation.metrics.bootstrap import (
+    Strata,
+    affordable_replicates,
+    bootstrap_ranking,
+    percentile_interval,
+)
+from colles.evaluation.metrics.calibration_error import (
+    brier_score,
+    calibration_intercept,
+    calibration_slope,
+    ece_interval,
+    expected_calibration_error,
+    mean_interval,
+)
+from colles.evaluation.metrics.delong import auroc_variance
+from colles.evaluation.metrics.intervals import Interval, logit_interval, newcombe_auroc, wilson, wilson_groups
+from colles.evaluation.metrics.logistic import LogisticFit
+from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking, Statistic
+from colles.evaluation.scores import BoolArray, FloatArray, Scores
+
+FEW = 10
+"""Groups of a class below which resampling and large-sample formulas are not trusted."""
+
+
+def undefined(scores: Scores, level: float) -> Estimate:
+    """Return the estimate of a figure that the data do not define."""
+    return Estimate(
+        value=None, low=None, high=None, level=level, method="undefined", n=scores.n, n_groups=scores.n_groups()
+    )
+
+
+def proportion(hits: BoolArray, scores: Scores, rows: BoolArray, *, level: float = 0.95) -> Estimate:
+    """Estimate the share of `hits` (N,) among the marked rows (N,)."""
+    n = int(rows.sum())
+    if not n:
+        return undefined(scores.where(rows), level)
+    share, count = float(hits[rows].mean()), scores.n_groups(rows)
+    if scores.groups is None or count == n:
+        (low, high), method = wilson(share, n, level=level), "wilson"
+    else:
+        (low, high), method = wilson_groups(hits[rows], scores.groups[rows], level=level), "wilson_groups"
+    return Estimate(value=share, low=low, high=high, level=level, method=method, n=n, n_groups=count)
+
+
+def ranking_estimates(
+    scores: Scores, recipe: EvaluateRecipe, figures: Mapping[str, Statistic] = RANKING_FIGURES
+) -> dict[str, Estimate]:
+    """Estimate the figures of the scores' order; undefined where a class is absent."""
+    if not scores.has_both_classes:
+        return {name: undefined(scores, recipe.level) for name in figures}
+    ranking = Ranking.from_scores(scores.y_true, scores.y_score)
+    once = ranking.count_once()
+    values = {name: float(figure(once)[0]) for name, figure in figures.items()}
+    few = smaller_class(scores) < FEW
+    resampled = {name: figure for name, figure in figures.items() if name != "auroc" or scores.groups is not None}
+    drawn: dict[str, FloatArray] = {}
+    if resampled and not few:
+        replicates = affordable_replicates(scores.n, recipe.replicates)
+        drawn = bootstrap_ranking(scores, resampled, replicates=replicates, seed=recipe.seed)
+    size = Strata.from_ranking(ranking, scores.groups).smallest
+    intervals = {name: percentile_interval(found, size, level=recipe.level) for name, found in drawn.items()}
+    return {name: _ranked(name, value, intervals.get(name), scores, recipe.level) for name, value in values.items()}
+
+
+def smaller_class(scores: Scores) -> int:
+    """Return the number of groups of the class that has fewer."""
+    return min(scores.n_groups(scores.y_true), scores.n_groups(~scores.y_true))
+
+
+def _ranked(name: str, value: float, interval: Interval | None, scores: Scores, level: float) -> Estimate:
+    method = "bootstrap" if scores.groups is None else "bootstrap_groups"
+    if name == "auroc" and scores.groups is None and smaller_class(scores) >= FEW:
+        interval, method = _delong(scores, level), "delong_logit"
+    # No spread at all (classes apart without overlap) is too little data, not certainty.
+    if interval is None or interval[1] - interval[0] < 1e-12:
+        interval, method = _cautious(name, value, scores, level)
+    low, high = min(interval[0], value), max(interval[1], value)
+    return Estimate(value=value, low=low, high=high, level=level, method=method, n=scores.n, n_groups=scores.n_groups())
+
+
+def _delong(scores: Scores, level: float) -> Interval | None:
+    value, variance = auroc_variance(scores.y_true, scores.y_score)
+    if not 0 < value < 1 or not isfinite(variance) or variance <= 0:
+        return None
+    return logit_interval(value, sqrt(variance), level=level)
+
+
+def _cautious(name: str, value: float, scores: Scores, level: float) -> tuple[Interval, str]:
+    if name == "auroc":
+        positives, negatives = scores.n_groups(scores.y_true), scores.n_groups(~scores.y_true)
+        return newcombe_auroc(value, positives, negatives, level=level), "newcombe"
+    return wilson(min(max(value, 0.0), 1.0), smaller_class(scores), level=level), "wilson_smaller_class"
+
+
+def calibration_estimates(scores: Scores, y_prob: FloatArray, recipe: EvaluateRecipe) -> dict[str, Estimate]:
+    """Estimate Brier score, expected calibration error, slope and intercept of probabilities (N,)."""
+    level, groups = recipe.level, scores.groups
+    brier = mean_interval(np.square(y_prob - scores.y_true), groups, level=level)
+    ece = ece_interval(scores.y_true, y_prob, groups, level=level, seed=recipe.seed)
+    suffix = "" if groups is None else "_groups"
+    values = brier_score(scores.y_true, y_prob), expected_calibration_error(scores.y_true, y_prob)
+    return {
+        "brier": _bounded(values[0], brier, scores, level, "student" + suffix),
+        "ece": _bounded(values[1], ece, scores, level, "normal_bins" + suffix),
+        "calibration_slope": _coefficient(calibration_slope(scores, y_prob), scores, level),
+        "calibration_intercept": _coefficient(calibration_intercept(scores, y_prob), scores, level),
+    }
+
+
+def _bounded(value: float, interval: Interval | None, scores: Scores, level: float, method: str) -> Estimate:
+    low, high = (None, None) if interval is None else (max(0.0, interval[0]), min(1.0, interval[1]))
+    return Estimate(value=value, low=low, high=high, level=level, method=method, n=scores.n, n_groups=scores.n_groups())
+
+
+def _coefficient(fitted: LogisticFit | None, scores: Scores, level: float) -> Estimate:
+    if fitted is None or not scores.has_both_classes or fitted.n_groups < 2:
+        return undefined(scores, level)
+    low, high = fitted.interval(0, level=level)
+    method = "wald_sandwich" if scores.groups is None else "wald_sandwich_groups"
+    value = float(fitted.coefficients[0])
+    return Estimate(value=value, low=low, high=high, level=level, method=method, n=scores.n, n_groups=scores.n_groups())

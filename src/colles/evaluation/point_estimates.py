@@ -1,0 +1,124 @@
+"""Figures at a threshold with their intervals."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from colles.core.recipe import EvaluateRecipe
+from colles.core.records import Estimate
+from colles.evaluation.estimates import proportion, undefined
+from colles.evaluation.metrics import confusion as cells
+from colles.evaluation.metrics.confusion import Confusion, confusion_at
+from colles.evaluation.metrics.intervals import Interval, mover_mean
+from colles.evaluation.scores import FloatArray, IntArray, Scores
+
+
+def point_estimates(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> dict[str, Estimate]:
+    """Estimate every figure at a threshold; score ≥ threshold is positive."""
+    counts = confusion_at(scores.y_true, scores.y_score, threshold)
+    shares = share_estimates(scores, threshold, recipe)
+    return {
+        **shares,
+        "balanced_accuracy": _balanced_accuracy(shares["sensitivity"], shares["specificity"], scores),
+        "f1": _f1(scores, threshold, recipe),
+        "mcc": _mcc(scores, counts, threshold, recipe),
+    }
+
+
+def share_estimates(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> dict[str, Estimate]:
+    """Estimate the figures that are shares of images: sensitivity, specificity, PPV, NPV, accuracy."""
+    called, right, level = scores.y_score >= threshold, (scores.y_score >= threshold) == scores.y_true, recipe.level
+    return {
+        "sensitivity": proportion(called, scores, scores.y_true, level=level),
+        "specificity": proportion(~called, scores, ~scores.y_true, level=level),
+        "ppv": proportion(scores.y_true, scores, called, level=level),
+        "npv": proportion(~scores.y_true, scores, ~called, level=level),
+        "accuracy": proportion(right, scores, np.ones(scores.n, dtype=bool), level=level),
+    }
+
+
+def _balanced_accuracy(sensitivity: Estimate, specificity: Estimate, scores: Scores) -> Estimate:
+    first, second, level = sensitivity.value, specificity.value, sensitivity.level
+    if first is None or second is None:
+        return undefined(scores, level)
+    low, high = mover_mean(first, second, _bounds(sensitivity), _bounds(specificity))
+    return Estimate(
+        value=(first + second) / 2, low=low, high=high, level=level, method=f"mover_{sensitivity.method}",
+        n=scores.n, n_groups=scores.n_groups(),
+    )  # fmt: skip
+
+
+def _bounds(estimate: Estimate) -> Interval:
+    assert estimate.low is not None and estimate.high is not None
+    return estimate.low, estimate.high
+
+
+def _f1(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> Estimate:
+    # F1 = 2J / (1 + J) of J = TP / (TP + FP + FN), which is a share of images, so Wilson's interval carries over
+    # (Lam KFY, Gopal V, Qian J, Confidence intervals for the F1 score, arXiv:2309.14621).
+    called = scores.y_score >= threshold
+    share = proportion(called & scores.y_true, scores, called | scores.y_true, level=recipe.level)
+    if share.value is None:
+        return undefined(scores, recipe.level)
+    value, low, high = (2 * j / (1 + j) for j in (share.value, *_bounds(share)))
+    return share.model_copy(update={"value": value, "low": low, "high": high, "method": f"{share.method}_of_jaccard"})
+
+
+def _mcc(scores: Scores, counts: Confusion, threshold: float, recipe: EvaluateRecipe) -> Estimate:
+    value = cells.mcc(counts)
+    if value is None:
+        return undefined(scores, recipe.level)
+    rng = np.random.default_rng(recipe.seed)
+    if min(counts.tp, counts.fp, counts.tn, counts.fn) == 0:
+        # Resampling never fills an empty cell, so it would call a perfect result certain.
+        tables, method = _jeffreys_tables(rng, counts, scores, recipe.replicates), "jeffreys"
+    else:
+        tables = _resampled_tables(rng, scores, threshold, recipe.replicates)
+        method = "bootstrap" if scores.groups is None else "bootstrap_groups"
+    drawn = _mcc_of(tables)
+    low, high = np.nanquantile(drawn, [(1 - recipe.level) / 2, (1 + recipe.level) / 2])
+    return Estimate(
+        value=value, low=min(float(low), value), high=max(float(high), value), level=recipe.level, method=method,
+        n=scores.n, n_groups=scores.n_groups(),
+    )  # fmt: skip
+
+
+def _mcc_of(tables: FloatArray) -> FloatArray:
+    tp, fp, tn, fn = tables.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        margins = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
+        return np.asarray((tp * tn - fp * fn) / margins)
+
+
+def _jeffreys_tables(rng: np.random.Generator, c: Confusion, scores: Scores, replicates: int) -> FloatArray:
+    # Beta(½, ½) priors on both rates; rows of one group count as one.
+    shrink = scores.n_groups() / scores.n
+    sensitivity = rng.beta(c.tp * shrink + 0.5, c.fn * shrink + 0.5, replicates)
+    specificity = rng.beta(c.tn * shrink + 0.5, c.fp * shrink + 0.5, replicates)
+    p, n = c.tp + c.fn, c.tn + c.fp
+    parts = (sensitivity * p, (1 - specificity) * n, specificity * n, (1 - sensitivity) * p)
+    return np.stack(parts, axis=1)
+
+
+def _resampled_tables(rng: np.random.Generator, scores: Scores, threshold: float, replicates: int) -> FloatArray:
+    """Return the 2×2 tables (R, 4) of a stratified bootstrap over groups.
+
+    Groups with equal tables are interchangeable, so how often each kind is drawn is multinomial: no row is touched.
+    """
+    tables = _group_tables(scores, threshold)
+    total = np.zeros((replicates, 4))
+    has_positive = tables[:, 0] + tables[:, 3] > 0
+    for stratum in (tables[has_positive], tables[~has_positive]):
+        if len(stratum):
+            kinds, counts = np.unique(stratum, axis=0, return_counts=True)
+            total += rng.multinomial(len(stratum), counts / len(stratum), size=replicates) @ kinds
+    return total
+
+
+def _group_tables(scores: Scores, threshold: float) -> IntArray:
+    called, truth = scores.y_score >= threshold, scores.y_true
+    masks = np.stack([called & truth, called & ~truth, ~called & ~truth, ~called & truth], axis=1).astype(np.int64)
+    if scores.groups is None:
+        return masks
+    columns = [np.bincount(scores.groups, weights=column) for column in masks.T]
+    return np.stack(columns, axis=1).astype(np.int64)
