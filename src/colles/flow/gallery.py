@@ -38,7 +38,8 @@ def choose_gallery(predictions: pl.DataFrame, threshold: float, recipe: ExplainR
 
 def _draw(rows: pl.DataFrame, count: int, rng: np.random.Generator) -> pl.DataFrame:
     picked = rng.permutation(rows.height)[:count]
-    return rows[np.sort(picked).tolist()]
+    chosen: pl.DataFrame = rows[np.sort(picked).tolist()]
+    return chosen
 
 
 def explain_gallery(

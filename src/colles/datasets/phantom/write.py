@@ -1,0 +1,100 @@
+"""Write phantoms as a YOLO export and in FracAtlas layout, with a table of the truth."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from colles.core.files import atomic_path, refuse_existing
+from colles.core.progress import track
+from colles.core.recipe import PhantomRecipe
+from colles.datasets.phantom.copies import change, damage, encode
+from colles.datasets.phantom.layouts import write_fracatlas, write_yolo
+from colles.datasets.phantom.plan import FilePlan, plan_files
+from colles.datasets.phantom.render import render_view
+
+SCHEMA = {
+    "path": pl.String,
+    "set": pl.String,
+    "patient_id": pl.String,
+    "study_id": pl.String,
+    "view": pl.String,
+    "body_part": pl.String,
+    "label": pl.Int8,
+    "boxes": pl.String,
+    "difficulty": pl.Float64,
+    "hardware": pl.Boolean,
+    "cast": pl.Boolean,
+    "marker": pl.Boolean,
+    "planted": pl.String,
+    "copy_of": pl.String,
+    "width": pl.Int32,
+    "height": pl.Int32,
+}
+
+
+def write_phantoms(
+    out: str | Path, recipe: PhantomRecipe, *, overwrite: bool = False, workers: int | None = None
+) -> Path:
+    """Write `recipe.images` files under `out`: bonefractureyolo/, FracAtlas/ and truth.csv.
+
+    The same seed gives the same bytes, whatever the number of `workers`. Raise `OutputExistsError` where `out` holds
+    something and `overwrite` is not set.
+    """
+    folder = Path(out)
+    if not overwrite:
+        refuse_existing(folder)
+    plans = plan_files(recipe)
+    with atomic_path(folder) as temporary:
+        for plan in plans:
+            (temporary / plan.path).parent.mkdir(parents=True, exist_ok=True)
+        truth = _draw(temporary, plans, recipe.size, workers or os.cpu_count() or 1)
+        write_fracatlas(temporary / "FracAtlas", plans, truth)
+        write_yolo(temporary / "bonefractureyolo", plans, truth)
+        pl.DataFrame(truth, schema=SCHEMA, orient="row").write_csv(temporary / "truth.csv")
+    return folder
+
+
+def _draw(folder: Path, plans: Sequence[FilePlan], size: int, workers: int) -> list[dict[str, Any]]:
+    work = partial(draw_file, folder=folder, size=size)
+    if workers == 1 or len(plans) < 100:
+        return [work(plan) for plan in track(plans, "phantom", total=len(plans))]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(track(pool.map(work, plans, chunksize=16), "phantom", total=len(plans)))
+
+
+def draw_file(plan: FilePlan, *, folder: Path, size: int) -> dict[str, Any]:
+    """Draw one file and return its row of the truth."""
+    patient = plan.patient
+    view = render_view(patient, plan.view, plan.view_index, size)
+    picture, boxes, quality = change(view.pixels, view.boxes, plan.planted, plan.change)
+    data = encode(picture, quality, rgb=patient.number % 3 == 0)
+    (folder / plan.path).write_bytes(damage(data, plan.planted, plan.change))
+    own = np.round(np.array(boxes, dtype=np.float64), 2).tolist()
+    return {
+        "path": plan.path,
+        "set": plan.folder,
+        "patient_id": f"P{patient.number:05d}",
+        "study_id": f"S{patient.number:05d}",
+        "view": plan.view,
+        "body_part": patient.part,
+        "label": plan.label,
+        "boxes": json.dumps(own),
+        "difficulty": view.difficulty,
+        "hardware": patient.hardware,
+        "cast": patient.cast,
+        "marker": patient.marker,
+        "planted": plan.planted,
+        "copy_of": plan.copy_of,
+        "width": picture.shape[1],
+        "height": picture.shape[0],
+    }
