@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colles.core.files import write_json
 from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
@@ -17,6 +18,7 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
 from colles.reporting.formats import capital, estimate, number, per_hundred
 from colles.reporting.leaks import check_units
+from colles.reporting.report import write_report
 from colles.reporting.sections.flow import Flow
 from colles.reporting.sections.operating_points import slider_data
 from colles.reporting.summary import few_warning, summary_sentences
@@ -147,3 +149,14 @@ def test_the_slider_is_thinned_but_keeps_both_ends(n: int) -> None:
     data = slider_data(roc, positives=100, negatives=100)
     assert len(data["fpr"]) <= 1500
     assert (data["fpr"][0], data["fpr"][-1], data["tpr"][-1]) == (0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("fractures", [0, 3, 40])
+def test_a_strangers_scores_of_any_kind_make_a_report(tmp_path, fractures: int) -> None:
+    rng = np.random.default_rng(2)
+    y_true = [1] * fractures + [0] * (40 - fractures)
+    run = _run(tmp_path, y_true, rng.uniform(0, 1, 40).tolist(), ["test"] * 40)
+    write_json(tmp_path / "evaluation.json", run.evaluation)
+    text = write_report([tmp_path], tmp_path / "report.html").read_text("utf-8")
+    assert "say next to nothing" in text
+    assert "nan" not in text.lower().replace("provenance", "")

@@ -8,7 +8,7 @@ from typing import Any
 
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Heading, Missing, Picture, Pictures, Text
-from colles.reporting.formats import number
+from colles.reporting.formats import number, plural
 from colles.reporting.pictures import data_address
 from colles.reporting.sections.base import Section
 
@@ -49,9 +49,8 @@ def _galleries(entries: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[B
             yield Heading(title)
             yield Pictures(pictures)
         if len(pictures) < len(chosen):
-            yield Missing(
-                f"{len(chosen) - len(pictures)} overlays cannot be read.", "colles explain RUN PATH --out DIR"
-            )
+            lost = plural(len(chosen) - len(pictures), "overlay")
+            yield Missing(f"{lost} cannot be read.", "colles explain RUN PATH --out DIR")
 
 
 def _picture(entry: Mapping[str, Any], folder: Path) -> Picture | None:

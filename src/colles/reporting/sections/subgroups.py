@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.blocks import Block, Figures, Missing, Note, Table, Text, long_table
+from colles.reporting.blocks import Block, Bullets, Details, Figures, Missing, Note, Table, Text, long_table
 from colles.reporting.figures.forest import ForestRow, forest_plot
 from colles.reporting.formats import count, estimate, plural, subset_name
 from colles.reporting.sections.base import Section
@@ -40,18 +40,21 @@ class Subgroups(Section):
         warned = [g for g in groups if g.get("warning")]
         table = _table(groups)
         return [
-            *_warning(len(warned), len(groups)),
+            *_warning(warned, len(groups)),
             Figures(((drawing, caption),), wide=True),
             *long_table(table, f"Every subgroup ({len(groups)})"),
         ]
 
 
-def _warning(warned: int, of: int) -> list[Block]:
+def _warning(warned: Sequence[Group], of: int) -> list[Block]:
     if not warned:
-        return []
-    verb = "has" if warned == 1 else "have"
-    text = f"{count(warned)} of {plural(of, 'subgroup')} {verb} too few images of a class for a figure to say much."
-    return [Note(text, warning=True), Text(_SEVERAL)]
+        return [Text(_SEVERAL)]
+    verb = "has" if len(warned) == 1 else "have"
+    text = (
+        f"{count(len(warned))} of {plural(of, 'subgroup')} {verb} too few images of a class for a figure to say much."
+    )
+    reasons = tuple(f"{_name(group)}: {group.get('warning')}" for group in warned)
+    return [Note(text, warning=True), Details("Which, and why", (Bullets(reasons),)), Text(_SEVERAL)]
 
 
 _SEVERAL = (
@@ -82,6 +85,10 @@ def _value(group: Group) -> str:
     return {"true": "yes", "false": "no"}.get(value.lower(), value.replace("_", " "))
 
 
+def _name(group: Group) -> str:
+    return f"{str(group.get('column')).replace('_', ' ')}: {_value(group)}"
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 28 else f"{text[:27]}…"
 
@@ -93,8 +100,7 @@ def _table(groups: Sequence[Group]) -> Table:
         point = (group.get("operating_points") or {}).get("f1") or {}
         at = point.get("figures") or {}
         cells = (count(group.get("n")), count(group.get("n_positive")), estimate(figures.get("auroc")))
-        name = f"{str(group.get('column')).replace('_', ' ')}: {_value(group)}"
         rates = (estimate(at.get("sensitivity")), estimate(at.get("specificity")))
-        rows.append((name, *cells, *rates, str(group.get("warning") or "")))
-    columns = ("Subgroup", "Images", "Fractured", "AUROC", "Sensitivity, best F1", "Specificity, best F1", "Warning")
-    return Table(columns, tuple(rows), "Subgroups with intervals.", frozenset({0, 6}))
+        rows.append((_name(group), *cells, *rates))
+    columns = ("Subgroup", "Images", "Fractured", "AUROC", "Sensitivity, best F1", "Specificity, best F1")
+    return Table(columns, tuple(rows), "Subgroups with intervals.")
