@@ -11,7 +11,7 @@ import torch
 from tiny_run import PREPROCESS, TinyRun, make_run
 
 from colles.core.errors import MissingInputError, OutputExistsError, ParityError, StaleInputError
-from colles.core.recipe import EvaluateRecipe, ExportRecipe
+from colles.core.recipe import EvaluateRecipe, ExportRecipe, PreprocessRecipe
 from colles.core.recipe_text import load_recipe
 from colles.datasets.catalog import Catalog
 from colles.evaluation.evaluate import evaluate
@@ -22,6 +22,7 @@ from colles.learning.export import export_bundle
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images
 from colles.serving.bundle import load_bundle
+from colles.serving.decode import Sample, decode
 from colles.serving.session import Session
 
 RECIPE = ExportRecipe(parity_images=12)
@@ -173,3 +174,18 @@ def test_the_checked_images_cover_every_form_of_file(run: TinyRun) -> None:
     assert rows.height == 5 and {Path(path).suffix for path in rows["path"]} == {".png", ".jpg", ".tif"}
     assert rows.equals(choose_images(predictions.reverse(), run.catalog.frame, 5))
     assert choose_images(predictions, run.catalog.frame, 1000).height == 40
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "simple_cnn"])
+def test_parity_holds_on_real_radiographs(real_data: Path, tmp_path: Path, name: str) -> None:
+    files = sorted((real_data / "FracAtlas").rglob("*.jpg"))[::200]
+    files += sorted((real_data / "bonefractureyolo").rglob("*.jpg"))[::200]
+    preprocess = PreprocessRecipe(size=224)
+    files = [path for path in files if isinstance(decode(path, preprocess), Sample)]
+    run = make_run(tmp_path / "real", name, files=files, preprocess=preprocess)
+    out = export_bundle(run.folder, tmp_path / "b", evaluation=None, catalog=run.catalog, recipe=ExportRecipe())
+    parity = load_bundle(out).metadata.parity
+    assert parity["images"] == min(64, len(files)) > 20
+    assert max(parity["max_difference_to_checkpoint"], parity["max_difference_to_predictions"]) <= 1e-4

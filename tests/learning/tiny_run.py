@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,56 +32,64 @@ class TinyRun:
     model: FractureClassifier
 
 
-def make_run(root: Path, name: str = "timm:test_resnet", images: int = 40) -> TinyRun:
+def make_run(
+    root: Path,
+    name: str = "timm:test_resnet",
+    images: int = 40,
+    *,
+    files: Sequence[Path] = (),
+    preprocess: PreprocessRecipe = PREPROCESS,
+) -> TinyRun:
+    """Draw `images`, or take `files` as they are."""
     recipe = Recipe(
         name="tiny",
         data=DataRecipe(root="/somewhere/private", sources=(SourceRecipe(kind="folder", path="/somewhere/else/set"),)),
-        preprocess=PREPROCESS,
+        preprocess=preprocess,
         model=ModelRecipe(name=name, weights="none", dropout=0.3),
         evaluate=EvaluateRecipe(replicates=100),
     )
     torch.manual_seed(3)
-    model = create_model(recipe.model, PREPROCESS).eval()
-    rows = _draw_images(root / "images", images)
-    scores = [_score(model, Path(str(row["path"]))) for row in rows]
+    model = create_model(recipe.model, preprocess).eval()
+    rows = [_row(number, path) for number, path in enumerate(files or _draw_images(root / "images", images))]
+    scores = [_score(model, path, preprocess) for path in (Path(str(row["path"])) for row in rows)]
     folder = root / "run"
-    save_checkpoint(model, folder / "checkpoints" / "best.safetensors", describe_model(recipe.model, PREPROCESS, model))
+    save_checkpoint(model, folder / "checkpoints" / "best.safetensors", describe_model(recipe.model, preprocess, model))
     save_recipe(recipe, folder / "recipe.yaml")
     write_json(folder / "provenance.json", {"digests": {"catalog": "c" * 64, "split": "5" * 64}})
     frame = pl.DataFrame(rows, schema_overrides=CATALOG_SCHEMA)
     table = frame.select("image_id", "group_id", y_true="label").with_columns(
-        subset=pl.Series(["val" if number % 2 else "test" for number in range(images)]), y_score=pl.Series(scores)
+        subset=pl.Series(["val" if number % 2 else "test" for number in range(len(rows))]), y_score=pl.Series(scores)
     )
     table.write_parquet(folder / "predictions.parquet")
     return TinyRun(folder, Catalog(frame), recipe, model)
 
 
-def _draw_images(folder: Path, count: int) -> list[dict[str, object]]:
+def _draw_images(folder: Path, count: int) -> list[Path]:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    rows: list[dict[str, object]] = []
+    paths = []
     for number in range(count):
-        ending = (".png", ".jpg", ".tif")[number % 3]
-        path = folder / f"image{number:02d}{ending}"
+        path = folder / f"image{number:02d}{('.png', '.jpg', '.tif')[number % 3]}"
         pixels = rng.integers(0, 200, (40 + number, 90 - number)).astype(np.uint8)
-        deep = ending == ".tif"
-        Image.fromarray(pixels.astype(np.uint16) * 257 if deep else pixels).save(path)
-        rows.append(
-            {
-                "image_id": f"drawn/{path.name}",
-                "source": "drawn",
-                "path": str(path),
-                "label": int(number % 4 < 2),
-                "group_id": f"g{number}",
-                "status": "ok",
-                "channels": 1,
-                "bit_depth": 16 if deep else 8,
-            }
-        )
-    return rows
+        Image.fromarray(pixels.astype(np.uint16) * 257 if path.suffix == ".tif" else pixels).save(path)
+        paths.append(path)
+    return paths
 
 
-def _score(model: FractureClassifier, path: Path) -> float:
-    x = torch.from_numpy(to_input(to_canvas(read_image(path), PREPROCESS)[None], PREPROCESS))
+def _row(number: int, path: Path) -> dict[str, object]:
+    return {
+        "image_id": f"drawn/{path.name}",
+        "source": "drawn",
+        "path": str(path),
+        "label": int(number % 4 < 2),
+        "group_id": f"g{number}",
+        "status": "ok",
+        "channels": 1,
+        "bit_depth": 16 if path.suffix == ".tif" else 8,
+    }
+
+
+def _score(model: FractureClassifier, path: Path, preprocess: PreprocessRecipe) -> float:
+    x = torch.from_numpy(to_input(to_canvas(read_image(path), preprocess)[None], preprocess))
     with torch.no_grad():
         return float(torch.sigmoid(model(x).double()))

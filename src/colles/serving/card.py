@@ -37,7 +37,7 @@ def _header(metadata: BundleMetadata) -> str:
         [
             f"# {metadata.name}",
             "",
-            f"Version {metadata.version}. A {model.get('name', 'network')} that scores a radiograph for fracture.",
+            f"Version {metadata.version}. Scores a radiograph for fracture with the network {model.get('name')}.",
             "",
             "## Intended use",
             metadata.intended_use,
@@ -70,11 +70,20 @@ def _figures(metadata: BundleMetadata) -> str:
         return "## How well it does\nNot evaluated on a test set: nothing is known."
     found = metadata.evaluation
     counts = f"{found.get('n')} images of {found.get('n_groups')} groups, {found.get('n_positive')} with a fracture"
-    lines = ["## How well it does", f"On `{found.get('subset')}`: {counts}. In brackets the 95 % intervals.", ""]
+    lines = [
+        "## How well it does",
+        f"On `{found.get('subset')}`: {counts}. In brackets the {_level(found)} intervals.",
+        "",
+    ]
     lines += ["| figure | value |", "|---|---|", *_rows(found.get("figures", {}))]
     for name, figures in found.get("operating_points", {}).items():
         lines += ["", f"At the operating point `{name}`:", "", "| figure | value |", "|---|---|", *_rows(figures)]
     return "\n".join(lines)
+
+
+def _level(found: Mapping[str, Any]) -> str:
+    levels = sorted({float(figure["level"]) for figure in found.get("figures", {}).values()})
+    return " and ".join(f"{100 * level:g} %" for level in levels)
 
 
 def _rows(figures: Mapping[str, Any]) -> list[str]:

@@ -28,7 +28,7 @@ def location_heat(cam: NDArray[np.float32], place: Placement) -> NDArray[np.floa
 def save_overlay(prediction: Prediction, grey: NDArray[np.uint8], path: Path) -> Path:
     """Draw a prediction's heat map over its image (H, W), of the image's size, with decision and probability."""
     assert prediction.heat is not None and prediction.probability is not None
-    caption = f"{prediction.decision}, probability {prediction.probability:.2f}"
+    caption = f"{str(prediction.decision).replace('_', ' ')}, probability {prediction.probability:.2f}"
     picture = overlay(grey, prediction.heat, caption=caption)
     with atomic_path(path) as temporary:
         picture.save(temporary)
