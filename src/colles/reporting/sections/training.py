@@ -50,9 +50,15 @@ def _curves(run: Artefacts) -> Iterator[Block]:
         yield Figures(
             ((drawing, "Loss and AUROC by epoch; the network is judged on validation images alone."),), wide=True
         )
-    columns = [name for name in run.metrics.columns if run.metrics.schema[name].is_numeric() or name == "stage"]
-    rows = tuple(tuple(_cell(value) for value in row) for row in run.metrics.select(columns).iter_rows())
+    metrics = _from_one(run.metrics)
+    columns = [name for name in metrics.columns if metrics.schema[name].is_numeric() or name == "stage"]
+    rows = tuple(tuple(_cell(value) for value in row) for row in metrics.select(columns).iter_rows())
     yield Details(f"Every epoch ({len(rows)})", (Table(tuple(columns), rows),))
+
+
+def _from_one(frame: pl.DataFrame) -> pl.DataFrame:
+    """Number epochs from 1, as the curves do; the log counts from 0."""
+    return frame.with_columns(pl.col("epoch") + 1) if "epoch" in frame.columns else frame
 
 
 def _cell(value: object) -> str:
@@ -67,7 +73,7 @@ def _classes(run: Artefacts) -> Sequence[Block]:
         return []
     rows = tuple(
         (str(epoch), count(positives), count(negatives), share(positives, positives + negatives))
-        for epoch, positives, negatives in frame.select("epoch", "positives", "negatives").iter_rows()
+        for epoch, positives, negatives in _from_one(frame).select("epoch", "positives", "negatives").iter_rows()
     )
     table = Table(("Epoch", "Fractured", "Not fractured", "Share fractured"), rows, "Examples drawn in each epoch.")
     return long_table(table, f"Classes seen in each epoch ({len(rows)})", 6)
