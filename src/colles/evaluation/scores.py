@@ -44,10 +44,12 @@ class Scores:
         values, _ = unit_scores(_floats(y_score))
         if len(values) != len(labels):
             raise TableError(f"{len(labels)} labels but {len(values)} scores", repair="Give one score a label")
-        codes = None if groups is None else group_codes(pl.Series("group_id", _column(groups, "group_id")))
-        if codes is not None and len(codes) != len(labels):
-            raise TableError(f"{len(labels)} labels but {len(codes)} groups", repair="Give one group a label")
-        return cls(labels.to_numpy().astype(bool), values, codes)
+        if groups is None:
+            return cls(labels.to_numpy().astype(bool), values)
+        named = pl.Series("group_id", _column(groups, "group_id"))
+        if len(named) != len(labels):
+            raise TableError(f"{len(labels)} labels but {len(named)} groups", repair="Give one group a label")
+        return cls(labels.to_numpy().astype(bool), values, group_codes(named))
 
     @property
     def n(self) -> int:

@@ -1,0 +1,103 @@
+"""Calibration finds the numbers that distorted the scores, and its errors are judged right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from colles.core.errors import TableError
+from colles.evaluation.calibration import Calibrator, platt_targets, to_logit
+from colles.evaluation.metrics.calibration_error import calibration_intercept, calibration_slope, reliability
+from colles.evaluation.scores import Scores
+
+
+def calibrated(n: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels drawn from known probabilities, and the logits of those."""
+    rng = np.random.default_rng(seed)
+    logit = rng.normal(-1.0, 1.5, n)
+    return rng.random(n) < expit(logit), logit
+
+
+def test_platt_undoes_a_known_distortion():
+    y_true, logit = calibrated()
+    distorted = expit((logit - 0.7) / 0.4)
+    found = Calibrator.fit(y_true, distorted, fitted_on="val")
+    assert (found.slope, found.intercept) == pytest.approx((0.4, 0.7), abs=0.06)
+    assert found.transform(distorted) == pytest.approx(expit(logit), abs=0.03)
+    assert found.fitted_on == "val"
+
+
+def test_temperature_undoes_a_scale():
+    y_true, logit = calibrated()
+    found = Calibrator.fit(y_true, expit(logit * 3), method="temperature")
+    assert found.slope == pytest.approx(1 / 3, abs=0.02)
+    assert found.intercept == 0.0
+
+
+def test_platt_equals_scikit_learns_logistic_regression_on_soft_targets(make_scores):
+    scores = make_scores(500)
+    target, x = platt_targets(scores.y_true), to_logit(scores.y_score)[:, None]
+    model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=2000)
+    model.fit(np.tile(x, (2, 1)), np.repeat([1, 0], scores.n), sample_weight=np.concatenate([target, 1 - target]))
+    found = Calibrator.fit(scores.y_true, scores.y_score)
+    assert (found.slope, found.intercept) == pytest.approx((model.coef_[0, 0], model.intercept_[0]), abs=1e-4)
+
+
+def test_separated_classes_give_a_finite_slope():
+    found = Calibrator.fit([1, 1, 0, 0], [0.9, 0.8, 0.2, 0.1])
+    assert 0 < found.slope < 100
+    assert np.isfinite(found.transform([0.0, 0.5, 1.0])).all()
+
+
+def test_calibration_keeps_the_order(make_scores):
+    scores = make_scores()
+    mapped = Calibrator.fit(scores.y_true, scores.y_score).transform(np.sort(scores.y_score))
+    assert (np.diff(mapped) >= 0).all()
+
+
+def test_none_changes_nothing():
+    assert Calibrator.fit([1, 0], [0.3, 0.2], method="none").transform([0.0, 0.4]).tolist() == [0.0, 0.4]
+
+
+def test_one_class_cannot_be_fitted():
+    with pytest.raises(TableError, match="one class only"):
+        Calibrator.fit([1, 1], [0.3, 0.2])
+
+
+def test_equal_scores_cannot_be_fitted():
+    with pytest.raises(TableError, match="are all scores equal"):
+        Calibrator.fit([1, 0, 1], [0.3, 0.3, 0.3])
+
+
+def test_slope_and_intercept_of_good_and_of_extreme_probabilities():
+    y_true, logit = calibrated()
+    scores = Scores(y_true, expit(logit))
+    good, extreme = calibration_slope(scores, expit(logit)), calibration_slope(scores, expit(2 * logit))
+    assert good.coefficients[0] == pytest.approx(1.0, abs=0.05)
+    assert extreme.coefficients[0] == pytest.approx(0.5, abs=0.03)
+    assert calibration_intercept(scores, expit(logit)).coefficients[0] == pytest.approx(0.0, abs=0.06)
+    assert calibration_intercept(scores, expit(logit + 1)).coefficients[0] == pytest.approx(-1.0, abs=0.08)
+
+
+def test_sandwich_of_copied_rows_is_that_of_the_rows():
+    y_true, logit = calibrated(400)
+    once = calibration_slope(Scores(y_true, expit(logit)), expit(logit))
+    rows = np.repeat(np.arange(400), 3)
+    copied = calibration_slope(Scores(y_true[rows], expit(logit[rows]), rows), expit(logit[rows]))
+    assert copied.covariance == pytest.approx(once.covariance, rel=1e-6)
+
+
+def test_slope_is_undefined_where_classes_do_not_overlap():
+    y_true = np.arange(40) < 20
+    assert calibration_slope(Scores(y_true, np.linspace(0.9, 0.1, 40)), np.linspace(0.9, 0.1, 40)) is None
+
+
+def test_reliability_bins_hold_all_rows(make_scores):
+    scores = make_scores(505, group=5)
+    curve = reliability(scores, scores.y_score)
+    assert sum(curve["n"]) == 505
+    assert all(
+        low <= seen <= high for low, seen, high in zip(*(curve[k] for k in ("low", "observed", "high")), strict=True)
+    )

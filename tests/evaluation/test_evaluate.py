@@ -1,0 +1,222 @@
+"""The whole evaluation: what is chosen where, what is warned of, and that its JSON is whole."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from colles.core.errors import TableError
+from colles.evaluation.evaluate import Evaluation, evaluate, evaluate_scores
+from colles.evaluation.operating import choose_operating_points
+from colles.evaluation.predictions import Predictions
+
+FIGURES = {"auroc", "average_precision", "brier", "ece", "uncertain_share", "certain_error", "calibration_slope"}
+POINT_FIGURES = {"sensitivity", "specificity", "accuracy", "balanced_accuracy", "f1", "ppv", "npv", "mcc"}
+
+
+@pytest.fixture
+def catalog(predictions_frame) -> pl.DataFrame:
+    """The catalog's columns of the predicted images, and one image more."""
+    rng = np.random.default_rng(0)
+    n = predictions_frame.height
+    rows = pl.DataFrame(
+        {
+            "image_id": predictions_frame["image_id"],
+            "group_id": predictions_frame["group_id"],
+            "source": rng.choice(["fracatlas", "yolo"], n),
+            "body_part": rng.choice(["hand", "leg", None], n),
+            "upper_limb": rng.random(n) < 0.5,
+            "hardware": rng.random(n) < 0.02,
+        }
+    )
+    return pl.concat([rows, rows.head(1).with_columns(image_id=pl.lit("never predicted"))])
+
+
+def test_points_and_calibration_come_from_val_alone(predictions_frame, recipe):
+    found = evaluate(Predictions(predictions_frame), recipe)
+    val = Predictions(predictions_frame).subset("val").scores
+    assert found.operating_points == choose_operating_points(val, chosen_on="val", recipe=recipe)
+    assert found.calibration.fitted_on == "val"
+    other_test = predictions_frame.with_columns(
+        y_true=pl.when(pl.col("subset") == "test").then(1 - pl.col("y_true")).otherwise(pl.col("y_true"))
+    )
+    again = evaluate(Predictions(other_test), recipe)
+    assert (again.operating_points, again.calibration) == (found.operating_points, found.calibration)
+    assert again.subsets["test"].figures["auroc"].value < 0.5
+
+
+def test_every_contract_figure_is_there(predictions_frame, recipe, tmp_path):
+    found = evaluate(Predictions(predictions_frame), recipe)
+    assert list(found.subsets) == ["val", "test"]
+    for subset in found.subsets.values():
+        assert set(subset.figures) >= FIGURES | {"brier_score_uncalibrated", "ece_uncalibrated"}
+        assert list(subset.operating_points) == ["f1", "youden", "rule_out", "rule_in"]
+        for point in subset.operating_points.values():
+            assert set(point.figures) >= POINT_FIGURES
+        assert set(subset.curves) == {"roc", "pr", "reliability"}
+    test = predictions_frame.filter(pl.col("subset") == "test")
+    assert found.subsets["test"].figures["auroc"].value == pytest.approx(roc_auc_score(test["y_true"], test["y_score"]))
+    content = json.loads(found.save(tmp_path / "evaluation.json").read_text())
+    assert set(content["subsets"]["test"]["figures"]["auroc"]) == {
+        "value", "low", "high", "level", "method", "n", "n_groups",
+    }  # fmt: skip
+    assert Evaluation.load(tmp_path / "evaluation.json") == found
+
+
+def test_a_run_is_the_same_twice(predictions_frame, recipe):
+    first, second = (evaluate(Predictions(predictions_frame), recipe) for _ in range(2))
+    assert first == second
+
+
+def test_val_is_marked_as_its_own_judge_and_optimism_is_val_minus_test(predictions_frame, recipe):
+    found = evaluate(Predictions(predictions_frame), recipe)
+    val, test = (found.subsets[name].operating_points["f1"] for name in ("val", "test"))
+    assert val.chosen_here
+    assert not test.chosen_here
+    assert found.optimism["f1"]["f1"] == pytest.approx(val.figures["f1"].value - test.figures["f1"].value)
+    assert not found.warnings
+
+
+def test_subgroups_of_the_catalog(predictions_frame, catalog, recipe):
+    found = evaluate(Predictions(predictions_frame), recipe, catalog_frame=catalog)
+    names = {(group.subset, group.column, group.value) for group in found.subgroups}
+    for subset in ("val", "test"):
+        assert (subset, "source", "fracatlas") in names
+        assert (subset, "upper_limb", "upper_limb") in names
+        assert (subset, "source × upper_limb", "yolo") in names
+        assert (subset, "hardware", "true") in names
+    assert not any(value in ("None", "null") for _, _, value in names)
+    both = catalog.filter(pl.col("upper_limb") & (pl.col("source") == "yolo"))
+    rows = predictions_frame.filter(pl.col("subset") == "test").join(both, on="image_id")
+    group = next(g for g in found.subgroups if (g.subset, g.column, g.value) == ("test", "source × upper_limb", "yolo"))
+    assert (group.n, group.n_positive) == (rows.height, rows["y_true"].sum())
+    assert group.figures["auroc"].value == pytest.approx(roc_auc_score(rows["y_true"], rows["y_score"]))
+    hardware = next(g for g in found.subgroups if (g.subset, g.column, g.value) == ("test", "hardware", "true"))
+    assert hardware.warning
+
+
+def test_groups_come_from_the_catalog_where_the_predictions_name_none(predictions_frame, catalog, recipe):
+    found = evaluate(Predictions(predictions_frame.drop("group_id")), recipe, catalog_frame=catalog)
+    assert found.subsets["test"].n_groups == 150
+    assert found.subsets["test"].figures["auroc"].method == "bootstrap_groups"
+
+
+def test_a_catalog_cannot_be_joined_without_ids(predictions_frame, catalog, recipe):
+    with pytest.raises(TableError, match="lacks the column 'image_id'"):
+        evaluate(Predictions(predictions_frame.drop("image_id")), recipe, catalog_frame=catalog)
+
+
+def test_scores_alone_are_judged_as_test_with_a_warning(make_scores, recipe):
+    scores = make_scores(300)
+    found = evaluate_scores(scores.y_true, scores.y_score, recipe=recipe)
+    assert list(found.subsets) == ["test"]
+    assert list(found.operating_points) == ["default", "f1", "youden", "rule_out", "rule_in"]
+    assert found.operating_points["default"].threshold == 0.5
+    assert found.operating_points["f1"].chosen_on == "test"
+    assert found.subsets["test"].operating_points["f1"].chosen_here
+    assert not found.subsets["test"].operating_points["default"].chosen_here
+    assert any("threshold chosen on the data it is judged on" in warning for warning in found.warnings)
+    assert found.calibration is None
+    assert found.subsets["test"].figures["auroc"].method == "delong_logit"
+
+
+def test_groups_of_arrays_widen_intervals(make_scores, recipe):
+    scores = make_scores(600, group=4)
+    alone = evaluate_scores(scores.y_true, scores.y_score, recipe=recipe).subsets["test"]
+    names = [f"patient {code}" for code in scores.groups]
+    grouped = evaluate_scores(scores.y_true, scores.y_score, names, recipe=recipe).subsets["test"]
+    assert grouped.n_groups == 150
+    assert grouped.figures["auroc"].value == alone.figures["auroc"].value
+    for figure in ("auroc", "average_precision", "brier"):
+        width = [part.figures[figure].high - part.figures[figure].low for part in (grouped, alone)]
+        assert width[0] > 1.3 * width[1]
+
+
+def test_one_class_is_undefined_not_nan(recipe, tmp_path):
+    found = evaluate_scores([0] * 20, np.linspace(0.1, 0.9, 20), recipe=recipe)
+    test = found.subsets["test"]
+    assert test.figures["auroc"].value is test.figures["auroc"].low is None
+    assert list(test.operating_points) == ["default"]
+    assert test.operating_points["default"].figures["sensitivity"].value is None
+    assert test.operating_points["default"].figures["specificity"].value == 0.5
+    assert any("no fracture among 20 images" in warning for warning in found.warnings)
+    found.save(tmp_path / "evaluation.json")
+
+
+def test_the_practicums_three_fractures_are_warned_of(recipe):
+    y_true = np.arange(1647) < 3
+    y_score = np.where(y_true, 0.99, np.random.default_rng(0).random(1647) * 0.9)
+    found = evaluate_scores(y_true, y_score, recipe=recipe)
+    assert any("only 3 fractures among 1,647 images" in w and "next to nothing" in w for w in found.warnings)
+
+
+def test_ten_rows(recipe, tmp_path):
+    found = evaluate_scores(["fracture", "normal"] * 5, np.linspace(0.05, 0.95, 10), recipe=recipe)
+    auroc = found.subsets["test"].figures["auroc"]
+    assert auroc.high - auroc.low > 0.4
+    found.save(tmp_path / "evaluation.json")
+
+
+@pytest.mark.parametrize("y_true", [[1, 0], [1], [0]])
+def test_one_or_two_rows_do_not_fall_over(y_true, recipe, tmp_path):
+    evaluate_scores(y_true, [0.7, 0.2][: len(y_true)], recipe=recipe).save(tmp_path / "evaluation.json")
+
+
+def test_equal_scores_do_not_fall_over(recipe, tmp_path):
+    found = evaluate_scores([1, 0] * 20, [0.5] * 40, recipe=recipe)
+    assert found.subsets["test"].figures["auroc"].value == 0.5
+    found.save(tmp_path / "evaluation.json")
+
+
+def test_one_group_does_not_fall_over(recipe, tmp_path):
+    found = evaluate_scores([1, 0] * 20, np.linspace(0, 1, 40), ["one"] * 40, recipe=recipe)
+    assert found.subsets["test"].n_groups == 1
+    found.save(tmp_path / "evaluation.json")
+
+
+def test_a_val_of_one_class_is_said_and_not_used(predictions_frame, recipe):
+    frame = predictions_frame.filter((pl.col("subset") == "test") | (pl.col("y_true") == 0))
+    found = evaluate(Predictions(frame), recipe)
+    assert found.operating_points["f1"].chosen_on == "test"
+    assert any("because val holds one class only" in warning for warning in found.warnings)
+
+
+def test_scores_that_run_backwards_are_not_calibrated(predictions_frame, recipe):
+    found = evaluate(Predictions(predictions_frame.with_columns(y_score=1 - pl.col("y_score"))), recipe)
+    assert found.calibration is None
+    assert any("higher scores do not mean more fractures" in warning for warning in found.warnings)
+
+
+def test_unlabelled_rows_are_left_out(predictions_frame, recipe):
+    some = predictions_frame.with_columns(
+        y_true=pl.when(pl.int_range(pl.len()) % 3 == 0).then(None).otherwise(pl.col("y_true"))
+    )
+    found = evaluate(Predictions(some), recipe)
+    assert found.subsets["test"].n == 300
+    assert found.predictions.n == 900
+    with pytest.raises(TableError, match="no row has a label"):
+        evaluate(Predictions(predictions_frame.with_columns(y_true=pl.lit(None))), recipe)
+
+
+def test_conditions_are_judged_beside_the_clean_images(predictions_frame, recipe):
+    noisy = predictions_frame.with_columns(condition=pl.lit("noise 3"), y_score=1 - pl.col("y_score"))
+    clean = predictions_frame.with_columns(condition=pl.lit(None, pl.String))
+    found = evaluate(Predictions(pl.concat([clean, noisy])), recipe)
+    assert found.subsets["test"] == evaluate(Predictions(predictions_frame), recipe).subsets["test"]
+    group = next(g for g in found.subgroups if (g.subset, g.column) == ("test", "condition"))
+    assert group.value == "noise 3"
+    assert group.figures["auroc"].value == pytest.approx(1 - found.subsets["test"].figures["auroc"].value)
+    test = predictions_frame.filter(pl.col("subset") == "test")["y_score"].to_numpy()
+    threshold = found.operating_points["f1"].threshold
+    flips = ((test >= threshold) != (1 - test >= threshold)).mean()
+    assert group.operating_points["f1"].figures["flips"].value == pytest.approx(flips)
+
+
+def test_a_file_that_is_no_evaluation_is_named(tmp_path):
+    (tmp_path / "evaluation.json").write_text('{"subsets": {}}')
+    with pytest.raises(TableError, match=r"evaluation.json: predictions: not an evaluation"):
+        Evaluation.load(tmp_path / "evaluation.json")

@@ -1,0 +1,200 @@
+"""Intervals against published values, independent formulas, and each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colles.evaluation.estimates import ranking_estimates
+from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
+from colles.evaluation.metrics.calibration_error import ece_interval, expected_calibration_error, mean_interval
+from colles.evaluation.metrics.delong import auroc_covariance, auroc_variance, placements
+from colles.evaluation.metrics.intervals import logit_interval, mover_mean, newcombe_auroc, wilson, wilson_groups
+from colles.evaluation.metrics.ranking import RANKING_FIGURES, auroc
+from colles.evaluation.point_estimates import point_estimates
+from colles.evaluation.scores import Scores
+
+HANLEY_NORMAL, HANLEY_ABNORMAL = [33, 6, 6, 11, 2], [3, 2, 2, 11, 33]
+
+
+def hanley() -> tuple[np.ndarray, np.ndarray]:
+    """Return the ratings of 109 CT images (Hanley JA, McNeil BJ, Radiology 1982; 143: 29–36, table I)."""
+    y_true = np.repeat([False, True], [58, 51])
+    return y_true, np.repeat([1.0, 2, 3, 4, 5, 1, 2, 3, 4, 5], HANLEY_NORMAL + HANLEY_ABNORMAL)
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    # Newcombe RG, Stat Med 1998; 17: 857–872, table I, method 3 (score without continuity correction).
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_equals_newcombes_table(hits, n, low, high):
+    assert wilson(hits / n, n) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_delong_equals_the_published_hanley_example():
+    # Area 0.893; Stata's manual ([R] roctab, same data, DeLong): 0.8932, standard error 0.0307, 0.83295–0.95339.
+    value, variance = auroc_variance(*hanley())
+    assert value == pytest.approx(0.8932, abs=5e-5)
+    assert np.sqrt(variance) == pytest.approx(0.0307, abs=5e-5)
+    half = 1.959964 * np.sqrt(variance)
+    assert (value - half, value + half) == pytest.approx((0.83295, 0.95339), abs=1e-5)
+
+
+def slow_covariance(y_true, y_scores):
+    """Compare every pair of a positive and a negative, then take covariances of the means (DeLong 1988, eq. 5–6)."""
+    v10, v01 = [], []
+    for y_score in y_scores:
+        wins = np.array([[(x > y) + 0.5 * (x == y) for y in y_score[~y_true]] for x in y_score[y_true]])
+        v10.append(wins.mean(axis=1))
+        v01.append(wins.mean(axis=0))
+    return np.atleast_2d(np.cov(v10)) / y_true.sum() + np.atleast_2d(np.cov(v01)) / (~y_true).sum()
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_delong_equals_the_slow_way(make_scores, ties):
+    one, other = make_scores(120, ties=ties, seed=1), make_scores(120, ties=ties, seed=2)
+    y_scores = [one.y_score, other.y_score]
+    _, covariance = auroc_covariance(one.y_true, y_scores)
+    assert covariance == pytest.approx(slow_covariance(one.y_true, y_scores), abs=1e-12)
+
+
+def test_clustered_variance_of_lone_rows_is_delongs(make_scores):
+    scores = make_scores(200)
+    alone = auroc_variance(scores.y_true, scores.y_score)
+    own = auroc_variance(scores.y_true, scores.y_score, groups=np.arange(200))
+    assert own == pytest.approx(alone)
+
+
+def test_copies_of_every_row_add_nothing_where_groups_are_known(make_scores):
+    scores = make_scores(200)
+    three = [np.repeat(values, 3) for values in (scores.y_true, scores.y_score, np.arange(200))]
+    once, copied = auroc_variance(scores.y_true, scores.y_score), auroc_variance(three[0], three[1], groups=three[2])
+    assert copied == pytest.approx(once)
+    assert auroc_variance(three[0], three[1])[1] < 0.4 * once[1]
+
+
+def test_bootstrap_and_clustered_delong_agree(make_scores):
+    scores = make_scores(900, group=3)
+    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000)["auroc"]
+    _, variance = auroc_variance(scores.y_true, scores.y_score, groups=scores.groups)
+    assert drawn.std() == pytest.approx(np.sqrt(variance), rel=0.08)
+
+
+def test_bootstrap_of_lone_rows_agrees_with_delong(make_scores):
+    scores = make_scores(500)
+    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000)["auroc"]
+    assert drawn.std() == pytest.approx(np.sqrt(auroc_variance(scores.y_true, scores.y_score)[1]), rel=0.08)
+
+
+def test_bootstrap_is_seeded_and_blind_to_the_order_of_rows(make_scores):
+    scores = make_scores(600, group=3)
+    order = np.random.default_rng(3).permutation(600)
+    shuffled = Scores(scores.y_true[order], scores.y_score[order], scores.groups[order])
+    one, other = (bootstrap_ranking(s, RANKING_FIGURES, replicates=300, seed=4) for s in (scores, shuffled))
+    for name in RANKING_FIGURES:
+        assert other[name] == pytest.approx(one[name], abs=1e-12)
+    again = bootstrap_ranking(scores, RANKING_FIGURES, replicates=300, seed=5)
+    assert not np.allclose(again["auroc"], one["auroc"])
+
+
+def test_groups_widen_the_interval_of_a_share(make_scores):
+    hits = np.repeat(np.random.default_rng(0).random(60) < 0.7, 5)
+    low, high = wilson_groups(hits, np.repeat(np.arange(60), 5))
+    alone = wilson(float(hits.mean()), 300)
+    copies = wilson(float(hits.mean()), 60)
+    assert high - low > 2 * (alone[1] - alone[0])
+    assert (low, high) == pytest.approx(copies, abs=0.01)
+
+
+def test_a_perfect_share_of_few_groups_is_not_certain():
+    low, high = wilson_groups(np.ones(100, dtype=bool), np.repeat(np.arange(4), 25))
+    assert low < 0.5
+    assert high == 1.0
+
+
+@given(st.integers(1, 200), st.integers(1, 2000), st.floats(0.0, 1.0))
+def test_newcombes_interval_holds_the_value_and_stays_inside(positives, negatives, value):
+    low, high = newcombe_auroc(value, positives, negatives)
+    assert 0.0 <= low <= value + 1e-9
+    assert value - 1e-9 <= high <= 1.0
+
+
+def test_newcombes_interval_agrees_with_hanley_mcneil_in_large_samples():
+    value, m, n = 0.8, 4000, 4000
+    q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
+    se = np.sqrt((value * (1 - value) + (m - 1) * (q1 - value**2) + (n - 1) * (q2 - value**2)) / (m * n))
+    low, high = newcombe_auroc(value, m, n)
+    assert high - low == pytest.approx(2 * 1.959964 * se, rel=0.01)
+
+
+@given(st.floats(0.001, 0.999), st.floats(1e-6, 0.5))
+def test_logit_interval_stays_inside(value, se):
+    low, high = logit_interval(value, se)
+    assert 0.0 <= low < value < high <= 1.0
+
+
+def test_mover_of_equal_independent_rates():
+    low, high = mover_mean(0.8, 0.8, (0.7, 0.9), (0.7, 0.9))
+    assert (low, high) == pytest.approx((0.8 - 0.1 / np.sqrt(2), 0.8 + 0.1 / np.sqrt(2)))
+
+
+def test_few_fractures_give_an_interval_that_says_so(recipe):
+    # The practicum's validation set: 3 fractures among 1,647 images, AUROC 0.9994 and 1.0.
+    y_true = np.arange(1647) < 3
+    rng = np.random.default_rng(0)
+    y_score = np.where(y_true, 0.9, rng.random(1647) * 0.5)
+    found = ranking_estimates(Scores(y_true, y_score), recipe)
+    assert found["auroc"].value == 1.0
+    assert found["auroc"].method == "newcombe"
+    assert found["auroc"].low < 0.75
+    assert all(estimate.low < 0.75 for estimate in found.values())
+    assert point_estimates(Scores(y_true, y_score), 0.5, recipe)["mcc"].low < 0.75
+
+
+def test_perfect_separation_of_many_is_not_called_certain(recipe):
+    y_true = np.arange(200) < 100
+    found = ranking_estimates(Scores(y_true, np.where(y_true, 0.9, 0.1)), recipe)
+    assert all(estimate.value == 1.0 and 0.9 < estimate.low < 1.0 for estimate in found.values())
+
+
+@pytest.mark.parametrize("group", [1, 3])
+def test_every_interval_holds_its_value(make_scores, recipe, group):
+    scores = make_scores(300, group=group)
+    found = [*ranking_estimates(scores, recipe).values(), *point_estimates(scores, 0.5, recipe).values()]
+    assert all(estimate.low <= estimate.value <= estimate.high for estimate in found)
+    assert all(("groups" in estimate.method) == (group > 1) for estimate in found)
+    assert found[0].n == 300
+    assert found[0].n_groups == 300 // group
+
+
+def test_ece_interval_holds_the_estimate_and_widens_with_groups(make_scores):
+    scores = make_scores(600, group=4)
+    value = expected_calibration_error(scores.y_true, scores.y_score)
+    low, high = ece_interval(scores.y_true, scores.y_score, scores.groups)
+    alone = ece_interval(scores.y_true, scores.y_score, None)
+    assert low <= value <= high
+    assert high - low > alone[1] - alone[0]
+
+
+def test_interval_of_a_mean_is_students():
+    values = np.array([1.0, 2.0, 3.0, 4.0])
+    assert mean_interval(values, None) == pytest.approx((2.5 - 3.18245 * 0.645497, 2.5 + 3.18245 * 0.645497), abs=1e-4)
+
+
+def test_mostly_undefined_replicates_give_no_interval():
+    assert percentile_interval(np.array([np.nan, np.nan, 0.5]), 10) is None
+
+
+def test_wide_percentiles_for_few_groups():
+    values = np.random.default_rng(0).normal(size=4000)
+    few, many = percentile_interval(values, 10), percentile_interval(values, 10_000)
+    assert many == pytest.approx((-1.96, 1.96), abs=0.1)
+    assert few[0] < many[0] - 0.2
+
+
+def test_placements_are_shares_of_pairs_won():
+    y_true = np.array([True, True, False, False])
+    assert placements(y_true, np.array([3.0, 1.0, 2.0, 1.0])).tolist() == [1.0, 0.25, 0.5, 0.75]

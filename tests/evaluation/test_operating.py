@@ -1,0 +1,93 @@
+"""Thresholds satisfy their criterion on the data that chose them, and no threshold does better."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from colles.core.recipe import EvaluateRecipe
+from colles.core.records import OperatingPoint
+from colles.evaluation.metrics import confusion as cells
+from colles.evaluation.metrics.confusion import confusion_at
+from colles.evaluation.operating import certainty_estimates, choose_operating_points, scores_digest
+from colles.evaluation.scores import Scores
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_f1_and_youden_are_the_best_of_all_thresholds(make_scores, ties):
+    scores = make_scores(ties=ties)
+    points = choose_operating_points(scores, chosen_on="val")
+    tables = [confusion_at(scores.y_true, scores.y_score, t) for t in np.unique(scores.y_score)]
+    at = {name: confusion_at(scores.y_true, scores.y_score, point.threshold) for name, point in points.items()}
+    assert cells.f1(at["f1"]) == pytest.approx(max(cells.f1(c) for c in tables))
+    assert cells.balanced_accuracy(at["youden"]) == pytest.approx(max(cells.balanced_accuracy(c) for c in tables))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("target", [0.8, 0.95, 1.0])
+def test_rule_out_and_rule_in_reach_their_rate_at_the_least_cost(make_scores, ties, target):
+    scores = make_scores(ties=ties)
+    recipe = EvaluateRecipe(rule_out_sensitivity=target, rule_in_specificity=target)
+    points = choose_operating_points(scores, chosen_on="val", recipe=recipe)
+    fpr, tpr, _ = sk.roc_curve(scores.y_true, scores.y_score, drop_intermediate=False)
+    out, into = (confusion_at(scores.y_true, scores.y_score, points[n].threshold) for n in ("rule_out", "rule_in"))
+    assert cells.sensitivity(out) >= target
+    assert cells.specificity(out) == pytest.approx(1 - fpr[tpr >= target - 1e-9].min())
+    if points["rule_in"].reached:
+        assert cells.specificity(into) >= target - 1e-9
+        assert cells.sensitivity(into) == pytest.approx(tpr[fpr <= 1 - target + 1e-9].max())
+
+
+def test_a_criterion_out_of_reach_is_said():
+    scores = Scores(np.array([True, False, False, True]), np.array([0.9, 0.9, 0.2, 0.1]))
+    point = choose_operating_points(scores, chosen_on="val")["rule_in"]
+    assert not point.reached
+    assert 0.2 < point.threshold <= 0.9
+
+
+def test_points_name_their_data():
+    scores = Scores(np.array([True, False]), np.array([0.9, 0.2]))
+    point = choose_operating_points(scores, chosen_on="val")["f1"]
+    assert point.chosen_on == "val"
+    assert point.digest == scores_digest(scores)
+    assert point.threshold == pytest.approx(0.55)
+    assert scores_digest(Scores(scores.y_true[::-1], scores.y_score[::-1])) == point.digest
+    assert scores_digest(Scores(scores.y_true[::-1], scores.y_score)) != point.digest
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.sampled_from([np.sqrt, np.square, lambda s: (s + 1) / 3]))
+def test_a_monotone_map_of_the_scores_changes_no_decision(seed, mapped):
+    rng = np.random.default_rng(seed)
+    y_true = np.append(rng.random(40) < 0.4, [True, False])
+    scores = Scores(y_true, np.round(rng.random(42), 2))
+    other = scores.with_score(mapped(scores.y_score))
+    for name, point in choose_operating_points(scores, chosen_on="val").items():
+        twin = choose_operating_points(other, chosen_on="val")[name]
+        assert confusion_at(y_true, scores.y_score, point.threshold) == confusion_at(
+            y_true, other.y_score, twin.threshold
+        )
+
+
+def _point(name: str, threshold: float) -> OperatingPoint:
+    return OperatingPoint(name=name, threshold=threshold, criterion="", chosen_on="val", digest="")
+
+
+def test_uncertain_share_and_certain_error_counted_by_hand():
+    y_true = np.array([True, True, False, False, True, False])
+    scores = Scores(y_true, np.array([0.9, 0.5, 0.5, 0.8, 0.1, 0.1]))
+    points = {"rule_out": _point("rule_out", 0.3), "rule_in": _point("rule_in", 0.7), "f1": _point("f1", 0.6)}
+    found = certainty_estimates(scores, points)
+    assert found["uncertain_share"].value == pytest.approx(2 / 6)
+    assert found["certain_error"].value == pytest.approx(2 / 4)
+    assert found["certain_error"].n == 4
+
+
+def test_crossed_points_leave_nothing_uncertain():
+    scores = Scores(np.array([True, False]), np.array([0.65, 0.5]))
+    points = {"rule_out": _point("rule_out", 0.7), "rule_in": _point("rule_in", 0.3), "f1": _point("f1", 0.6)}
+    found = certainty_estimates(scores, points)
+    assert found["uncertain_share"].value == found["certain_error"].value == 0.0
