@@ -75,8 +75,9 @@ def test_nothing_crosses_and_every_row_is_accounted_for_once(made: tuple[Catalog
             keys.append(f"block {int(row.image_id[-11:-4]) // split.summary['groups']['block']}")
         for key in filter(None, keys):
             sides[key].add(side[row.image_id])
-    for ids in copies:
-        sides["/".join(ids)] = {side[image] for image in ids if image in side}
+    for image, cluster in clusters.select("image_id", "group_id").iter_rows():
+        if image in side:  # clusters are joined through images without a label too
+            sides[f"cluster {cluster}"].add(side[image])
     assert all(len(found) <= 1 for found in sides.values())
     assert_no_leak(split, catalog, clusters)
     listed = [*side, *reasons(split)]
@@ -129,6 +130,31 @@ def test_a_bridge_that_would_make_a_giant_is_set_aside() -> None:
     plain = make_split(catalog, RECIPE, clusters=clusters.drop("copy_id"))
     assert_no_leak(plain, catalog, clusters.drop("copy_id"))
     assert plain.summary["groups"]["largest"] <= 0.05 * 400
+
+
+def test_an_image_without_a_label_still_links_its_copies() -> None:
+    rows = [*augmented(40, 2), *numbered(200)]
+    rows[0]["label"] = None  # one of two augmented copies; a file far away copies it
+    catalog = catalog_of(rows)
+    far = rows[150]["image_id"]
+    clusters = cluster_table(catalog.frame, [[rows[0]["image_id"], far]])
+    for seed in range(8):
+        split = make_split(catalog, SplitRecipe(val=0.2, test=0.2, seed=seed), clusters=clusters)
+        groups = dict(split.frame.select("image_id", "group_id").iter_rows())
+        assert groups[rows[1]["image_id"]] == groups[far]
+
+
+def test_a_copy_of_a_grouped_image_goes_rather_than_the_group_is_cut() -> None:
+    rows = [*numbered(400), *augmented(10, 19)]
+    catalog = catalog_of(rows)
+    ids = [row["image_id"] for row in rows]
+    pairs = [[ids[0], ids[400 + 5]], [ids[20], ids[400 + 7]]]  # two blocks copy one base name of 19 images
+    split = make_split(
+        catalog, SplitRecipe(val=0.2, test=0.2, max_group_share=0.05), clusters=cluster_table(catalog.frame, pairs)
+    )
+    aside = [image for image, reason in reasons(split).items() if "too large" in reason]
+    assert aside == [ids[20]]
+    assert_no_leak(split, catalog, cluster_table(catalog.frame, pairs))
 
 
 def test_a_large_patient_is_never_cut_but_named() -> None:

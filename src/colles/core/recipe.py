@@ -59,7 +59,7 @@ class AuditRecipe(Section):
 
     hash_distance: int = Field(default=64, ge=0, le=120)
     """Candidates: perceptual hashes (256 bits) that differ in at most so many bits; strangers differ in about 128."""
-    min_correlation: float = Field(default=0.88, ge=0.5, le=1.0)
+    min_correlation: float = Field(default=0.9, ge=0.5, le=1.0)
     """Confirmed where the fine structure of the aligned pixels correlates at least so well."""
 
 

@@ -1,7 +1,8 @@
-"""Which images must stay on one side of a split: patients, studies, base names, neighbouring files, copies.
+"""Which images must stay on one side of a split: kin, and neighbouring files.
 
-Copies chain such units into giants; a bridge that would make one too large is taken down instead: one copy stays and
-the others are set aside.
+Kin are images of one patient, study or base name, and copies of one radiograph: they are never parted. Files without
+patient, study or shared name are kept together in blocks of neighbouring numbers. Copies chain blocks into giants;
+where a group would grow too large, the copies in one block stay and those in the others are set aside.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import polars as pl
@@ -54,73 +55,111 @@ def block_name(row: Mapping[str, str | None], block: int) -> str | None:
     Blocks begin at multiples of `block`, so files that are added later change no block.
     """
     grouped = row["patient_id"] or row["study_id"] or row["group_id"] not in (None, row["image_id"])
-    if grouped:
-        return None
     match = _NUMBERED.match(PurePosixPath(str(row["image_id"])).stem)
-    if match is None:
+    if grouped or match is None:
         return None
     prefix, digits = match.groups()
     first = int(digits) // block * block
     return f"{row['source']}/{prefix}{first:0{len(digits)}d}+{block}"
 
 
-def unit_of(frame: pl.DataFrame, block: int) -> dict[str, str]:
-    """Return image_id → block or group of the catalog, duplicates not yet joined."""
+def kin_of(frame: pl.DataFrame, copies: Mapping[str, str]) -> dict[str, str]:
+    """Return image_id → name of its kin: catalog group, patient, study, base name and copies joined."""
     columns = ("image_id", "source", "group_id", "patient_id", "study_id", "base_name")
-    units: dict[str, str] = {}
-    joined: Groups[str] = Groups()
+    own: dict[str, str] = {}
+    joined: Groups[tuple[str, ...]] = Groups()
     for row in frame.sort("image_id").select(columns).iter_rows(named=True):
         image = row["image_id"]
-        units[image] = block_name(row, block) or row["group_id"] or image
-        joined.find(units[image])
+        own[image] = row["group_id"] or image
+        unit = ("own", own[image])
+        joined.find(unit)
         for column in ("patient_id", "study_id", "base_name"):
             if row[column] is not None:
-                joined.join(units[image], f"{column}:{row['source']}:{row[column]}")
-    names = _names(joined, set(units.values()))
-    return {image: names[unit] for image, unit in units.items()}
-
-
-def _names(joined: Groups[str], units: set[str]) -> dict[str, str]:
-    found = ([member for member in members if member in units] for members in joined.sets())
-    return {member: min(members) for members in found for member in members}
+                joined.join(unit, (column, row["source"], row[column]))
+        if image in copies:
+            joined.join(unit, ("copies", copies[image]))
+    names = {}
+    for members in joined.sets():
+        units = [member for member in members if member[0] == "own"]
+        if units:
+            names |= dict.fromkeys(units, min(unit[1] for unit in units))
+    return {image: names["own", unit] for image, unit in own.items()}
 
 
 def group_images(
-    frame: pl.DataFrame, copies: Mapping[str, str], *, block: int, max_share: float, least: int = _LEAST_GROUPS
+    frame: pl.DataFrame,
+    usable: set[str],
+    copies: Mapping[str, str],
+    *,
+    block: int,
+    max_share: float,
+    least: int = _LEAST_GROUPS,
 ) -> Grouping:
-    """Group the usable images of `frame`; no group grows above `max_share` of them by joining copies.
+    """Group the `usable` images among the readable ones of `frame`; an image without a label still links others.
 
-    A patient or block that is larger by itself stays whole: cutting it would be a leak.
+    No group grows above `max_share` of the usable images by joining blocks. Kin, or a block, that are larger by
+    themselves stay whole: cutting them would be a leak.
     """
-    units, block = _units_enough(frame, block, least)
-    size = Counter(units.values())
-    room = max(int(max_share * len(frame)), max(size.values(), default=1))
-    sets: dict[str, list[str]] = {}
-    for image in sorted(units):
-        if image in copies:
-            sets.setdefault(copies[image], []).append(image)
-    joined: Groups[str] = Groups(sorted(size))
-    bridges: list[str] = []
-    for name in sorted(sets):
-        roots = sorted({joined.find(units[image]) for image in sets[name]})
-        if sum(size[root] for root in roots) <= room:
-            total = sum(size[root] for root in roots)
-            joined.join_all(roots)
-            size[joined.find(roots[0])] = total
-            continue
-        kept = joined.find(units[sets[name][0]])
-        aside = [image for image in sets[name] if joined.find(units[image]) != kept]
-        size.subtract(joined.find(units[image]) for image in aside)
-        bridges += aside
-    names = {member: min(members) for members in joined.sets() for member in members}
-    gone = set(bridges)
-    group = {image: names[unit] for image, unit in units.items() if image not in gone}
-    return Grouping(group, tuple(sorted(gone)), block)
+    kin = kin_of(frame, copies)
+    blocks, block = _blocks_enough(frame, usable, kin, block, least)
+    draft = _Draft.of(kin, blocks, usable)
+    draft.room = max(int(max_share * len(usable)), max(draft.size.values(), default=1))
+    families: dict[str, list[str]] = {}
+    for image in sorted(kin):
+        families.setdefault(kin[image], []).append(image)
+    for name in sorted(families):
+        draft.settle(families[name])
+    groups = {image: draft.joined.find(node) for image, node in draft.node.items() if image not in draft.aside}
+    names: dict[str, str] = {}
+    for image in sorted(groups):
+        if image in usable:
+            names[groups[image]] = min(names.get(groups[image], draft.node[image]), draft.node[image])
+    group = {image: names[root] for image, root in groups.items() if image in usable}
+    return Grouping(group, tuple(sorted(draft.aside & usable)), block)
 
 
-def _units_enough(frame: pl.DataFrame, block: int, least: int) -> tuple[dict[str, str], int]:
+@dataclass
+class _Draft:
+    # Groups while they grow. A node is a block, or the members of a family that lie in none.
+    node: dict[str, str]
+    blocks: Mapping[str, str]
+    usable: set[str]
+    size: Counter[str]
+    room: int = 0
+    joined: Groups[str] = field(default_factory=Groups)
+    aside: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, kin: Mapping[str, str], blocks: Mapping[str, str], usable: set[str]) -> _Draft:
+        node = {image: blocks.get(image, kin[image]) for image in kin}
+        return cls(node, blocks, usable, Counter(node[image] for image in node if image in usable))
+
+    def settle(self, family: list[str]) -> None:
+        """Join the nodes of a family one after the other as long as there is room; set aside what does not fit."""
+        nodes: dict[str, list[str]] = {}
+        for image in family:
+            nodes.setdefault(self.node[image], []).append(image)
+        order = sorted(nodes, key=lambda node: (nodes[node][0] in self.blocks, self.usable.isdisjoint(nodes[node])))
+        for node in order[1:]:
+            one, other = self.joined.find(order[0]), self.joined.find(node)
+            if one != other and self.size[one] + self.size[other] > self.room:
+                self.aside.update(nodes[node])
+                self.size[other] -= len(self.usable.intersection(nodes[node]))
+            elif one != other:
+                total = self.size[one] + self.size[other]
+                self.joined.join(one, other)
+                self.size[self.joined.find(one)] = total
+
+
+def _blocks_enough(
+    frame: pl.DataFrame, usable: set[str], kin: Mapping[str, str], block: int, least: int
+) -> tuple[dict[str, str], int]:
+    columns = ("image_id", "source", "group_id", "patient_id", "study_id")
+    rows = frame.select(columns).to_dicts()
     while True:
-        units = unit_of(frame, block)
-        if block == 1 or len(set(units.values())) >= min(least, len(frame)):
-            return units, block
+        named = {row["image_id"]: block_name(row, block) for row in rows}
+        blocks = {image: name for image, name in named.items() if name is not None}
+        groups = {blocks.get(image, kin[image]) for image in usable}
+        if block == 1 or len(groups) >= min(least, len(usable)):
+            return blocks, block
         block -= 1

@@ -35,7 +35,7 @@ def contradicting(rows: pl.DataFrame, copies: Mapping[str, str]) -> set[str]:
     """Return the image_ids whose duplicates carry the other label."""
     labels: dict[str, set[int]] = {}
     for image, label in rows.select("image_id", "label").iter_rows():
-        if image in copies:
+        if image in copies and label is not None:
             labels.setdefault(copies[image], set()).add(label)
     return {image for image in rows["image_id"].to_list() if len(labels.get(copies.get(image, ""), ())) > 1}
 

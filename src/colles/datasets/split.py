@@ -106,14 +106,16 @@ def make_split(
     `StaleInputError` where `clusters` belongs to another catalog.
     """
     _assert_clusters(catalog, clusters)
-    frame, excluded = usable(trust_names(catalog.frame), region)
-    if frame.is_empty():
+    readable = trust_names(catalog.frame).filter(pl.col("status") == "ok")
+    rows, excluded = usable(trust_names(catalog.frame), region)
+    if rows.is_empty():
         raise InputError("no usable image is left to split", repair="Check labels, region and broken files")
-    copies = copy_sets(frame, clusters)
-    grouping = group_images(frame, copies, block=recipe.block, max_share=recipe.max_group_share)
+    copies = copy_sets(readable, clusters)
+    wanted = set(rows["image_id"].to_list())
+    grouping = group_images(readable, wanted, copies, block=recipe.block, max_share=recipe.max_group_share)
     excluded += [(image, "copy that would join groups into one too large") for image in grouping.bridges]
-    rows = frame.filter(pl.col("image_id").is_in(list(grouping.group)))
-    doubtful = contradicting(rows, copies)
+    rows = rows.filter(pl.col("image_id").is_in(list(grouping.group)))
+    doubtful = contradicting(readable, copies)
     weight = evaluation_weight(rows, doubtful, recipe.evaluation_copies)
     place = allocate(_members(rows, grouping.group, weight), _shares(recipe), recipe.seed)
     subset = {image: place[group] for image, group in grouping.group.items()}
@@ -160,14 +162,13 @@ def _assert_clusters(catalog: Catalog, clusters: pl.DataFrame | None) -> None:
 
 
 def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None = None) -> None:
-    """Raise `LeakError` where a group, patient, study, base name or set of copies lies in several subsets."""
+    """Raise `LeakError` where a group, patient, study, base name or cluster lies in several subsets."""
     sides: dict[str, str | None] = dict(split.frame.select("image_id", "subset").iter_rows())
     rows = trust_names(catalog.frame).filter(pl.col("image_id").is_in(list(sides)))
     units: dict[str, list[str]] = {}
-    for image, name in copy_sets(rows, clusters).items():
-        units.setdefault(f"copies {name}", []).append(image)
-    for image, name in split.frame.select("image_id", "group_id").iter_rows():
-        units.setdefault(f"group {name}", []).append(image)
+    for kind, table in (("group", split.frame), ("cluster", clusters)):
+        for image, name in () if table is None else table.select("image_id", "group_id").iter_rows():
+            units.setdefault(f"{kind} {name}", []).append(image)
     leaks = list(find_leaks(rows, units.values(), sides))
     if leaks:
         text = f"{len(leaks)} units lie on several sides of the split; first: {leaks[0].detail}"
