@@ -23,7 +23,7 @@ def relaunch_with_allocator(recipe: TrainRecipe) -> None:
     settings = environment()
     if all(os.environ.get(name) == value for name, value in settings.items()):
         return
-    if not sys.argv[0].endswith("colles"):
+    if not sys.argv[0].replace("\\", "/").endswith(("colles", "colles/__main__.py")):
         return  # called from a test or another program, whose process is not ours to replace
     say("Starting again with the allocator settings for training on a CPU (train.allocator=false leaves them out)")
     os.execve(sys.executable, [sys.executable, "-m", "colles", *sys.argv[1:]], {**os.environ, **settings, MARK: "1"})

@@ -53,4 +53,5 @@ def explain_gallery(
     paths = [Path(row.path) for row, _ in order]
     boxes = {row.path: row.boxes for row, _ in order}
     captions = {row.path: outcome for row, outcome in order}
-    return explain_images(run, paths, recipe.methods, out, boxes=boxes, captions=captions)
+    ids = {row.path: row.image_id for row, _ in order}
+    return explain_images(run, paths, recipe.methods, out, boxes=boxes, captions=captions, image_ids=ids)

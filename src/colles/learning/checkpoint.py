@@ -33,7 +33,7 @@ def describe_model(recipe: ModelRecipe, preprocess: PreprocessRecipe, model: Fra
 
 
 def save_checkpoint(model: nn.Module, path: str | Path, meta: Mapping[str, Any]) -> Path:
-    """Write the weights to `path` (ending .safetensors, or a folder: model.safetensors in it) and `meta` as JSON beside.
+    """Write the weights to `path` (.safetensors, or a folder: model.safetensors in it), `meta` as JSON beside.
 
     Each file is replaced as a whole, so a kill leaves the earlier or the later one.
     """
@@ -57,7 +57,7 @@ def load_classifier(folder: str | Path) -> tuple[FractureClassifier, PreprocessR
     try:
         state = load_file(str(weights))
     except (SafetensorError, OSError) as error:
-        raise BundleError(f"the weights cannot be read ({error})", path=weights, repair="Train or copy again") from error
+        raise BundleError(f"the weights cannot be read ({error})", path=weights, repair="Copy it again") from error
     _load_strictly(model, state, weights)
     model.weights_from = weights_from
     model.eval()
@@ -93,7 +93,9 @@ def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str]:
             named, preprocess = ModelRecipe(**known), PreprocessRecipe.model_validate(values["preprocessing"])
     except (KeyError, TypeError, ValidationError) as error:
         reason = " ".join(str(error).split())
-        raise BundleError(f"does not say which network it is ({reason})", path=metadata, repair="Export again") from error
+        raise BundleError(
+            f"does not say which network it is ({reason})", path=metadata, repair="Export again"
+        ) from error
     # The weights come from the file beside, so nothing is to be downloaded first.
     return named.model_copy(update={"weights": "none"}), preprocess, origin
 

@@ -57,7 +57,7 @@ class FractureClassifier(nn.Module, ABC):
         return embedding
 
     def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Return `logit` (N, 1), `embedding` (N, d) and, where `has_cam`, `cam` (N, 1, h, w) whose mean is the logit."""
+        """Return `logit` (N, 1), `embedding` (N, d) and, with `has_cam`, `cam` (N, 1, h, w): its mean is the logit."""
         maps = self.features(x)
         embedding = self._embed(maps)
         found = {"logit": self.head(self._regularise(embedding)), "embedding": embedding}

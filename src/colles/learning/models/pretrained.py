@@ -38,7 +38,7 @@ def lite0_backbone(channels: int) -> tuple[nn.Module, str]:
 
 
 def hub_backbone(timm_name: str, channels: int) -> tuple[nn.Module, str]:
-    """Create a network with the ImageNet weights of timm's hub; raise `MissingInputError` where it cannot be reached."""
+    """Create a network with ImageNet weights of timm's hub; raise `MissingInputError` where it is out of reach."""
     try:
         backbone = create_backbone(timm_name, channels=channels, pretrained=True)
     except Exception as error:  # the hub's client raises errors of several libraries

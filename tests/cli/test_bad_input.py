@@ -1,0 +1,163 @@
+"""Bad input: one line on standard error, exit 2, nothing written or lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from colles.cli.app import app
+from colles.core.errors import CollesError
+
+
+def fails(*arguments: object) -> str:
+    """Run the program in this process and return the one line of its error, which must exit with 2."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert isinstance(result.exception, CollesError), (result.output, result.exception)
+    assert result.exception.exit_code == 2
+    message = str(result.exception)
+    assert "\n" not in message
+    return message
+
+
+def yolo(folder: Path, row: str, names: str = "[fracture]") -> Path:
+    """Write a YOLO export of one image whose label file holds `row`."""
+    from PIL import Image
+
+    for part in ("images", "labels"):
+        (folder / "train" / part).mkdir(parents=True)
+    (folder / "data.yaml").write_text(f"names: {names}\n")
+    Image.new("L", (40, 30), 90).save(folder / "train" / "images" / "a.png")
+    (folder / "train" / "labels" / "a.txt").write_text(row)
+    return folder
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    message = fails("catalog", "--source", f"folder={tmp_path / 'none'}", "--out", tmp_path / "c.parquet")
+    assert "none: no such folder" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    message = fails("catalog", "--source", f"folder={tmp_path / 'empty'}", "--out", tmp_path / "c.parquet")
+    assert "empty" in message
+    message = fails("run", "--folder", tmp_path / "empty", "--out", tmp_path / "out")
+    assert "the folder is empty" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_recipe_key_names_the_nearest(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("train: {epohcs: 3}\n")
+    message = fails("run", recipe, "--out", tmp_path / "out")
+    assert "r.yaml: train.epohcs: unknown key 'epohcs'. Did you mean 'epochs'?" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_label_row_with_three_numbers_names_file_and_row(tmp_path: Path) -> None:
+    export = yolo(tmp_path / "export", "0 0.5 0.5")
+    message = fails("catalog", "--source", f"yolo={export}", "--out", tmp_path / "c.parquet")
+    assert "a.txt" in message
+    assert "3 numbers" in message
+    assert not (tmp_path / "c.parquet").exists()
+
+
+def test_a_class_that_is_not_in_the_map(tmp_path: Path) -> None:
+    export = yolo(tmp_path / "export", "0 0.5 0.5 0.2 0.2", "[strange]")
+    (tmp_path / "map.yaml").write_text("fracture: 1\n")
+    command = [
+        "catalog",
+        "--source",
+        f"yolo={export}",
+        "--class-map",
+        tmp_path / "map.yaml",
+        "--out",
+        tmp_path / "c.csv",
+    ]
+    message = fails(*command)
+    assert "'strange'" in message
+    assert "class map" in message
+
+
+def test_a_csv_without_the_needed_column(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,label\na.png,1\n")
+    message = fails("catalog", "--source", f"csv={tmp_path / 't.csv'}", "--out", tmp_path / "c.parquet")
+    assert "t.csv: lacks the column 'path'" in message
+    (tmp_path / "scores.csv").write_text("y_true,score\n1,0.5\n")
+    message = fails("evaluate", tmp_path / "scores.csv", "--out", tmp_path / "e")
+    assert "lacks the column 'y_score'" in message
+
+
+def test_an_output_folder_that_holds_a_run_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "recipe.yaml").write_text("name: earlier\n")
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("name: later\ntrain: {allocator: false}\n")
+    message = fails("run", recipe, "--out", out)
+    assert "already holds a run of another recipe" in message
+    message = fails("train", recipe, "--out", out)
+    assert "already exists and is kept" in message
+    assert (out / "recipe.yaml").read_text() == "name: earlier\n"
+
+
+def test_a_folder_without_meaning_asks_for_a_class_map(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("one", "two"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.new("L", (40, 30), 90).save(tmp_path / "data" / name / "a.png")
+    message = fails("catalog", "--source", f"folder={tmp_path / 'data'}", "--out", tmp_path / "c.parquet")
+    assert "class map" in message
+
+
+def test_a_missing_source_names_where_it_looked_and_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLLES_DATA", str(tmp_path / "nowhere"))
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("data: {sources: [{kind: fracatlas, path: FracAtlas}]}\ntrain: {allocator: false}\n")
+    message = fails("run", recipe, "--out", tmp_path / "out")
+    assert str(tmp_path / "nowhere" / "FracAtlas") in message
+    assert "COLLES_DATA=" in message
+
+
+def test_a_bundle_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "image.png").write_bytes(b"")
+    message = fails("predict", tmp_path / "image.png", "--bundle", tmp_path, "--out", tmp_path / "p.csv")
+    assert str(tmp_path) in message
+    assert not (tmp_path / "p.csv").exists()
+
+
+@pytest.mark.slow
+def test_a_recipe_that_asks_for_cuda_where_there_is_none(tmp_path: Path, colles) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("data: {phantom: {images: 40, size: 64}}\ntrain: {device: cuda}\npreprocess: {size: 64}\n")
+    done = colles("run", recipe, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "train.device: there is no CUDA device here" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["run", "phantom", "catalog", "audit", "split", "organize", "train", "evaluate",
+                                  "compare", "explain", "report", "export", "predict"])  # fmt: skip
+def test_every_verb_helps_with_examples(verb: str) -> None:
+    result = CliRunner().invoke(app, [verb, "--help"])
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert f"colles {verb}" in result.output
+
+
+def test_the_program_turns_errors_into_one_line_and_an_exit_code(tmp_path: Path, colles) -> None:
+    done = colles("audit", tmp_path / "none.parquet", "--out", tmp_path / "audit")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert colles("no-such-verb").returncode == 2
+    assert colles("--version").stdout.startswith("colles ")

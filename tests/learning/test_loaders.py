@@ -1,0 +1,150 @@
+"""Batches: the same pixels as at serving, drawn and changed by seed alone, broken files without weight."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from colles.core.recipe import AugmentRecipe, PreprocessRecipe
+from colles.core.records import Radiograph
+from colles.imaging.preprocess import to_canvas, to_input
+from colles.imaging.read import read_image
+from colles.learning.loaders.augment import augment_seeded, create_augment
+from colles.learning.loaders.cache import load_canvases
+from colles.learning.loaders.dataset import CanvasDataset
+from colles.learning.loaders.samplers import EpochSampler, draw_epoch, epoch_seed
+
+RECIPE = PreprocessRecipe(size=32)
+
+
+def radiographs(folder: Path, count: int) -> list[Radiograph]:
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(count):
+        path = folder / f"{number}.png"
+        Image.fromarray(rng.integers(0, 255, (40, 30 + number), dtype=np.uint8)).save(path)
+        rows.append(Radiograph(image_id=str(number), source="s", path=str(path), sha256=f"digest {number}"))
+    return rows
+
+
+def test_the_cache_holds_what_serving_computes(tmp_path: Path) -> None:
+    rows = radiographs(tmp_path, 5)
+    cache = load_canvases(rows, RECIPE, tmp_path / "cache")
+    for row, canvas in zip(rows, cache.canvases, strict=True):
+        np.testing.assert_array_equal(canvas, to_canvas(read_image(row.path), RECIPE))
+    assert cache.bad == {}
+
+
+def test_the_cache_decodes_once_and_is_rebuilt_when_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = radiographs(tmp_path, 3)
+    before = np.array(load_canvases(rows, RECIPE, tmp_path / "cache").canvases)
+    for row in rows:
+        Path(row.path).rename(row.path + ".away")
+    np.testing.assert_array_equal(load_canvases(rows, RECIPE, tmp_path / "cache").canvases, before)
+    for row in rows:
+        Path(row.path + ".away").rename(row.path)
+    file = next((tmp_path / "cache").glob("*/canvases.npy"))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 0xFF
+    file.write_bytes(bytes(data))
+    np.testing.assert_array_equal(load_canvases(rows, RECIPE, tmp_path / "cache").canvases, before)
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_another_size_or_file_is_another_cache(tmp_path: Path) -> None:
+    rows = radiographs(tmp_path, 2)
+    load_canvases(rows, RECIPE, tmp_path / "cache")
+    load_canvases(rows, PreprocessRecipe(size=48), tmp_path / "cache")
+    changed = [rows[0], rows[1].model_copy(update={"sha256": "other"})]
+    load_canvases(changed, RECIPE, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_a_broken_file_is_a_black_placeholder_and_named(tmp_path: Path) -> None:
+    rows = radiographs(tmp_path, 3)
+    Path(rows[1].path).write_bytes(b"not an image")
+    cache = load_canvases(rows, RECIPE, tmp_path / "cache")
+    assert list(cache.bad) == [1]
+    assert cache.canvases[1].max() == 0
+    assert cache.canvases[0].max() > 0
+
+
+def dataset(augment: AugmentRecipe | None) -> CanvasDataset:
+    canvases = np.random.default_rng(1).integers(0, 255, (4, 32, 32), dtype=np.uint8)
+    chain = None if augment is None else create_augment(augment)
+    rows, weights = np.arange(4), np.ones(4, np.float32)
+    return CanvasDataset(canvases, rows, np.array([0, 1, 0, 1]), weights, RECIPE, augment=chain, seed=5)
+
+
+def test_without_augmentation_an_example_is_the_serving_input() -> None:
+    data = dataset(None)
+    np.testing.assert_array_equal(data[2]["image"].numpy(), to_input(data.canvases[2], RECIPE))
+
+
+def test_an_example_hangs_on_seed_epoch_and_place_alone() -> None:
+    data = dataset(AugmentRecipe())
+    first = data[(3, 1, 2)]["image"]
+    torch.manual_seed(99)
+    _ = data[(0, 0, 0)]
+    assert torch.equal(data[(3, 1, 2)]["image"], first)
+    assert not torch.equal(data[(4, 1, 2)]["image"], first)
+    assert not torch.equal(data[(3, 2, 2)]["image"], first)
+
+
+def test_augmentation_leaves_torchs_own_generator_alone() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    augment_seeded(create_augment(AugmentRecipe()), torch.zeros(1, 16, 16, dtype=torch.uint8), 7)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_no_augmentation_changes_nothing() -> None:
+    plain = AugmentRecipe(flip=0, rotation=0, brightness=0, contrast=0, noise=0)
+    canvas = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
+    assert torch.equal(augment_seeded(create_augment(plain), canvas, 3), canvas)
+
+
+LABELS = np.array([1] * 10 + [0] * 40)
+
+
+def test_plain_shows_each_image_once() -> None:
+    assert sorted(draw_epoch(LABELS, None, "plain", seed=0, epoch=0)) == list(range(50))
+
+
+def test_oversample_shows_every_image_and_evens_the_classes() -> None:
+    drawn = draw_epoch(LABELS, None, "oversample", seed=0, epoch=0)
+    assert set(drawn) == set(range(50))
+    assert Counter(LABELS[drawn].tolist()) == {0: 40, 1: 40}
+
+
+def test_weighted_draws_even_classes_in_expectation() -> None:
+    drawn = np.concatenate([draw_epoch(LABELS, None, "weighted", seed=0, epoch=epoch) for epoch in range(200)])
+    assert LABELS[drawn].mean() == pytest.approx(0.5, abs=0.02)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(0, 8), min_size=4, max_size=40), st.sampled_from(["plain", "oversample"]), st.integers(0, 99)
+)
+def test_one_copy_of_each_radiograph_an_epoch(names: list[int], kind: str, epoch: int) -> None:
+    labels = np.array([name % 2 for name in names])
+    drawn = draw_epoch(labels, [str(name) for name in names], kind, seed=1, epoch=epoch)  # type: ignore[arg-type]
+    shown = {names[index] for index in drawn}
+    assert shown == set(names)
+    assert len(set(drawn.tolist())) == len(shown)
+
+
+def test_epochs_differ_and_repeat_by_seed() -> None:
+    first, again, next_one = (draw_epoch(LABELS, None, "plain", seed=3, epoch=epoch) for epoch in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != next_one).any()
+    assert list(EpochSampler(first, 4))[0] == (4, 0, int(first[0]))
+    assert epoch_seed(1, 2, 3) != epoch_seed(1, 3, 2)
