@@ -146,5 +146,5 @@ def test_epochs_differ_and_repeat_by_seed() -> None:
     first, again, next_one = (draw_epoch(LABELS, None, "plain", seed=3, epoch=epoch) for epoch in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != next_one).any()
-    assert list(EpochSampler(first, 4))[0] == (4, 0, int(first[0]))
+    assert next(iter(EpochSampler(first, 4))) == (4, 0, int(first[0]))
     assert epoch_seed(1, 2, 3) != epoch_seed(1, 3, 2)
