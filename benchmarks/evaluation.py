@@ -2,7 +2,7 @@
 
     python benchmarks/evaluation.py [--n 1000000] [--replicates 2000] [--peer-replicates 5]
 
-scikit-learn's loop is timed on a few replicates and scaled up, since the whole of it takes a quarter of an hour or more.
+scikit-learn's loop is timed on a few replicates and scaled up, since the whole of it takes a quarter of an hour.
 Prints a table and writes benchmarks/evaluation.json.
 """
 

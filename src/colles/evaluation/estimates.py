@@ -15,9 +15,9 @@ import numpy as np
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.metrics.bootstrap import (
-    Strata,
     affordable_replicates,
     bootstrap_ranking,
+    logit_bootstrap_interval,
     percentile_interval,
 )
 from colles.evaluation.metrics.calibration_error import (
@@ -36,6 +36,9 @@ from colles.evaluation.scores import BoolArray, FloatArray, Scores
 
 FEW = 10
 """Groups of a class below which resampling and large-sample formulas are not trusted."""
+
+AREAS = ("auroc", "average_precision", "partial_auroc")
+"""Areas under a curve; the other figures of the order are rates at a threshold that is drawn anew."""
 
 
 def undefined(scores: Scores, level: float) -> Estimate:
@@ -73,14 +76,19 @@ def ranking_estimates(
     if resampled and not few:
         replicates = affordable_replicates(scores.n, recipe.replicates)
         drawn = bootstrap_ranking(scores, resampled, replicates=replicates, seed=recipe.seed)
-    size = Strata.from_ranking(ranking, scores.groups).smallest
-    intervals = {name: percentile_interval(found, size, level=recipe.level) for name, found in drawn.items()}
+    intervals = {name: _resampled(name, values[name], found, scores, recipe.level) for name, found in drawn.items()}
     return {name: _ranked(name, value, intervals.get(name), scores, recipe.level) for name, value in values.items()}
 
 
 def smaller_class(scores: Scores) -> int:
     """Return the number of groups of the class that has fewer."""
     return min(scores.n_groups(scores.y_true), scores.n_groups(~scores.y_true))
+
+
+def _resampled(name: str, value: float, drawn: FloatArray, scores: Scores, level: float) -> Interval | None:
+    if name in AREAS:
+        return logit_bootstrap_interval(value, drawn, smaller_class(scores), level=level)
+    return percentile_interval(drawn, smaller_class(scores), level=level)
 
 
 def _ranked(name: str, value: float, interval: Interval | None, scores: Scores, level: float) -> Estimate:
@@ -98,7 +106,7 @@ def _delong(scores: Scores, level: float) -> Interval | None:
     value, variance = auroc_variance(scores.y_true, scores.y_score)
     if not 0 < value < 1 or not isfinite(variance) or variance <= 0:
         return None
-    return logit_interval(value, sqrt(variance), level=level)
+    return logit_interval(value, sqrt(variance), level=level, units=smaller_class(scores))
 
 
 def _cautious(name: str, value: float, scores: Scores, level: float) -> tuple[Interval, str]:

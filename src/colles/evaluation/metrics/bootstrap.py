@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from colles.evaluation.metrics.intervals import Interval
+from colles.evaluation.metrics.intervals import Interval, logit_interval
 from colles.evaluation.metrics.ranking import Ranking, Statistic
 from colles.evaluation.scores import FloatArray, IntArray, Scores
 
@@ -100,6 +100,20 @@ def _row_weights(weights: Multiplicities, strata: Strata) -> tuple[Multiplicitie
 def affordable_replicates(n: int, replicates: int) -> int:
     """Return the number of replicates that `n` rows allow, 200 at least."""
     return min(replicates, max(_MIN_REPLICATES, MAX_DRAWS // max(1, n)))
+
+
+def logit_bootstrap_interval(value: float, drawn: FloatArray, groups: int, *, level: float = 0.95) -> Interval | None:
+    """Return the interval of an area under a curve from the spread of its replicates, on the logit scale.
+
+    Percentiles of areas near 1 lie too high, since a replicate repeats images and so ranks more easily: at 50 groups a
+    class and an average precision of 0.96 they cover 90 %, this interval 94 %. `groups` of the smaller class. None
+    where most replicates are undefined or the value is 0 or 1.
+    """
+    defined = drawn[np.isfinite(drawn)]
+    if len(defined) < len(drawn) / 2 or groups < 2 or not 0 < value < 1:
+        return None
+    se = float(defined.std() * np.sqrt(groups / (groups - 1)))
+    return logit_interval(value, se, level=level, units=groups)
 
 
 def percentile_interval(values: FloatArray, groups: int, *, level: float = 0.95) -> Interval | None:
