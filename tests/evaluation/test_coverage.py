@@ -25,7 +25,7 @@ THRESHOLD = 0.7
 
 
 def study(rng: np.random.Generator, positive: int, negative: int, delta: float, clustered: bool) -> Scores:
-    """Draw binormal scores of `positive` and `negative` groups; clustered: one to five images, half the noise shared."""
+    """Draw binormal scores of `positive` and `negative` groups; clustered: one to five images with shared noise."""
     sizes = rng.integers(1, 6, positive + negative) if clustered else np.ones(positive + negative, dtype=int)
     groups = np.repeat(np.arange(positive + negative), sizes)
     y_true = groups < positive
