@@ -78,7 +78,7 @@ def kin_of(frame: pl.DataFrame, copies: Mapping[str, str]) -> dict[str, str]:
                 joined.join(unit, (column, row["source"], row[column]))
         if image in copies:
             joined.join(unit, ("copies", copies[image]))
-    names = {}
+    names: dict[tuple[str, ...], str] = {}
     for members in joined.sets():
         units = [member for member in members if member[0] == "own"]
         if units:
