@@ -23,7 +23,7 @@ def better_and_worse(predictions_frame) -> dict[str, Predictions]:
 
 
 def compare(tables, **more):
-    return compare_predictions(tables, replicates=400, **more)
+    return compare_predictions(tables, replicates=1000, **more)
 
 
 def test_a_real_difference_is_found_by_both_methods(better_and_worse):
@@ -41,11 +41,16 @@ def test_a_real_difference_is_found_by_both_methods(better_and_worse):
     json.dumps(found, allow_nan=False)
 
 
-def test_pairing_narrows_the_interval(better_and_worse):
+@pytest.mark.parametrize("grouped", [True, False])
+def test_pairing_narrows_the_interval(better_and_worse, grouped):
+    if not grouped:
+        better_and_worse = {name: Predictions(table.frame.drop("group_id")) for name, table in better_and_worse.items()}
     found = compare(better_and_worse)
     difference = found["pairs"][0]["difference"]
     alone = [estimate["high"] - estimate["low"] for estimate in found["auroc"].values()]
     assert difference["high"] - difference["low"] < 0.9 * np.hypot(*alone)
+    delong = found["pairs"][0]["difference_delong"]
+    assert difference["high"] - difference["low"] == pytest.approx(delong["high"] - delong["low"], rel=0.1)
 
 
 def test_a_model_does_not_differ_from_itself_or_from_a_monotone_map(predictions_frame):

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.estimates import ranking_estimates
 from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
 from colles.evaluation.metrics.calibration_error import ece_interval, expected_calibration_error, mean_interval
+from colles.evaluation.metrics.confusion import confusion_at, mcc
 from colles.evaluation.metrics.delong import auroc_covariance, auroc_variance, placements
 from colles.evaluation.metrics.intervals import logit_interval, mover_mean, newcombe_auroc, wilson, wilson_groups
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, auroc
@@ -81,6 +83,17 @@ def test_bootstrap_and_clustered_delong_agree(make_scores):
     drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000)["auroc"]
     _, variance = auroc_variance(scores.y_true, scores.y_score, groups=scores.groups)
     assert drawn.std() == pytest.approx(np.sqrt(variance), rel=0.08)
+
+
+def test_patients_with_both_classes_narrow_the_auroc():
+    # One fracture and one other image a patient, both moved alike by the patient: pairs hardly ever swap.
+    rng = np.random.default_rng(0)
+    groups, y_true = np.repeat(np.arange(150), 2), np.tile([True, False], 150)
+    scores = Scores(y_true, y_true + 0.3 * rng.normal(size=300) + np.repeat(rng.normal(size=150), 2), groups)
+    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000)["auroc"]
+    clustered = auroc_variance(y_true, scores.y_score, groups=groups)[1]
+    assert clustered < 0.7 * auroc_variance(y_true, scores.y_score)[1]
+    assert drawn.std() == pytest.approx(np.sqrt(clustered), rel=0.1)
 
 
 def test_bootstrap_of_lone_rows_agrees_with_delong(make_scores):
@@ -168,6 +181,21 @@ def test_every_interval_holds_its_value(make_scores, recipe, group):
     assert all(("groups" in estimate.method) == (group > 1) for estimate in found)
     assert found[0].n == 300
     assert found[0].n_groups == 300 // group
+
+
+@pytest.mark.parametrize("group", [1, 4])
+def test_mcc_interval_is_that_of_drawing_groups_one_by_one(make_scores, group):
+    scores = make_scores(400, group=group)
+    codes = np.arange(400) // group
+    rows_of = np.arange(400).reshape(-1, group)
+    has_positive = np.array([scores.y_true[codes == code].any() for code in range(codes.max() + 1)])
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(1500):
+        strata = (rng.choice(np.flatnonzero(stratum), stratum.sum()) for stratum in (has_positive, ~has_positive))
+        rows = rows_of[np.concatenate(list(strata))].ravel()
+        drawn.append(mcc(confusion_at(scores.y_true[rows], scores.y_score[rows], 0.6)))
+    found = point_estimates(scores, 0.6, EvaluateRecipe(replicates=4000))["mcc"]
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.02)
 
 
 def test_ece_interval_holds_the_estimate_and_widens_with_groups(make_scores):

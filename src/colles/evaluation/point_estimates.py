@@ -87,7 +87,7 @@ def _mcc_of(tables: FloatArray) -> FloatArray:
     tp, fp, tn, fn = tables.T
     with np.errstate(invalid="ignore", divide="ignore"):
         margins = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
-        return np.asarray((tp * tn - fp * fn) / margins)
+        return np.asarray(np.clip((tp * tn - fp * fn) / margins, -1.0, 1.0))
 
 
 def _jeffreys_tables(rng: np.random.Generator, c: Confusion, scores: Scores, replicates: int) -> FloatArray:
