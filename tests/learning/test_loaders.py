@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from colles.core.recipe import AugmentRecipe, PreprocessRecipe
+from colles.core.files import sha256_file
+from colles.core.recipe import AugmentRecipe, DataRecipe, PreprocessRecipe
 from colles.core.records import Radiograph
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
@@ -30,7 +31,7 @@ def radiographs(folder: Path, count: int) -> list[Radiograph]:
     for number in range(count):
         path = folder / f"{number}.png"
         Image.fromarray(rng.integers(0, 255, (40, 30 + number), dtype=np.uint8)).save(path)
-        rows.append(Radiograph(image_id=str(number), source="s", path=str(path), sha256=f"digest {number}"))
+        rows.append(Radiograph(image_id=str(number), source="s", path=str(path), sha256=sha256_file(path)))
     return rows
 
 
@@ -62,9 +63,22 @@ def test_another_size_or_file_is_another_cache(tmp_path: Path) -> None:
     rows = radiographs(tmp_path, 2)
     load_canvases(rows, RECIPE, tmp_path / "cache")
     load_canvases(rows, PreprocessRecipe(size=48), tmp_path / "cache")
-    changed = [rows[0], rows[1].model_copy(update={"sha256": "other"})]
+    Image.new("L", (20, 20), 90).save(rows[1].path)
+    changed = [rows[0], rows[1].model_copy(update={"sha256": sha256_file(rows[1].path)})]
     load_canvases(changed, RECIPE, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 3
+
+
+def test_a_file_changed_since_the_catalog_is_not_trained_on(tmp_path: Path) -> None:
+    rows = radiographs(tmp_path, 2)
+    Image.new("L", (20, 20), 90).save(rows[1].path)
+    assert "changed" in load_canvases(rows, RECIPE, tmp_path / "cache").bad[1]
+
+
+def test_the_recipes_limits_hold_for_training_too(tmp_path: Path) -> None:
+    rows = radiographs(tmp_path, 3)  # 40 pixels high, 30, 31 and 32 wide
+    cache = load_canvases(rows, RECIPE, tmp_path / "cache", limits=DataRecipe(max_pixels=31 * 40))
+    assert list(cache.bad) == [2]
 
 
 def test_a_broken_file_is_a_black_placeholder_and_named(tmp_path: Path) -> None:

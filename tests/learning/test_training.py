@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
+from tiny_training import broken, recipe
 
 from colles.core.errors import (
     DeviceError,
@@ -20,47 +19,12 @@ from colles.core.errors import (
     TrainingError,
     UnreadableImageError,
 )
-from colles.core.recipe import Recipe
-from colles.core.recipe_text import recipe_from
-from colles.datasets.catalog import Catalog, build_catalog
-from colles.datasets.sources import create_source
-from colles.datasets.split import Split, make_split
+from colles.datasets.catalog import Catalog
+from colles.datasets.split import Split
 from colles.learning.checkpoint import load_classifier
 from colles.learning.training import callbacks, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-def recipe(*overrides: str) -> Recipe:
-    tiny: dict[str, Any] = {
-        "preprocess": {"size": 32},
-        "model": {"name": "timm:test_efficientnet", "weights": "none"},
-        "split": {"val": 0.25, "test": 0.25},
-        "train": {"head_epochs": 1, "epochs": 2, "batch_size": 8, "lr": 1e-3, "threads": 1, "allocator": False},
-    }
-    return recipe_from(tiny, overrides)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, Split]:
-    """Return 48 drawn images: a bright spot marks the fractured ones."""
-    folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(0)
-    for number in range(48):
-        place = folder / ("fractured" if number % 3 == 0 else "normal")
-        place.mkdir(exist_ok=True)
-        pixels = rng.integers(40, 120, (36, 36), dtype=np.uint8)
-        if number % 3 == 0:
-            pixels[14:22, 14:22] = 250
-        Image.fromarray(pixels).save(place / f"{number}-a.png")
-    catalog = build_catalog([create_source("folder", folder)], workers=1)
-    return catalog, make_split(catalog, recipe().split)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep caches of tests out of the user's folder."""
-    monkeypatch.setenv("COLLES_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -163,14 +127,6 @@ def test_a_diverging_loss_stops_with_the_step_and_keeps_the_last_good_weights(
     with pytest.raises(TrainingError, match="step 0 of epoch 1"):
         train(*data, recipe(), tmp_path / "run")
     assert all(torch.isfinite(value).all() for value in weights(tmp_path / "run").values())
-
-
-def broken(data: tuple[Catalog, Split], tmp_path: Path, count: int) -> tuple[Catalog, Split]:
-    """Return the same data with `count` train files gone."""
-    catalog, split = data
-    gone = split.subset("train")[:count]
-    path = pl.when(pl.col("image_id").is_in(gone)).then(pl.lit(str(tmp_path / "gone.png"))).otherwise(pl.col("path"))
-    return catalog.with_columns(path=path), split
 
 
 def test_a_file_that_breaks_later_is_listed_and_survived(data: tuple[Catalog, Split], tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ A run, its workers and later runs with the same files and preprocessing share it
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from colles.core.errors import CollesError, UnreadableImageError
 from colles.core.files import atomic_path, read_json, sha256_file, sha256_json, write_json
 from colles.core.progress import say, track
-from colles.core.recipe import PreprocessRecipe
+from colles.core.recipe import DataRecipe, PreprocessRecipe
 from colles.core.records import Radiograph
 from colles.imaging.preprocess import to_canvas
-from colles.imaging.read import read_image
+from colles.imaging.read import RawImage, read_image
 
 VARIABLE = "COLLES_CACHE"
+LIMITS = DataRecipe()
 _SCHEMA = 1  # raise it when to_canvas gives other pixels
 
 
@@ -42,14 +43,21 @@ def cache_folder() -> Path:
     return Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "colles")
 
 
-def load_canvases(rows: Sequence[Radiograph], recipe: PreprocessRecipe, folder: Path | None = None) -> CanvasCache:
-    """Return the canvases of `rows`, from the cache where it holds them whole, else decoded now."""
-    key = sha256_json([_SCHEMA, recipe.size, recipe.fit, [row.sha256 or row.path for row in rows]])
+def load_canvases(
+    rows: Sequence[Radiograph], recipe: PreprocessRecipe, folder: Path | None = None, *, limits: DataRecipe = LIMITS
+) -> CanvasCache:
+    """Return the canvases of `rows`, from the cache where it holds them whole, else decoded now.
+
+    A file larger than `limits`, or with other bytes than those catalogued, counts as broken.
+    """
+    accepted = [limits.max_pixels, limits.max_bytes]
+    key = sha256_json([_SCHEMA, recipe.size, recipe.fit, accepted, [row.sha256 or row.path for row in rows]])
     place = (folder or cache_folder()) / key[:32]
     shape = (len(rows), recipe.size, recipe.size)
     cached = _open(place, shape)
-    if cached is None:
-        _build(place, rows, recipe, shape)
+    if cached is None or any(isinstance(_read(rows[row], limits), RawImage) for row in cached.bad):
+        # a file that was broken or away may have been mended since
+        _build(place, rows, recipe, limits)
         cached = _open(place, shape)
     assert cached is not None
     return cached
@@ -62,30 +70,52 @@ def _open(place: Path, shape: tuple[int, int, int]) -> CanvasCache | None:
         whole = canvases.shape == shape and canvases.dtype == np.uint8
         if not whole or sha256_file(place / "canvases.npy") != about["sha256"]:
             raise ValueError
-    except (CollesError, OSError, ValueError, KeyError, TypeError, EOFError):
+        bad = {int(row): str(reason) for row, reason in about["bad"].items()}
+    except (CollesError, OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
         if place.exists():
             say(f"The cache {place.name} is damaged and is made again")
         return None
-    return CanvasCache(canvases, {int(row): reason for row, reason in about["bad"].items()})
+    return CanvasCache(canvases, bad)
 
 
-def _build(place: Path, rows: Sequence[Radiograph], recipe: PreprocessRecipe, shape: tuple[int, int, int]) -> None:
+def _build(place: Path, rows: Sequence[Radiograph], recipe: PreprocessRecipe, limits: DataRecipe) -> None:
+    shape = (len(rows), recipe.size, recipe.size)
     bad: dict[str, str] = {}
     with atomic_path(place) as temporary:
         temporary.mkdir(parents=True)
         file = temporary / "canvases.npy"
-        canvases = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+        # written as a stream: on a full disk that is an error, while a memory map would kill the process
+        with file.open("wb") as stream:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            canvases = _decode(rows, recipe, limits)
+            for row, found in enumerate(track(canvases, "canvases", total=len(rows))):
+                if isinstance(found, str):
+                    bad[str(row)] = found
+                stream.write(bytes(recipe.size**2) if isinstance(found, str) else found.tobytes())
+        write_json(temporary / "canvases.json", {"bad": bad, "sha256": sha256_file(file)})
 
-        def fill(index: int) -> None:
-            try:
-                canvases[index] = to_canvas(read_image(rows[index].path), recipe)
-            except UnreadableImageError as error:
-                bad[str(index)] = error.message
 
-        # decoding and resizing release the interpreter's lock, so threads suffice
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for _ in track(pool.map(fill, range(len(rows))), "canvases", total=len(rows)):
-                pass
-        canvases.flush()
-        about: dict[str, Any] = {"bad": dict(sorted(bad.items())), "sha256": sha256_file(file)}
-        write_json(temporary / "canvases.json", about)
+def _decode(
+    rows: Sequence[Radiograph], recipe: PreprocessRecipe, limits: DataRecipe
+) -> Iterator[NDArray[np.uint8] | str]:
+    def canvas(row: Radiograph) -> NDArray[np.uint8] | str:
+        image = _read(row, limits)
+        return image if isinstance(image, str) else to_canvas(image, recipe)
+
+    # decoding and resizing release the interpreter's lock, so threads suffice
+    with ThreadPoolExecutor(limits.workers or os.cpu_count() or 1) as pool:
+        yield from pool.map(canvas, rows)
+
+
+def _read(row: Radiograph, limits: DataRecipe) -> RawImage | str:
+    """Return the decoded image, or why there is none."""
+    try:
+        content = Path(row.path).read_bytes()
+        if row.sha256 is not None and hashlib.sha256(content).hexdigest() != row.sha256:
+            return "the file has changed since it was catalogued"
+        return read_image(content, max_pixels=limits.max_pixels, max_bytes=limits.max_bytes)
+    except UnreadableImageError as error:
+        return error.message
+    except OSError as error:
+        return f"cannot be opened ({error.strerror or error})"

@@ -13,13 +13,13 @@ from torch.utils.data import DataLoader
 
 from colles.core.errors import InputError, TrainingError, UnreadableImageError
 from colles.core.progress import say
-from colles.core.recipe import PreprocessRecipe, TrainRecipe
+from colles.core.recipe import DataRecipe, PreprocessRecipe, TrainRecipe
 from colles.core.records import Radiograph
 from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.learning.loaders.augment import create_augment
-from colles.learning.loaders.cache import load_canvases
+from colles.learning.loaders.cache import LIMITS, load_canvases
 from colles.learning.loaders.dataset import CanvasDataset
 from colles.learning.loaders.samplers import EpochSampler, draw_epoch
 
@@ -30,7 +30,14 @@ class RadiographDataModule(lightning.LightningDataModule):
     """Radiographs of a split, ready to be shown."""
 
     def __init__(
-        self, catalog: Catalog, split: Split, preprocess: PreprocessRecipe, recipe: TrainRecipe, *, seed: int
+        self,
+        catalog: Catalog,
+        split: Split,
+        preprocess: PreprocessRecipe,
+        recipe: TrainRecipe,
+        *,
+        seed: int,
+        limits: DataRecipe = LIMITS,
     ) -> None:
         super().__init__()
         split.assert_matches(catalog)
@@ -42,7 +49,7 @@ class RadiographDataModule(lightning.LightningDataModule):
         self.labels = self.frame["label"].to_numpy().astype(np.int64)
         self._assert_classes()
         rows: list[Radiograph] = list(Catalog(self.frame.drop("subset")).rows())
-        cache = load_canvases(rows, preprocess)
+        cache = load_canvases(rows, preprocess, limits=limits)
         self.canvases, self.bad = cache.canvases, cache.bad
         self.weights = np.ones(len(rows), np.float32)
         self.weights[list(self.bad)] = 0.0
@@ -61,6 +68,15 @@ class RadiographDataModule(lightning.LightningDataModule):
     def rows(self, subset: str) -> NDArray[np.int64]:
         """Return the rows of a subset, by image_id."""
         return np.flatnonzero((self.frame["subset"] == subset).to_numpy())
+
+    def _readable(self, subset: str) -> NDArray[np.int64]:
+        rows = self.rows(subset)
+        return rows[self.weights[rows] > 0]
+
+    def positive_weight(self) -> float:
+        """Return non-fractured over fractured among the readable images of train."""
+        labels = self.labels[self._readable("train")]
+        return float((labels == 0).sum() / max(1, (labels == 1).sum()))
 
     def write_bad_files(self, path: Path) -> None:
         """List broken files, and stop where strict reading or their share forbids to go on.
@@ -90,8 +106,8 @@ class RadiographDataModule(lightning.LightningDataModule):
         return CanvasDataset(self.canvases, rows, labels, weights, self.preprocess, augment=augment, seed=self.seed)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return the batches of the epoch that `self.epoch` names."""
-        rows = self.rows("train")
+        """Return the batches of the epoch that `self.epoch` names; broken files take no part in it."""
+        rows = self._readable("train")
         copies = None
         if self.recipe.copies == "one":
             named = self.frame[rows.tolist()].select(
@@ -110,7 +126,7 @@ class RadiographDataModule(lightning.LightningDataModule):
 
     def class_counts(self) -> dict[str, int]:
         """Count the classes of the epoch that was drawn last."""
-        labels = self.labels[self.rows("train")][self.drawn]
+        labels = self.labels[self._readable("train")][self.drawn]
         return {"positives": int((labels == 1).sum()), "negatives": int((labels == 0).sum())}
 
     def val_dataloader(self) -> DataLoader[Any]:

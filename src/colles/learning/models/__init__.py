@@ -73,8 +73,6 @@ def _builder(name: str) -> Builder:
     if name.startswith(TIMM_PREFIX) and timm.is_model(timm_name):
         return _from_timm(timm_name)
     known = [TIMM_PREFIX + each for each in timm.list_models()] if name.startswith(TIMM_PREFIX) else [*MODELS]
-    guess = nearest(name, known)
-    if guess is None and timm.is_model(name):
-        guess = TIMM_PREFIX + name
+    guess = TIMM_PREFIX + name if timm.is_model(name) else nearest(name, known)
     repair = f"Did you mean {guess!r}?" if guess else f"Known: {', '.join(MODELS)}, or timm:NAME"
     raise RecipeError(f"unknown model {name!r}", field="model.name", repair=repair)

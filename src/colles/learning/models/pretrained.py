@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from colles.core.errors import InputError, MissingInputError
 from colles.core.extras import require
 from colles.core.files import existing_file, sha256_file
+from colles.core.progress import say
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.timm_backbone import create_backbone
 
@@ -39,6 +41,9 @@ def lite0_backbone(channels: int) -> tuple[nn.Module, str]:
 
 def hub_backbone(timm_name: str, channels: int) -> tuple[nn.Module, str]:
     """Create a network with ImageNet weights of timm's hub; raise `MissingInputError` where it is out of reach."""
+    # The hub's client tries for most of a minute and logs each attempt; the one error below says it all.
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
+    say(f"Fetching the pretrained weights of {timm_name}")
     try:
         backbone = create_backbone(timm_name, channels=channels, pretrained=True)
     except Exception as error:  # the hub's client raises errors of several libraries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import polars as pl
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, Checkpoint
 
+from colles.core.files import atomic_path
 from colles.core.progress import say
 from colles.core.tables import read_table, write_table
 from colles.learning.checkpoint import save_checkpoint
@@ -35,13 +35,13 @@ class EpochLog(Callback):
     def __init__(self, run: Path, data: RadiographDataModule) -> None:
         self.run, self.data = run, data
         self._started = self._waiting_since = 0.0
-        self._loading = 0.0
+        self._loading = self._training = 0.0
         self._images = 0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clocks."""
         self._started = self._waiting_since = time.perf_counter()
-        self._loading, self._images = 0.0, 0
+        self._loading, self._training, self._images = 0.0, 0.0, 0
 
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Add the time that the batch was waited for."""
@@ -49,8 +49,9 @@ class EpochLog(Callback):
         self._images += len(batch["label"])
 
     def on_train_batch_end(self, *arguments: Any, **named: Any) -> None:
-        """Begin to wait for the next batch."""
+        """Begin to wait for the next batch; validation comes after the last one and is not training time."""
         self._waiting_since = time.perf_counter()
+        self._training = self._waiting_since - self._started
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the rows of the epoch."""
@@ -64,7 +65,7 @@ class EpochLog(Callback):
         row |= {f"val_{name}": value for name, value in pl_module.figures.items()}
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row |= {
-            "images_per_second": round(self._images / seconds, 2),
+            "images_per_second": round(self._images / self._training, 2),
             "seconds_loading": round(self._loading, 2),
             "seconds": round(seconds, 2),
         }
@@ -123,6 +124,5 @@ class SaveState(Checkpoint):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write beside, then rename."""
-        temporary = self.path.with_suffix(".partial")
-        trainer.save_checkpoint(temporary)
-        os.replace(temporary, self.path)
+        with atomic_path(self.path) as temporary:
+            trainer.save_checkpoint(temporary)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from colles.core.errors import DeviceError
-from colles.core.files import read_json, refuse_existing, write_json
+from colles.core.files import read_json, refuse_existing, sha256_json, write_json
 from colles.core.progress import say
 from colles.core.provenance import collect_provenance
 from colles.core.recipe import Recipe
@@ -30,6 +34,7 @@ from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import FractureClassifier, count_parameters, create_model
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
+from colles.learning.training.inputs import assert_same_inputs, describe_inputs, save_inputs
 from colles.learning.training.module import ClassifierModule
 from colles.learning.training.samples import write_samples
 from colles.learning.training.scores import predict_subset
@@ -39,26 +44,30 @@ def train(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: 
     """Train what `recipe` describes on a split catalog; return the run folder `out`.
 
     With `resume` a begun training goes on from its last finished epoch, to the same result. Raise `StaleInputError`
-    where split and catalog do not belong together, `OutputExistsError` where `out` holds a run, `DeviceError` for a
-    missing GPU, `TrainingError` where the loss diverges or too many files are broken.
+    where split and catalog do not belong together or the begun training had other settings, `OutputExistsError` where
+    `out` holds a run, `DeviceError` for a missing GPU, `TrainingError` where the loss diverges or too many files are
+    broken, `KeyboardInterrupt` after Ctrl-C.
     """
     if not resume:
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
     device = choose_device(recipe)
+    inputs = describe_inputs(recipe, catalog.digest, split.digest)
+    assert_same_inputs(out / "checkpoints", inputs)
     _prepare_process(recipe, device)
     started = time.perf_counter()
-    data = RadiographDataModule(catalog, split, recipe.preprocess, recipe.train, seed=recipe.seed)
+    data = RadiographDataModule(catalog, split, recipe.preprocess, recipe.train, seed=recipe.seed, limits=recipe.data)
     out.mkdir(parents=True, exist_ok=True)
     save_recipe(recipe, out / "recipe.yaml")
     data.write_bad_files(out / "bad_files.csv")
     write_samples(data, out / "samples.png")
     model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
+    save_inputs(out / "checkpoints", inputs)
     Stages(model, data, recipe, out, device).fit()
     best, _ = load_classifier(out)
     table = pl.concat([predict_subset(best, data, subset) for subset in ("val", "test")])
     write_table(table, out / "predictions.parquet")
     provenance = collect_provenance(
-        {"catalog": catalog.digest, "split": split.digest},
+        {"catalog": catalog.digest, "split": split.digest, "recipe": sha256_json(inputs)},
         model=recipe.model.name,
         weights_from=model.weights_from,
         parameters=count_parameters(model),
@@ -126,7 +135,7 @@ class Stages:
             seed=self.recipe.seed,
             first_epoch=first_epoch,
             steps=epochs * self._steps_an_epoch(),
-            positive_weight=self._positive_weight(),
+            positive_weight=self.data.positive_weight(),
         )
         trainer = lightning.Trainer(
             accelerator="cpu" if self.device == "cpu" else "gpu",
@@ -143,9 +152,9 @@ class Stages:
             deterministic=True if self.device == "cpu" else "warn",
             log_every_n_steps=10,
         )
-        trainer.fit(module, datamodule=self.data, ckpt_path=str(state) if state.is_file() else None, weights_only=True)
-        if trainer.interrupted:
-            raise KeyboardInterrupt
+        begun = str(state) if state.is_file() else None
+        with _interruptible(trainer):
+            trainer.fit(module, datamodule=self.data, ckpt_path=begun, weights_only=True)
 
     def _callbacks(self, stage: str, first_epoch: int) -> list[Any]:
         recipe = self.recipe.train
@@ -161,9 +170,20 @@ class Stages:
         size = len(self.data.train_dataloader())
         return max(1, size)
 
-    def _positive_weight(self) -> float:
-        labels = self.data.labels[self.data.rows("train")]
-        return float((labels == 0).sum() / max(1, (labels == 1).sum()))
+
+@contextmanager
+def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
+    """Let Ctrl-C reach the caller: Lightning makes an exit of it and has the next ones ignored."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        if not trainer.interrupted:
+            raise
+        raise KeyboardInterrupt from stop
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 def _finished_epochs(state: Path) -> int:

@@ -9,11 +9,14 @@ import pytorch_lightning as lightning
 import torch
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from colles.core.errors import TrainingError
 from colles.core.recipe import TrainRecipe
 from colles.learning.loaders.samplers import epoch_seed
 from colles.learning.models import FractureClassifier
+
+DIVERGED = "The last good weights are kept; lower train.lr"
 
 
 class ClassifierModule(lightning.LightningModule):
@@ -36,6 +39,8 @@ class ClassifierModule(lightning.LightningModule):
         self.seed, self.first_epoch, self.steps = seed, first_epoch, steps
         self.positive_weight = positive_weight
         self.figures: dict[str, float] = {}
+        self.plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
         model.freeze_backbone(stage == "head" or recipe.freeze_backbone)
@@ -55,11 +60,33 @@ class ClassifierModule(lightning.LightningModule):
         if self.stage == "head" or recipe.scheduler == "none":
             return optimizer
         if recipe.scheduler == "onecycle":
-            schedule: Any = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=max(1, self.steps))
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=max(1, self.steps))
             return [optimizer], [{"scheduler": schedule, "interval": "step"}]
         mode: Literal["min", "max"] = "min" if recipe.monitor == "loss" else "max"
-        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode=mode, patience=recipe.plateau_patience)
-        return [optimizer], [{"scheduler": schedule, "interval": "epoch", "monitor": f"val_{recipe.monitor}"}]
+        self.plateau = ReduceLROnPlateau(optimizer, mode=mode, patience=recipe.plateau_patience)
+        return optimizer
+
+    def on_train_epoch_end(self) -> None:
+        """Lower the rate on a plateau.
+
+        Lightning would do so after the state to resume from is written, and a resumed run would miss the step.
+        """
+        if self.plateau is not None:
+            self.plateau.step(self.figures[self.recipe.monitor])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the plateau's memory to the state."""
+        if self.plateau is not None:
+            checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it up again; the optimiser, restored beside it, holds the rate."""
+        self._plateau_state = checkpoint.get("plateau")
+
+    def on_train_start(self) -> None:
+        """Restore the plateau's memory, now that there is an optimiser."""
+        if self.plateau is not None and self._plateau_state is not None:
+            self.plateau.load_state_dict(self._plateau_state)
 
     def on_train_epoch_start(self) -> None:
         """Forget the losses of the last epoch."""
@@ -80,10 +107,7 @@ class ClassifierModule(lightning.LightningModule):
         torch.manual_seed(epoch_seed(self.seed, 1, self.run_epoch, index))
         loss = self.loss(self.model(_layout(batch["image"])), batch)
         if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {float(loss)} at step {index} of epoch {self.run_epoch}",
-                repair="The last good weights are kept; lower train.lr",
-            )
+            raise TrainingError(f"the loss is {float(loss)} at step {index} of epoch {self.run_epoch}", repair=DIVERGED)
         self._losses.append(loss.detach())
         self.log("train_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=len(batch["label"]))
         return loss
@@ -101,6 +125,8 @@ class ClassifierModule(lightning.LightningModule):
         """Compute the figures that early stopping and the choice of the best epoch read."""
         logit, label, weight = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
         readable = weight > 0
+        if not torch.isfinite(logit).all():
+            raise TrainingError(f"the scores of val are not finite after epoch {self.run_epoch}", repair=DIVERGED)
         self.figures = validation_figures(logit[readable], label[readable])
         for name, value in self.figures.items():
             self.log(f"val_{name}", value, prog_bar=name == "auroc", batch_size=len(label))
