@@ -120,6 +120,16 @@ def test_augmentation_leaves_torchs_own_generator_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
+def test_augmentation_gives_the_threads_back() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        augment_seeded(create_augment(AugmentRecipe()), torch.zeros(1, 16, 16, dtype=torch.uint8), 7)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_no_augmentation_changes_nothing() -> None:
     plain = AugmentRecipe(flip=0, rotation=0, brightness=0, contrast=0, noise=0)
     canvas = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)

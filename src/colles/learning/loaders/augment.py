@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
@@ -45,7 +48,18 @@ def create_augment(recipe: AugmentRecipe) -> nn.Module:
 
 def augment_seeded(augment: nn.Module, canvas: Tensor, seed: int) -> Tensor:
     """Apply random changes that depend on `seed` alone, leaving torch's own generator as it was."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
         changed: Tensor = augment(canvas)
     return changed
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # One canvas is too little work for several threads: on a busy machine they wait for each other, 3 ms become 16.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
