@@ -47,7 +47,7 @@ def test_path_lengths_agree_with_marching_along_the_ray(degrees: int) -> None:
 def test_attenuation_follows_beer_and_lambert() -> None:
     still = physics.Exposure(1e6, blur=0.01, scatter=0, low=0, high=1, gamma=1, detail=0)
     steps = np.repeat(np.arange(8, dtype=np.float32) * np.float32(10 * physics.SOFT), 40)[None].repeat(64, axis=0)
-    shown = physics.expose(steps, np.ones_like(steps), 0.45, still, np.random.default_rng(0))
+    shown = physics.expose(steps, steps, np.ones_like(steps), 0.45, still, np.random.default_rng(0))
     levels = shown.reshape(64, 8, 40)[:, :, 15:25].mean(axis=(0, 2))
     np.testing.assert_allclose(np.diff(levels), 1 / 7, atol=0.01)  # equal layers give equal steps of the logarithm
     assert physics.LEAD > physics.IRON > physics.TITANIUM > physics.CORTICAL > physics.SOFT > 0
@@ -59,7 +59,7 @@ def test_fewer_photons_give_a_noisier_picture() -> None:
     spread = []
     for photons in (500, 5000, 50000):
         how = physics.Exposure(photons, blur=0.2, scatter=0, low=0, high=1.2, gamma=1, detail=0)
-        shown = physics.expose(flat, np.ones_like(flat), 0.45, how, np.random.default_rng(0))
+        shown = physics.expose(flat, flat, np.ones_like(flat), 0.45, how, np.random.default_rng(0))
         spread.append(float(shown[10:-10, 20:-10].std()))
     assert spread[0] > 2 * spread[1] > 4 * spread[2]
 
@@ -126,7 +126,7 @@ def test_views_of_a_patient_share_the_fracture_and_lie_in_the_picture(part: str)
         broken = patient(True, seed, part)
         for index, view in enumerate(VIEWS):
             shown = render_view(broken, view, index, 128)
-            assert len(shown.boxes) == len(broken.condition.fractures)
+            assert 1 <= len(shown.boxes) <= len(broken.condition.fractures)
             assert max(shown.pixels.shape) == 128
             assert shown.difficulty is not None and 0 <= shown.difficulty <= 1
             height, width = shown.pixels.shape

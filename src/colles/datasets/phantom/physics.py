@@ -39,7 +39,7 @@ class Exposure:
     low: float
     """Attenuation shown black, as a share of the window."""
     high: float
-    """Attenuation shown white, as a multiple of the picture's own 98th percentile."""
+    """Attenuation shown white, as a multiple of the body's own 98th percentile."""
     gamma: float
     detail: float
     """Strength of the unsharp mask that workstations apply."""
@@ -72,8 +72,13 @@ def core_share(t: Array) -> Array:
     return np.asarray(_MARROW_SHARE + (TRABECULAR_SHARE - _MARROW_SHARE) * ends, dtype=np.float32)
 
 
-def expose(attenuation: Array, shutter: Array, pitch: float, how: Exposure, rng: np.random.Generator) -> Array:
-    """Return a picture's grey levels 0–1 (H, W) from its line integrals and the open share of the shutter (0–1)."""
+def expose(
+    attenuation: Array, tissue: Array, shutter: Array, pitch: float, how: Exposure, rng: np.random.Generator
+) -> Array:
+    """Return a picture's grey levels 0–1 (H, W) from its line integrals and the open share of the shutter (0–1).
+
+    `tissue` is what body and cast attenuate: it sets the window, so that metal does not darken bone.
+    """
     primary = np.exp(-attenuation)
     sigma = how.blur / pitch
     broad = max(0.06 * max(attenuation.shape), 1.0)
@@ -88,13 +93,13 @@ def expose(attenuation: Array, shutter: Array, pitch: float, how: Exposure, rng:
     if how.detail > 0:
         smooth = np.asarray(cv2.GaussianBlur(level, (0, 0), 2.5 / pitch), dtype=np.float32)
         level = level + np.float32(how.detail) * (level - smooth)
-    return _display(level, shutter, how)
+    return _display(level, tissue, shutter, how)
 
 
-def _display(level: Array, shutter: Array, how: Exposure) -> Array:
+def _display(level: Array, tissue: Array, shutter: Array, how: Exposure) -> Array:
     inside = level[shutter > 0.5]
     inside = inside[:: max(1, inside.size // 20000)]
-    white = how.high * float(np.percentile(inside, 98))
+    white = how.high * float(np.percentile(tissue[shutter > 0.5], 98))
     black = float(np.percentile(inside, 0.5)) + how.low * white
     shown = np.clip((level - np.float32(black)) / np.float32(max(white - black, 1e-3)), 0, 1)
     return np.asarray(shown ** np.float32(how.gamma) * shutter, dtype=np.float32)

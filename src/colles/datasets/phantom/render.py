@@ -45,18 +45,20 @@ def render_view(patient: Patient, view: str, index: int, size: int) -> View:
     tubes = {bone.name: project(bone, angle).moved(frame.placement) for bone in skeleton.bones}
     whole = tubes[condition.site.bone]
     breaks, tubes = _broken(condition.fractures, tubes, angle)
-    attenuation = _anatomy(skeleton, tubes, breaks, frame, angle, condition.cast, rng)
+    tissue = _anatomy(skeleton, tubes, breaks, frame, angle, condition.cast, rng)
+    metal = np.zeros_like(tissue)
     if condition.plate is not None:
-        attenuation += devices.plate_attenuation(condition.plate, whole, frame, angle)
+        metal = metal + devices.plate_attenuation(condition.plate, whole, frame, angle)
     if patient.side == "L":
-        attenuation = np.ascontiguousarray(attenuation[:, ::-1])
+        tissue, metal = (np.ascontiguousarray(each[:, ::-1]) for each in (tissue, metal))
     shutter, field = devices.draw_shutter(frame, rng)
     if patient.marker:
         x, y = _in_pixels(whole.at(condition.place * whole.length)[None], frame, patient.side)[0]
-        attenuation += devices.marker_attenuation(patient.side, frame, field, (float(x), float(y)), rng)
-    shown = physics.expose(attenuation, shutter, frame.pitch, physics.draw_exposure(rng), rng)
-    boxes = tuple(_box(_in_pixels(found.outline, frame, patient.side)) for found in breaks.values())
-    difficulty = min((found.difficulty for found in breaks.values()), default=None)
+        metal = metal + devices.marker_attenuation(patient.side, frame, field, (float(x), float(y)), rng)
+    shown = physics.expose(tissue + metal, tissue, shutter, frame.pitch, physics.draw_exposure(rng), rng)
+    found = (_box(_in_pixels(each.outline, frame, patient.side), field) for each in breaks.values())
+    boxes = tuple(box for box in found if box is not None)
+    difficulty = min((each.difficulty for each in breaks.values()), default=None)
     return View(physics.to_uint8(shown), boxes, difficulty)
 
 
@@ -77,9 +79,13 @@ def _anatomy(
     return total
 
 
-def _box(outline: Point) -> Box:
-    (x1, y1), (x2, y2) = outline.min(axis=0), outline.max(axis=0)
-    return float(x1), float(y1), float(x2), float(y2)
+def _box(outline: Point, field: Box) -> Box | None:
+    # What the shutter hides is not in the truth.
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    shown_low, shown_high = np.maximum(low, field[:2]), np.minimum(high, field[2:])
+    if np.prod(np.maximum(shown_high - shown_low, 0)) < 0.5 * np.prod(high - low):
+        return None
+    return float(shown_low[0]), float(shown_low[1]), float(shown_high[0]), float(shown_high[1])
 
 
 def _broken(
@@ -174,4 +180,4 @@ def _in_pixels(points: Point, frame: Frame, side: str) -> Point:
     found = frame.pixels(points)
     if side == "L":
         found = np.stack([frame.width - found[:, 0], found[:, 1]], axis=1)
-    return np.clip(found, 0, [frame.width, frame.height])
+    return found
