@@ -13,7 +13,6 @@ from colles.datasets.phantom.plan import FilePlan
 
 CLASSES = ["elbow positive", "fingers positive", "forearm fracture", "humerus fracture", "humerus", "shoulder fracture",
            "wrist positive"]  # fmt: skip
-_CLASS_OF = {"elbow": 0, "hand": 1, "forearm": 2, "shoulder": 5}
 _HEADER = "image_id,hand,leg,hip,shoulder,mixed,hardware,multiscan,fractured,fracture_count,frontal,lateral,oblique"
 Truth = dict[str, Any]
 
@@ -49,7 +48,7 @@ def write_fracatlas(folder: Path, plans: Sequence[FilePlan], truth: Sequence[Tru
         "info": {"description": "phantoms"},
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": 1, "name": "fractured"}],
+        "categories": [{"id": 0, "name": "fractured"}],
     }
     place = folder / "Annotations" / "COCO JSON"
     place.mkdir(parents=True, exist_ok=True)
@@ -61,7 +60,7 @@ def _annotation(number: int, image: int, box: list[float]) -> dict[str, Any]:
     return {
         "id": number,
         "image_id": image,
-        "category_id": 1,
+        "category_id": 0,
         "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
         "area": round((x2 - x1) * (y2 - y1), 2),
         "iscrowd": 0,
@@ -79,7 +78,7 @@ def write_yolo(folder: Path, plans: Sequence[FilePlan], truth: Sequence[Truth]) 
     for plan, row in zip(plans, truth, strict=True):
         if plan.folder != "bonefractureyolo" or not plan.labelled:
             continue
-        text = _label_rows(row, _CLASS_OF[plan.patient.part], polygon=plan.patient.number % 4 != 0)
+        text = _label_rows(row, CLASSES.index(plan.patient.condition.site.name), polygon=plan.patient.number % 4 != 0)
         label = folder / plan.subset / "labels" / plan.name
         label.with_suffix(".txt").write_text(text, encoding="utf-8")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from colles.core.recipe import PhantomRecipe
 from colles.datasets.phantom.anatomy import PARTS, VIEWS
-from colles.datasets.phantom.render import Patient
+from colles.datasets.phantom.patient import Patient
 
 PREVALENCE = 0.34
 FIRST_COPY_NUMBER = 5000  # planted copies are far away in file number, as in the real set
@@ -68,13 +68,14 @@ class _Planner:
         rng = self.rng
         self.patients += 1
         fractured = bool(rng.uniform() < PREVALENCE)
+        part = str(rng.choice(PARTS, p=(0.32, 0.3, 0.18, 0.2)))
         return Patient(
             number=self.patients,
-            part=str(rng.choice(PARTS, p=(0.32, 0.3, 0.18, 0.2))),
+            part=part,
             side=str(rng.choice(["L", "R"])),
             fractured=fractured,
             hardware=bool(rng.uniform() < (0.14 if fractured else 0.05)),
-            cast=bool(rng.uniform() < (0.12 if fractured else 0.06)),
+            cast=bool(rng.uniform() < (0.12 if fractured else 0.06)) and part != "shoulder",
             marker=bool(rng.uniform() < 0.7),
             seed=int(rng.integers(0, 2**31)),
         )

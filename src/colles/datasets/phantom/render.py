@@ -1,209 +1,183 @@
-"""Project one view of one patient: solids, devices, collimation, marker; and where the fracture is."""
+"""Take one radiograph of a patient: project, break, cover, expose."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
-from colles.datasets.phantom.anatomy import Anatomy, build_anatomy
-from colles.datasets.phantom.physics import draw_exposure, expose
-from colles.datasets.phantom.solids import Array, Break, Solid, Tube
+from colles.datasets.phantom import devices, physics
+from colles.datasets.phantom.anatomy import Skeleton
+from colles.datasets.phantom.devices import Cast
+from colles.datasets.phantom.fracture import Break, Fracture, break_tube
+from colles.datasets.phantom.geometry import Array, Cut, Frame, Point, Tube, paths, project
+from colles.datasets.phantom.patient import Patient, aim, pose, view_angle
 
 Box = tuple[float, float, float, float]
+Pixels = npt.NDArray[np.uint8]
 
-
-@dataclass(frozen=True)
-class Patient:
-    """What stays the same in every view."""
-
-    number: int
-    part: str
-    side: str
-    fractured: bool
-    hardware: bool
-    cast: bool
-    marker: bool
-    seed: int
+_SEAM = 5.0  # exponent of the mean that joins soft tissues: high enough to be nearly the greatest, without a crease
+_SHORT = 30.0  # millimetres: shorter bones have no marrow cavity
+_GROOVES = 0.35  # share of pictures with a vessel's groove that mimics a fracture line
 
 
 @dataclass(frozen=True)
 class View:
-    """One picture with its truth."""
+    """One radiograph with its truth."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     boxes: tuple[Box, ...]
+    """About the fractures, in pixels (edges at whole numbers), inside the picture."""
     difficulty: float | None
+    """Of its plainest fracture; None without one."""
 
 
 def render_view(patient: Patient, view: str, index: int, size: int) -> View:
-    """Render a view, `size` pixels on the longer side; the same arguments give the same pixels."""
-    anatomy = build_anatomy(patient.part, view, np.random.default_rng([patient.seed, 0]))
-    crack_rng = np.random.default_rng([patient.seed, 1])
-    rng = np.random.default_rng([patient.seed, 2, index])
-    target = int(crack_rng.choice(anatomy.breakable))
-    crack = draw_break(anatomy, target, crack_rng)
-    bones = list(anatomy.bones)
-    bone = bones[target]
-    assert isinstance(bone, Tube)
-    if patient.fractured:
-        seen = float(rng.uniform(0.7, 1.0))  # a view rarely shows the full displacement
-        crack = replace(crack, shift=crack.shift * seen, angle=crack.angle * seen)
-        bones[target] = bone = replace(bone, fracture=crack)
-    field = (anatomy.field[0] * rng.uniform(0.92, 1.0), anatomy.field[1] * rng.uniform(0.92, 1.0))
-    scale = size / max(field)
-    shape = (max(32, round(field[1] * scale)), max(32, round(field[0] * scale)))
-    grid = _Grid(shape, scale, tilt=float(rng.normal(0, 0.06)), centre=(field[0] / 2, field[1] / 2))
-    thickness = _thickness(anatomy, bones, bone, crack, patient, grid)
-    picture = expose(thickness, draw_exposure(rng), rng)
-    boxes = (grid.box(bone, crack),) if patient.fractured else ()
-    picture = _collimate(picture, boxes, rng)
-    picture = _mark(picture, patient, rng)
-    inside = tuple(box for box in boxes if box[2] - box[0] > 3 and box[3] - box[1] > 3)
-    return View(picture, inside, crack.difficulty if inside else None)
+    """Take a radiograph whose longer side is `size` pixels; the same arguments give the same pixels."""
+    rng = np.random.default_rng([patient.seed, 1, index])
+    condition = patient.condition
+    skeleton = pose(patient, view, rng)
+    angle = view_angle(patient.part, view, rng)
+    frame = aim(patient, skeleton, angle, size, rng)
+    tubes = {bone.name: project(bone, angle).moved(frame.placement) for bone in skeleton.bones}
+    whole = tubes[condition.site.bone]
+    breaks, tubes = _broken(condition.fractures, tubes, angle)
+    tissue = _anatomy(skeleton, tubes, breaks, frame, angle, condition.cast, rng)
+    metal = np.zeros_like(tissue)
+    if condition.plate is not None:
+        metal = metal + devices.plate_attenuation(condition.plate, whole, frame, angle)
+    if patient.side == "L":
+        tissue, metal = (np.ascontiguousarray(each[:, ::-1]) for each in (tissue, metal))
+    shutter, field = devices.draw_shutter(frame, rng)
+    if patient.marker:
+        x, y = _in_pixels(whole.at(condition.place * whole.length)[None], frame, patient.side)[0]
+        metal = metal + devices.marker_attenuation(patient.side, frame, field, (float(x), float(y)), rng)
+    shown = physics.expose(tissue + metal, tissue, shutter, frame.pitch, physics.draw_exposure(rng), rng)
+    found = (_box(_in_pixels(each.outline, frame, patient.side), field) for each in breaks.values())
+    boxes = tuple(box for box in found if box is not None)
+    difficulty = min((each.difficulty for each in breaks.values()), default=None)
+    return View(physics.to_uint8(shown), boxes, difficulty)
 
 
-def draw_break(anatomy: Anatomy, target: int, rng: np.random.Generator) -> Break:
-    """Draw a fracture inside the field of view, from hairline to displaced."""
-    bone = anatomy.bones[target]
-    assert isinstance(bone, Tube)
-    margin = 0.08
-    shares = [
-        share
-        for share in np.linspace(0.16, 0.84, 35).tolist()
-        if all(margin * f < c < (1 - margin) * f for c, f in zip(bone.point(share), anatomy.field, strict=True))
-    ]
-    plain = rng.uniform() < 0.78
-    scale = bone.radius / 6.0
-    return Break(
-        at=float(rng.choice(shares)) if shares else 0.5,
-        gap=float(rng.uniform(1.6, 3.4) if plain else rng.uniform(0.7, 1.5)) * max(0.6, scale),
-        depth=float(rng.uniform(0.7, 0.98) if plain else rng.uniform(0.35, 0.7)),
-        shift=float(rng.uniform(0.25, 0.9) * bone.radius * rng.choice([-1, 1])) if plain else 0.0,
-        angle=float(rng.uniform(0.05, 0.32) * rng.choice([-1, 1])) if plain else float(rng.normal(0, 0.02)),
-        slope=float(rng.uniform(-0.7, 0.7)),
-        teeth=float(rng.uniform(0.1, 0.5)),
-        phase=float(rng.uniform(0, 6.28)),
-    )
+def _anatomy(
+    skeleton: Skeleton, tubes: dict[str, Tube], breaks: dict[str, Break], frame: Frame, angle: float,
+    cast: Cast | None, rng: np.random.Generator,
+) -> Array:  # fmt: skip
+    fine, coarse = _textures(frame, rng)
+    soft, limbs = _soft_tissue(skeleton, tubes, frame, angle)
+    total = np.asarray(soft * (1 + np.float32(0.02) * coarse) * np.float32(physics.SOFT), dtype=np.float32)
+    groove = str(rng.choice(sorted(tubes))) if rng.random() < _GROOVES else ""
+    for name, tube in tubes.items():
+        for piece, cut in _pieces(tube, breaks.get(name)):
+            _add_bone(total, piece, cut, frame, fine, rng if name == groove else None)
+    _add_blades(total, skeleton, frame, angle)
+    if cast is not None:
+        total += devices.cast_attenuation(cast, limbs, frame, coarse)
+    return total
 
 
-class _Grid:
-    """Pixels of a picture in mm, a little tilted, as patients lie."""
-
-    def __init__(self, shape: tuple[int, int], scale: float, tilt: float, centre: tuple[float, float]) -> None:
-        self.shape, self.scale, self.tilt, self.centre = shape, scale, tilt, centre
-        rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
-        x, y = columns / scale - centre[0], rows / scale - centre[1]
-        c, s = np.cos(tilt), np.sin(tilt)
-        self.x = np.asarray(c * x + s * y + centre[0], np.float32)
-        self.y = np.asarray(-s * x + c * y + centre[1], np.float32)
-
-    def to_pixel(self, x: float, y: float) -> tuple[float, float]:
-        """Map mm to pixels."""
-        dx, dy = x - self.centre[0], y - self.centre[1]
-        c, s = np.cos(self.tilt), np.sin(self.tilt)
-        return float((c * dx - s * dy + self.centre[0]) * self.scale), float(
-            (s * dx + c * dy + self.centre[1]) * self.scale
-        )
-
-    def window(self, points: list[tuple[float, float]], reach: float) -> tuple[slice, slice]:
-        """Return rows and columns within `reach` mm of the box around points."""
-        pixels = [self.to_pixel(*point) for point in points]
-        pad = reach * self.scale + 2
-        left, right = min(p[0] for p in pixels) - pad, max(p[0] for p in pixels) + pad
-        top, bottom = min(p[1] for p in pixels) - pad, max(p[1] for p in pixels) + pad
-        rows = slice(max(0, int(top)), max(0, min(self.shape[0], int(bottom) + 1)))
-        return rows, slice(max(0, int(left)), max(0, min(self.shape[1], int(right) + 1)))
-
-    def box(self, bone: Tube, crack: Break) -> Box:
-        """Return the box of a fracture in pixels, clipped to the picture."""
-        x, y = self.to_pixel(*bone.point(crack.at))
-        half = (bone.radius_at(crack.at) * (1.25 + 0.5 * abs(crack.slope)) + abs(crack.shift) + crack.gap) * self.scale
-        height, width = self.shape
-        return (max(0.0, x - half), max(0.0, y - half), min(float(width), x + half), min(float(height), y + half))
+def _box(outline: Point, field: Box) -> Box | None:
+    # What the shutter hides is not in the truth.
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    shown_low, shown_high = np.maximum(low, field[:2]), np.minimum(high, field[2:])
+    if np.prod(np.maximum(shown_high - shown_low, 0)) < 0.5 * np.prod(high - low):
+        return None
+    return float(shown_low[0]), float(shown_low[1]), float(shown_high[0]), float(shown_high[1])
 
 
-def _ends(solid: Solid) -> tuple[list[tuple[float, float]], float]:
-    if isinstance(solid, Tube):
-        reach = solid.radius * solid.flare + abs(solid.bow)
-        extra = 0.0 if solid.fracture is None else abs(solid.fracture.shift) + abs(solid.fracture.angle) * solid.length
-        return [solid.start, solid.end], reach + extra
-    return [solid.centre], max(solid.radii)
+def _broken(
+    fractures: tuple[Fracture, ...], tubes: dict[str, Tube], angle: float
+) -> tuple[dict[str, Break], dict[str, Tube]]:
+    breaks: dict[str, Break] = {}
+    for fracture in fractures:
+        name = fracture.site.bone
+        breaks[name] = break_tube(tubes[name], fracture, angle)
+        if fracture.site.carries and not fracture.site.near_moves:
+            beyond = _beyond(name, tubes)
+            motion = breaks[name].motion
+            tubes = {key: tube.moved(motion) if key in beyond else tube for key, tube in tubes.items()}
+    return breaks, tubes
 
 
-def _thickness(
-    anatomy: Anatomy, bones: list[Solid], broken: Tube, crack: Break, patient: Patient, grid: _Grid
-) -> dict[str, Array]:
-    paths = {name: np.zeros(grid.shape, np.float32) for name in ("soft", "cortical", "trabecular", "metal", "plaster")}
-    for tube in anatomy.flesh:
-        paths["soft"] = np.maximum(paths["soft"], _cylinder(tube, grid, tube.radius) / 10.0)
-    for bone in bones:
-        points, reach = _ends(bone)
-        window = grid.window(points, reach)
-        shell, marrow = bone.paths(grid.x[window], grid.y[window])
-        paths["cortical"][window] += shell / 10.0
-        paths["trabecular"][window] += marrow / 10.0
-    # bone takes the place of soft tissue
-    paths["soft"] = np.maximum(paths["soft"] - paths["cortical"] - paths["trabecular"], 0.0)
-    if patient.hardware:
-        _add_plate(paths["metal"], broken, crack, grid, np.random.default_rng([patient.seed, 3]))
-    if patient.cast:
-        for tube in anatomy.flesh:
-            shell = _cylinder(tube, grid, tube.radius + 5) - _cylinder(tube, grid, tube.radius + 1.5)
-            paths["plaster"] = np.maximum(paths["plaster"], shell / 10.0)
-    return paths
+def _beyond(name: str, tubes: dict[str, Tube]) -> set[str]:
+    found = {name}
+    for _ in range(6):  # no chain of bones is longer
+        found |= {key for key, tube in tubes.items() if tube.parent in found}
+    return found - {name}
 
 
-def _cylinder(tube: Tube, grid: _Grid, radius: float) -> Array:
-    (x1, y1), (x2, y2) = tube.start, tube.end
-    dx, dy = x2 - x1, y2 - y1
-    share = np.clip(((grid.x - x1) * dx + (grid.y - y1) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
-    distance2 = (grid.x - x1 - share * dx) ** 2 + (grid.y - y1 - share * dy) ** 2
-    return np.asarray(2.0 * np.sqrt(np.maximum(radius**2 - distance2, 0.0)), np.float32)
+def _pieces(tube: Tube, found: Break | None) -> list[tuple[Tube, Cut | None]]:
+    if found is None:
+        return [(tube, None)]
+    stays, moves = found.cuts
+    return [(tube, stays), (tube.moved(found.motion), moves)]
 
 
-def _add_plate(metal: Array, bone: Tube, crack: Break, grid: _Grid, rng: np.random.Generator) -> None:
-    at = crack.at * bone.length
-    half = float(rng.uniform(0.14, 0.22)) * bone.length
-    (x1, y1), (x2, y2) = bone.start, bone.end
-    ux, uy = (x2 - x1) / bone.length, (y2 - y1) / bone.length
-    px, py = bone.point(crack.at)
-    along = (grid.x - px) * ux + (grid.y - py) * uy
-    across = -(grid.x - px) * uy + (grid.y - py) * ux - bone.radius * 0.55
-    edge = np.clip((bone.radius * 0.45 - np.abs(across)) * grid.scale + 0.5, 0, 1)
-    metal += np.asarray(edge * np.clip((half - np.abs(along)) * grid.scale + 0.5, 0, 1) * 0.22, np.float32)
-    for place in np.linspace(-0.85, 0.85, 6) * half:
-        if at + place < 0 or at + place > bone.length:
-            continue
-        inside = (np.abs(along - place) < 1.3) & (np.abs(across + bone.radius * 0.55) < bone.radius * 1.15)
-        metal += np.where(inside, 0.26, 0.0).astype(np.float32)
+def _add_bone(
+    total: Array, tube: Tube, cut: Cut | None, frame: Frame, texture: Array, groove: np.random.Generator | None
+) -> None:
+    found = paths(tube, frame, cut)
+    if found is None:
+        return
+    core = physics.core_share(np.clip(found.t / np.float32(tube.length), 0, 1))
+    if tube.length < _SHORT:
+        core = np.full_like(core, 0.8 * physics.TRABECULAR_SHARE)
+    core = core * np.clip(1 + np.float32(0.16) * texture[found.window], 0.2, 2)
+    bone = physics.bone_attenuation(found.outer, found.inner, core)
+    if groove is not None:
+        place, lean = groove.uniform(0.25, 0.75) * tube.length, groove.uniform(-1.2, 1.2)
+        line = np.exp(-(((found.t - np.float32(place) - np.float32(lean) * found.s) / np.float32(0.6)) ** 2))
+        bone = bone * (1 - np.float32(groove.uniform(0.1, 0.25)) * line * (found.s > 0))
+    total[found.window] += bone
 
 
-def _collimate(picture: NDArray[np.uint8], boxes: tuple[Box, ...], rng: np.random.Generator) -> NDArray[np.uint8]:
-    if rng.uniform() > 0.6:
-        return picture
-    height, width = picture.shape
-    edges = [rng.uniform(0, 0.07) * width, rng.uniform(0, 0.07) * height, 0.0, 0.0]
-    edges[2:] = [width - rng.uniform(0, 0.07) * width, height - rng.uniform(0, 0.07) * height]
-    for x1, y1, x2, y2 in boxes:  # the field always holds what the picture was taken for
-        edges = [min(edges[0], x1), min(edges[1], y1), max(edges[2], x2), max(edges[3], y2)]
-    left, top, right, bottom = (round(edge) for edge in edges)
-    framed = np.full_like(picture, int(rng.integers(0, 7)))
-    framed[top:bottom, left:right] = picture[top:bottom, left:right]
-    return framed
+def _soft_tissue(skeleton: Skeleton, tubes: dict[str, Tube], frame: Frame, angle: float) -> tuple[Array, list[Tube]]:
+    limbs = [project(bone, angle).moved(frame.placement) for bone in skeleton.soft]
+    skins = [tubes[name].inflated(margin) for name, margin in skeleton.skins]
+    total = np.zeros((frame.height, frame.width), np.float32)
+    for tube in (*limbs, *skins):
+        found = paths(tube, frame)
+        if found is not None:
+            total[found.window] += (found.outer / np.float32(100)) ** np.float32(_SEAM)
+    total = total ** np.float32(1 / _SEAM) * np.float32(100)
+    for bone in skeleton.air:
+        found = paths(project(bone, angle).moved(frame.placement), frame)
+        if found is not None:
+            total[found.window] = np.maximum(total[found.window] - np.float32(0.75) * found.outer, 20)
+    return np.asarray(total, dtype=np.float32), limbs
 
 
-def _mark(picture: NDArray[np.uint8], patient: Patient, rng: np.random.Generator) -> NDArray[np.uint8]:
-    if not patient.marker:
-        return picture
-    height, width = picture.shape
-    scale = max(height, width) / 384
-    x = int(width * rng.choice([0.08, 0.84]))
-    y = int(height * rng.uniform(0.1, 0.9))
-    marked = picture.copy()
-    cv2.putText(
-        marked, patient.side, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.8 * scale, 245, max(1, round(2 * scale)), cv2.LINE_AA
-    )
-    return marked
+def _add_blades(total: Array, skeleton: Skeleton, frame: Frame, angle: float) -> None:
+    for blade in skeleton.blades:
+        corners = np.array(blade.corners)
+        flat = np.stack([corners[:, 0] * np.cos(angle) + corners[:, 2] * np.sin(angle), corners[:, 1]], axis=1)
+        points = frame.pixels(frame.placement.apply(flat))
+        mask = np.zeros(total.shape, np.uint8)
+        cv2.fillPoly(mask, [np.rint(points * 16).astype(np.int32)], 255, lineType=cv2.LINE_AA, shift=4)
+        smooth = cv2.GaussianBlur(mask.astype(np.float32) / np.float32(255), (0, 0), 1.5 / frame.pitch)
+        # Turned edge-on, the same bone lies in fewer rays, each with a longer path.
+        longer = 1 / max(abs(float(np.cos(angle))), 0.25)
+        total += smooth * np.float32(0.7 * blade.thickness * longer * (physics.CORTICAL - physics.SOFT))
+
+
+def _textures(frame: Frame, rng: np.random.Generator) -> tuple[Array, Array]:
+    noise = rng.standard_normal((frame.height, frame.width), dtype=np.float32)
+    fine = cv2.GaussianBlur(noise, (0, 0), max(0.3 / frame.pitch, 0.4))
+    fine = fine - cv2.GaussianBlur(noise, (0, 0), max(1.4 / frame.pitch, 1.0))
+    small = rng.standard_normal((frame.height // 8 + 2, frame.width // 8 + 2), dtype=np.float32)
+    coarse = cv2.resize(cv2.GaussianBlur(small, (0, 0), max(9 / frame.pitch / 8, 0.8)), (frame.width, frame.height))
+    return _unit(fine), _unit(coarse)
+
+
+def _unit(field: npt.NDArray[Any]) -> Array:
+    return np.asarray((field - field.mean()) / max(float(field.std()), 1e-6), dtype=np.float32)
+
+
+def _in_pixels(points: Point, frame: Frame, side: str) -> Point:
+    found = frame.pixels(points)
+    if side == "L":
+        found = np.stack([frame.width - found[:, 0], found[:, 1]], axis=1)
+    return found
