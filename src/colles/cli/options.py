@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -36,8 +35,3 @@ def print_rows(title: str, header: list[str], rows: list[list[str]]) -> None:
 def example(*commands: str) -> str:
     """Format example commands for the end of a help page."""
     return "Examples:\n\n" + "\n\n".join(commands)
-
-
-def absolute(path: Path) -> Path:
-    """Return the path without links resolved, for messages and artefacts."""
-    return path.expanduser().absolute()

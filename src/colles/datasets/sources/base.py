@@ -25,6 +25,9 @@ _NEGATIVE = re.compile(
 )
 _POSITIVE = re.compile(r"fractur|positive|abnormal|broken", re.I)
 
+SUBSET_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Folder names of a source's own subsets."""
+
 
 class Source(ABC):
     """One set of radiographs on disk."""

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from colles.core.errors import RecipeError
 from colles.core.records import Radiograph
-from colles.datasets.sources.base import Source, guess_label, image_files, mapped_label
-
-_SUBSETS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, image_files, mapped_label
 
 
 class Folder(Source):
@@ -30,7 +28,7 @@ class Folder(Source):
                 path=str(path),
                 label=self._label(path, folders),
                 base_name=path.stem.split(".rf.")[0],
-                given_split=_SUBSETS.get(folders[0].lower()) if folders else None,
+                given_split=SUBSET_FOLDERS.get(folders[0].lower()) if folders else None,
                 group_id=f"{self.name}:{path.stem.split('.rf.')[0]}" if ".rf." in path.stem else image_id,
             )
 

@@ -15,9 +15,7 @@ import yaml
 from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_file, existing_folder
 from colles.core.records import Box, Radiograph
-from colles.datasets.sources.base import Source, guess_label, image_files, mapped_label, place_boxes
-
-_SUBSETS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, image_files, mapped_label, place_boxes
 
 
 class Yolo(Source):
@@ -38,7 +36,7 @@ class Yolo(Source):
         return place_boxes(row, shares=True)
 
     def _subset_folders(self) -> list[Path]:
-        folders = [self.root / name for name in sorted(_SUBSETS) if _has_files(self.root / name / "images")]
+        folders = [self.root / name for name in sorted(SUBSET_FOLDERS) if _has_files(self.root / name / "images")]
         if not folders and (self.root / "images").is_dir():
             folders = [self.root]
         if not folders:
@@ -75,7 +73,7 @@ class Yolo(Source):
             boxes=boxes,
             body_part="upper_limb",
             base_name=base,
-            given_split=next((_SUBSETS[part] for part in subset if part in _SUBSETS), None),
+            given_split=next((SUBSET_FOLDERS[part] for part in subset if part in SUBSET_FOLDERS), None),
             group_id=f"{self.name}:{base}",
             upper_limb=True,
             reason=reason,
