@@ -148,6 +148,16 @@ def test_too_many_broken_files_stop(data: tuple[Catalog, Split], tmp_path: Path)
         train(catalog, split, recipe(), tmp_path / "many")
 
 
+def test_equal_file_names_in_two_class_folders_are_two_radiographs(data: tuple[Catalog, Split]) -> None:
+    from colles.learning.loaders.datamodule import RadiographDataModule
+
+    catalog = data[0].with_columns(base_name=pl.lit("001"))
+    settings = recipe("train.sampler=plain")
+    module = RadiographDataModule(catalog, data[1], settings.preprocess, settings.train, seed=0)
+    module.train_dataloader()
+    assert len(module.drawn) == len(data[1].subset("train"))
+
+
 def test_a_subset_without_a_class_is_an_error(data: tuple[Catalog, Split], tmp_path: Path) -> None:
     catalog, split = data
     fractured = catalog.frame.filter(pl.col("label") == 1)["image_id"].to_list()

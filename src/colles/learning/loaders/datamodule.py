@@ -17,6 +17,7 @@ from colles.core.recipe import DataRecipe, PreprocessRecipe, TrainRecipe
 from colles.core.records import Radiograph
 from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog
+from colles.datasets.naming import trust_names
 from colles.datasets.split import Split
 from colles.learning.loaders.augment import create_augment
 from colles.learning.loaders.cache import LIMITS, load_canvases
@@ -43,7 +44,7 @@ class RadiographDataModule(lightning.LightningDataModule):
         split.assert_matches(catalog)
         self.preprocess, self.recipe, self.seed = preprocess, recipe, seed
         frame = split.frame.filter(pl.col("subset").is_in(USED)).join(
-            catalog.frame.drop("group_id"), on="image_id", how="inner"
+            trust_names(catalog.frame).drop("group_id"), on="image_id", how="inner"
         )
         self.frame = frame.sort("image_id")
         self.labels = self.frame["label"].to_numpy().astype(np.int64)
