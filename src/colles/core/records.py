@@ -87,6 +87,31 @@ class Radiograph(Record):
     metadata_label: int | None = None
     """The label that the source's own table states, where it has one beside the one used."""
     file_bytes: int | None = None
+    file_format: str | None = None
+    """What the bytes are, whatever the name says: JPEG, PNG, TIFF, DICOM …"""
+    colour_mode: str | None = None
+    """The stored form: L, RGB, I;16, CMYK, P …; for DICOM its photometric interpretation."""
+    frames: int | None = None
+    """Pictures in the file; the first is the one read."""
+    orientation: int | None = None
+    """EXIF orientation (1–8) that was applied."""
+    mean_grey: float | None = None
+    """Of the 8-bit grey picture, 0–255, as are the next four."""
+    sd_grey: float | None = None
+    low_grey: float | None = None
+    """1st percentile."""
+    high_grey: float | None = None
+    """99th percentile."""
+    border_grey: float | None = None
+    """Mean of the outermost ring, 2 % of the shorter side wide."""
+    border_width: float | None = None
+    """Lines of one grey at the edge, as a share of the axis (0–0.5), mean of the four sides."""
+    colourfulness: float | None = None
+    """0 for grey, about 15 slightly, above 45 quite colourful (Hasler and Süsstrunk 2003)."""
+    jpeg_quality: int | None = None
+    """libjpeg's setting (1–100) of equally coarse tables; None where the file is no JPEG."""
+    jpeg_tables: str | None = None
+    """Digest of the JPEG quantisation tables: files of one encoder and setting share it."""
 
 
 BOX_DTYPE = pl.List(
@@ -122,6 +147,19 @@ CATALOG_SCHEMA: dict[str, Any] = {
     "upper_limb": pl.Boolean,
     "metadata_label": pl.Int8,
     "file_bytes": pl.Int64,
+    "file_format": pl.String,
+    "colour_mode": pl.String,
+    "frames": pl.Int32,
+    "orientation": pl.Int8,
+    "mean_grey": pl.Float64,
+    "sd_grey": pl.Float64,
+    "low_grey": pl.Float64,
+    "high_grey": pl.Float64,
+    "border_grey": pl.Float64,
+    "border_width": pl.Float64,
+    "colourfulness": pl.Float64,
+    "jpeg_quality": pl.Int8,
+    "jpeg_tables": pl.String,
 }
 
 

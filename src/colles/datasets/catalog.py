@@ -24,6 +24,7 @@ from colles.core.records import BOX_DTYPE, CATALOG_SCHEMA, Radiograph
 from colles.core.tables import read_table, require_columns, write_table
 from colles.datasets.sources import Source
 from colles.imaging.read import RawImage, read_image, to_grey
+from colles.imaging.statistics import describe_picture
 
 _HASH_SIDE = 16  # 16 × 16 bits: an 8 × 8 hash collides on radiographs
 _IDENTITY = ("image_id", "sha256", "label", "boxes", "group_id", "status")
@@ -133,17 +134,18 @@ def inspect_file(path: str, *, max_pixels: int, max_bytes: int) -> dict[str, Any
 
 
 def describe(image: RawImage) -> dict[str, Any]:
-    """Describe decoded pixels: size, depth, digest, perceptual hash."""
+    """Describe decoded pixels: size, depth, digest, perceptual hash, grey levels, colour, border, JPEG tables."""
     pixels = image.pixels
     head = f"{pixels.shape}{pixels.dtype}".encode()
-    grey = Image.fromarray(to_grey(image))
+    grey = to_grey(image)
     return {
         "width": image.width,
         "height": image.height,
         "channels": image.channels,
         "bit_depth": image.bit_depth,
         "pixel_sha256": hashlib.sha256(head + pixels.tobytes()).hexdigest(),
-        "phash": str(imagehash.phash(grey, hash_size=_HASH_SIDE)),
+        "phash": str(imagehash.phash(Image.fromarray(grey), hash_size=_HASH_SIDE)),
+        **describe_picture(image, grey),
     }
 
 

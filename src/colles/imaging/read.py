@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from colles.core.errors import UnreadableImageError
 from colles.core.records import Status
 
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
+_ORIENTATION, _PHOTOMETRIC = 274, 262  # tags of EXIF and TIFF
 _DEEP_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 
 
@@ -30,6 +31,14 @@ class RawImage:
     """(H, W) or (H, W, 3); uint8, uint16 or float32; after EXIF rotation."""
     mode: str
     """Pillow's name of the stored form, such as `L`, `RGB`, `I;16`."""
+    file_format: str | None = None
+    """What the bytes are, whatever the name says: `JPEG`, `PNG`, `TIFF` …"""
+    frames: int = 1
+    """Pictures in the file; the first is the one read."""
+    orientation: int = 1
+    """EXIF orientation (1–8) that was applied."""
+    tables: tuple[tuple[int, ...], ...] = ()
+    """JPEG quantisation tables (64 values each), luminance first."""
 
     @property
     def width(self) -> int:
@@ -100,16 +109,35 @@ def _decode(data: bytes, name: str | None, max_pixels: int) -> RawImage:
         raise unreadable("too_large", f"{width} x {height} pixels are above the limit of {max_pixels}", name)
     if width < 1 or height < 1:
         raise unreadable("unreadable", "has no pixels", name)
-    mode = image.mode
     try:
-        image.load()
-        pixels = _to_array(ImageOps.exif_transpose(image))
+        return _load(image)
     except Exception as error:  # decoders raise many kinds on damaged data
         status: Status = "truncated" if _looks_truncated(error) else "unreadable"
         raise unreadable(
             status, f"cannot be decoded ({' '.join(str(error).split()) or type(error).__name__})", name
         ) from error
-    return RawImage(pixels, mode)
+
+
+def _load(image: ImageFile.ImageFile) -> RawImage:
+    mode, frames, tables = image.mode, int(getattr(image, "n_frames", 1)), getattr(image, "quantization", None) or {}
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    image.load()
+    pixels = _to_array(ImageOps.exif_transpose(image))
+    if mode.startswith("I;16") and _white_is_zero(image):
+        pixels = np.iinfo(np.uint16).max - pixels
+    return RawImage(
+        pixels,
+        mode,
+        file_format=image.format,
+        frames=frames,
+        orientation=orientation if orientation in range(1, 9) else 1,
+        tables=tuple(tuple(table) for _, table in sorted(tables.items())),
+    )
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    # Pillow 13 inverts such TIFF files at 8 bits a sample and fewer, not at 16 (TIFF 6.0, tag 262).
+    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
 def _looks_truncated(error: Exception) -> bool:
