@@ -29,6 +29,8 @@ class SourceRecipe(Section):
     """Shown in tables and put in front of every image_id; the kind where it is not given."""
     class_map: dict[str, int | None] | str | None = None
     """Class or folder name → 1, 0 or null (unknown); or a YAML, JSON or CSV file of the same."""
+    boxes_on: Literal["displayed", "stored"] = "displayed"
+    """Whether boxes were drawn on the image as displayed, or on the stored one before its EXIF rotation."""
 
 
 class PhantomRecipe(Section):

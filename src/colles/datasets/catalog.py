@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -119,8 +120,10 @@ def inspect_file(path: str, *, max_pixels: int, max_bytes: int) -> dict[str, Any
     file = Path(path)
     facts: dict[str, Any] = {"status": "ok", "reason": None, "file_bytes": None, "sha256": None}
     try:
-        size = file.stat().st_size
-        facts["file_bytes"] = size
+        about = file.stat()
+        if not stat.S_ISREG(about.st_mode):
+            return {**facts, "status": "unreadable", "reason": "is not a file"}
+        facts["file_bytes"] = size = about.st_size
         if size > max_bytes:
             return {**facts, "status": "too_large", "reason": f"{size} bytes are above the limit of {max_bytes}"}
         data = file.read_bytes()

@@ -62,7 +62,7 @@ def _open(source: SourceRecipe, root: Path, recipe_folder: Path) -> Source:
     class_map = source.class_map
     if isinstance(class_map, str) and not Path(class_map).is_absolute():
         class_map = str(recipe_folder / class_map)
-    return create_source(source.kind, path, name=source.name, class_map=class_map)
+    return create_source(source.kind, path, name=source.name, class_map=class_map, boxes_on=source.boxes_on)
 
 
 def digest_folder(folder: Path) -> str:

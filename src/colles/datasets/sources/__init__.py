@@ -7,7 +7,7 @@ from pathlib import Path
 
 from colles.core.errors import UsageError
 from colles.core.names import nearest
-from colles.datasets.sources.base import Source, read_class_map
+from colles.datasets.sources.base import Frame, Source, read_class_map
 from colles.datasets.sources.csv_table import CsvTable
 from colles.datasets.sources.folder import Folder
 from colles.datasets.sources.fracatlas import FracAtlas
@@ -23,19 +23,22 @@ def create_source(
     root: str | Path,
     name: str | None = None,
     class_map: Mapping[str, int | None] | str | Path | None = None,
+    boxes_on: Frame = "displayed",
 ) -> Source:
     """Open a source by kind; raise `UsageError` with the nearest known kind."""
     if kind not in SOURCES:
         guess = nearest(kind, SOURCES)
         repair = f"Did you mean {guess!r}?" if guess else f"Known kinds: {', '.join(SOURCES)}"
         raise UsageError(f"unknown kind of source {kind!r}", repair=repair)
-    return SOURCES[kind](root, name=name, class_map=read_class_map(class_map))
+    return SOURCES[kind](root, name=name, class_map=read_class_map(class_map), boxes_on=boxes_on)
 
 
-def parse_source(text: str, class_map: Mapping[str, int | None] | str | Path | None = None) -> Source:
+def parse_source(
+    text: str, class_map: Mapping[str, int | None] | str | Path | None = None, boxes_on: Frame = "displayed"
+) -> Source:
     """Open a source given as `KIND[:NAME]=PATH`."""
     described, equals, path = text.partition("=")
     kind, _, name = described.partition(":")
     if not equals or not kind or not path:
         raise UsageError(f"--source {text!r} is not KIND[:NAME]=PATH", repair="For example --source folder=my_images")
-    return create_source(kind, path, name=name or None, class_map=class_map)
+    return create_source(kind, path, name=name or None, class_map=class_map, boxes_on=boxes_on)

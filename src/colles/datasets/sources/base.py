@@ -6,16 +6,18 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import yaml
 
-from colles.core.errors import AnnotationError, MissingInputError, RecipeError
-from colles.core.files import existing_file, existing_folder, read_json
+from colles.core.errors import AnnotationError, RecipeError
+from colles.core.files import existing_file, read_json
 from colles.core.records import Box, Radiograph
-from colles.imaging.read import IMAGE_ENDINGS
+from colles.imaging.turning import as_shown
 
 ClassMap = Mapping[str, int | None]
+Frame = Literal["displayed", "stored"]
 # "Non-displaced fracture" is a fracture: a denial counts only right before what it denies.
 _NEGATIVE = re.compile(
     r"\b(negative|normal|healthy|intact|absent|background|unfractured|unbroken)\b"
@@ -34,10 +36,17 @@ class Source(ABC):
 
     kind: str
 
-    def __init__(self, root: str | Path, name: str | None = None, class_map: ClassMap | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        name: str | None = None,
+        class_map: ClassMap | None = None,
+        boxes_on: Frame = "displayed",
+    ) -> None:
         self.root = Path(root).expanduser().absolute()
         self.name = name or self.kind
         self.class_map = None if class_map is None else {str(key): value for key, value in class_map.items()}
+        self.boxes_on = boxes_on
 
     @abstractmethod
     def radiographs(self) -> Iterator[Radiograph]:
@@ -52,36 +61,32 @@ class Source(ABC):
         return f"{self.name}/{path.relative_to(self.root).as_posix()}"
 
 
-def place_boxes(row: Radiograph, *, shares: bool) -> Radiograph:
-    """Clip boxes to the image as displayed; with `shares` they are parts of its width and height and become pixels.
+def place_boxes(row: Radiograph, *, shares: bool, stored: bool = False) -> Radiograph:
+    """Bring boxes into pixels of the image as displayed, and clip them to it.
 
-    A row whose image cannot be decoded has no size, so it keeps pixel boxes as they are and loses shares.
+    With `shares` they are parts of its width and height; with `stored` they were drawn on the image before its EXIF
+    orientation was applied, and turn with it. A row whose image cannot be decoded has no size, so it keeps pixel boxes
+    as they are and loses shares.
     """
     if row.width is None or row.height is None:
         return row.model_copy(update={"boxes": ()}) if shares else row
-    scale_x, scale_y = (row.width, row.height) if shares else (1, 1)
-    placed = tuple(
-        Box(
-            x1=min(max(box.x1 * scale_x, 0.0), row.width),
-            y1=min(max(box.y1 * scale_y, 0.0), row.height),
-            x2=min(max(box.x2 * scale_x, 0.0), row.width),
-            y2=min(max(box.y2 * scale_y, 0.0), row.height),
-            name=box.name,
-        )
-        for box in row.boxes
-    )
-    return row.model_copy(update={"boxes": placed})
+    shown = (row.width, row.height)
+    orientation = (row.orientation or 1) if stored else 1
+    drawn_on = shown if orientation < 5 else (row.height, row.width)
+    scale = drawn_on if shares else (1, 1)
+    boxes = (as_shown(_scaled(box, scale), orientation, shown) for box in row.boxes)
+    return row.model_copy(update={"boxes": tuple(_clipped(box, shown) for box in boxes)})
 
 
-def image_files(folder: Path) -> list[Path]:
-    """List image files under a folder, sorted by path; raise `MissingInputError` where there are none."""
-    existing_folder(folder)
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS and path.is_file())
-    if not found:
-        raise MissingInputError(
-            "holds no images", path=folder, repair=f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}"
-        )
-    return found
+def _scaled(box: Box, scale: tuple[int, int]) -> Box:
+    corners = {"x1": box.x1 * scale[0], "y1": box.y1 * scale[1], "x2": box.x2 * scale[0], "y2": box.y2 * scale[1]}
+    return box.model_copy(update=corners)
+
+
+def _clipped(box: Box, size: tuple[int, int]) -> Box:
+    width, height = size
+    xs, ys = np.clip((box.x1, box.x2), 0.0, width).tolist(), np.clip((box.y1, box.y2), 0.0, height).tolist()
+    return Box(x1=xs[0], y1=ys[0], x2=xs[1], y2=ys[1], name=box.name)
 
 
 def guess_label(name: str) -> int | None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from colles.core.errors import AnnotationError, MissingInputError, TableError
 from colles.core.records import Box, Radiograph
 from colles.core.tables import read_table
-from colles.datasets.sources.base import Source, guess_label, mapped_label
+from colles.datasets.sources.base import Source, guess_label, mapped_label, place_boxes
 
 _TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id", "study_id", "base_name", "given_split")
 
@@ -29,6 +29,10 @@ class CsvTable(Source):
             raise MissingInputError("has no rows", path=self.root, repair="Write a line an image: path,label")
         for number, row in enumerate(table.iter_rows(named=True), start=2):
             yield self._row(row, number)
+
+    def finish(self, row: Radiograph) -> Radiograph:
+        """Clip the boxes to the image."""
+        return place_boxes(row, shares=False, stored=self.boxes_on == "stored")
 
     def image_id(self, path: Path) -> str:
         """Return the id of a file: the source's name and the path as the table gives it."""

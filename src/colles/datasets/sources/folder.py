@@ -7,7 +7,8 @@ from pathlib import Path
 
 from colles.core.errors import RecipeError
 from colles.core.records import Radiograph
-from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, image_files, mapped_label
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label
+from colles.datasets.sources.files import image_files
 
 
 class Folder(Source):

@@ -15,7 +15,8 @@ from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_folder, read_json
 from colles.core.records import Box, Radiograph
 from colles.core.tables import read_table
-from colles.datasets.sources.base import Source, image_files, place_boxes
+from colles.datasets.sources.base import Source, place_boxes
+from colles.datasets.sources.files import image_files
 from colles.datasets.sources.yolo import parse_row
 
 _FOLDERS = {"Fractured": 1, "Non_fractured": 0}
@@ -30,6 +31,7 @@ class FracAtlas(Source):
     """Radiographs of hand, leg, hip and shoulder with boxes."""
 
     kind = "fracatlas"
+    _sizes: Mapping[str, tuple[int | None, int | None]] = {}
 
     def radiographs(self) -> Iterator[Radiograph]:
         """Yield a row a file; boxes are pixels of the COCO file, or shares from the YOLO files where that is absent."""
@@ -47,8 +49,12 @@ class FracAtlas(Source):
             yield self._row(path, _FOLDERS[path.relative_to(images).parts[0]], table.get(path.name, {}), boxes)
 
     def finish(self, row: Radiograph) -> Radiograph:
-        """Bring the boxes into pixels inside the image."""
-        return place_boxes(row, shares=not self._has_coco)
+        """Bring the boxes into pixels inside the image.
+
+        Where the COCO file gives the size before EXIF rotation, its boxes are of that size and turn with the pixels.
+        """
+        turned = self._sizes.get(Path(row.path).name) == (row.height, row.width) and row.height != row.width
+        return place_boxes(row, shares=not self._has_coco, stored=turned or self.boxes_on == "stored")
 
     @property
     def _has_coco(self) -> bool:
@@ -91,6 +97,7 @@ class FracAtlas(Source):
         coco = read_json(path)
         try:
             names = {image["id"]: image["file_name"] for image in coco["images"]}
+            self._sizes = {image["file_name"]: (image.get("width"), image.get("height")) for image in coco["images"]}
             found: dict[str, list[Box]] = {}
             for annotation in coco["annotations"]:
                 x, y, width, height = annotation["bbox"]

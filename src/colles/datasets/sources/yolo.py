@@ -15,7 +15,8 @@ import yaml
 from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_file, existing_folder
 from colles.core.records import Box, Radiograph
-from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, image_files, mapped_label, place_boxes
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label, place_boxes
+from colles.datasets.sources.files import image_files
 
 
 class Yolo(Source):
@@ -33,7 +34,7 @@ class Yolo(Source):
 
     def finish(self, row: Radiograph) -> Radiograph:
         """Turn shares into pixels."""
-        return place_boxes(row, shares=True)
+        return place_boxes(row, shares=True, stored=self.boxes_on == "stored")
 
     def _subset_folders(self) -> list[Path]:
         folders = [self.root / name for name in sorted(SUBSET_FOLDERS) if _has_files(self.root / name / "images")]
