@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from enriched import enrich
 from fabricated_run import HOSTILE, write_run
 
 from colles.core.errors import MissingInputError, TableError
@@ -21,9 +22,13 @@ from colles.reporting.blocks import Missing, Pictures
 from colles.reporting.report import write_report
 from colles.reporting.sections import SECTIONS
 from colles.reporting.sections.explanations import Explanations
+from colles.reporting.sections.robustness import Robustness
+from colles.reporting.sections.subgroups import Subgroups
 
-FIGURES = ("roc", "pr", "calibration", "learning_curves", "forest", "confusion", "scores")
-TABLES = ("figures", "operating_points", "subgroups", "counts")
+FIGURES = ("roc", "pr", "calibration", "learning_curves", "forest", "confusion", "scores", "net_benefit",
+           "predictive_values", "robustness", "pointing")  # fmt: skip
+TABLES = ("figures", "operating_points", "subgroups", "counts", "net_benefit", "predictive_values", "robustness",
+          "failures", "explanation_scores")  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -58,7 +63,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a complete fabricated run."""
-    return write_run(tmp_path_factory.mktemp("report") / "run", images=400, replicates=100)
+    return enrich(write_run(tmp_path_factory.mktemp("report") / "run", images=400, replicates=100))
 
 
 @pytest.fixture(scope="module")
@@ -163,14 +168,15 @@ MISSING = {
     "training": "colles train",
     "explanations": "colles explain",
     "export": "colles export",
-    "provenance": "colles train",
+    "failures": "colles train",
 }
-JUDGED = ("summary", "discrimination", "operating-points", "calibration", "subgroups")
+JUDGED = ("summary", "discrimination", "operating-points", "calibration", "net-benefit", "levels", "subgroups",
+          "robustness", "failures")  # fmt: skip
 
 
 def _assert_missing(text: str, section: str, command: str) -> None:
-    part = text[text.index(f'<section id="{section}">') :]
-    part = part[: part.index("</section>")]
+    part = text[text.index(f'<div id="{section}">') :]
+    part = part[: part.index("</div>")]
     assert 'class="missing"' in part, section
     assert command in part, section
 
@@ -181,6 +187,8 @@ def test_everything_but_figures_is_missing(run: Path, tmp_path: Path) -> None:
     text = write_report([alone], alone / "report.html").read_text()
     for section, command in MISSING.items():
         _assert_missing(text, section, command)
+    provenance = text[text.index('<section id="provenance">') :]
+    assert 'class="missing"' in provenance and "colles train" in provenance
     assert "roc-" in text
     assert "scores-" not in text
 
@@ -197,7 +205,8 @@ def test_a_flow_without_a_split_ends_with_its_command(copy: Path) -> None:
     shutil.rmtree(copy / "evaluation")
     (copy / "split.csv").unlink()
     text = write_report([copy], copy / "report.html").read_text()
-    _assert_missing(text, "flow", "colles split")
+    flow = text[text.index('<section id="flow">') : text.index('<section id="audit">')]
+    assert 'class="missing"' in flow and "colles split" in flow
     assert "readable images" in text
 
 
@@ -264,3 +273,43 @@ def test_overlays_outside_the_folder_are_not_read(run: Path) -> None:
     blocks = Explanations().blocks(replace(found, explanations=(entry,)), run / "report.html")
     assert not any(isinstance(block, Pictures) for block in blocks)
     assert any(isinstance(block, Missing) for block in blocks)
+
+
+def _section(text: str, name: str) -> str:
+    part = text[text.index(f'<section id="{name}">') :]
+    return part[: part.index("</section>")]
+
+
+def test_optional_parts_are_shown_where_the_run_has_them(text: str) -> None:
+    assert "beats both" in _section(text, "net-benefit") or "At no threshold" in _section(text, "net-benefit")
+    points = _section(text, "operating-points")
+    assert "Optimism: validation minus test" in points and "−0.017 (−0.067 to 0.033)" in points
+    assert "5 of 100" in points
+    robust = _section(text, "robustness")
+    assert "0.790 (0.740–0.840)" in robust and "−0.030 (−0.080 to 0.020)" in robust
+    assert "maximum of theirs" in _section(text, "levels")
+    maps = _section(text, "explanations")
+    assert "Grad-CAM: does not depend on the weights." in maps and "(chance)" in maps
+    assert "The score rests on a shortcut" in maps
+
+
+def test_robustness_is_no_subgroup(run: Path) -> None:
+    found = load_artefacts(run)
+    assert found.evaluation is not None
+    conditions = found.evaluation["robustness"]
+    groups = [*found.evaluation["subgroups"], *conditions]
+    older = replace(found, evaluation={**found.evaluation, "robustness": [], "subgroups": groups})
+    assert "jpeg 3" in str(Robustness().blocks(older, run))
+    assert "jpeg 3" not in str(Subgroups().blocks(older, run))
+
+
+def test_the_worst_failures_come_first(run: Path, text: str) -> None:
+    table = pl.read_csv(run / "results" / "failures.csv")
+    missed = table.filter(pl.col("outcome") == "FN")["y_score"]
+    alarms = table.filter(pl.col("outcome") == "FP")["y_score"]
+    assert missed.is_sorted() and alarms.is_sorted(descending=True)
+    cells = json.loads((run / "evaluation" / "evaluation.json").read_text())["subsets"]["test"]["operating_points"][
+        "f1"
+    ]
+    assert (missed.len(), alarms.len()) == (cells["confusion"]["fn"], cells["confusion"]["fp"])
+    assert f"{missed.len()} of " in _section(text, "failures")

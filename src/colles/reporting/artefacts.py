@@ -46,6 +46,7 @@ class Artefacts:
     evaluation: Json | None = None
     explanations: tuple[Json, ...] | None = None
     explain_folder: Path | None = None
+    explanation_scores: Json | None = None
     bundle: Json | None = None
     manifest: Json | None = None
 
@@ -72,6 +73,15 @@ class Artefacts:
         """Operating points of a subset (the reported one by default), by name."""
         name = subset or self.reported
         return dict(self.subsets.get(name or "", {}).get("operating_points") or {})
+
+
+def conditions(run: Artefacts) -> list[Json]:
+    """Return the reported subset's conditions in the order of the file; older files keep them among the subgroups."""
+    evaluation = run.evaluation or {}
+    found = evaluation.get("robustness") or [
+        group for group in evaluation.get("subgroups") or () if group.get("column") == "condition"
+    ]
+    return [condition for condition in found if condition.get("subset") == run.reported]
 
 
 def load_artefacts(folder: str | Path) -> Artefacts:
@@ -103,6 +113,7 @@ def load_artefacts(folder: str | Path) -> Artefacts:
         evaluation=_load(_first(root, "evaluation/evaluation.json", "evaluation.json"), _read_object),
         explanations=_load(explain, _read_list),
         explain_folder=explain.parent if explain else None,
+        explanation_scores=_load(_first(root, "explain/scores.json", "scores.json"), _read_object),
         bundle=_load(_first(root, "bundle/metadata.json", "metadata.json"), _read_object),
         manifest=_load(_first(root, "bundle/manifest.json", "manifest.json"), _read_object),
     )

@@ -45,6 +45,14 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Alarm:
+    """What must be read before any figure."""
+
+    kind: ClassVar[str] = "alarm"
+    text: str
+
+
+@dataclass(frozen=True)
 class Missing:
     """What a section lacks, and the command that makes it."""
 
@@ -90,6 +98,8 @@ class KeyFigures:
 
     kind: ClassVar[str] = "key_figures"
     items: tuple[KeyFigure, ...]
+    doubtful: bool = False
+    """True draws the values faintly: they say next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +173,7 @@ Block = (
     | Bullets
     | Heading
     | Note
+    | Alarm
     | Missing
     | Link
     | Table

@@ -33,12 +33,18 @@ FIGURE_NAMES = {
     "lr_positive": "Likelihood ratio, positive",
     "lr_negative": "Likelihood ratio, negative",
     "certain_error": "Error among the others",
+    "calibration_slope": "Calibration slope",
+    "calibration_intercept": "Calibration intercept",
+    "auroc_delong": "AUROC, interval by DeLong",
+    "auroc_bootstrap": "AUROC, interval by bootstrap",
+    "auroc_change": "AUROC, change",
 }
 POINT_NAMES = {
     "f1": "best F1",
     "youden": "Youden",
     "rule_out": "rule-out",
     "rule_in": "rule-in",
+    "cost": "least cost",
     "default": "score 0.5",
 }
 SUBSET_NAMES = {"train": "training", "val": "validation", "test": "test", "external": "external"}
@@ -87,8 +93,10 @@ def estimate(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
     if value is None:
         return UNDEFINED
     if low is None or high is None:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+        return number(value, digits)
+    # "−0.27–0.34" reads like a sum
+    dash = " to " if low < 0 else "–"
+    return f"{number(value, digits)} ({number(low, digits)}{dash}{number(high, digits)})"
 
 
 def per_hundred(figure: Mapping[str, Any] | None, *, complement: bool = False) -> str | None:

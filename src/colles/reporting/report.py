@@ -21,7 +21,7 @@ from colles.core.errors import MissingInputError
 from colles.core.files import write_bytes, write_text
 from colles.core.tables import write_table
 from colles.reporting.artefacts import REPAIR, Artefacts, load_artefacts
-from colles.reporting.blocks import Block, drawings
+from colles.reporting.blocks import Block, Missing, drawings
 from colles.reporting.comparison import comparison_blocks, comparison_table
 from colles.reporting.sections import SECTIONS
 from colles.reporting.tables import result_tables
@@ -45,6 +45,8 @@ class RunPage:
     """Put in front of every id of this run; empty where there is one run."""
     run: Artefacts
     sections: tuple[SectionPage, ...]
+    absent: tuple[SectionPage, ...] = ()
+    """Sections that the run has no files for, named at the end with the command that makes them."""
 
 
 def write_report(runs: Sequence[Path], out: Path) -> Path:
@@ -94,8 +96,10 @@ def _asset(name: str) -> str:
 
 
 def _page(run: Artefacts, name: str, index: int, of: int, out: Path) -> RunPage:
-    sections = tuple(SectionPage(s.name, s.title, tuple(s.blocks(run, out))) for s in SECTIONS)
-    return RunPage(name, f"run{index + 1}-" if of > 1 else "", run, sections)
+    sections = [SectionPage(s.name, s.title, tuple(s.blocks(run, out))) for s in SECTIONS]
+    absent = [page for page in sections if all(isinstance(block, Missing) for block in page.blocks)]
+    present = tuple(page for page in sections if page not in absent)
+    return RunPage(name, f"run{index + 1}-" if of > 1 else "", run, present, tuple(absent))
 
 
 def _names(runs: Sequence[Artefacts]) -> list[str]:

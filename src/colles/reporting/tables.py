@@ -8,6 +8,8 @@ from typing import Any
 import polars as pl
 
 from colles.reporting.artefacts import Artefacts
+from colles.reporting.failures import failures_table
+from colles.reporting.worth_tables import scores_table, worth_tables
 
 _ESTIMATE: dict[str, Any] = {
     "value": pl.Float64,
@@ -51,6 +53,12 @@ def result_tables(run: Artefacts) -> dict[str, pl.DataFrame]:
         tables["figures"] = figures_table(run)
         tables["operating_points"] = points_table(run)
         tables["subgroups"] = subgroups_table(run)
+        tables |= worth_tables(run)
+    failures = failures_table(run)
+    if failures is not None and failures.height:
+        tables["failures"] = failures
+    if run.explanation_scores is not None:
+        tables["explanation_scores"] = scores_table(run.explanation_scores)
     if run.catalog is not None:
         tables["counts"] = counts_table(run.catalog, run.split)
     return tables

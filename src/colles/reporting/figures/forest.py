@@ -1,4 +1,4 @@
-"""Forest plot of the AUROC by subgroup."""
+"""Forest plot: values with intervals, one under the other."""
 
 from __future__ import annotations
 
@@ -23,23 +23,31 @@ class ForestRow:
     warned: bool = False
 
 
-def forest_plot(rows: Sequence[ForestRow], overall: float | None, name: str = "forest") -> Drawing:
-    """Draw values with intervals, one under the other; hollow marks carry a warning."""
+def forest_plot(
+    rows: Sequence[ForestRow],
+    overall: float | None,
+    name: str = "forest",
+    *,
+    axis: str = "AUROC",
+    reference: float | None = 0.5,
+) -> Drawing:
+    """Draw values with intervals, one under the other; hollow marks carry a warning, `reference` is a faint line."""
     height = 0.75 + 0.24 * len(rows)
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         if overall is not None:
             axes.axvline(overall, color=BLUE, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.axvline(0.5, color=FAINT, linewidth=0.8)
+        if reference is not None:
+            axes.axvline(reference, color=FAINT, linewidth=0.8)
         for index, row in enumerate(rows):
             _line(axes, len(rows) - 1 - index, row)
         lows = [row.low if row.low is not None else row.value for row in rows if row.value is not None]
-        left = min([0.5, *(low for low in lows if low is not None)]) - 0.02
-        axes.set(xlim=(left, 1.01), ylim=(-0.8, len(rows) - 0.2), yticks=[], xlabel="AUROC")
+        left = min([0.0 if reference is None else reference, *(low for low in lows if low is not None)]) - 0.02
+        axes.set(xlim=(left, 1.01), ylim=(-0.8, len(rows) - 0.2), yticks=[], xlabel=axis)
         axes.spines["left"].set_visible(False)
 
-    alt = "Forest plot of the AUROC by subgroup: " + "; ".join(f"{r.label} {r.note}" for r in rows if r.note)
+    alt = f"Forest plot, {axis}: " + "; ".join(f"{r.label} {r.note}" for r in rows if r.note)
     return draw(name, alt, (6.6, height), paint)
 
 

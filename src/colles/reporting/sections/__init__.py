@@ -9,11 +9,15 @@ from colles.reporting.sections.data import Data
 from colles.reporting.sections.discrimination import Discrimination
 from colles.reporting.sections.explanations import Explanations
 from colles.reporting.sections.export import Export
+from colles.reporting.sections.failures import Failures
 from colles.reporting.sections.flow import Flow
+from colles.reporting.sections.levels import Levels
 from colles.reporting.sections.limits import Limits
+from colles.reporting.sections.net_benefit import NetBenefit
 from colles.reporting.sections.operating_points import OperatingPoints
 from colles.reporting.sections.overview import Overview
 from colles.reporting.sections.provenance import Provenance
+from colles.reporting.sections.robustness import Robustness
 from colles.reporting.sections.samples import Samples
 from colles.reporting.sections.split import SplitSection
 from colles.reporting.sections.subgroups import Subgroups
@@ -30,7 +34,11 @@ SECTIONS: tuple[Section, ...] = (
     Discrimination(),
     OperatingPoints(),
     Calibration(),
+    NetBenefit(),
+    Levels(),
     Subgroups(),
+    Robustness(),
+    Failures(),
     Explanations(),
     Export(),
     Limits(),

@@ -14,6 +14,7 @@ from colles.reporting.figures.confusion import confusion_matrices
 from colles.reporting.figures.curves import polyline
 from colles.reporting.formats import capital, estimate, figure_name, number, point_name, subset_name
 from colles.reporting.sections.base import Section
+from colles.reporting.sections.predictive_values import predictive_blocks
 
 _MAX_STEPS = 1500
 _HELP = (
@@ -32,7 +33,8 @@ class OperatingPoints(Section):
         subset = run.reported
         if run.evaluation is None or subset is None:
             return [Missing("No evaluation.", "colles evaluate PREDICTIONS --out DIR")]
-        return [*_points(run, subset), *_slider(run, subset)]
+        points = run.points(subset)
+        return [*_points(run, subset), *_optimism(run), *predictive_blocks(points), *_slider(run, subset)]
 
 
 def _points(run: Artefacts, subset: str) -> Sequence[Block]:
@@ -85,6 +87,25 @@ def _table(points: Mapping[str, Mapping[str, Any]]) -> Table:
     )
 
 
+_OPTIMISM = ("sensitivity", "specificity", "ppv", "npv", "f1")
+
+
+def _optimism(run: Artefacts) -> Sequence[Block]:
+    """Return how much better the figures are on the data that chose the thresholds."""
+    found = {name: gaps for name, gaps in ((run.evaluation or {}).get("optimism") or {}).items() if gaps}
+    figures = [figure for figure in _OPTIMISM if any(figure in gaps for gaps in found.values())]
+    if not figures:
+        return []
+    rows = tuple((figure_name(f), *(_gap(gaps.get(f)) for gaps in found.values())) for f in figures)
+    caption = "Optimism: validation minus test. Above 0 the set that chose the threshold flatters it."
+    return [Table(("Figure", *(capital(point_name(name)) for name in found)), rows, caption)]
+
+
+def _gap(value: Any) -> str:
+    # older evaluations hold the bare difference
+    return estimate(value) if isinstance(value, Mapping) else number(value)
+
+
 def _slider(run: Artefacts, subset: str) -> Sequence[Block]:
     content = run.subsets[subset]
     roc = (content.get("curves") or {}).get("roc") or {}
@@ -94,14 +115,22 @@ def _slider(run: Artefacts, subset: str) -> Sequence[Block]:
         return []
     points = run.points(subset)
     data = slider_data(roc, positives, negatives, points)
-    data["points"] = [
-        {"name": point_name(n), "threshold": p["threshold"]}
-        for n, p in points.items()
-        if p.get("threshold") is not None
-    ]
+    known = {name: point for name, point in points.items() if point.get("threshold") is not None}
+    data["points"] = [_locked(name, point, positives, negatives) for name, point in known.items()]
     recall, precision = _pr(data)
     slider = Slider(data, polyline(data["fpr"], data["tpr"]), polyline(recall, precision))
     return [Heading("Move the threshold"), Text(_HELP.format(subset=subset_name(subset))), slider]
+
+
+def _locked(name: str, point: Mapping[str, Any], positives: int, negatives: int) -> dict[str, Any]:
+    """Return a locked threshold with its place on both curves."""
+    cells = point.get("confusion") or {}
+    found: dict[str, Any] = {"name": point_name(name), "threshold": point["threshold"]}
+    if {"tp", "fp"} <= set(cells):
+        found |= {"fpr": cells["fp"] / negatives, "tpr": cells["tp"] / positives}
+        called = cells["tp"] + cells["fp"]
+        found |= {"precision": cells["tp"] / called} if called else {}
+    return found
 
 
 def slider_data(

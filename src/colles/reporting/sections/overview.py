@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.blocks import Block, Bullets, KeyFigure, KeyFigures, Missing, Note
+from colles.reporting.blocks import Alarm, Block, Bullets, KeyFigure, KeyFigures, Missing, Note
 from colles.reporting.formats import count, number, percent_level, point_name, subset_name
 from colles.reporting.sections.base import Section
 from colles.reporting.summary import few_warning, subgroup_auroc, summary_sentences
@@ -27,9 +27,9 @@ class Overview(Section):
             return [Missing("No evaluation, so there are no figures.", "colles evaluate PREDICTIONS --out DIR")]
         warning = few_warning(run.subsets[subset], subset)
         return [
-            *([Note(warning, warning=True)] if warning else []),
-            KeyFigures(tuple(_aurocs(run, subset))),
-            *([KeyFigures(points)] if (points := tuple(_point_figures(run))) else []),
+            *([Alarm(warning)] if warning else []),
+            KeyFigures(tuple(_aurocs(run, subset)), doubtful=warning is not None),
+            *([KeyFigures(points, warning is not None)] if (points := tuple(_point_figures(run))) else []),
             Bullets(tuple(summary_sentences(run))),
             *(Note(f"{text}.", warning=True) for text in _warnings(run, subset, stated=warning is not None)),
         ]

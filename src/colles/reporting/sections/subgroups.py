@@ -25,7 +25,8 @@ class Subgroups(Section):
     def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
         if run.evaluation is None:
             return [Missing("No evaluation.", "colles evaluate PREDICTIONS --out DIR")]
-        groups = [g for g in run.evaluation.get("subgroups") or () if g.get("subset") == run.reported]
+        every = (g for g in run.evaluation.get("subgroups") or () if g.get("subset") == run.reported)
+        groups = [g for g in every if g.get("column") != "condition"]  # robustness has a section of its own
         if not groups:
             return [
                 Missing(

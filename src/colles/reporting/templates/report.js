@@ -23,7 +23,10 @@ for (const box of document.querySelectorAll(".slider")) {
     const sensitivity = data.tpr[index], specificity = 1 - data.fpr[index];
     const tp = Math.round(sensitivity * data.positives), fp = Math.round(data.fpr[index] * data.negatives);
     const typed = Number(prevalence.value) / 100;
-    const share = typed > 0 && typed < 1 ? typed : data.positives / total;
+    const valid = typed > 0 && typed < 1;
+    const share = valid ? typed : data.positives / total;
+    prevalence.setAttribute("aria-invalid", String(!valid));
+    put("invalid", valid ? "" : `Give a number above 0 and below 100. Until then it counts with this set's own share, ${(100 * share).toFixed(1)}.`);
     const threshold = data.thresholds[index];
     const text = threshold === null ? "above every score" : `score ≥ ${threshold.toFixed(4)}`;
     put("threshold", text);

@@ -1,0 +1,80 @@
+"""Whether acting on the model does more good than acting on everybody or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from colles.reporting.artefacts import Artefacts
+from colles.reporting.blocks import Block, Figures, Missing, Note, Table, Text
+from colles.reporting.figures.decision import decision_curve
+from colles.reporting.formats import number, subset_name
+from colles.reporting.sections.base import Section
+
+SHOWN = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""Thresholds of the table; the figure has all."""
+_HOW_TO_READ = (
+    "Net benefit weighs fractures found against false alarms (Vickers and Elkin 2006). Somebody who acts from a "
+    "probability of 10 % on takes nine false alarms for one fracture found; the further right, the dearer a false "
+    "alarm. A net benefit of {best} means {hundred} fractures found for nothing in every 100 patients. The model is "
+    "worth using where its line lies above both others."
+)
+
+
+class NetBenefit(Section):
+    """Decision curve and its table."""
+
+    name = "net-benefit"
+    title = "Net benefit"
+
+    def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
+        content = run.subsets.get(run.reported or "", {})
+        curve = (content.get("curves") or {}).get("net_benefit") or {}
+        share = int(content.get("n_positive") or 0) / max(int(content.get("n") or 0), 1)
+        drawing = decision_curve(curve, share)
+        if drawing is None:
+            return [Missing("No decision curve.", "colles evaluate PREDICTIONS --out DIR")]
+        best = max(value for value in curve["model"] if value is not None)
+        where = subset_name(run.reported or "")
+        caption = (
+            f"Decision curve on the {where} set, whose share of fractures ({100 * share:.0f} %) it holds for. "
+            "Shaded: the interval."
+        )
+        return [
+            Text(_HOW_TO_READ.format(best=number(best, 2), hundred=f"{100 * best:.0f}")),
+            *_verdict(curve, share),
+            Figures(((drawing, caption),)),
+            _table(curve, share),
+        ]
+
+
+def _everybody(threshold: float, share: float) -> float:
+    return share - (1 - share) * threshold / (1 - threshold)
+
+
+def useful_range(curve: Mapping[str, Sequence[Any]], share: float) -> tuple[float, float] | None:
+    """Return the first and last threshold at which the model beats acting on everybody and on nobody."""
+    pairs = zip(curve["threshold"], curve["model"], strict=True)
+    better = [t for t, value in pairs if value is not None and value > max(0.0, _everybody(t, share)) + 1e-9]
+    return (min(better), max(better)) if better else None
+
+
+def _verdict(curve: Mapping[str, Sequence[Any]], share: float) -> list[Block]:
+    found = useful_range(curve, share)
+    if found is None:
+        return [Note("At no threshold does acting on the model beat acting on everybody or on nobody.", warning=True)]
+    span = f"{100 * found[0]:.0f} % and {100 * found[1]:.0f} %"
+    return [Note(f"It beats both for somebody who acts from a probability between {span}, by the point estimate.")]
+
+
+def _table(curve: Mapping[str, Sequence[Any]], share: float) -> Table:
+    rows = []
+    for index, threshold in enumerate(curve["threshold"]):
+        if not any(abs(threshold - shown) < 1e-6 for shown in SHOWN):
+            continue
+        low, high = ((curve.get(key) or [None] * (index + 1))[index] for key in ("low", "high"))
+        span = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
+        model = number(curve["model"][index]) + span
+        rows.append((f"{100 * threshold:.0f} %", model, number(_everybody(threshold, share))))
+    return Table(("Acts from", "The model", "Everybody"), tuple(rows), "Net benefit per patient; nobody is 0.")

@@ -1,0 +1,95 @@
+"""The same images under noise, blur, compression, rotation: does the model hold?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from colles.reporting.artefacts import Artefacts, conditions
+from colles.reporting.blocks import Block, Figures, Missing, Table, Text, long_table
+from colles.reporting.figures.forest import ForestRow, forest_plot
+from colles.reporting.formats import count, estimate, per_hundred, point_name, subset_name
+from colles.reporting.sections.base import Section
+
+_POINTS = ("f1", "rule_out", "rule_in")
+Condition = Mapping[str, Any]
+
+
+class Robustness(Section):
+    """Forest plot and table of the conditions."""
+
+    name = "robustness"
+    title = "Robustness"
+
+    def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
+        found = conditions(run)
+        if not found:
+            return [
+                Missing(
+                    "No predictions under noise, blur or rotation (a column `condition`).",
+                    "colles evaluate PREDICTIONS --out DIR",
+                )
+            ]
+        overall = (run.subsets[str(run.reported)].get("figures") or {}).get("auroc") or {}
+        drawing = forest_plot(_rows(found), overall.get("value"), "robustness")
+        caption = f"AUROC of the {subset_name(str(run.reported))} images, changed; dashed: unchanged."
+        text = (
+            f"The {subset_name(str(run.reported))} images were changed before the model saw them; the unchanged ones "
+            f"give an AUROC of {estimate(overall)}. A decision that turns over under a change that a reader hardly "
+            "sees is not to be relied on."
+        )
+        table = _table(found)
+        folded = long_table(table, f"Every condition ({len(table.rows)})", 24)
+        return [Text(text), *_worst(found), Figures(((drawing, caption),), wide=True), *folded]
+
+
+def _kind(condition: Condition) -> str:
+    return str(condition.get("kind") or str(condition.get("value")).rstrip("0123456789 _-")).replace("_", " ")
+
+
+def _strength(condition: Condition) -> str:
+    value = str(condition.get("value")).replace("_", " ")
+    return value.removeprefix(_kind(condition)).strip() or value
+
+
+def _rows(found: Sequence[Condition]) -> list[ForestRow]:
+    rows: list[ForestRow] = []
+    kind = None
+    for condition in found:
+        if _kind(condition) != kind:
+            kind = _kind(condition)
+            rows.append(ForestRow(kind))
+        auroc = (condition.get("figures") or {}).get("auroc") or {}
+        label = _strength(condition)
+        label = f"strength {label}" if label.isdigit() else label
+        warned = bool(condition.get("warning"))
+        bounds = (auroc.get("value"), auroc.get("low"), auroc.get("high"))
+        rows.append(ForestRow(label, *bounds, estimate(auroc, 2), warned))
+    return rows
+
+
+def _worst(found: Sequence[Condition]) -> list[Block]:
+    known = [c for c in found if ((c.get("figures") or {}).get("auroc") or {}).get("value") is not None]
+    if not known:
+        return []
+    worst = min(known, key=lambda c: float(c["figures"]["auroc"]["value"]))
+    flips = ((worst.get("operating_points") or {}).get("f1") or {}).get("figures", {}).get("flips")
+    turned = f"; of 100 decisions at the balanced point {per_hundred(flips)} turn over" if flips else ""
+    value = str(worst.get("value")).replace("_", " ")
+    return [Text(f"It suffers most from {value}: AUROC {estimate(worst['figures']['auroc'])}{turned}.")]
+
+
+def _table(found: Sequence[Condition]) -> Table:
+    names = [name for name in _POINTS if any(name in (c.get("operating_points") or {}) for c in found)]
+    rows = []
+    for condition in found:
+        figures, points = condition.get("figures") or {}, condition.get("operating_points") or {}
+        flips = [((points.get(name) or {}).get("figures") or {}).get("flips") for name in names]
+        change = estimate(figures.get("auroc_change"))
+        value = str(condition.get("value")).replace("_", " ")
+        turned = (per_hundred(share) or "–" for share in flips)
+        rows.append((value, count(condition.get("n")), estimate(figures.get("auroc")), change, *turned))
+    heads = (f"Of 100 decisions turned, {point_name(name)}" for name in names)
+    columns = ("Condition", "Images", "AUROC", "Change", *heads)
+    return Table(columns, tuple(rows), "AUROC and decisions under each condition, with intervals.")
