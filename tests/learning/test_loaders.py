@@ -92,7 +92,7 @@ def test_a_broken_file_is_a_black_placeholder_and_named(tmp_path: Path) -> None:
 
 def dataset(augment: AugmentRecipe | None) -> CanvasDataset:
     canvases = np.random.default_rng(1).integers(0, 255, (4, 32, 32), dtype=np.uint8)
-    chain = None if augment is None else create_augment(augment)
+    chain = None if augment is None else create_augment(augment, 32)
     rows, weights = np.arange(4), np.ones(4, np.float32)
     return CanvasDataset(canvases, rows, np.array([0, 1, 0, 1]), weights, RECIPE, augment=chain, seed=5)
 
@@ -116,7 +116,7 @@ def test_augmentation_leaves_torchs_own_generator_alone() -> None:
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    augment_seeded(create_augment(AugmentRecipe()), torch.zeros(1, 16, 16, dtype=torch.uint8), 7)
+    augment_seeded(create_augment(AugmentRecipe(), 16), torch.zeros(1, 16, 16, dtype=torch.uint8), 7)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -124,7 +124,7 @@ def test_augmentation_gives_the_threads_back() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        augment_seeded(create_augment(AugmentRecipe()), torch.zeros(1, 16, 16, dtype=torch.uint8), 7)
+        augment_seeded(create_augment(AugmentRecipe(), 16), torch.zeros(1, 16, 16, dtype=torch.uint8), 7)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -133,7 +133,7 @@ def test_augmentation_gives_the_threads_back() -> None:
 def test_no_augmentation_changes_nothing() -> None:
     plain = AugmentRecipe(flip=0, rotation=0, brightness=0, contrast=0, noise=0)
     canvas = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16)
-    assert torch.equal(augment_seeded(create_augment(plain), canvas, 3), canvas)
+    assert torch.equal(augment_seeded(create_augment(plain, 16), canvas, 3)[0], canvas)
 
 
 LABELS = np.array([1] * 10 + [0] * 40)

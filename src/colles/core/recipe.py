@@ -120,6 +120,8 @@ class ModelRecipe(Section):
     weights: str = "imagenet"
     """`imagenet`, `none` (random), or a local .safetensors file."""
     dropout: Share = 0.2
+    location: Literal["auto", "on", "off"] = "auto"
+    """A head that learns from boxes where fractures are; `auto` has it where train has boxes and the network can."""
 
 
 class AugmentRecipe(Section):
@@ -135,6 +137,14 @@ class AugmentRecipe(Section):
     contrast: float = Field(default=0.1, ge=0)
     noise: float = Field(default=0.02, ge=0)
     """Standard deviation of Gaussian noise, as a share of full scale."""
+    quarter_turn: Share = 0.0
+    """Probability of a turn by 90°, 180° or 270°."""
+    gamma: float = Field(default=0.0, ge=0, lt=1)
+    """Exponent between 1 − gamma and 1 / (1 − gamma)."""
+    blur: Share = 0.0
+    """Probability of a Gaussian blur."""
+    invert: Share = 0.0
+    """Probability of swapping dark and bright."""
 
 
 class TrainRecipe(Section):
@@ -149,8 +159,17 @@ class TrainRecipe(Section):
     optimizer: Literal["adam", "adamw"] = "adam"
     lr: float = Field(default=1e-4, gt=0)
     head_lr: float = Field(default=1e-3, gt=0)
+    """Of the head while it learns alone."""
+    new_layers_lr: float | None = Field(default=None, gt=0)
+    """Of head and map beside the backbone's `lr` in the second stage; `lr` where it is not given."""
     weight_decay: float = Field(default=0.0, ge=0)
-    scheduler: Literal["plateau", "onecycle", "none"] = "plateau"
+    scheduler: Literal["plateau", "onecycle", "cosine", "none"] = "plateau"
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps in which the rate of `cosine` rises from 0; it ends at 1 %."""
+    clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of a running mean of the weights, which is what is judged and kept; none where it is not given."""
     plateau_patience: int = Field(default=2, ge=0)
     patience: int = Field(default=5, ge=1)
     """Epochs without a better `monitor` on val before the second stage stops."""
@@ -158,7 +177,14 @@ class TrainRecipe(Section):
     sampler: Literal["plain", "weighted", "oversample"] = "weighted"
     copies: Literal["one", "all"] = "one"
     """Augmented copies of one base name drawn each epoch: one at random, or all."""
+    negatives: float | None = Field(default=None, gt=0)
+    """At most so many non-fractured images a fractured one of the same source, drawn anew each epoch."""
     loss: Literal["bce", "weighted_bce"] = "bce"
+    label_smoothing: Share = 0.0
+    location_weight: float = Field(default=0.5, ge=0)
+    """Of the map's loss beside the image label's."""
+    canvas: int | None = Field(default=None, ge=32, le=4096)
+    """Side of the training canvases, from which augmentation cuts `preprocess.size`; the same where it is not given."""
     augment: AugmentRecipe = AugmentRecipe()
     strict: bool = False
     """True stops at the first broken file; False substitutes a placeholder of weight 0 and lists it."""

@@ -26,7 +26,7 @@ def describe_model(recipe: ModelRecipe, preprocess: PreprocessRecipe, model: Fra
     """Return the JSON that rebuilds a network without its weights: architecture, preprocessing, origin."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": {"name": recipe.name, "dropout": recipe.dropout},
+        "model": {"name": recipe.name, "dropout": recipe.dropout, "location": recipe.location},
         "preprocessing": preprocess.model_dump(mode="json"),
         "weights_from": model.weights_from,
     }
@@ -89,7 +89,7 @@ def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str]:
             recipe = load_recipe(recipe_file)
             named, preprocess = recipe.model, recipe.preprocess
         else:
-            known = {key: values["model"][key] for key in ("name", "dropout") if key in values["model"]}
+            known = {key: values["model"][key] for key in ("name", "dropout", "location") if key in values["model"]}
             named, preprocess = ModelRecipe(**known), PreprocessRecipe.model_validate(values["preprocessing"])
     except (KeyError, TypeError, ValidationError) as error:
         reason = " ".join(str(error).split())

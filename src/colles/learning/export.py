@@ -89,7 +89,12 @@ def _metadata(name: str, model: FractureClassifier, preprocess: PreprocessRecipe
     return BundleMetadata(
         name=name,
         version="",
-        model={"name": model.name, "parameters": count_parameters(model), "has_cam": model.has_cam},
+        model={
+            "name": model.name,
+            "parameters": count_parameters(model),
+            "has_cam": model.has_cam,
+            "map": model.map_kind if model.has_cam else None,
+        },
         preprocessing=preprocess,
         operating_points=judged.operating_points,
         calibration=None if calibrator is None else CalibrationMetadata.model_validate(calibrator.model_dump()),

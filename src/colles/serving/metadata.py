@@ -54,7 +54,7 @@ class BundleMetadata(BaseModel):
     """The first 12 hexadecimal digits of a digest over weights, graph, preprocessing, thresholds and calibration."""
     intended_use: str = INTENDED_USE
     model: dict[str, Any]
-    """name, dropout, parameters, has_cam."""
+    """name, parameters, has_cam, map (`location`, `class_activation` or null)."""
     preprocessing: PreprocessRecipe
     operating_points: dict[str, OperatingPoint]
     """By name; thresholds on the score of one image."""

@@ -1,57 +1,86 @@
-"""Random changes of training canvases, through torchvision's transforms v2."""
+"""Random changes of training canvases and their boxes, through torchvision's transforms v2."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import cv2
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from colles.core.recipe import AugmentRecipe
+from colles.learning.loaders.geometry import RandomPlace
+
+NO_BOXES = np.zeros((0, 4), np.float32)
 
 
-class Noise(nn.Module):
+class Noise(v2.Transform):  # type: ignore[misc]
     """Add Gaussian noise to a uint8 canvas (1, S, S); `sigma` is a share of full scale."""
+
+    _transformed_types = (tv_tensors.Image,)
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
         self.sigma = sigma
 
-    def forward(self, canvas: Tensor) -> Tensor:
+    def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
         """Return the canvas with noise, rounded and clipped to 0–255."""
-        noisy = canvas.float() + torch.randn(canvas.shape) * (self.sigma * 255.0)
+        noisy = torch.randn(inpt.shape).mul_(self.sigma * 255.0).add_(inpt)
         return noisy.round_().clamp_(0, 255).to(torch.uint8)
 
 
-def create_augment(recipe: AugmentRecipe) -> nn.Module:
-    """Build the chain of random changes: (1, S, S) uint8 → the same."""
-    steps: list[nn.Module] = []
-    if recipe.flip:
-        steps.append(v2.RandomHorizontalFlip(recipe.flip))
-    if recipe.rotation or recipe.translation or tuple(recipe.scale) != (1.0, 1.0):
-        steps.append(
-            v2.RandomAffine(
-                degrees=recipe.rotation,
-                translate=(recipe.translation, recipe.translation) if recipe.translation else None,
-                scale=tuple(recipe.scale),
-                interpolation=v2.InterpolationMode.BILINEAR,
-            )
-        )
+class RandomGamma(v2.Transform):  # type: ignore[misc]
+    """Raise grey values (0–1) to a power between 1 − `reach` and 1 / (1 − `reach`), even on the logarithm."""
+
+    _transformed_types = (tv_tensors.Image,)
+
+    def __init__(self, reach: float) -> None:
+        super().__init__()
+        self.reach = reach
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the exponent."""
+        largest = -float(np.log1p(-self.reach))
+        return {"gamma": float(torch.empty(1).uniform_(-largest, largest).exp())}
+
+    def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
+        """Look each grey value up."""
+        table = np.rint((np.arange(256) / 255.0) ** params["gamma"] * 255.0).astype(np.uint8)
+        return torch.from_numpy(cv2.LUT(inpt[0].numpy(), table))[None]
+
+
+def create_augment(recipe: AugmentRecipe, size: int) -> v2.Transform:
+    """Build the chain of random changes: a canvas (1, C, C) uint8 and its boxes → (1, `size`, `size`) and theirs."""
+    steps: list[v2.Transform] = [RandomPlace(recipe, size)]
     if recipe.brightness or recipe.contrast:
         steps.append(v2.ColorJitter(brightness=recipe.brightness, contrast=recipe.contrast))
+    if recipe.gamma:
+        steps.append(RandomGamma(recipe.gamma))
+    if recipe.invert:
+        steps.append(v2.RandomInvert(recipe.invert))
+    if recipe.blur:
+        steps.append(v2.RandomApply([v2.GaussianBlur(5, sigma=(0.3, 1.5))], p=recipe.blur))
     if recipe.noise:
         steps.append(Noise(recipe.noise))
-    return nn.Sequential(*steps)
+    return v2.Compose(steps)
 
 
-def augment_seeded(augment: nn.Module, canvas: Tensor, seed: int) -> Tensor:
-    """Apply random changes that depend on `seed` alone, leaving torch's own generator as it was."""
+def augment_seeded(
+    augment: v2.Transform, canvas: Tensor, seed: int, boxes: NDArray[np.float32] = NO_BOXES
+) -> tuple[Tensor, NDArray[np.float32]]:
+    """Return canvas and boxes (k, 4) after changes that hang on `seed` alone; torch's own generator stays as it was."""
+    side = canvas.shape[-1]
+    framed = tv_tensors.BoundingBoxes(torch.from_numpy(boxes), format="XYXY", canvas_size=(side, side))
     with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
-        changed: Tensor = augment(canvas)
-    return changed
+        changed, moved = augment(tv_tensors.Image(canvas), framed)
+    return torch.Tensor.as_subclass(changed, torch.Tensor), moved.numpy()
 
 
 @contextmanager

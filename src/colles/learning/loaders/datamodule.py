@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,37 @@ from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog
 from colles.datasets.naming import trust_names
 from colles.datasets.split import Split
+from colles.imaging.preprocess import placement
 from colles.learning.loaders.augment import create_augment
 from colles.learning.loaders.cache import LIMITS, load_canvases
 from colles.learning.loaders.dataset import CanvasDataset
 from colles.learning.loaders.samplers import EpochSampler, draw_epoch
+from colles.learning.loaders.targets import Boxes
 
 USED = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class TrainingCanvases:
+    """What augmentation starts from, an entry a training image."""
+
+    canvases: NDArray[np.uint8]
+    """(N, C, C)."""
+    rows: NDArray[np.int64]
+    """Of each training image among the canvases."""
+    boxes: list[Boxes]
+    """Of each training image, in pixels of its canvas."""
+
+
+def boxes_on_canvas(rows: Sequence[Radiograph], recipe: PreprocessRecipe) -> list[Boxes]:
+    """Return each radiograph's boxes as (k, 4) in pixels of its canvas."""
+    found = []
+    for row in rows:
+        known = row.boxes if row.width and row.height else ()
+        placed = placement(row.width or 1, row.height or 1, recipe).boxes_to_canvas(known)
+        corners = [(box.x1, box.y1, box.x2, box.y2) for box in placed]
+        found.append(np.asarray(corners, np.float32).reshape(-1, 4))
+    return found
 
 
 class RadiographDataModule(lightning.LightningDataModule):
@@ -39,7 +66,9 @@ class RadiographDataModule(lightning.LightningDataModule):
         *,
         seed: int,
         limits: DataRecipe = LIMITS,
+        stride: int = 0,
     ) -> None:
+        """`stride` is the location map's, in pixels a cell; 0 asks for no map."""
         super().__init__()
         split.assert_matches(catalog)
         self.preprocess, self.recipe, self.seed = preprocess, recipe, seed
@@ -51,11 +80,24 @@ class RadiographDataModule(lightning.LightningDataModule):
         self._assert_classes()
         rows: list[Radiograph] = list(Catalog(self.frame.drop("subset")).rows())
         cache = load_canvases(rows, preprocess, limits=limits)
-        self.canvases, self.bad = cache.canvases, cache.bad
+        self.canvases, self.bad = cache.canvases, dict(cache.bad)
+        self.stride = stride
+        self.drawing = self._training_canvases(rows, limits)
         self.weights = np.ones(len(rows), np.float32)
         self.weights[list(self.bad)] = 0.0
         self.epoch = 0
         self.drawn: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def _training_canvases(self, rows: list[Radiograph], limits: DataRecipe) -> TrainingCanvases:
+        """Return what augmentation starts from, larger than the network's input where the recipe asks for it."""
+        known, larger = self.rows("train"), self.recipe.canvas
+        chosen = [rows[row] for row in known.tolist()]
+        if larger is None or larger == self.preprocess.size:
+            return TrainingCanvases(self.canvases, known, boxes_on_canvas(chosen, self.preprocess))
+        recipe = self.preprocess.model_copy(update={"size": larger})
+        cache = load_canvases(chosen, recipe, limits=limits)
+        self.bad |= {int(known[place]): reason for place, reason in cache.bad.items()}
+        return TrainingCanvases(cache.canvases, np.arange(len(known)), boxes_on_canvas(chosen, recipe))
 
     def _assert_classes(self) -> None:
         for subset in ("train", "val"):
@@ -101,29 +143,48 @@ class RadiographDataModule(lightning.LightningDataModule):
     def _named(self, row: int, names: tuple[str, ...]) -> list[str]:
         return [str(self.frame[name][row]) for name in names]
 
-    def _dataset(self, rows: NDArray[np.int64], *, train: bool) -> CanvasDataset:
-        augment = create_augment(self.recipe.augment) if train else None
-        labels, weights = self.labels[rows], self.weights[rows]
-        return CanvasDataset(self.canvases, rows, labels, weights, self.preprocess, augment=augment, seed=self.seed)
+    def training_dataset(self) -> CanvasDataset:
+        """Return the readable images of train, augmented."""
+        train = self.rows("train")
+        kept = np.flatnonzero(self.weights[train] > 0)
+        rows, drawing = train[kept], self.drawing
+        return CanvasDataset(
+            drawing.canvases,
+            drawing.rows[kept],
+            self.labels[rows],
+            self.weights[rows],
+            self.preprocess,
+            augment=create_augment(self.recipe.augment, self.preprocess.size),
+            seed=self.seed,
+            boxes=[drawing.boxes[place] for place in kept.tolist()],
+            stride=self.stride,
+        )
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of the epoch that `self.epoch` names; broken files take no part in it."""
         rows = self._readable("train")
-        copies = None
-        if self.recipe.copies == "one":
-            named = self.frame[rows.tolist()].select(
-                pl.concat_str("source", pl.col("base_name").fill_null(pl.col("image_id")), separator=":")
-            )
-            copies = named.to_series().to_list()
-        self.drawn = draw_epoch(self.labels[rows], copies, self.recipe.sampler, seed=self.seed, epoch=self.epoch)
-        dataset = self._dataset(rows, train=True)
+        self.drawn = draw_epoch(
+            self.labels[rows],
+            self._copies(rows) if self.recipe.copies == "one" else None,
+            self.recipe.sampler,
+            seed=self.seed,
+            epoch=self.epoch,
+            sources=self.frame["source"][rows.tolist()].to_list(),
+            negatives=self.recipe.negatives,
+        )
         return DataLoader(
-            dataset,
+            self.training_dataset(),
             batch_size=self.recipe.batch_size,
             sampler=EpochSampler(self.drawn, self.epoch),
             num_workers=self.recipe.workers,
             drop_last=len(self.drawn) > self.recipe.batch_size,  # batch norm cannot learn from a batch of one
         )
+
+    def _copies(self, rows: NDArray[np.int64]) -> list[str]:
+        named = self.frame[rows.tolist()].select(
+            pl.concat_str("source", pl.col("base_name").fill_null(pl.col("image_id")), separator=":")
+        )
+        return list(named.to_series().to_list())
 
     def class_counts(self) -> dict[str, int]:
         """Count the classes of the epoch that was drawn last."""
@@ -136,5 +197,6 @@ class RadiographDataModule(lightning.LightningDataModule):
 
     def plain_loader(self, subset: str) -> DataLoader[Any]:
         """Return a subset in a fixed order, without augmentation."""
-        dataset = self._dataset(self.rows(subset), train=False)
+        rows = self.rows(subset)
+        dataset = CanvasDataset(self.canvases, rows, self.labels[rows], self.weights[rows], self.preprocess)
         return DataLoader(dataset, batch_size=self.recipe.batch_size, num_workers=self.recipe.workers)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from torch.utils.data import Dataset
+from torchvision.transforms import v2
 
 from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import to_input
-from colles.learning.loaders.augment import augment_seeded
+from colles.learning.loaders.augment import NO_BOXES, augment_seeded
 from colles.learning.loaders.samplers import Draw, epoch_seed
+from colles.learning.loaders.targets import Boxes, boxes_inside, location_target
 
 
 class CanvasDataset(Dataset[dict[str, Any]]):
-    """Examples `{image (C, S, S) float32, label, weight, index}`; weight 0 marks a placeholder of a broken file."""
+    """Examples `{image (C, S, S) float32, label, weight, index}`; weight 0 marks a placeholder of a broken file.
+
+    With `boxes` (one array (k, 4) an example, in pixels of its canvas) and a `stride` also `target` (1, h, w), where
+    the fractures are, and `located`, 0 for a fractured image without a box on the canvas.
+    """
 
     def __init__(
         self,
@@ -27,11 +33,14 @@ class CanvasDataset(Dataset[dict[str, Any]]):
         weights: NDArray[np.float32],
         recipe: PreprocessRecipe,
         *,
-        augment: nn.Module | None = None,
+        augment: v2.Transform | None = None,
         seed: int = 0,
+        boxes: Sequence[Boxes] | None = None,
+        stride: int = 0,
     ) -> None:
         self.canvases, self.rows, self.labels, self.weights = canvases, rows, labels, weights
         self.recipe, self.augment, self.seed = recipe, augment, seed
+        self.boxes, self.stride = boxes, stride
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,12 +48,21 @@ class CanvasDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
         epoch, position, index = draw if isinstance(draw, tuple) else (0, draw, draw)
         canvas = np.array(self.canvases[self.rows[index]])
+        boxes = NO_BOXES if self.boxes is None else self.boxes[index]
         if self.augment is not None:
             seed = epoch_seed(self.seed, epoch, position, index)
-            canvas = augment_seeded(self.augment, torch.from_numpy(canvas)[None], seed)[0].numpy()
+            changed, boxes = augment_seeded(self.augment, torch.from_numpy(canvas)[None], seed, boxes)
+            canvas = changed[0].numpy()
         return {
             "image": torch.from_numpy(to_input(canvas, self.recipe)),
             "label": np.float32(self.labels[index]),
             "weight": self.weights[index],
             "index": index,
+            **(self._location(boxes, index) if self.stride else {}),
         }
+
+    def _location(self, boxes: Boxes, index: int) -> dict[str, Any]:
+        seen = bool(len(boxes_inside(boxes, self.recipe.size)))
+        known = self.labels[index] == 0 or seen
+        target = location_target(boxes if seen else NO_BOXES, self.recipe.size, self.stride)
+        return {"target": torch.from_numpy(target), "located": np.float32(known and self.weights[index] > 0)}

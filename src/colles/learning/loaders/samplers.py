@@ -20,16 +20,29 @@ def epoch_seed(seed: int, *parts: int) -> int:
 
 
 def draw_epoch(
-    labels: NDArray[np.int64], copies: Sequence[str] | None, kind: Kind, *, seed: int, epoch: int
+    labels: NDArray[np.int64],
+    copies: Sequence[str] | None,
+    kind: Kind,
+    *,
+    seed: int,
+    epoch: int,
+    sources: Sequence[str] | None = None,
+    negatives: float | None = None,
 ) -> NDArray[np.int64]:
     """Return the indices of one epoch.
 
     `copies` names each image's radiograph: one copy of each name is drawn first (None keeps all). `plain` shows each
     once, `weighted` draws as many with replacement so that the classes are even in expectation, `oversample` shows each
     once and repeats the rarer class until the classes are even.
+
+    Before that, `negatives` keeps at random no more than so many non-fractured images a fractured one of the same
+    source; a source without fractured images stays whole.
     """
     rng = np.random.default_rng([seed, epoch])
     pool = np.arange(len(labels)) if copies is None else _one_copy(copies, rng)
+    if negatives is not None:
+        names = np.zeros(len(labels), int) if sources is None else np.asarray(sources)
+        pool = np.concatenate([_fewer(pool[names[pool] == name], labels, negatives, rng) for name in np.unique(names)])
     if kind == "plain":
         return rng.permutation(pool)
     classes = [pool[labels[pool] == value] for value in (0, 1)]
@@ -41,6 +54,15 @@ def draw_epoch(
     few, many = sorted(classes, key=len)
     repeats = [rng.permutation(few) for _ in range(max(1, -(-len(many) // max(1, len(few)))))]
     return rng.permutation(np.concatenate([many, np.concatenate(repeats)[: max(len(many), len(few))]]))
+
+
+def _fewer(
+    pool: NDArray[np.int64], labels: NDArray[np.int64], negatives: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    fractured, others = pool[labels[pool] == 1], pool[labels[pool] == 0]
+    if not len(fractured):
+        return pool
+    return np.concatenate([fractured, rng.permutation(others)[: round(negatives * len(fractured))]])
 
 
 def _one_copy(copies: Sequence[str], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from colles.core.errors import RecipeError
 from colles.core.names import nearest
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.learning.models.base import FractureClassifier, count_parameters
+from colles.learning.models.location import LocationClassifier, pyramid_stages
 from colles.learning.models.pretrained import LITE0, hub_backbone, lite0_backbone, load_local
 from colles.learning.models.simple_cnn import SimpleCNN
 from colles.learning.models.timm_backbone import TimmClassifier, create_backbone
@@ -17,13 +18,26 @@ from colles.learning.models.timm_backbone import TimmClassifier, create_backbone
 Builder = Callable[[ModelRecipe, PreprocessRecipe], FractureClassifier]
 TIMM_PREFIX = "timm:"
 
-__all__ = ["MODELS", "FractureClassifier", "SimpleCNN", "TimmClassifier", "count_parameters", "create_model"]
+__all__ = [
+    "MODELS",
+    "FractureClassifier",
+    "LocationClassifier",
+    "SimpleCNN",
+    "TimmClassifier",
+    "can_locate",
+    "count_parameters",
+    "create_model",
+]
 
 
 def _simple_cnn(recipe: ModelRecipe, preprocess: PreprocessRecipe) -> FractureClassifier:
     if recipe.weights == "imagenet":
         raise RecipeError(
             "simple_cnn has no pretrained weights", field="model.weights", repair="Set model.weights=none"
+        )
+    if recipe.location == "on":
+        raise RecipeError(
+            "simple_cnn cannot have a location head", field="model.location", repair="Set model.location=off"
         )
     return SimpleCNN(size=preprocess.size, channels=preprocess.channels, dropout=recipe.dropout)
 
@@ -37,9 +51,8 @@ def _from_timm(timm_name: str) -> Builder:
             backbone, weights_from = lite0_backbone(preprocess.channels)
         else:
             backbone, weights_from = hub_backbone(timm_name, preprocess.channels)
-        model = TimmClassifier(
-            recipe.name, backbone, size=preprocess.size, channels=preprocess.channels, dropout=recipe.dropout
-        )
+        kind = LocationClassifier if recipe.location == "on" else TimmClassifier
+        model = kind(recipe.name, backbone, size=preprocess.size, channels=preprocess.channels, dropout=recipe.dropout)
         if weights_from is not None:
             model.weights_from, model.pretrained = weights_from, True
         return model
@@ -58,12 +71,22 @@ MODELS: dict[str, Builder] = {
 def create_model(recipe: ModelRecipe, preprocess: PreprocessRecipe) -> FractureClassifier:
     """Create the network that a recipe names, with the weights that it starts from.
 
+    A location head is there where `model.location` is `on`; `auto` is for training to decide, and means none here.
+
     Raise `RecipeError` for an unknown name, `MissingInputError` for weights that are not there.
     """
     model = _builder(recipe.name)(recipe, preprocess)
     if recipe.weights not in ("imagenet", "none"):
         model.weights_from, model.pretrained = load_local(model, recipe.weights), True
     return model
+
+
+def can_locate(name: str) -> bool:
+    """Tell whether the network that a recipe names can have a location head."""
+    if name == "simple_cnn":
+        return False
+    timm_name = {"efficientnet_lite0": LITE0}.get(name, name.removeprefix(TIMM_PREFIX))
+    return pyramid_stages(create_backbone(timm_name, channels=1)) is not None
 
 
 def _builder(name: str) -> Builder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,9 @@ class FractureClassifier(nn.Module, ABC):
     pretrained: bool = False
     """True where the backbone starts from learned weights."""
     has_cam: bool = True
-    """True where the logit is the mean of a class activation map."""
+    """True where `outputs` gives a map."""
+    map_kind: Literal["class_activation", "location"] = "class_activation"
+    """What the map is: the logit is its mean, or it was trained on boxes to say where fractures are."""
     head: nn.Linear
 
     def __init__(self) -> None:
@@ -57,13 +60,20 @@ class FractureClassifier(nn.Module, ABC):
         return embedding
 
     def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Return `logit` (N, 1), `embedding` (N, d) and, with `has_cam`, `cam` (N, 1, h, w): its mean is the logit."""
+        """Return `logit` (N, 1), `embedding` (N, d) and, with `has_cam`, `cam` (N, 1, h, w).
+
+        The map is in logits: of a fracture's centre in a cell (`location`), or such that its mean is the logit.
+        """
         maps = self.features(x)
         embedding = self._embed(maps)
         found = {"logit": self.head(self._regularise(embedding)), "embedding": embedding}
         if self.has_cam:
             found["cam"] = nn.functional.conv2d(maps, self.head.weight[:, :, None, None], self.head.bias)
         return found
+
+    def training_outputs(self, x: Tensor) -> dict[str, Tensor]:
+        """Return what the losses read: `logit` (N, 1), and with a location head `pooled` (N, 1) and `cam`."""
+        return {"logit": self(x)}
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the frozen parts."""

@@ -101,11 +101,11 @@ class KeepBest(Callback):
         assert isinstance(pl_module, ClassifierModule)
         value = pl_module.figures[self.monitor]
         meta = {**self.meta, "epoch": pl_module.run_epoch, "stage": pl_module.stage, "val": pl_module.figures}
-        save_checkpoint(pl_module.model, self.folder / "last.safetensors", meta)
+        save_checkpoint(pl_module.judged, self.folder / "last.safetensors", meta)
         better = self.best is None or (value < self.best if self.monitor == "loss" else value > self.best)
         if better:
             self.best = value
-            save_checkpoint(pl_module.model, self.folder / "best.safetensors", meta)
+            save_checkpoint(pl_module.judged, self.folder / "best.safetensors", meta)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""

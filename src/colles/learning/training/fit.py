@@ -31,7 +31,8 @@ from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier
 from colles.learning.loaders.datamodule import RadiographDataModule
-from colles.learning.models import FractureClassifier, count_parameters, create_model
+from colles.learning.models import FractureClassifier, can_locate, count_parameters, create_model
+from colles.learning.models.location import STRIDES
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
 from colles.learning.training.inputs import assert_same_inputs, describe_inputs, save_inputs
@@ -51,11 +52,20 @@ def train(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: 
     if not resume:
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
     device = choose_device(recipe)
+    recipe = decide_location(recipe, catalog, split)
     inputs = describe_inputs(recipe, catalog.digest, split.digest)
     assert_same_inputs(out / "checkpoints", inputs)
     _prepare_process(recipe, device)
     started = time.perf_counter()
-    data = RadiographDataModule(catalog, split, recipe.preprocess, recipe.train, seed=recipe.seed, limits=recipe.data)
+    data = RadiographDataModule(
+        catalog,
+        split,
+        recipe.preprocess,
+        recipe.train,
+        seed=recipe.seed,
+        limits=recipe.data,
+        stride=STRIDES[0] if recipe.model.location == "on" else 0,
+    )
     out.mkdir(parents=True, exist_ok=True)
     save_recipe(recipe, out / "recipe.yaml")
     data.write_bad_files(out / "bad_files.csv")
@@ -79,6 +89,18 @@ def train(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: 
     )
     write_json(out / "provenance.json", provenance)
     return out
+
+
+def decide_location(recipe: Recipe, catalog: Catalog, split: Split) -> Recipe:
+    """Return the recipe with `model.location` on or off: `auto` asks whether train has boxes and the network can."""
+    if recipe.model.location != "auto":
+        return recipe
+    train = split.frame.filter(pl.col("subset") == "train").join(catalog.frame, on="image_id", how="inner")
+    boxes = train.filter(pl.col("boxes").list.len() > 0).height
+    on = boxes > 0 and can_locate(recipe.model.name)
+    if on:
+        say(f"  location head: {boxes} training images have boxes (model.location=off leaves it out)")
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"location": "on" if on else "off"})})
 
 
 def choose_device(recipe: Recipe) -> str:
@@ -148,6 +170,7 @@ class Stages:
             enable_model_summary=False,
             enable_progress_bar=sys.stderr.isatty(),
             num_sanity_val_steps=0,
+            gradient_clip_val=self.recipe.train.clip,
             reload_dataloaders_every_n_epochs=1,
             deterministic=True if self.device == "cpu" else "warn",
             log_every_n_steps=10,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -9,12 +11,14 @@ import pytorch_lightning as lightning
 import torch
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from colles.core.errors import TrainingError
 from colles.core.recipe import TrainRecipe
 from colles.learning.loaders.samplers import epoch_seed
 from colles.learning.models import FractureClassifier
+from colles.learning.training.losses import label_loss, map_loss
 
 DIVERGED = "The last good weights are kept; lower train.lr"
 
@@ -44,6 +48,12 @@ class ClassifierModule(lightning.LightningModule):
         self._losses: list[Tensor] = []
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
         model.freeze_backbone(stage == "head" or recipe.freeze_backbone)
+        self.average = running_mean(model, recipe.ema) if recipe.ema and stage != "head" else None
+
+    @property
+    def judged(self) -> FractureClassifier:
+        """The network that val judges and that is kept: the running mean of the weights where there is one."""
+        return self.model if self.average is None else self.average.module  # type: ignore[return-value]
 
     @property
     def run_epoch(self) -> int:
@@ -53,18 +63,38 @@ class ClassifierModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser and, for the second stage, its schedule."""
         recipe = self.recipe
-        lr = recipe.head_lr if self.stage == "head" else recipe.lr
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        groups = self._parameter_groups()
         kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-        optimizer = kind(parameters, lr=lr, weight_decay=recipe.weight_decay)
+        optimizer = kind(groups, weight_decay=recipe.weight_decay)
         if self.stage == "head" or recipe.scheduler == "none":
             return optimizer
-        if recipe.scheduler == "onecycle":
-            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=max(1, self.steps))
-            return [optimizer], [{"scheduler": schedule, "interval": "step"}]
-        mode: Literal["min", "max"] = "min" if recipe.monitor == "loss" else "max"
-        self.plateau = ReduceLROnPlateau(optimizer, mode=mode, patience=recipe.plateau_patience)
-        return optimizer
+        if recipe.scheduler == "plateau":
+            mode: Literal["min", "max"] = "min" if recipe.monitor == "loss" else "max"
+            self.plateau = ReduceLROnPlateau(optimizer, mode=mode, patience=recipe.plateau_patience)
+            return optimizer
+        steps = max(1, self.steps)
+        schedule = (
+            OneCycleLR(optimizer, max_lr=[group["lr"] for group in groups], total_steps=steps)
+            if recipe.scheduler == "onecycle"
+            else LambdaLR(optimizer, partial(cosine_share, steps=steps, warmup=recipe.warmup_steps))
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        recipe, head = self.recipe, [p for p in self.model.head_parameters() if p.requires_grad]
+        if self.stage == "head":
+            return [{"params": head, "lr": recipe.head_lr}]
+        backbone = [p for p in self.model.backbone_parameters() if p.requires_grad]
+        groups = [
+            {"params": backbone, "lr": recipe.lr},
+            {"params": head, "lr": recipe.new_layers_lr or recipe.lr},
+        ]
+        return [group for group in groups if group["params"]]
+
+    def on_train_batch_end(self, *arguments: Any, **named: Any) -> None:
+        """Move the running mean of the weights."""
+        if self.average is not None:
+            self.average.update_parameters(self.model)
 
     def on_train_epoch_end(self) -> None:
         """Lower the rate on a plateau.
@@ -92,20 +122,29 @@ class ClassifierModule(lightning.LightningModule):
         """Forget the losses of the last epoch."""
         self._losses = []
 
-    def loss(self, logit: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Return binary cross-entropy, averaged over images whose file could be read."""
+    def loss(self, found: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
+        """Return the label's loss (of the pooled head too, where there is a map) plus the map's, weighted."""
         weighted = self.recipe.loss == "weighted_bce"
-        positive = torch.tensor(self.positive_weight, device=logit.device) if weighted else None
-        each = nn.functional.binary_cross_entropy_with_logits(
-            logit[:, 0], batch["label"], pos_weight=positive, reduction="none"
-        )
-        return (each * batch["weight"]).sum() / batch["weight"].sum().clamp(min=1.0)
+        positive = torch.tensor(self.positive_weight, device=found["logit"].device) if weighted else None
+        total = torch.zeros((), device=found["logit"].device)
+        for name in ("logit", "pooled"):
+            if name in found:
+                total = total + label_loss(
+                    found[name],
+                    batch["label"],
+                    batch["weight"],
+                    smoothing=self.recipe.label_smoothing,
+                    positive_weight=positive,
+                )
+        if "cam" in found and "target" in batch:
+            total = total + self.recipe.location_weight * map_loss(found["cam"], batch["target"], batch["located"])
+        return total
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         """Return the loss of a batch; raise `TrainingError` where it is not a number."""
         # dropout hangs on epoch and step alone, so a resumed run repeats it
         torch.manual_seed(epoch_seed(self.seed, 1, self.run_epoch, index))
-        loss = self.loss(self.model(_layout(batch["image"])), batch)
+        loss = self.loss(self.model.training_outputs(_layout(batch["image"])), batch)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {float(loss)} at step {index} of epoch {self.run_epoch}", repair=DIVERGED)
         self._losses.append(loss.detach())
@@ -118,7 +157,7 @@ class ClassifierModule(lightning.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
         """Collect logits and labels."""
-        logit = self.model(_layout(batch["image"]))[:, 0]
+        logit = self.judged(_layout(batch["image"]))[:, 0]
         self._seen.append((logit.float().cpu(), batch["label"].cpu(), batch["weight"].cpu()))
 
     def on_validation_epoch_end(self) -> None:
@@ -135,6 +174,21 @@ class ClassifierModule(lightning.LightningModule):
     def train_loss(self) -> float:
         """Mean loss of the epoch's batches so far."""
         return float(torch.stack(self._losses).mean()) if self._losses else float("nan")
+
+
+def running_mean(model: FractureClassifier, decay: float) -> AveragedModel:
+    """Return an exponential running mean of weights and batch-norm statistics; its first update copies them."""
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+    average.requires_grad_(False)
+    return average
+
+
+def cosine_share(step: int, *, steps: int, warmup: int, end: float = 0.01) -> float:
+    """Return the share of the full rate at a step: up from 0 in `warmup` steps, then half a cosine down to `end`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    done = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def validation_figures(logit: Tensor, label: Tensor) -> dict[str, float]:

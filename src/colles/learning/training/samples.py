@@ -24,12 +24,14 @@ def write_samples(data: RadiographDataModule, path: Path) -> Path:
     chosen = [
         rng.permutation(rows[data.labels[rows] == label])[: IMAGES // 2] for label in (1, 0)
     ]  # fractured ones on top
-    augment = create_augment(data.recipe.augment)
+    augment = create_augment(data.recipe.augment, data.preprocess.size)
+    place = {int(row): number for number, row in enumerate(data.rows("train"))}
     lines = []
     for row in np.concatenate(chosen).tolist():
-        canvas = torch.from_numpy(np.array(data.canvases[row]))[None]
+        drawing = data.drawing
+        canvas = torch.from_numpy(np.array(drawing.canvases[drawing.rows[place[row]]]))[None]
         seeds = [epoch_seed(data.seed, 2, row, number) for number in range(CHANGES)]
-        changed = [augment_seeded(augment, canvas, seed)[0].numpy() for seed in seeds]
+        changed = [augment_seeded(augment, canvas, seed)[0][0].numpy() for seed in seeds]
         lines.append(np.concatenate([_shrink(each) for each in (canvas[0].numpy(), *changed)], axis=1))
     with atomic_path(path) as temporary:
         Image.fromarray(np.concatenate(lines, axis=0)).save(temporary)

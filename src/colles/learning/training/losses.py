@@ -1,0 +1,35 @@
+"""The losses of the image label and of the location map."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def label_loss(
+    logit: Tensor, label: Tensor, weight: Tensor, *, smoothing: float = 0.0, positive_weight: Tensor | None = None
+) -> Tensor:
+    """Return binary cross-entropy of logits (N, 1) against labels (N,), averaged by weight (N,).
+
+    `smoothing` moves the targets from 0 and 1 towards 0.5 by half of it.
+    """
+    target = label * (1.0 - smoothing) + 0.5 * smoothing
+    each = nn.functional.binary_cross_entropy_with_logits(
+        logit[:, 0], target, pos_weight=positive_weight, reduction="none"
+    )
+    return (each * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def map_loss(cam: Tensor, target: Tensor, located: Tensor) -> Tensor:
+    """Return the penalty-reduced focal loss of map logits (N, 1, h, w), summed over images, per fracture.
+
+    `target` holds 1 at centres and less around them, `located` (N,) is 0 for images whose fractures are unknown.
+    Exponents 2 and 4 as in CornerNet (arXiv:1808.01244, equation 1) and CenterNet (arXiv:1904.07850).
+    """
+    probability = torch.sigmoid(cam)
+    centre = target == 1.0
+    at_centre = (1.0 - probability) ** 2 * nn.functional.logsigmoid(cam)
+    around = (1.0 - target) ** 4 * probability**2 * nn.functional.logsigmoid(-cam)
+    each = torch.where(centre, at_centre, around) * located[:, None, None, None]
+    fractures = (centre * located[:, None, None, None]).sum().clamp(min=1.0)
+    return -each.sum() / fractures
