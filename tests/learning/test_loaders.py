@@ -172,3 +172,12 @@ def test_epochs_differ_and_repeat_by_seed() -> None:
     assert (first != next_one).any()
     assert next(iter(EpochSampler(first, 4))) == (4, 0, int(first[0]))
     assert epoch_seed(1, 2, 3) != epoch_seed(1, 3, 2)
+
+
+def test_negatives_are_capped_by_source_and_drawn_anew_each_epoch() -> None:
+    labels = np.array([1] * 10 + [0] * 90 + [1] * 5 + [0] * 5 + [0] * 20)
+    sources = ["a"] * 100 + ["b"] * 10 + ["only_normal"] * 20
+    drawn = [draw_epoch(labels, None, "plain", seed=0, epoch=e, sources=sources, negatives=2.0) for e in range(2)]
+    counts = Counter(zip(np.array(sources)[drawn[0]].tolist(), labels[drawn[0]].tolist(), strict=True))
+    assert counts == {("a", 1): 10, ("a", 0): 20, ("b", 1): 5, ("b", 0): 5, ("only_normal", 0): 20}
+    assert set(drawn[0].tolist()) != set(drawn[1].tolist())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 SourceKind = Literal["fracatlas", "yolo", "folder", "csv"]
@@ -112,6 +112,11 @@ class PreprocessRecipe(Section):
         return self
 
 
+def _switch(value: object) -> object:
+    # YAML 1.1 reads a bare `on` or `off` as true or false
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 class ModelRecipe(Section):
     """Which network, and what its weights start from."""
 
@@ -120,7 +125,7 @@ class ModelRecipe(Section):
     weights: str = "imagenet"
     """`imagenet`, `none` (random), or a local .safetensors file."""
     dropout: Share = 0.2
-    location: Literal["auto", "on", "off"] = "auto"
+    location: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """A head that learns from boxes where fractures are; `auto` has it where train has boxes and the network can."""
 
 
