@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from colles.core.errors import TableError
 from colles.evaluation.calibration import Calibrator, platt_targets, to_logit
-from colles.evaluation.metrics.calibration_error import calibration_intercept, calibration_slope, reliability
+from colles.evaluation.metrics.calibration_error import (
+    calibration_intercept,
+    calibration_slope,
+    expected_calibration_error,
+    reliability,
+)
 from colles.evaluation.scores import Scores
 
 
@@ -59,6 +65,57 @@ def test_calibration_keeps_the_order(make_scores):
 
 def test_none_changes_nothing():
     assert Calibrator.fit([1, 0], [0.3, 0.2], method="none").transform([0.0, 0.4]).tolist() == [0.0, 0.4]
+
+
+def test_isotonic_equals_scikit_learn_on_platts_targets(make_scores):
+    scores = make_scores(300, ties=True)
+    found = Calibrator.fit(scores.y_true, scores.y_score, method="isotonic")
+    peer = IsotonicRegression(out_of_bounds="clip").fit(scores.y_score, platt_targets(scores.y_true))
+    grid = np.linspace(0, 1, 201)
+    assert found.transform(grid) == pytest.approx(peer.predict(grid), abs=1e-12)
+    assert found.rises
+    assert 0 < found.transform(0.0) < found.transform(1.0) < 1
+
+
+def test_isotonic_undoes_any_rising_distortion():
+    y_true, logit = calibrated(20_000)
+    found = Calibrator.fit(y_true, expit(logit) ** 3, method="isotonic")
+    held, held_logit = calibrated(20_000, seed=1)
+    scores = Scores(held, expit(held_logit))
+    assert expected_calibration_error(held, scores.y_score**3) > 0.1
+    assert expected_calibration_error(held, found.transform(scores.y_score**3)) < 0.02
+
+
+def test_isotonic_of_equal_scores_cannot_be_fitted():
+    with pytest.raises(TableError, match="all scores are equal"):
+        Calibrator.fit([1, 0, 1], [0.3, 0.3, 0.3], method="isotonic")
+
+
+@pytest.mark.parametrize("method", ["platt", "isotonic", "none"])
+def test_another_prevalence_shifts_the_logit_as_bayes_says(make_scores, method):
+    scores = make_scores(600)
+    found = Calibrator.fit(scores.y_true, scores.y_score, method=method)
+    rare = found.for_prevalence(0.1)
+    share = scores.y_true.mean()
+    before, after = (each.transform(0.6) / (1 - each.transform(0.6)) for each in (found, rare))
+    assert after / before == pytest.approx((0.1 / 0.9) / (share / (1 - share)))
+    assert rare.at_fitted_prevalence() == found
+
+
+def test_a_shift_calibrates_on_a_rarer_population():
+    y_true, logit = calibrated(60_000)
+    found = Calibrator.fit(y_true, expit(logit)).for_prevalence(0.1)
+    other, other_logit = calibrated(400_000, seed=1)
+    keep = ~other | (np.random.default_rng(0).random(len(other)) < 0.1 / 0.9 * (~other).sum() / other.sum())
+    rare, scores = other[keep], expit(other_logit[keep])
+    assert rare.mean() == pytest.approx(0.1, abs=0.005)
+    assert expected_calibration_error(rare, found.transform(scores)) < 0.01
+    assert expected_calibration_error(rare, found.at_fitted_prevalence().transform(scores)) > 0.05
+
+
+def test_a_shift_needs_the_share_it_was_fitted_at():
+    with pytest.raises(TableError, match="is unknown"):
+        Calibrator(method="platt").for_prevalence(0.1)
 
 
 def test_one_class_cannot_be_fitted():

@@ -13,9 +13,21 @@ from colles.core.errors import TableError
 from colles.evaluation.evaluate import Evaluation, evaluate, evaluate_scores
 from colles.evaluation.operating import choose_operating_points
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.robustness import name_and_strength
 
 FIGURES = {"auroc", "average_precision", "brier", "ece", "uncertain_share", "certain_error", "calibration_slope"}
-POINT_FIGURES = {"sensitivity", "specificity", "accuracy", "balanced_accuracy", "f1", "ppv", "npv", "mcc"}
+POINT_FIGURES = {
+    "lr_positive",
+    "lr_negative",
+    "sensitivity",
+    "specificity",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "ppv",
+    "npv",
+    "mcc",
+}
 
 
 @pytest.fixture
@@ -57,7 +69,7 @@ def test_every_contract_figure_is_there(predictions_frame, recipe, tmp_path):
         assert list(subset.operating_points) == ["f1", "youden", "rule_out", "rule_in"]
         for point in subset.operating_points.values():
             assert set(point.figures) >= POINT_FIGURES
-        assert set(subset.curves) == {"roc", "pr", "reliability"}
+        assert set(subset.curves) == {"roc", "pr", "reliability", "net_benefit"}
     test = predictions_frame.filter(pl.col("subset") == "test")
     assert found.subsets["test"].figures["auroc"].value == pytest.approx(roc_auc_score(test["y_true"], test["y_score"]))
     content = json.loads(found.save(tmp_path / "evaluation.json").read_text())
@@ -77,7 +89,9 @@ def test_val_is_marked_as_its_own_judge_and_optimism_is_val_minus_test(predictio
     val, test = (found.subsets[name].operating_points["f1"] for name in ("val", "test"))
     assert val.chosen_here
     assert not test.chosen_here
-    assert found.optimism["f1"]["f1"] == pytest.approx(val.figures["f1"].value - test.figures["f1"].value)
+    optimism = found.optimism["f1"]["f1"]
+    assert optimism.value == pytest.approx(val.figures["f1"].value - test.figures["f1"].value)
+    assert optimism.low < optimism.value < optimism.high
     assert not found.warnings
 
 
@@ -97,6 +111,77 @@ def test_subgroups_of_the_catalog(predictions_frame, catalog, recipe):
     assert group.figures["auroc"].value == pytest.approx(roc_auc_score(rows["y_true"], rows["y_score"]))
     hardware = next(g for g in found.subgroups if (g.subset, g.column, g.value) == ("test", "hardware", "true"))
     assert hardware.warning
+
+
+def test_hardware_is_always_judged_with_and_without(predictions_frame, recipe):
+    frame = predictions_frame.with_columns(hardware=pl.lit(False))
+    found = {
+        g.value: g
+        for g in evaluate(Predictions(frame), recipe).subgroups
+        if (g.subset, g.column) == ("test", "hardware")
+    }
+    assert (found["false"].n, found["true"].n) == (450, 0)
+    assert found["true"].warning == "no image at all, so there is no figure"
+    assert found["true"].figures["auroc"].value is None
+
+
+def test_subgroups_by_size_of_image_and_of_fracture(predictions_frame, recipe):
+    n = predictions_frame.height
+    side = np.array([300, 700, 1500, 3000])[np.arange(n) % 4]
+    # A square box of 0.2, 0.7, 2 or 10 % of the picture, on fractures alone.
+    share = np.array([0.002, 0.007, 0.02, 0.1])[np.arange(n) // 4 % 4]
+    edges = np.sqrt(share) * side
+    boxes = [
+        [{"x1": 0.0, "y1": 0.0, "x2": float(e), "y2": float(e), "name": None}] if positive else []
+        for e, positive in zip(edges, predictions_frame["y_true"], strict=True)
+    ]
+    catalog = pl.DataFrame({"image_id": predictions_frame["image_id"], "width": side, "height": side, "boxes": boxes})
+    found = [
+        g
+        for g in evaluate(Predictions(predictions_frame), recipe, catalog_frame=catalog).subgroups
+        if g.subset == "test"
+    ]
+    sizes = {g.value: g.n for g in found if g.column == "image_size"}
+    assert list(sizes) == ["under 500 px", "500 px to 1,000 px", "1,000 px to 2,000 px", "2,000 px and more"]
+    assert sum(sizes.values()) == 450
+    lesions = {g.value: g for g in found if g.column == "lesion_area"}
+    assert list(lesions) == ["under 0.5 %", "0.5 % to 1 %", "1 % to 3 %", "3 % and more"]
+    test = predictions_frame.filter(pl.col("subset") == "test")
+    negatives = int((test["y_true"] == 0).sum())
+    assert {g.n - g.n_positive for g in lesions.values()} == {negatives}
+    assert sum(g.n_positive for g in lesions.values()) == test["y_true"].sum()
+
+
+def test_label_certainty_is_a_subgroup_where_a_column_has_it(predictions_frame, recipe):
+    sure = np.where(np.arange(predictions_frame.height) % 3 == 0, "one reader", "two readers agree")
+    found = evaluate(Predictions(predictions_frame.with_columns(label_certainty=pl.Series(sure))), recipe)
+    values = {g.value for g in found.subgroups if g.column == "label_certainty"}
+    assert values == {"one reader", "two readers agree"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "strength"),
+    [("noise 2", "noise", 2), ("JPEG_quality-3", "JPEG_quality", 3), ("inverted", "inverted", None), ("7", "7", None)],
+)
+def test_conditions_are_named_by_kind_and_strength(name, kind, strength):
+    assert name_and_strength(name) == (kind, strength)
+
+
+def test_auroc_stands_by_both_methods(predictions_frame, recipe):
+    figures = evaluate(Predictions(predictions_frame), recipe).subsets["test"].figures
+    assert figures["auroc_delong"].method == "delong_logit_groups"
+    assert figures["auroc_bootstrap"].method == "bootstrap_groups"
+    assert figures["auroc_delong"].value == figures["auroc_bootstrap"].value == figures["auroc"].value
+    assert figures["auroc_delong"].low == pytest.approx(figures["auroc_bootstrap"].low, abs=0.015)
+
+
+def test_a_prevalence_moves_the_calibrator_and_no_figure(predictions_frame, recipe):
+    plain = evaluate(Predictions(predictions_frame), recipe)
+    rare = evaluate(Predictions(predictions_frame), recipe.model_copy(update={"prevalence": 0.1}))
+    assert rare.calibration.prevalence == 0.1
+    assert rare.calibration.offset < 0
+    assert rare.subsets == plain.subsets
+    assert any("meant for a prevalence of 0.1" in warning for warning in rare.warnings)
 
 
 def test_groups_come_from_the_catalog_where_the_predictions_name_none(predictions_frame, catalog, recipe):
@@ -207,13 +292,17 @@ def test_conditions_are_judged_beside_the_clean_images(predictions_frame, recipe
     clean = predictions_frame.with_columns(condition=pl.lit(None, pl.String))
     found = evaluate(Predictions(pl.concat([clean, noisy])), recipe)
     assert found.subsets["test"] == evaluate(Predictions(predictions_frame), recipe).subsets["test"]
-    group = next(g for g in found.subgroups if (g.subset, g.column) == ("test", "condition"))
-    assert group.value == "noise 3"
+    group = next(c for c in found.robustness if c.subset == "test")
+    assert (group.value, group.kind, group.strength) == ("noise 3", "noise", 3)
     assert group.figures["auroc"].value == pytest.approx(1 - found.subsets["test"].figures["auroc"].value)
     test = predictions_frame.filter(pl.col("subset") == "test")["y_score"].to_numpy()
     threshold = found.operating_points["f1"].threshold
     flips = ((test >= threshold) != (1 - test >= threshold)).mean()
     assert group.operating_points["f1"].figures["flips"].value == pytest.approx(flips)
+    change = group.figures["auroc_change"]
+    assert change.value == pytest.approx(group.figures["auroc"].value - found.subsets["test"].figures["auroc"].value)
+    assert change.low < change.value < change.high < 0
+    assert not any(g.column == "condition" for g in found.subgroups)
 
 
 def test_a_file_that_is_no_evaluation_is_named(tmp_path):

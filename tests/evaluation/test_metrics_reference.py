@@ -66,6 +66,7 @@ def test_point_figures_equal_scikit_learn(make_scores, recipe, threshold):
         "balanced_accuracy": sk.balanced_accuracy_score(y_true, y_pred),
         "f1": sk.f1_score(y_true, y_pred),
         "mcc": sk.matthews_corrcoef(y_true, y_pred),
+        **dict(zip(("lr_positive", "lr_negative"), sk.class_likelihood_ratios(y_true, y_pred), strict=True)),
     }
     assert found == pytest.approx(wanted, abs=1e-12)
     c = confusion_at(y_true, scores.y_score, threshold)

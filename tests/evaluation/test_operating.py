@@ -41,6 +41,28 @@ def test_rule_out_and_rule_in_reach_their_rate_at_the_least_cost(make_scores, ti
         assert cells.sensitivity(into) == pytest.approx(tpr[fpr <= 1 - target + 1e-9].max())
 
 
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 5.0, 30.0])
+@pytest.mark.parametrize("prevalence", [None, 0.05])
+def test_cost_is_the_cheapest_of_all_thresholds(make_scores, ratio, prevalence):
+    scores = make_scores(300)
+    recipe = EvaluateRecipe(cost_ratio=ratio, prevalence=prevalence)
+    point = choose_operating_points(scores, chosen_on="val", recipe=recipe)["cost"]
+    share = scores.y_true.mean() if prevalence is None else prevalence
+
+    def cost(threshold: float) -> float:
+        c = confusion_at(scores.y_true, scores.y_score, threshold)
+        return ratio * share * (1 - cells.sensitivity(c)) + (1 - share) * (1 - cells.specificity(c))
+
+    costs = [cost(t) for t in np.unique(scores.y_score)]
+    assert cost(point.threshold) == pytest.approx(min(costs))
+    assert point.reached == (min(costs) <= ratio * share)
+    assert f"{ratio:g} false alarms" in point.criterion
+
+
+def test_without_a_cost_ratio_there_is_no_such_point(make_scores):
+    assert "cost" not in choose_operating_points(make_scores(100), chosen_on="val")
+
+
 def test_a_criterion_out_of_reach_is_said():
     scores = Scores(np.array([True, False, False, True]), np.array([0.9, 0.9, 0.2, 0.1]))
     point = choose_operating_points(scores, chosen_on="val")["rule_in"]

@@ -22,6 +22,7 @@ from colles.cli import (
     organize,
     phantom,
     predict,
+    recalibrate,
     report,
     run,
     split,
@@ -38,7 +39,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (run, phantom, catalog, audit, split, organize, train, evaluate, compare, explain, report, export, predict):
+for verb in (
+    run,
+    phantom,
+    catalog,
+    audit,
+    split,
+    organize,
+    train,
+    evaluate,
+    compare,
+    explain,
+    report,
+    export,
+    predict,
+    recalibrate,
+):
     verb.register(app)
 
 

@@ -211,7 +211,11 @@ class EvaluateRecipe(Section):
     seed: int = 0
     rule_out_sensitivity: Share = 0.95
     rule_in_specificity: Share = 0.95
-    calibration: Literal["platt", "temperature", "none"] = "platt"
+    cost_ratio: float | None = Field(default=None, gt=0)
+    """Adds the operating point `cost`: one missed fracture is as bad as so many false alarms."""
+    calibration: Literal["platt", "temperature", "isotonic", "none"] = "platt"
+    prevalence: float | None = Field(default=None, gt=0, lt=1)
+    """Share of fractures where the model will work, if other than in val; moves probabilities, not decisions."""
 
 
 class ExplainRecipe(Section):

@@ -20,7 +20,7 @@ from colles.evaluation.metrics.bootstrap import (
     bootstrap_ranking,
     percentile_interval,
 )
-from colles.evaluation.metrics.delong import auroc_covariance
+from colles.evaluation.metrics.delong import auroc_difference
 from colles.evaluation.metrics.ranking import Ranking, auroc
 from colles.evaluation.operating import choose_operating_points
 from colles.evaluation.predictions import Predictions, to_scores
@@ -126,9 +126,7 @@ def _compare(
     recipe: EvaluateRecipe,
 ) -> dict[str, Any]:
     one, other = shared[first], shared[second]
-    values, covariance = auroc_covariance(one.y_true, [one.y_score, other.y_score], groups=one.groups)
-    difference = float(values[0] - values[1])
-    variance = max(0.0, float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
+    difference, variance = auroc_difference(one.y_true, one.y_score, other.y_score, groups=one.groups)
     half = float(norm.ppf((1 + recipe.level) / 2)) * variance**0.5
     size = Strata.from_ranking(Ranking.from_scores(one.y_true, one.y_score), one.groups).smallest
     bootstrap = percentile_interval(drawn[first] - drawn[second], size, level=recipe.level)

@@ -1,4 +1,4 @@
-"""ROC, precision–recall and reliability curves, thinned to what an eye can tell apart."""
+"""ROC, precision–recall, reliability and decision curves, thinned to what an eye can tell apart."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from colles.evaluation.metrics.calibration_error import reliability
 from colles.evaluation.metrics.confusion import sweep_thresholds
 from colles.evaluation.scores import FloatArray, IntArray, Scores
+from colles.evaluation.worth import net_benefit
 
 MAX_POINTS = 400
 Curve = dict[str, list[Any]]
@@ -67,9 +68,10 @@ def thin(x: FloatArray, y: FloatArray, max_points: int = MAX_POINTS) -> IntArray
 
 
 def curves(scores: Scores, y_prob: FloatArray, *, level: float = 0.95) -> dict[str, Curve]:
-    """Return all three; the reliability curve is that of `y_prob` (N,), the others those of the scores."""
+    """Return all four; reliability and net benefit are those of `y_prob` (N,), the others those of the scores."""
     return {
         "roc": roc_curve(scores),
         "pr": precision_recall_curve(scores),
         "reliability": reliability(scores, y_prob, level=level),
+        "net_benefit": net_benefit(scores, y_prob, level=level),
     }

@@ -28,8 +28,15 @@ from colles.evaluation.metrics.calibration_error import (
     expected_calibration_error,
     mean_interval,
 )
-from colles.evaluation.metrics.delong import auroc_variance
-from colles.evaluation.metrics.intervals import Interval, logit_interval, newcombe_auroc, wilson, wilson_groups
+from colles.evaluation.metrics.delong import auroc_difference, auroc_variance
+from colles.evaluation.metrics.intervals import (
+    Interval,
+    logit_interval,
+    newcombe_auroc,
+    normal_quantile,
+    wilson,
+    wilson_groups,
+)
 from colles.evaluation.metrics.logistic import LogisticFit
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking, Statistic
 from colles.evaluation.scores import BoolArray, FloatArray, Scores
@@ -37,6 +44,8 @@ from colles.evaluation.scores import BoolArray, FloatArray, Scores
 FEW = 10
 """Groups of a class below which resampling and large-sample formulas are not trusted."""
 
+SPREAD = 1e-12
+"""An interval narrower than this came from data without any spread."""
 AREAS = ("auroc", "average_precision", "partial_auroc")
 """Areas under a curve; the other figures of the order are rates at a threshold that is drawn anew."""
 
@@ -62,22 +71,43 @@ def proportion(hits: BoolArray, scores: Scores, rows: BoolArray, *, level: float
 
 
 def ranking_estimates(
-    scores: Scores, recipe: EvaluateRecipe, figures: Mapping[str, Statistic] = RANKING_FIGURES
+    scores: Scores,
+    recipe: EvaluateRecipe,
+    figures: Mapping[str, Statistic] = RANKING_FIGURES,
+    *,
+    both_methods: bool = False,
 ) -> dict[str, Estimate]:
-    """Estimate the figures of the scores' order; undefined where a class is absent."""
+    """Estimate the figures of the scores' order; undefined where a class is absent.
+
+    `both_methods` adds `auroc_delong` and `auroc_bootstrap`, which hold the AUROC by either method.
+    """
     if not scores.has_both_classes:
         return {name: undefined(scores, recipe.level) for name in figures}
     ranking = Ranking.from_scores(scores.y_true, scores.y_score)
     once = ranking.count_once()
     values = {name: float(figure(once)[0]) for name, figure in figures.items()}
     few = smaller_class(scores) < FEW
-    resampled = {name: figure for name, figure in figures.items() if name != "auroc" or scores.groups is not None}
+    by_delong = scores.groups is None and not both_methods
+    resampled = {name: figure for name, figure in figures.items() if name != "auroc" or not by_delong}
     drawn: dict[str, FloatArray] = {}
     if resampled and not few:
         replicates = affordable_replicates(scores.n, recipe.replicates)
         drawn = bootstrap_ranking(scores, resampled, replicates=replicates, seed=recipe.seed)
     intervals = {name: _resampled(name, values[name], found, scores, recipe.level) for name, found in drawn.items()}
-    return {name: _ranked(name, value, intervals.get(name), scores, recipe.level) for name, value in values.items()}
+    found = {name: _ranked(name, value, intervals.get(name), scores, recipe.level) for name, value in values.items()}
+    if both_methods and not few:
+        found |= _auroc_by_method(found["auroc"], intervals.get("auroc"), scores, recipe.level)
+    return found
+
+
+def _auroc_by_method(auroc: Estimate, bootstrap: Interval | None, scores: Scores, level: float) -> dict[str, Estimate]:
+    suffix = "" if scores.groups is None else "_groups"
+    intervals = {"delong": (_delong(scores, level), "delong_logit"), "bootstrap": (bootstrap, "bootstrap")}
+    return {
+        f"auroc_{name}": auroc.model_copy(update={"low": interval[0], "high": interval[1], "method": method + suffix})
+        for name, (interval, method) in intervals.items()
+        if interval is not None and interval[1] - interval[0] >= SPREAD
+    }
 
 
 def smaller_class(scores: Scores) -> int:
@@ -96,17 +126,30 @@ def _ranked(name: str, value: float, interval: Interval | None, scores: Scores, 
     if name == "auroc" and scores.groups is None and smaller_class(scores) >= FEW:
         interval, method = _delong(scores, level), "delong_logit"
     # No spread at all (classes apart without overlap) is too little data, not certainty.
-    if interval is None or interval[1] - interval[0] < 1e-12:
+    if interval is None or interval[1] - interval[0] < SPREAD:
         interval, method = _cautious(name, value, scores, level)
     low, high = min(interval[0], value), max(interval[1], value)
     return Estimate(value=value, low=low, high=high, level=level, method=method, n=scores.n, n_groups=scores.n_groups())
 
 
 def _delong(scores: Scores, level: float) -> Interval | None:
-    value, variance = auroc_variance(scores.y_true, scores.y_score)
+    value, variance = auroc_variance(scores.y_true, scores.y_score, groups=scores.groups)
     if not 0 < value < 1 or not isfinite(variance) or variance <= 0:
         return None
     return logit_interval(value, sqrt(variance), level=level, units=smaller_class(scores))
+
+
+def paired_difference(scores: Scores, other: FloatArray, *, level: float = 0.95) -> Estimate:
+    """Estimate AUROC(scores) − AUROC(other) of two scores (N,) of the same rows, by DeLong; by groups where known."""
+    units = smaller_class(scores) if scores.has_both_classes else 0
+    if units < 2:
+        return undefined(scores, level)
+    value, variance = auroc_difference(scores.y_true, scores.y_score, other, groups=scores.groups)
+    half = normal_quantile(level) * sqrt(variance)
+    return Estimate(
+        value=value, low=value - half, high=value + half, level=level, n=scores.n, n_groups=scores.n_groups(),
+        method="paired_delong" + ("" if scores.groups is None else "_groups"),
+    )  # fmt: skip
 
 
 def _cautious(name: str, value: float, scores: Scores, level: float) -> tuple[Interval, str]:

@@ -18,7 +18,7 @@ DEFAULT_THRESHOLD = 0.5
 def choose_operating_points(
     scores: Scores, *, chosen_on: str, recipe: EvaluateRecipe | None = None
 ) -> dict[str, OperatingPoint]:
-    """Choose f1, youden, rule_out and rule_in on `scores`, which must hold both classes.
+    """Choose f1, youden, rule_out, rule_in and, with a cost ratio, cost on `scores`, which must hold both classes.
 
     A threshold lies half-way between the last score that is called and the first that is not.
     """
@@ -31,6 +31,8 @@ def choose_operating_points(
         "rule_out": _rule_out(sweep, settings.rule_out_sensitivity),
         "rule_in": _rule_in(sweep, settings.rule_in_specificity),
     }
+    if settings.cost_ratio is not None:
+        found["cost"] = _cost(sweep, settings.cost_ratio, settings.prevalence)
     return {
         name: OperatingPoint(
             name=name, threshold=_between(sweep.thresholds, index), criterion=criterion, chosen_on=chosen_on,
@@ -80,6 +82,16 @@ def _rule_in(sweep: Sweep, specificity: float) -> tuple[str, int, bool]:
     enough = int((sweep.fp <= (1 - specificity) * sweep.n_negative + 1e-9).sum())
     # With none, even the highest score calls too many; it is the nearest that still calls anything.
     return f"specificity >= {specificity:g}", max(0, enough - 1), enough > 0
+
+
+def _cost(sweep: Sweep, ratio: float, prevalence: float | None) -> tuple[str, int, bool]:
+    share = sweep.n_positive / (sweep.n_positive + sweep.n_negative) if prevalence is None else prevalence
+    missed, alarms = 1 - sweep.tp / sweep.n_positive, sweep.fp / sweep.n_negative
+    costs = ratio * share * missed + (1 - share) * alarms
+    words = f"least cost where a missed fracture is as bad as {ratio:g} false alarms, at prevalence {share:.3g}"
+    best = int(np.argmin(costs))
+    # Calling nothing costs every fracture; where that is cheapest, the least cost is out of reach of any call.
+    return words, best, bool(costs[best] <= ratio * share)
 
 
 def _between(thresholds: FloatArray, index: int) -> float:

@@ -11,6 +11,7 @@ from colles.evaluation.metrics import confusion as cells
 from colles.evaluation.metrics.confusion import Confusion, confusion_at
 from colles.evaluation.metrics.intervals import Interval, mover_mean
 from colles.evaluation.scores import FloatArray, IntArray, Scores
+from colles.evaluation.worth import likelihood_ratios
 
 
 def point_estimates(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> dict[str, Estimate]:
@@ -19,6 +20,7 @@ def point_estimates(scores: Scores, threshold: float, recipe: EvaluateRecipe) ->
     shares = share_estimates(scores, threshold, recipe)
     return {
         **shares,
+        **likelihood_ratios(shares["sensitivity"], shares["specificity"]),
         "balanced_accuracy": _balanced_accuracy(shares["sensitivity"], shares["specificity"], scores),
         "f1": _f1(scores, threshold, recipe),
         "mcc": _mcc(scores, counts, threshold, recipe),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
 from colles.core.errors import TableError
 from colles.core.files import read_json, write_json
 from colles.core.records import Estimate, OperatingPoint, Record
+from colles.evaluation.aggregation import Aggregation
 from colles.evaluation.calibration import Calibrator
 from colles.evaluation.metrics.confusion import Confusion
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class PredictionsSummary(Record):
@@ -25,6 +26,14 @@ class PredictionsSummary(Record):
     columns: tuple[str, ...]
 
 
+class AtPrevalence(Record):
+    """What a call is worth where fractures are rarer or more common than here (Bayes' rule)."""
+
+    prevalence: float
+    ppv: Estimate
+    npv: Estimate
+
+
 class PointResult(Record):
     """What a subset shows at an operating point."""
 
@@ -33,6 +42,8 @@ class PointResult(Record):
     figures: dict[str, Estimate]
     chosen_here: bool = False
     """True where this subset's own labels chose the threshold: the figures flatter."""
+    at_prevalence: tuple[AtPrevalence, ...] = ()
+    """PPV and NPV where another share of patients has a fracture; empty for subgroups."""
 
 
 class SubsetResult(Record):
@@ -60,6 +71,37 @@ class Subgroup(Record):
     warning: str | None = None
 
 
+class Condition(Subgroup):
+    """The same images under a perturbation; `value` is the condition's name, such as `noise 2`.
+
+    `figures` holds `auroc` and, paired with the unchanged images, `auroc_change` (this minus unchanged); every
+    operating point holds `flips`, the share of decisions that changed.
+    """
+
+    kind: str
+    """The name without its strength, such as `noise`."""
+    strength: int | None
+    """1, 2, 3 … from mild to strong; None where the name has no number."""
+
+
+class Level(Record):
+    """Studies or patients as the units: several images, one score, one decision."""
+
+    unit: Literal["study", "patient"]
+    aggregation: Aggregation
+    """How the images' scores become one: the largest AUROC on `chosen_on`."""
+    chosen_on: str
+    candidates: dict[Aggregation, Estimate]
+    """AUROC of every aggregation on `chosen_on`."""
+    operating_points: dict[str, OperatingPoint]
+    """Thresholds on the unit's score."""
+    calibration: Calibrator | None
+    subsets: dict[str, SubsetResult]
+    """`n` counts units; `n_groups` the groups that they lie in."""
+    images_per_unit: float
+    """Mean over all subsets judged."""
+
+
 class Evaluation(Record):
     """Every figure of every subset, subgroup and operating point."""
 
@@ -70,8 +112,12 @@ class Evaluation(Record):
     """None: `brier`, `ece`, slope and intercept judge the score itself."""
     subsets: dict[str, SubsetResult]
     subgroups: tuple[Subgroup, ...] = ()
-    optimism: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """Operating point → figure → val minus test."""
+    robustness: tuple[Condition, ...] = ()
+    """Empty where the predictions have no column `condition`."""
+    levels: dict[str, Level] = Field(default_factory=dict)
+    """`study`, `patient`: empty where no column names them or each has one image."""
+    optimism: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
+    """Operating point → figure → val minus test, for figures that both define."""
     warnings: tuple[str, ...] = ()
 
     def save(self, path: str | Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,9 +10,9 @@ import polars as pl
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
-from colles.evaluation.estimates import proportion
+from colles.evaluation.estimates import paired_difference, proportion
 from colles.evaluation.predictions import to_scores
-from colles.evaluation.results import Subgroup
+from colles.evaluation.results import Condition
 from colles.evaluation.subgroups import judge_subgroup
 
 CLEAN = ("", "none", "clean", "original")
@@ -28,11 +29,8 @@ def _is_clean() -> pl.Expr:
 
 def judge_conditions(
     frame: pl.DataFrame, points: Mapping[str, OperatingPoint], recipe: EvaluateRecipe
-) -> list[Subgroup]:
-    """Judge every condition of every subset as a subgroup of the column `condition`.
-
-    With image_ids every operating point also gets `flips`: the share of images whose decision the condition changes.
-    """
+) -> list[Condition]:
+    """Judge every condition of every subset, and pair it with the unchanged images where there are image_ids."""
     if "condition" not in frame.columns:
         return []
     clean, changed = clean_rows(frame), frame.filter(~_is_clean())
@@ -41,27 +39,36 @@ def judge_conditions(
     for subset, condition in keys.iter_rows():
         rows = changed.filter((pl.col("subset") == subset) & (pl.col("condition") == condition))
         group = judge_subgroup(rows, subset, "condition", condition, points, recipe)
-        judged.append(_with_flips(group, clean, rows, points, recipe))
-    return judged
+        kind, strength = name_and_strength(condition)
+        known = Condition(**dict(group), kind=kind, strength=strength)
+        judged.append(_beside_clean(known, clean, rows, points, recipe))
+    return sorted(judged, key=lambda c: (c.subset, c.kind, c.strength or 0, c.value))
 
 
-def _with_flips(
-    group: Subgroup,
+def name_and_strength(condition: str) -> tuple[str, int | None]:
+    """Split `noise 2` into its name and its strength; None where it ends with no number."""
+    found = re.fullmatch(r"\s*(.*?)[\s_\-]*(\d{1,9})\s*", condition)
+    return (found[1], int(found[2])) if found and found[1] else (condition.strip(), None)
+
+
+def _beside_clean(
+    group: Condition,
     clean: pl.DataFrame,
     rows: pl.DataFrame,
     points: Mapping[str, OperatingPoint],
     recipe: EvaluateRecipe,
-) -> Subgroup:
+) -> Condition:
     if "image_id" not in rows.columns:
         return group
     before = clean.select("image_id", before="y_score")
     paired = rows.join(before, on="image_id", how="inner", maintain_order="left")
     if paired.is_empty():
         return group
-    scores = to_scores(paired)
+    scores, unchanged = to_scores(paired), paired["before"].to_numpy()
     found = dict(group.operating_points)
     for name, point in points.items():
-        flipped = (scores.y_score >= point.threshold) != (paired["before"].to_numpy() >= point.threshold)
+        flipped = (scores.y_score >= point.threshold) != (unchanged >= point.threshold)
         flips = proportion(flipped, scores, np.ones(scores.n, dtype=bool), level=recipe.level)
         found[name] = found[name].model_copy(update={"figures": {**found[name].figures, "flips": flips}})
-    return group.model_copy(update={"operating_points": found})
+    figures = {**group.figures, "auroc_change": paired_difference(scores, unchanged, level=recipe.level)}
+    return group.model_copy(update={"operating_points": found, "figures": figures})

@@ -1,4 +1,4 @@
-"""Parts of a subset that a reader asks for: source, body part, upper limb, hardware, and conditions of robustness."""
+"""Parts of a subset that a reader asks for: source, body part, view, hardware, sizes of image and fracture."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import to_scores
 from colles.evaluation.results import PointResult, Subgroup
 from colles.evaluation.scores import Scores
+from colles.evaluation.sizes import IMAGE_SIZE, SIZE_COLUMNS, lesion_rows, with_sizes
 
-COLUMNS = ("source", "body_part", "view", "hardware", "manufacturer", "sex")
+COLUMNS = ("source", "body_part", "view", "manufacturer", "sex", "label_certainty", IMAGE_SIZE)
 """Columns of which every value is a subgroup."""
+HARDWARE = "hardware"
 UPPER_LIMB = "upper_limb"
 BY_SOURCE = "source × upper_limb"
-CATALOG_COLUMNS = (*COLUMNS, UPPER_LIMB, "group_id")
+CATALOG_COLUMNS = (*COLUMNS, HARDWARE, UPPER_LIMB, *SIZE_COLUMNS, "group_id", "study_id", "patient_id")
 MAX_VALUES = 40
 """A column with more values is an identifier, not a subgroup."""
 FIGURES = ("auroc", "average_precision")
@@ -34,8 +36,8 @@ def subgroups(
     """Judge every subgroup of one subset's labelled rows at operating points chosen elsewhere."""
     return [
         judge_subgroup(part, subset, column, value, points, recipe)
-        for column, value, part in subgroup_rows(frame)
-        if part.height
+        for column, value, part in subgroup_rows(with_sizes(frame))
+        if part.height or column == HARDWARE
     ]
 
 
@@ -43,6 +45,12 @@ def subgroup_rows(frame: pl.DataFrame) -> Iterator[Part]:
     """Yield (column, value, rows) of every subgroup that the columns allow; unknown values belong to none."""
     for column in COLUMNS:
         yield from _by_value(frame, column)
+    if HARDWARE in frame.columns:
+        # Both always: a reader must see that a figure is missing, since plates are a shortcut.
+        plates = frame[HARDWARE].cast(pl.Boolean, strict=False)
+        for shown in (True, False):
+            yield HARDWARE, str(shown).lower(), frame.filter((plates == shown).fill_null(False))
+    yield from lesion_rows(frame)
     if UPPER_LIMB in frame.columns:
         limbs = frame.filter(pl.col(UPPER_LIMB).cast(pl.Boolean, strict=False).fill_null(False))
         yield UPPER_LIMB, UPPER_LIMB, limbs
@@ -54,7 +62,7 @@ def _by_value(frame: pl.DataFrame, column: str) -> Iterator[Part]:
     if column not in frame.columns:
         return
     texts = frame[column].cast(pl.String)
-    values = texts.drop_nulls().unique().sort().to_list()
+    values = frame[column].drop_nulls().unique().sort().cast(pl.String).to_list()
     if len(values) > MAX_VALUES:
         return
     for value in values:
@@ -89,6 +97,8 @@ def judge_subgroup(
 
 def few_warning(scores: Scores) -> str | None:
     """Say in plain words that a class is absent or has fewer than ten images or groups; None where it does not."""
+    if not scores.n:
+        return "no image at all, so there is no figure"
     classes = (("fracture", "fractures", scores.y_true), ("other image", "images without fracture", ~scores.y_true))
     for one, many, rows in classes:
         images, groups = int(rows.sum()), scores.n_groups(rows)

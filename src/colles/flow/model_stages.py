@@ -56,8 +56,10 @@ class ModelStages:
         train(catalog, split, self.recipe, folder, resume=resume and folder.exists())
 
     def evaluate_inputs(self) -> Any:
-        catalog = sha256_file(self.space.catalog)
-        return [sha256_file(self.space.predictions), catalog, self.recipe.evaluate.model_dump()]
+        from colles.evaluation.results import SCHEMA_VERSION
+
+        catalog, recipe = sha256_file(self.space.catalog), self.recipe.evaluate.model_dump()
+        return [SCHEMA_VERSION, sha256_file(self.space.predictions), catalog, recipe]
 
     def evaluate(self, resume: bool) -> None:
         from colles.datasets.catalog import Catalog

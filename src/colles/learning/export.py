@@ -28,7 +28,8 @@ from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images, measure_parity
 from colles.serving.bundle import MODEL, RECIPE, WEIGHTS, write_bundle
-from colles.serving.metadata import BundleMetadata, CalibrationMetadata
+from colles.serving.locked import bundle_version, calibration_metadata, study_metadata
+from colles.serving.metadata import BundleMetadata
 from colles.serving.predictor import Predictor
 
 
@@ -85,7 +86,6 @@ def _assert_same_predictions(evaluation: Evaluation, predictions: Predictions, r
 
 
 def _metadata(name: str, model: FractureClassifier, preprocess: PreprocessRecipe, judged: Evaluation) -> BundleMetadata:
-    calibrator = judged.calibration
     return BundleMetadata(
         name=name,
         version="",
@@ -97,7 +97,8 @@ def _metadata(name: str, model: FractureClassifier, preprocess: PreprocessRecipe
         },
         preprocessing=preprocess,
         operating_points=judged.operating_points,
-        calibration=None if calibrator is None else CalibrationMetadata.model_validate(calibrator.model_dump()),
+        calibration=calibration_metadata(judged),
+        study=study_metadata(judged),
         evaluation=_test_figures(judged),
     )
 
@@ -130,5 +131,4 @@ def _sources(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _version(folder: Path, metadata: BundleMetadata) -> str:
-    decided_by = metadata.model_dump(mode="json", include={"preprocessing", "operating_points", "calibration"})
-    return sha256_json([sha256_file(folder / MODEL), sha256_file(folder / WEIGHTS), decided_by])[:12]
+    return bundle_version(sha256_file(folder / MODEL), sha256_file(folder / WEIGHTS), metadata)

@@ -20,7 +20,7 @@ INTENDED_USE = (
 
 
 class CalibrationMetadata(BaseModel):
-    """The map from score to probability: sigmoid(slope · logit(score) + intercept).
+    """The map from score to probability: sigmoid(slope · logit(score) + intercept), or isotonic through knots.
 
     It computes as evaluation's Calibrator does (a test holds them together), but without the libraries that fitting
     needs: importing those would double the time to the first answer.
@@ -33,14 +33,46 @@ class CalibrationMetadata(BaseModel):
     intercept: float
     fitted_on: str | None = None
     """The subset that it was fitted on, `val` as a rule."""
+    x: tuple[float, ...] = ()
+    """Isotonic: scores of the knots, ascending."""
+    y: tuple[float, ...] = ()
+    """Isotonic: probabilities of the knots."""
+    fitted_prevalence: float | None = None
+    """Share of fractures in the data that it was fitted on."""
+    prevalence: float | None = None
+    """The share of fractures that the probabilities are meant for, where one was stated."""
+    offset: float = 0.0
+    """Added to the probability's logit for that prevalence."""
 
     def transform(self, y_score: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities of scores, any shape, 0–1."""
-        if self.method == "none":
-            return y_score
-        inside = np.clip(y_score, _EDGE, 1 - _EDGE)
-        logit = np.log(inside) - np.log1p(-inside)
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (self.slope * logit + self.intercept))))
+        if self.method in ("none", "isotonic"):
+            found = np.interp(y_score, self.x, self.y) if self.method == "isotonic" else y_score
+            return _sigmoid(_logit(found) + self.offset) if self.offset else np.asarray(found)
+        return _sigmoid(self.slope * _logit(y_score) + self.intercept + self.offset)
+
+
+def _logit(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    inside = np.clip(share, _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
+
+
+def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logit)))
+
+
+class StudyMetadata(BaseModel):
+    """How the scores of a study's images become one answer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    unit: str
+    """`study` or `patient`."""
+    aggregation: str
+    """`max`, `mean` or `noisy_or` (1 − Π(1 − score)) of the images' scores."""
+    operating_points: dict[str, OperatingPoint]
+    """Thresholds on the score of the unit."""
+    calibration: CalibrationMetadata | None = None
 
 
 class BundleMetadata(BaseModel):
@@ -60,6 +92,8 @@ class BundleMetadata(BaseModel):
     """By name; thresholds on the score of one image."""
     calibration: CalibrationMetadata | None = None
     """None: the probability is the score."""
+    study: StudyMetadata | None = None
+    """None: no study of several images was evaluated, and the score of one image is all there is."""
     training: dict[str, Any] = {}
     """catalog_digest, split_digest, recipe_digest, sources, weights_from."""
     evaluation: dict[str, Any] | None = None

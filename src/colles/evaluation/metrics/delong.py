@@ -65,3 +65,12 @@ def auroc_variance(y_true: BoolArray, y_score: FloatArray, *, groups: IntArray |
     """Return the AUROC and its variance."""
     values, covariance = auroc_covariance(y_true, [y_score], groups=groups)
     return float(values[0]), float(covariance[0, 0])
+
+
+def auroc_difference(
+    y_true: BoolArray, first: FloatArray, second: FloatArray, *, groups: IntArray | None = None
+) -> tuple[float, float]:
+    """Return AUROC(first) − AUROC(second) on the same rows, and its variance."""
+    values, covariance = auroc_covariance(y_true, [first, second], groups=groups)
+    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    return float(values[0] - values[1]), max(0.0, variance) if np.isfinite(variance) else variance

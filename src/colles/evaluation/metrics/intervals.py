@@ -1,6 +1,6 @@
 """Intervals in closed form: proportions (Wilson, with a design effect where rows cluster), AUROC, sums of two rates.
 
-All return (low, high) within 0–1.
+All return (low, high), within 0–1 but for ratios and differences.
 """
 
 from __future__ import annotations
@@ -108,3 +108,28 @@ def mover_mean(first: float, second: float, one: Interval, other: Interval) -> I
     down = sqrt((first - one[0]) ** 2 + (second - other[0]) ** 2) / 2
     up = sqrt((one[1] - first) ** 2 + (other[1] - second) ** 2) / 2
     return max(0.0, mean - down), min(1.0, mean + up)
+
+
+def mover_difference(first: float, second: float, one: Interval, other: Interval) -> Interval:
+    """Return the interval of first − second of two independent figures from theirs.
+
+    Method 10 of Newcombe RG, Stat Med 1998; 17: 873–890.
+    """
+    difference = first - second
+    down = sqrt((first - one[0]) ** 2 + (other[1] - second) ** 2)
+    up = sqrt((one[1] - first) ** 2 + (second - other[0]) ** 2)
+    return difference - down, difference + up
+
+
+def mover_ratio(first: float, second: float, one: Interval, other: Interval) -> tuple[float, float | None]:
+    """Return the interval of first / second of two independent rates from theirs; no upper bound: None.
+
+    MOVER-R, Newcombe RG, Stat Methods Med Res 2016; 25: 1774–1778, written so that nothing is divided by 0.
+    """
+    product = first * second
+    least, most = one[0] * (2 * first - one[0]), one[1] * (2 * first - one[1])
+    over, under = other[1] * (2 * second - other[1]), other[0] * (2 * second - other[0])
+    divisor = product + sqrt(max(0.0, product**2 - least * over))
+    low = least / divisor if divisor > 0 else 0.0
+    high = (product + sqrt(max(0.0, product**2 - most * under))) / under if under > 0 else None
+    return low, high

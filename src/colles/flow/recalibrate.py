@@ -1,0 +1,155 @@
+"""Fit a bundle's calibration and operating points anew on a site's own labelled images, as a new bundle."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from colles.core.errors import TableError
+from colles.core.files import atomic_path, refuse_existing
+from colles.core.recipe import EvaluateRecipe
+from colles.core.records import Estimate
+from colles.evaluation.crossfit import Figures, crossfit
+from colles.evaluation.estimates import calibration_estimates
+from colles.evaluation.levels import UNITS, choose_level, unit_codes
+from colles.evaluation.locked import Locked, lock_on
+from colles.evaluation.point_estimates import share_estimates
+from colles.evaluation.predictions import Predictions, to_scores
+from colles.evaluation.scores import Scores
+from colles.evaluation.subgroups import few_warning
+from colles.flow.site import SITE, SiteLabels, judge_site, load_site_labels
+from colles.serving.bundle import CARD, LICENSE, METADATA, MODEL, WEIGHTS, Bundle, load_bundle, write_bundle
+from colles.serving.locked import bundle_version
+from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
+from colles.serving.predictor import Predictor
+
+_REMADE = {METADATA, CARD, LICENSE}
+JUDGED = "site, by five folds"
+"""Each image judged by thresholds and a calibration that other groups chose."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recalibration:
+    """The new bundle, and how it and the old one do on the site's images."""
+
+    bundle: Bundle
+    n: int
+    n_positive: int
+    left_out: int
+    before: dict[str, Figures]
+    """Old operating point → shares at its threshold; `calibration` → Brier score, ECE, slope and intercept."""
+    after: dict[str, Figures]
+    """The same by five folds."""
+    warnings: tuple[str, ...]
+
+
+def recalibrate(
+    bundle: str | Path, labels: str | Path, out: Path, recipe: EvaluateRecipe, *, name: str | None = None
+) -> Recalibration:
+    """Write a bundle with the same weights and new calibration and operating points, chosen on `labels`.
+
+    Its `evaluation` holds the site's figures by five folds, so nothing is judged by the labels that chose it. Raise
+    `OutputExistsError` where `out` holds something, `TableError` where the labels do not allow a choice.
+    """
+    refuse_existing(out, repair="Choose another --out; a bundle is never overwritten")
+    old = load_bundle(bundle)
+    table = load_site_labels(labels)
+    predictions, left_out = judge_site(Predictor(old), table)
+    scores = predictions.scores
+    locked = lock_on(_both_classes(scores, labels), SITE, recipe)
+    figures, points = crossfit(scores, SITE, recipe)
+    study, said = _study(predictions, recipe, old.metadata)
+    metadata = old.metadata.model_copy(update={
+        "name": name or old.metadata.name,
+        "operating_points": locked.points,
+        "calibration": _calibration(locked),
+        "study": study,
+        "evaluation": _evaluation(scores, figures, points),
+        "training": {**old.metadata.training, "recalibrated": _origin(old, table, scores, left_out)},
+    })  # fmt: skip
+    made = _write(old, metadata, out)
+    few = few_warning(scores)
+    warnings = (*((few,) if few else ()), *locked.warnings, *said)
+    after = {**points, "calibration": {key: figures[key] for key in _before(scores, old, recipe)["calibration"]}}
+    return Recalibration(made, scores.n, scores.n_positive, left_out, _before(scores, old, recipe), after, warnings)
+
+
+def _both_classes(scores: Scores, labels: str | Path) -> Scores:
+    if not scores.has_both_classes:
+        raise TableError("the readable images are of one class", path=labels, field="label", repair="Add others")
+    return scores
+
+
+def _calibration(locked: Locked) -> CalibrationMetadata | None:
+    fitted = locked.calibrator
+    return None if fitted is None else CalibrationMetadata.model_validate(fitted.model_dump())
+
+
+def _study(
+    predictions: Predictions, recipe: EvaluateRecipe, old: BundleMetadata
+) -> tuple[StudyMetadata | None, tuple[str, ...]]:
+    """Choose how images become a study, where the labels name studies or patients of several images."""
+    for unit, column in UNITS.items():
+        frame = predictions.frame
+        rows = frame.filter(pl.col(column).is_not_null()) if column in frame.columns else frame.clear()
+        if not rows.height or not rows[column].is_duplicated().any():
+            continue
+        how, locked = choose_level(to_scores(rows), unit_codes(rows[column]), SITE, recipe)
+        points, calibration = locked.points, _calibration(locked)
+        made = StudyMetadata(unit=unit, aggregation=how, operating_points=points, calibration=calibration)
+        return made, tuple(f"by {unit}: {warning}" for warning in locked.warnings)
+    if old.study is None:
+        return None, ()
+    return None, ("the old bundle's operating points by study are left out: the labels name no study_id or patient_id",)
+
+
+def _evaluation(scores: Scores, figures: Figures, points: dict[str, Figures]) -> dict[str, Any]:
+    return {
+        "subset": JUDGED,
+        "n": scores.n,
+        "n_positive": scores.n_positive,
+        "n_groups": scores.n_groups(),
+        "figures": _plain(figures),
+        "operating_points": {name: _plain(each) for name, each in points.items()},
+    }
+
+
+def _plain(figures: dict[str, Estimate]) -> dict[str, Any]:
+    return {name: estimate.model_dump(mode="json") for name, estimate in figures.items()}
+
+
+def _origin(old: Bundle, table: SiteLabels, scores: Scores, left_out: int) -> dict[str, Any]:
+    return {
+        "from": old.name,
+        "labels_digest": table.digest,
+        "images": scores.n,
+        "fractures": scores.n_positive,
+        "unlabelled": table.unlabelled,
+        "left_out": left_out,
+    }
+
+
+def _before(scores: Scores, old: Bundle, recipe: EvaluateRecipe) -> dict[str, Figures]:
+    points = {
+        key: share_estimates(scores, point.threshold, recipe) for key, point in old.metadata.operating_points.items()
+    }
+    calibration = old.metadata.calibration
+    probability = scores.y_score if calibration is None else calibration.transform(scores.y_score)
+    return {**points, "calibration": calibration_estimates(scores, probability, recipe)}
+
+
+def _write(old: Bundle, metadata: BundleMetadata, out: Path) -> Bundle:
+    with atomic_path(out) as staged:
+        staged.mkdir()
+        for name in old.manifest.files.keys() - _REMADE:
+            (staged / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(old.folder / name, staged / name)
+        files = old.manifest.files
+        weights = files[WEIGHTS].sha256 if WEIGHTS in files else None
+        version = bundle_version(files[MODEL].sha256, weights, metadata)
+        write_bundle(staged, metadata.model_copy(update={"version": version}))
+    return load_bundle(out)

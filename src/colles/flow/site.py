@@ -1,0 +1,92 @@
+"""A site's own labelled images: the table, and what a bundle says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from colles.core.errors import CheckError, MissingInputError, TableError
+from colles.core.files import sha256_file
+from colles.core.progress import say, track
+from colles.core.tables import read_table
+from colles.evaluation.labels import parse_labels
+from colles.evaluation.predictions import Predictions
+from colles.serving.predictor import Predictor
+
+SITE = "site"
+"""The subset's name: neither val nor test of the training."""
+_NAMES = {"group": "group_id", "label": "y_true"}
+_IDS = ("group_id", "study_id", "patient_id")
+_BATCH = 8
+
+
+@dataclass(frozen=True, eq=False)
+class SiteLabels:
+    """Labelled images of one site."""
+
+    frame: pl.DataFrame
+    """path (absolute), y_true, and of group_id, study_id, patient_id those that are given."""
+    digest: str
+    """sha256 of the file."""
+    unlabelled: int
+
+
+def load_site_labels(path: str | Path) -> SiteLabels:
+    """Read `path, label[, group][, study_id][, patient_id]`; relative paths are taken from the table's folder.
+
+    Raise `TableError` for labels that are not understood, images named twice or labels of one class only.
+    """
+    file = Path(path)
+    table = read_table(file, ("path", "label"), as_text=True).rename({k: v for k, v in _NAMES.items() if k == "label"})
+    if "group" in table.columns and "group_id" not in table.columns:
+        table = table.rename({"group": "group_id"})
+    try:
+        table = table.with_columns(y_true=parse_labels(table["y_true"]))
+    except TableError as error:
+        raise TableError(error.message, path=file, field="label", repair=error.repair) from error
+    table = table.select("path", "y_true", *(name for name in _IDS if name in table.columns))
+    missing = int(table["path"].null_count())
+    if missing:
+        raise TableError(f"{missing} rows have no path", path=file, field="path", repair="Name a file on every row")
+    full = [str((file.parent / name).absolute()) for name in table["path"].to_list()]
+    table = table.with_columns(path=pl.Series(full, dtype=pl.String))
+    twice = table.filter(pl.col("path").is_duplicated())
+    if twice.height:
+        raise TableError(f"{twice['path'].n_unique()} images stand on more than one row, first {twice['path'][0]!r}",
+                         path=file, field="path", repair="Keep one row an image")  # fmt: skip
+    labelled = table.filter(pl.col("y_true").is_not_null())
+    if labelled["y_true"].n_unique() < 2:
+        raise TableError("needs labels of both classes", path=file, field="label", repair="Add images of the other")
+    return SiteLabels(labelled, sha256_file(file), table.height - labelled.height)
+
+
+def judge_site(predictor: Predictor, labels: SiteLabels) -> tuple[Predictions, int]:
+    """Return the bundle's scores of the labelled images as predictions of the subset `site`, and how many it left out.
+
+    Raise `MissingInputError` where none could be read, `CheckError` where a tenth or more could not: what is left
+    would no longer be the site's images.
+    """
+    paths = labels.frame["path"].to_list()
+    answers = list(track(predictor.predict_paths(paths, batch=_BATCH), "judge", total=len(paths)))
+    scores = [answer.score for answer in answers]
+    reasons = [f"{answer.path}: {answer.reason}" for answer in answers if answer.score is None]
+    _refuse_many(reasons, len(paths))
+    frame = labels.frame.rename({"path": "image_id"}).with_columns(y_score=pl.Series(scores, dtype=pl.Float64))
+    readable = frame.filter(pl.col("y_score").is_not_null()).with_columns(subset=pl.lit(SITE))
+    return Predictions(readable), len(reasons)
+
+
+def _refuse_many(reasons: Sequence[str], total: int) -> None:
+    if not reasons:
+        return
+    if len(reasons) == total:
+        raise MissingInputError(f"none of {total} images could be judged; first {reasons[0]}",
+                                repair="Check the column path")  # fmt: skip
+    if 10 * len(reasons) >= total:
+        raise CheckError(f"{len(reasons)} of {total} images could not be judged; first {reasons[0]}",
+                         repair="Mend or remove those rows")  # fmt: skip
+    for reason in reasons:
+        say(f"left out: {reason}")

@@ -1,0 +1,31 @@
+"""What an evaluation locks into a bundle: thresholds, calibration, the way from images to a study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from colles.core.files import sha256_json
+from colles.evaluation.results import Evaluation
+from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
+
+
+def calibration_metadata(evaluation: Evaluation) -> CalibrationMetadata | None:
+    """Return the calibration of one image's score."""
+    fitted = evaluation.calibration
+    return None if fitted is None else CalibrationMetadata.model_validate(fitted.model_dump())
+
+
+def study_metadata(evaluation: Evaluation) -> StudyMetadata | None:
+    """Return how images become a study, else a patient; None where neither was evaluated."""
+    level = evaluation.levels.get("study") or evaluation.levels.get("patient")
+    if level is None:
+        return None
+    known = level.model_dump(include={"unit", "aggregation", "operating_points", "calibration"})
+    return StudyMetadata.model_validate(known)
+
+
+def bundle_version(graph_sha256: str, weights_sha256: str | None, metadata: BundleMetadata) -> str:
+    """Return the first 12 digits of a digest of everything that decides an answer."""
+    parts = {"preprocessing", "operating_points", "calibration"} | ({"study"} if metadata.study else set())
+    decided_by: Any = metadata.model_dump(mode="json", include=parts)
+    return sha256_json([graph_sha256, weights_sha256, decided_by])[:12]

@@ -1,0 +1,171 @@
+"""A bundle fitted to a site: same weights, new thresholds and calibration, nothing overwritten, nothing flattered."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colles.core.errors import CheckError, OutputExistsError, TableError
+from colles.core.recipe import EvaluateRecipe
+from colles.core.records import OperatingPoint
+from colles.evaluation.calibration import Calibrator
+from colles.flow.recalibrate import recalibrate
+from colles.serving.bundle import load_bundle
+from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
+
+RECIPE = EvaluateRecipe(replicates=100)
+N = 80
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """Flat images, brighter where fractured, two a patient, in a folder beside their table."""
+    folder = tmp_path_factory.mktemp("site")
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(N):
+        fractured = number // 2 % 4 == 0
+        level = int(np.clip(rng.normal(150 if fractured else 110, 25), 0, 255))
+        Image.fromarray(np.full((40, 40), level, np.uint8)).save(folder / f"{number:02d}.png")
+        rows.append((f"{number:02d}.png", "fracture" if fractured else "normal", f"p{number // 2:02d}"))
+    write_labels(folder / "labels.csv", rows)
+    return folder
+
+
+def write_labels(path: Path, rows: list[tuple[str, ...]], header: tuple[str, ...] = ("path", "label", "group")) -> Path:
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])
+    return path
+
+
+def test_a_new_bundle_with_the_same_weights_and_its_own_points(drawn_bundle, site, tmp_path):
+    before = {path.name: path.read_bytes() for path in drawn_bundle.iterdir()}
+    done = recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "new", RECIPE, name="ours")
+    new, old = load_bundle(tmp_path / "new"), load_bundle(drawn_bundle)
+    assert {path.name: path.read_bytes() for path in drawn_bundle.iterdir()} == before
+    assert new.manifest.files["model.onnx"] == old.manifest.files["model.onnx"]
+    assert new.name.startswith("ours@")
+    assert new.metadata.version != old.metadata.version
+    assert {point.chosen_on for point in new.metadata.operating_points.values()} == {"site"}
+    assert new.metadata.calibration.fitted_on == "site"
+    assert new.metadata.training["recalibrated"]["from"] == old.name
+    assert (done.n, done.n_positive, done.left_out) == (N, N // 4, 0)
+    image = site / "00.png"
+    one, other = new.predict(image), old.predict(image)
+    assert one.score == other.score
+    assert one.probability != other.probability
+
+
+def test_its_evaluation_is_by_folds_of_patients_and_not_the_old_one(drawn_bundle, site, tmp_path):
+    done = recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "new", RECIPE)
+    found = json.loads((tmp_path / "new" / "metadata.json").read_text())["evaluation"]
+    assert found["subset"] == "site, by five folds"
+    assert (found["n"], found["n_groups"]) == (N, N // 2)
+    chosen = load_bundle(tmp_path / "new").metadata.operating_points["f1"].threshold
+    assert set(found["operating_points"]) == {"f1", "youden", "rule_out", "rule_in"}
+    assert done.after["f1"]["sensitivity"].n == N // 4
+    assert 0 < chosen < 1
+
+
+def test_old_thresholds_that_do_not_fit_the_site_are_shown_beside_the_new(bundle_maker, site, tmp_path):
+    points = {
+        name: OperatingPoint(name=name, threshold=0.999, criterion="", chosen_on="val", digest="")
+        for name in ("f1", "rule_out", "rule_in")
+    }
+    old = bundle_maker(tmp_path / "old", operating_points=points)
+    done = recalibrate(old, site / "labels.csv", tmp_path / "new", RECIPE)
+    assert done.before["rule_out"]["sensitivity"].value == 0.0
+    assert done.after["rule_out"]["sensitivity"].value > 0.8
+
+
+def test_the_same_labels_give_the_same_version(drawn_bundle, site, tmp_path):
+    versions = {
+        recalibrate(drawn_bundle, site / "labels.csv", tmp_path / name, RECIPE).bundle.metadata.version
+        for name in ("one", "other")
+    }
+    assert len(versions) == 1
+
+
+def test_nothing_is_overwritten(drawn_bundle, site, tmp_path):
+    with pytest.raises(OutputExistsError, match="never overwritten"):
+        recalibrate(drawn_bundle, site / "labels.csv", drawn_bundle, RECIPE)
+    (tmp_path / "kept.txt").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        recalibrate(drawn_bundle, site / "labels.csv", tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize("method", ["isotonic", "temperature", "platt"])
+@pytest.mark.parametrize("prevalence", [None, 0.05])
+def test_serving_computes_every_calibration_as_evaluation_does(bundle_maker, tmp_path, method, prevalence):
+    rng = np.random.default_rng(1)
+    y_true = rng.random(300) < 0.4
+    fitted = Calibrator.fit(y_true, np.clip(rng.normal(0.3 + 0.3 * y_true, 0.2), 0, 1), method=method)
+    fitted = fitted if prevalence is None else fitted.for_prevalence(prevalence)
+    stored = CalibrationMetadata.model_validate(fitted.model_dump())
+    folder = bundle_maker(tmp_path / "bundle", calibration=stored)
+    loaded = load_bundle(folder).metadata.calibration
+    scores = np.linspace(0, 1, 101)
+    np.testing.assert_allclose(loaded.transform(scores), fitted.transform(scores), atol=1e-12)
+
+
+def test_a_prevalence_moves_probabilities_and_no_decision(drawn_bundle, site, tmp_path):
+    plain = recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "plain", RECIPE).bundle
+    rare = recalibrate(
+        drawn_bundle, site / "labels.csv", tmp_path / "rare", EvaluateRecipe(replicates=100, prevalence=0.05)
+    ).bundle
+    one, other = plain.predict(site / "00.png"), rare.predict(site / "00.png")
+    assert other.probability < one.probability
+    assert (other.decision, other.score) == (one.decision, one.score)
+    odds = [answer.probability / (1 - answer.probability) for answer in (one, other)]
+    assert odds[1] / odds[0] == pytest.approx((0.05 / 0.95) / (0.25 / 0.75))
+
+
+def test_studies_are_chosen_anew_or_left_out_with_a_word(bundle_maker, site, tmp_path):
+    study = StudyMetadata(unit="study", aggregation="max", operating_points={})
+    old = bundle_maker(tmp_path / "old", study=study)
+    done = recalibrate(old, site / "labels.csv", tmp_path / "without", RECIPE)
+    assert done.bundle.metadata.study is None
+    assert any("labels name no study_id" in warning for warning in done.warnings)
+    rows = [tuple(row) for row in csv.reader((site / "labels.csv").open())][1:]
+    labels = write_labels(site / "studies.csv", rows, ("path", "label", "study_id"))
+    made = recalibrate(old, labels, tmp_path / "with", RECIPE).bundle.metadata.study
+    assert made.unit == "study"
+    assert made.aggregation in ("max", "mean", "noisy_or")
+    assert made.operating_points["rule_out"].chosen_on == "site"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("00.png", "1"), ("02.png", "1")], "both classes"),
+        ([("00.png", "1"), ("00.png", "0")], "more than one row"),
+        ([("00.png", "perhaps"), ("02.png", "0")], "not understood: 'perhaps'"),
+        ([("00.png", "1"), ("08.png", "0")], "at least two images"),
+    ],
+)
+def test_labels_that_allow_no_choice(drawn_bundle, site, tmp_path, rows, message):
+    labels = write_labels(site / "bad.csv", rows, ("path", "label"))
+    with pytest.raises(TableError, match=message):
+        recalibrate(drawn_bundle, labels, tmp_path / "new", RECIPE)
+    assert not (tmp_path / "new").exists()
+
+
+def test_unreadable_images_are_left_out_if_few_and_refused_if_many(drawn_bundle, site, tmp_path, capsys):
+    rows = [tuple(row) for row in csv.reader((site / "labels.csv").open())][1:]
+    few = write_labels(site / "few.csv", [*rows, ("gone.png", "normal", "x")])
+    assert recalibrate(drawn_bundle, few, tmp_path / "few", RECIPE).left_out == 1
+    assert "gone.png" in capsys.readouterr().err
+    many = write_labels(site / "many.csv", [*rows, *((f"gone{n}.png", "normal", "x") for n in range(20))])
+    with pytest.raises(CheckError, match="20 of 100 images could not be judged"):
+        recalibrate(drawn_bundle, many, tmp_path / "many", RECIPE)
+
+
+def test_metadata_of_an_older_bundle_still_loads():
+    old = {"method": "platt", "slope": 1.2, "intercept": -0.3, "fitted_on": "val"}
+    assert CalibrationMetadata.model_validate(old).transform(np.array([0.5]))[0] == pytest.approx(0.4255575)
+    assert BundleMetadata.model_fields["study"].default is None
