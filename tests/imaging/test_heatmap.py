@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colles.core.recipe import PreprocessRecipe
-from colles.imaging.heatmap import normalise, peak, unletterbox
+from colles.imaging.heatmap import at_most, candidate_boxes, covered, locate_peak, normalise, peak, unletterbox
 from colles.imaging.preprocess import placement
 
 fits = st.sampled_from(["letterbox", "stretch"])
@@ -55,3 +55,69 @@ def test_peak_is_column_then_row() -> None:
     heat[3, 7] = 2
     heat[0, 0] = np.nan
     assert peak(heat) == (7, 3)
+
+
+def gaussian(shape: tuple[int, int], x: float, y: float, sigma: float) -> np.ndarray:
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]] + 0.5
+    return np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(60, 400), st.integers(60, 400), fits, st.floats(0.2, 0.8), st.floats(0.2, 0.8))
+def test_a_peak_is_found_below_the_cell(width: int, height: int, fit: str, u: float, v: float) -> None:
+    place = placement(width, height, PreprocessRecipe(size=512, fit=fit))
+    x, y = place.to_canvas_xy(u * width, v * height)
+    found = locate_peak(gaussian((32, 32), x / 16, y / 16, 0.8), place)
+    assert found is not None
+    assert abs(found[0] - u * width) <= 0.25 * 16 / place.scale_x
+    assert abs(found[1] - v * height) <= 0.25 * 16 / place.scale_y
+
+
+def test_the_padding_never_holds_the_peak() -> None:
+    place = placement(400, 100, PreprocessRecipe(size=64))
+    heat = np.ones((8, 8))
+    heat[0, 0] = 9
+    heat[4, 6] = 2
+    x, y = locate_peak(heat, place) or (-1, -1)
+    assert 300 < x < 350 and 0 <= y < 100
+    assert locate_peak(np.zeros((8, 8)), place) is None
+    assert locate_peak(np.full((8, 8), np.nan), place) is None
+
+
+def test_a_candidate_has_the_box_that_its_gaussian_was_made_from() -> None:
+    place = placement(600, 450, PreprocessRecipe(size=512))
+    # Side = 3 σ, as the targets of a location head are drawn.
+    heat = 0.9 * gaussian((32, 32), 10.5, 12.5, 120 / 16 / 3) + 0.5 * gaussian((32, 32), 24.5, 20.5, 96 / 16 / 3)
+    first, second, *rest = candidate_boxes(heat, place)
+    assert not rest and first.score == pytest.approx(0.9, abs=0.06) and second.score == pytest.approx(0.5, abs=0.04)
+    scale = 512 / 600
+    for candidate, (x, y, side) in zip((first, second), ((168, 200, 120), (392, 328, 96)), strict=True):
+        centre = place.to_image_xy(x, y)
+        assert (candidate.x, candidate.y) == pytest.approx(centre, abs=4)
+        box = candidate.box
+        assert ((box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2) == pytest.approx(centre, abs=8)
+        assert box.x2 - box.x1 == pytest.approx(side / scale, rel=0.2)
+
+
+def test_candidates_stay_inside_the_image_and_an_empty_map_has_none() -> None:
+    place = placement(100, 300, PreprocessRecipe(size=96))
+    heat = np.zeros((6, 6))
+    heat[0, 2], heat[5, 3] = 1, 0.5
+    found = candidate_boxes(heat, place, scale=0.5)
+    assert [round(each.score, 2) for each in found] == [0.5, 0.25]
+    for each in found:
+        assert 0 <= each.box.x1 < each.box.x2 <= 100 and 0 <= each.box.y1 < each.box.y2 <= 300
+        assert each.box.contains(each.x, each.y)
+    assert candidate_boxes(np.zeros((6, 6)), place) == []
+    assert len(candidate_boxes(np.random.default_rng(0).random((20, 20)) ** 9, place, limit=3)) == 3
+
+
+def test_a_smaller_grid_shows_the_same_place() -> None:
+    place = placement(1280, 900, PreprocessRecipe(size=256))
+    heat = gaussian((16, 16), 5, 9, 1)
+    small = at_most(place, 200)
+    assert unletterbox(heat, small).shape == (141, 200)
+    x, y = peak(unletterbox(heat, small))
+    wanted = peak(unletterbox(heat, place))
+    assert (x * 6.4, y * 6.4) == pytest.approx(wanted, abs=16)  # a cell is 80 pixels
+    assert covered(place) == pytest.approx((0, -190, 1280, 1090), abs=5)

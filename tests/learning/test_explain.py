@@ -16,10 +16,12 @@ from colles.core.records import Box
 from colles.imaging.heatmap import peak
 from colles.imaging.preprocess import to_input
 from colles.learning.explain import EXPLAINERS, create_explainer, explain_images
+from colles.learning.explain.base import TARGETS
 from colles.learning.explain.explain import image_heat
 from colles.learning.models import MODELS, FractureClassifier, create_model
 from colles.serving.decode import Sample, decode
 
+TIMM_MODELS = sorted(set(MODELS) - {"simple_cnn"})
 CONTRACT = {"path", "method", "score", "peak", "map"}
 
 
@@ -80,6 +82,54 @@ def test_the_peak_stays_in_a_square_planted_in_any_corner(
     assert shown[y, x] == 255
 
 
+@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "layercam", "occlusion", "scorecam", "cam", "smoothgrad"])
+def test_every_method_points_at_the_brightest_place(tmp_path: Path, method: str) -> None:
+    pixels = np.full((90, 120), 30, np.uint8)
+    pixels[50:74, 80:104] = 255
+    path = tmp_path / "image.png"
+    Image.fromarray(pixels).save(path)
+    x, y = peak(heat_of(path, method))
+    assert pixels[y, x] == 255
+
+
+def test_a_method_looks_at_the_layer_that_is_named() -> None:
+    model = create_model(ModelRecipe(name="timm:test_resnet", weights="none"), PREPROCESS).eval()
+    x = torch.randn(1, 3, 64, 64)
+    early = create_explainer("layercam@backbone.layer1").attribute(model, x)
+    last = create_explainer("layercam").attribute(model, x)
+    assert early.shape[-1] > last.shape[-1]
+    with pytest.raises(UsageError, match=r"Did you mean 'backbone.layer1'"):
+        create_explainer("gradcam@backbone.layer11").attribute(model, x)
+    with pytest.raises(UsageError, match="no spatial features"):
+        create_explainer("gradcam@head").attribute(model, x)
+    with pytest.raises(UsageError, match="looks at no layer"):
+        create_explainer("occlusion@head")
+
+
+def test_the_other_target_is_what_lowers_the_score() -> None:
+    torch.manual_seed(2)
+    model = create_model(ModelRecipe(name="timm:test_resnet", weights="none"), PREPROCESS).eval()
+    nn.init.normal_(model.head.weight)
+    x = torch.randn(2, 3, 64, 64)
+    one, other = (create_explainer("cam", target).attribute(model, x) for target in TARGETS)
+    with torch.no_grad():
+        cam = model.outputs(x)["cam"][:, 0] - model.head.bias
+    assert (one * other == 0).all() and torch.allclose(one - other, cam)
+    assert torch.allclose(create_explainer("input_gradient", "no_fracture").attribute(model, x),
+                          create_explainer("input_gradient").attribute(model, x))  # fmt: skip
+    with pytest.raises(UsageError, match="unknown target"):
+        create_explainer("gradcam", "normal")
+
+
+def test_smoothgrad_draws_the_same_noise_each_time_and_leaves_the_seed_alone() -> None:
+    model, x = Bright().eval(), torch.rand(1, 1, 32, 32)
+    torch.manual_seed(5)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    one, other = (create_explainer("smoothgrad").attribute(model, x) for _ in range(2))
+    assert torch.equal(one, other) and torch.equal(torch.rand(1), wanted)
+
+
 @pytest.mark.parametrize("name", ["timm:test_resnet", "timm:test_efficientnet"])
 def test_gradcam_is_the_positive_part_of_the_graphs_map(name: str) -> None:
     torch.manual_seed(1)
@@ -94,14 +144,21 @@ def test_gradcam_is_the_positive_part_of_the_graphs_map(name: str) -> None:
     assert found.numpy() == pytest.approx(scale * cam.clamp(min=0).numpy(), rel=1e-4, abs=1e-6 * scale)
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize(
+    "name", ["timm:test_resnet", "simple_cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in TIMM_MODELS)]
+)
 def test_every_network_is_explained_without_naming_a_layer(name: str) -> None:
     model = create_model(ModelRecipe(name=name, weights="none"), PREPROCESS).eval()
     model.freeze_backbone(True)
     x = torch.randn(1, 3, 64, 64)
     for method in EXPLAINERS:
-        found = create_explainer(method).attribute(model, x)
-        assert found.ndim == 3 and found.min() >= 0 and not found.requires_grad
+        for target in TARGETS:
+            explainer = create_explainer(method, target)
+            if explainer.refusal(model) is not None:
+                assert method == "location" or (method == "cam" and not model.has_cam)
+                continue
+            found = explainer.attribute(model, x)
+            assert found.ndim == 3 and found.min() >= 0 and not found.requires_grad and found.dtype == torch.float32
 
 
 def test_a_batch_with_a_broken_and_a_black_image_goes_on(run: TinyRun, tmp_path: Path) -> None:
@@ -139,7 +196,7 @@ def test_a_map_that_is_zero_everywhere_stays_zero() -> None:
     sample = decode(np.full((20, 30), 9, np.uint8), recipe)
     assert isinstance(sample, Sample)
     x = torch.from_numpy(to_input(sample.canvas[None], recipe))
-    for method in EXPLAINERS:
+    for method in ("gradcam", "gradcam++", "layercam", "input_gradient", "occlusion", "scorecam"):
         heat = image_heat(create_explainer(method), Dead().eval(), x, sample)
         assert heat.shape == (20, 30) and not heat.any()
 

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from colles.learning.models.base import FractureClassifier
 
+Target = Literal["fracture", "no_fracture"]
+TARGETS: tuple[Target, ...] = ("fracture", "no_fracture")
+
 
 class Explainer(ABC):
-    """Show what raised the logit of `fracture`."""
+    """Show what raised the logit of the target."""
+
+    title: ClassVar[str]
+    """Name for people."""
+    slow: ClassVar[bool] = False
+    """True where an image takes many passes, so that a run judges it on a sample."""
+    absolute: ClassVar[bool] = False
+    """True where the values are probabilities that compare between images."""
+
+    def __init__(self, target: Target = "fracture") -> None:
+        self.target = target
 
     @abstractmethod
     def attribute(self, model: FractureClassifier, x: Tensor) -> Tensor:
@@ -18,3 +34,21 @@ class Explainer(ABC):
 
         `x` is a normalised batch (N, C, S, S); the model is in evaluation mode.
         """
+
+    def refusal(self, model: FractureClassifier) -> str | None:
+        """Say why this method cannot explain `model`; None where it can."""
+        return None
+
+    def logit(self, model: FractureClassifier) -> Callable[[Tensor], Tensor]:
+        """Return the function x → (N, 1) whose rise is to be explained."""
+        return model if self.target == "fracture" else lambda x: -model(x)
+
+
+def grid_of(batch: Tensor) -> Tensor:
+    """Return a copy of a batch through which gradients flow, although a backbone may be frozen."""
+    return batch.detach().clone().requires_grad_()
+
+
+def of_one_channel(values: Tensor) -> Tensor:
+    """Sum attributions (N, C, S, S) over the channels, which are copies of one grey canvas: (N, S, S)."""
+    return torch.sum(values, dim=1).detach()

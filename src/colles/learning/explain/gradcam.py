@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from captum.attr import LayerGradCam
 from torch import Tensor
 
-from colles.learning.explain.base import Explainer
+from colles.learning.explain.layers import LayerExplainer
 from colles.learning.models.base import FractureClassifier
 
 
-class GradCam(Explainer):
-    """Last feature maps weighted by the mean gradient of the logit, and the positive part of their sum.
+class GradCam(LayerExplainer):
+    """Feature maps weighted by the mean gradient of the logit, and the positive part of their sum.
 
     For pooling and one linear layer this is the positive part of the class activation map without its bias, scaled.
     """
 
+    title = "Grad-CAM"
+
     def attribute(self, model: FractureClassifier, x: Tensor) -> Tensor:
-        """Return maps (N, h, w) at the resolution of the last features."""
-        # Gradients must flow to the features although a backbone may be frozen.
-        x = x.clone().requires_grad_()
-        method = LayerGradCam(model, model.last_feature_layer)
-        maps: Tensor = method.attribute(x, target=0, relu_attributions=True)
-        return maps[:, 0].detach()
+        """Return maps (N, h, w) at the resolution of the layer."""
+        maps, gradient = self.look(model, x)
+        return (gradient.mean((2, 3), keepdim=True) * maps).sum(1).clamp(min=0)

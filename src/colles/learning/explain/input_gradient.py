@@ -5,14 +5,16 @@ from __future__ import annotations
 from captum.attr import Saliency
 from torch import Tensor
 
-from colles.learning.explain.base import Explainer
+from colles.learning.explain.base import Explainer, grid_of
 from colles.learning.models.base import FractureClassifier
 
 
 class InputGradient(Explainer):
     """The absolute gradient of the logit by the input, its largest value over the channels."""
 
+    title = "input gradient"
+
     def attribute(self, model: FractureClassifier, x: Tensor) -> Tensor:
         """Return maps (N, S, S) at the resolution of the canvas."""
-        gradients: Tensor = Saliency(model).attribute(x.clone().requires_grad_(), target=0, abs=True)
+        gradients: Tensor = Saliency(self.logit(model)).attribute(grid_of(x), target=0, abs=True)
         return gradients.amax(dim=1).detach()

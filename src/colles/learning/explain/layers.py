@@ -1,0 +1,67 @@
+"""Activations and gradients of one layer, by name, or of the last features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from colles.core.errors import UsageError
+from colles.core.names import nearest
+from colles.learning.explain.base import Explainer, Target, grid_of
+from colles.learning.models.base import FractureClassifier
+
+
+class LayerExplainer(Explainer):
+    """A method that weighs the feature maps of one layer; `METHOD@LAYER` names another than the last."""
+
+    def __init__(self, target: Target = "fracture", layer: str | None = None) -> None:
+        super().__init__(target)
+        self.layer = layer
+
+    def layer_of(self, model: FractureClassifier) -> nn.Module:
+        """Return the layer that is explained; raise `UsageError` for a name that the network does not have."""
+        if self.layer is None:
+            last: nn.Module = model.last_feature_layer
+            return last
+        named = {name: module for name, module in model.named_modules() if name}
+        if self.layer not in named:
+            guess = nearest(self.layer, named)
+            some = ", ".join(name for name in named if name.count(".") < 2)[:300]
+            repair = f"Did you mean {guess!r}?" if guess else f"It has {some}"
+            raise UsageError(f"{model.name} has no layer {self.layer!r}", field="method", repair=repair)
+        found: nn.Module = named[self.layer]
+        return found
+
+    def look(self, model: FractureClassifier, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the layer's maps (N, c, h, w) and the gradient of the target's logit by them, of the same shape.
+
+        Raise `UsageError` where the layer gives no maps.
+        """
+        maps, gradient = activation_and_gradient(self.logit(model), self.layer_of(model), x)
+        if maps.ndim != 4:
+            raise UsageError(
+                f"{model.name} has no spatial features at {self.layer or 'its last layer'}: shape {tuple(maps.shape)}",
+                field="method",
+                repair="Name a convolutional layer, as in gradcam@LAYER, or use input_gradient",
+            )
+        return maps, gradient
+
+
+def activation_and_gradient(logit: Callable[[Tensor], Tensor], layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a layer's output and the gradient of the summed logits by it; zeros where the logit does not use it."""
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        kept.append(output)
+
+    handle = layer.register_forward_hook(keep)
+    try:
+        with torch.enable_grad():
+            total = logit(grid_of(x)).sum()
+    finally:
+        handle.remove()
+    (gradient,) = torch.autograd.grad(total, kept[-1], allow_unused=True)
+    found = torch.zeros_like(kept[-1]) if gradient is None else gradient
+    return kept[-1].detach(), found.detach()
