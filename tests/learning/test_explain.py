@@ -18,6 +18,7 @@ from colles.imaging.preprocess import to_input
 from colles.learning.explain import EXPLAINERS, create_explainer, explain_images
 from colles.learning.explain.base import TARGETS
 from colles.learning.explain.explain import image_heat
+from colles.learning.explain.explainers import default_method
 from colles.learning.models import MODELS, FractureClassifier, create_model
 from colles.serving.decode import Sample, decode
 
@@ -121,6 +122,21 @@ def test_the_other_target_is_what_lowers_the_score() -> None:
         create_explainer("gradcam", "normal")
 
 
+def test_a_model_that_learned_from_boxes_shows_its_own_map() -> None:
+    recipe = ModelRecipe(name="timm:test_efficientnet", weights="none", location="on")
+    model = create_model(recipe, PREPROCESS).eval()
+    assert default_method(model) == "location"
+    x = torch.randn(2, 3, 64, 64)
+    found = create_explainer("location").attribute(model, x)
+    with torch.no_grad():
+        assert torch.equal(found, torch.sigmoid(model.outputs(x)["cam"][:, 0]))
+    assert found.shape[1:] == (4, 4)  # stride 16
+    assert "no class activation map" in str(create_explainer("cam").refusal(model))
+    plain = create_model(recipe.model_copy(update={"location": "off"}), PREPROCESS)
+    assert default_method(plain) == "gradcam" and create_explainer("cam").refusal(plain) is None
+    assert "no location map" in str(create_explainer("location").refusal(plain))
+
+
 def test_smoothgrad_draws_the_same_noise_each_time_and_leaves_the_seed_alone() -> None:
     model, x = Bright().eval(), torch.rand(1, 1, 32, 32)
     torch.manual_seed(5)
@@ -155,7 +171,7 @@ def test_every_network_is_explained_without_naming_a_layer(name: str) -> None:
         for target in TARGETS:
             explainer = create_explainer(method, target)
             if explainer.refusal(model) is not None:
-                assert method == "location" or (method == "cam" and not model.has_cam)
+                assert method in ("cam", "location")
                 continue
             found = explainer.attribute(model, x)
             assert found.ndim == 3 and found.min() >= 0 and not found.requires_grad and found.dtype == torch.float32

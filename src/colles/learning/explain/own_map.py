@@ -11,7 +11,7 @@ from colles.learning.models.base import FractureClassifier
 
 def has_location_map(model: FractureClassifier) -> bool:
     """Tell whether a model learned where fractures are from their boxes."""
-    return bool(getattr(model, "is_location", False))
+    return model.has_cam and model.map_kind == "location"
 
 
 class Location(Explainer):
