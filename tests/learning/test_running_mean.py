@@ -77,3 +77,11 @@ def test_a_killed_training_with_map_and_mean_goes_on_to_the_last_bit(
     model, _ = load_classifier(whole)
     assert isinstance(model, LocationClassifier)
     assert read_json(whole / "checkpoints" / "best.json")["model"]["location"] == "on"
+
+
+def test_random_weights_have_no_stage_for_the_head_alone(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("colles.learning.models.base.FractureClassifier.pretrained", False)
+    run = train(*data, recipe("train.epochs=1"), tmp_path / "run")
+    assert pl.read_csv(run / "metrics.csv")["stage"].to_list() == ["all"]

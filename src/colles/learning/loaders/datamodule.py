@@ -187,9 +187,15 @@ class RadiographDataModule(lightning.LightningDataModule):
         return list(named.to_series().to_list())
 
     def class_counts(self) -> dict[str, int]:
-        """Count the classes of the epoch that was drawn last."""
-        labels = self.labels[self._readable("train")][self.drawn]
-        return {"positives": int((labels == 1).sum()), "negatives": int((labels == 0).sum())}
+        """Count the classes of the epoch that was drawn last: in all, and as `SOURCE:positives`, `SOURCE:negatives`."""
+        rows = self._readable("train")[self.drawn]
+        labels, sources = self.labels[rows], self.frame["source"].to_numpy()[rows]
+        counts = {"positives": int((labels == 1).sum()), "negatives": int((labels == 0).sum())}
+        for source in sorted(set(self.frame["source"])):
+            of_source = labels[sources == source]
+            counts[f"{source}:positives"] = int((of_source == 1).sum())
+            counts[f"{source}:negatives"] = int((of_source == 0).sum())
+        return counts
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return val in a fixed order."""

@@ -138,6 +138,9 @@ class Stages:
             say("  the training is finished; scoring again")
             return
         head, epochs = self.recipe.train.head_epochs, self.recipe.train.epochs
+        if head and not self.model.pretrained:
+            say("  no stage for the head alone: the backbone starts from random weights")
+            head = 0
         if head and not self._state("all").is_file():
             self._fit_stage("head", head, first_epoch=0)
         if epochs:
