@@ -1,4 +1,4 @@
-"""`colles report`: run folders to one HTML file."""
+"""`colles report`: run folders to one HTML file, with model card and filled-in checklists."""
 
 from __future__ import annotations
 
@@ -12,12 +12,26 @@ from colles.cli.options import Overwrite, example
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
-    app.command("report", epilog=example("colles report out/demo --out out/demo/report.html --overwrite"))(report)
+    app.command(
+        "report",
+        epilog=example(
+            "colles report out/demo --out out/demo/report.html --overwrite",
+            "colles report out/demo --out paper/report.html --checklist claim,tripod-ai,stard-ai",
+            "colles report out/theirs --out theirs.html     (a folder of `colles evaluate`)",
+        ),
+    )(report)
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `colles run` or `colles train`.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of `colles run`, `colles train` or `colles evaluate`."),
+    ],
     out: Annotated[Path, typer.Option(help="HTML file to write; results/ is made beside it.")],
+    checklist: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME,NAME", help="Fill in reporting checklists: claim, tripod-ai, stard-ai."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write the report again from a run's files; no model is called."""
@@ -26,4 +40,5 @@ def report(
 
     if not overwrite:
         refuse_existing(out)
-    typer.echo(f"Report: {write_report(runs, out)}")
+    names = [name.strip().lower() for text in checklist or () for name in text.split(",") if name.strip()]
+    typer.echo(f"Report: {write_report(runs, out, checklists=names)}")

@@ -91,7 +91,8 @@ def estimate(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
         return "–"
     value, low, high = figure.get("value"), figure.get("low"), figure.get("high")
     if value is None:
-        return UNDEFINED
+        # a likelihood ratio without a false alarm has no value but a lower bound
+        return UNDEFINED if low is None else f"at least {number(low, digits)}"
     if low is None or high is None:
         return number(value, digits)
     # "−0.27–0.34" reads like a sum

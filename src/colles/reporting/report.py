@@ -22,6 +22,8 @@ from colles.core.files import write_bytes, write_text
 from colles.core.tables import write_table
 from colles.reporting.artefacts import REPAIR, Artefacts, load_artefacts
 from colles.reporting.blocks import Block, Missing, drawings
+from colles.reporting.checklists.answer import Answer, answer, checklist_blocks, checklist_markdown, checklist_table
+from colles.reporting.checklists.checklist import Checklist, load_checklists
 from colles.reporting.comparison import comparison_blocks, comparison_table
 from colles.reporting.sections import SECTIONS
 from colles.reporting.tables import result_tables
@@ -47,20 +49,23 @@ class RunPage:
     sections: tuple[SectionPage, ...]
     absent: tuple[SectionPage, ...] = ()
     """Sections that the run has no files for, named at the end with the command that makes them."""
+    checklists: tuple[tuple[Checklist, tuple[Answer, ...]], ...] = ()
 
 
-def write_report(runs: Sequence[Path], out: Path) -> Path:
+def write_report(runs: Sequence[Path], out: Path, *, checklists: Sequence[str] = ()) -> Path:
     """Write the report of one or several runs to `out` and tables and figures to results/ beside it.
 
-    Raise `MissingInputError` for a folder that holds nothing to report, `TableError` for a damaged artefact.
+    `checklists` are names of `CHECKLISTS`, answered at the end of each run's part. Raise `MissingInputError` for a
+    folder that holds nothing to report, `TableError` for a damaged artefact, `UsageError` for an unknown checklist.
     """
     if not runs:
         raise MissingInputError("no run was named", repair=REPAIR)
-    out = Path(out)
+    out, lists = Path(out), load_checklists(checklists)
     found = [load_artefacts(folder) for folder in runs]
     names = _names(found)
     pages = [
-        _page(run, name, index, len(found), out) for index, (run, name) in enumerate(zip(found, names, strict=True))
+        _page(run, name, index, len(found), out, lists)
+        for index, (run, name) in enumerate(zip(found, names, strict=True))
     ]
     _write_results(pages, out.parent / "results")
     return write_text(out, render(pages))
@@ -95,11 +100,13 @@ def _asset(name: str) -> str:
     return files("colles.reporting").joinpath("templates", name).read_text("utf-8")
 
 
-def _page(run: Artefacts, name: str, index: int, of: int, out: Path) -> RunPage:
+def _page(run: Artefacts, name: str, index: int, of: int, out: Path, lists: Sequence[Checklist] = ()) -> RunPage:
     sections = [SectionPage(s.name, s.title, tuple(s.blocks(run, out))) for s in SECTIONS]
     absent = [page for page in sections if all(isinstance(block, Missing) for block in page.blocks)]
     present = tuple(page for page in sections if page not in absent)
-    return RunPage(name, f"run{index + 1}-" if of > 1 else "", run, present, tuple(absent))
+    filled = tuple((checklist, tuple(answer(checklist, run))) for checklist in lists)
+    asked = tuple(SectionPage(c.name, c.title, tuple(checklist_blocks(c, answers))) for c, answers in filled)
+    return RunPage(name, f"run{index + 1}-" if of > 1 else "", run, (*present, *asked), tuple(absent), filled)
 
 
 def _names(runs: Sequence[Artefacts]) -> list[str]:
@@ -115,6 +122,10 @@ def _write_results(pages: Sequence[RunPage], folder: Path) -> None:
         place = folder if len(pages) == 1 else folder / f"{index + 1}-{_slug(page.name)}"
         for name, frame in result_tables(page.run).items():
             write_table(frame, place / f"{name}.csv")
+        for checklist, answers in page.checklists:
+            stem = f"checklist_{checklist.name.replace('-', '_')}"
+            write_table(checklist_table(answers), place / f"{stem}.csv")
+            write_text(place / f"{stem}.md", checklist_markdown(checklist, answers, page.name))
         for section in page.sections:
             for drawing in drawings(section.blocks):
                 write_text(place / f"{drawing.name}.svg", drawing.svg)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Figures, Missing, Text
@@ -39,7 +40,24 @@ def _method(run: Artefacts) -> str:
     on = f"On the {subset_name(run.reported)} set: {errors}." if run.reported else ""
     if not fitted:
         return f"Scores are judged as they come from the network, without calibration. {on}"
-    settings = f"slope {number(fitted.get('slope'))}, intercept {number(fitted.get('intercept'))}"
     where = subset_name(str(fitted.get("fitted_on") or "val"))
-    method = capital(str(fitted.get("method")))
-    return f"Probabilities come from the score by {method} scaling ({settings}), fitted on the {where} set. {on}"
+    return f"Probabilities come from the score by {_fit(fitted)}, fitted on the {where} set.{_shift(fitted)} {on}"
+
+
+def _fit(fitted: Mapping[str, Any]) -> str:
+    method = str(fitted.get("method"))
+    if method == "none":
+        return "no calibration: the probability is the score"
+    if method == "isotonic":
+        return f"isotonic regression ({len(fitted.get('x') or ())} steps)"
+    settings = f"slope {number(fitted.get('slope'))}, intercept {number(fitted.get('intercept'))}"
+    return f"{capital(method)} scaling ({settings})"
+
+
+def _shift(fitted: Mapping[str, Any]) -> str:
+    share = fitted.get("prevalence")
+    if share is None:
+        return ""
+    was = fitted.get("fitted_prevalence")
+    before = "" if was is None else f" instead of {100 * was:.1f}"
+    return f" They are shifted to patients of whom {100 * share:.1f} of 100 have a fracture{before}."

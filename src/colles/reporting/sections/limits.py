@@ -20,7 +20,12 @@ class Limits(Section):
     title = "Limits"
 
     def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
-        return [Bullets((*_data(run), *_evaluation(run), *_ALWAYS))]
+        return [Bullets(limit_sentences(run))]
+
+
+def limit_sentences(run: Artefacts) -> tuple[str, ...]:
+    """Return the limits that follow from the run's files, and those of every run."""
+    return (*_data(run), *_evaluation(run), *_ALWAYS)
 
 
 _ALWAYS = (

@@ -81,10 +81,11 @@ def _table(points: Mapping[str, Mapping[str, Any]]) -> Table:
     for figure in figures:
         cells = (estimate((point.get("figures") or {}).get(figure)) for point in points.values())
         rows.append((figure_name(figure), *cells))
-    columns = ("Figure", *(capital(point_name(name)) for name in points))
-    return Table(
-        columns, tuple(rows), "Figures at the locked thresholds. PPV and NPV hold at this set's share of fractures."
-    )
+    heads = (f"{capital(point_name(name))}{' *' if point.get('chosen_here') else ''}" for name, point in points.items())
+    caption = "Figures at the locked thresholds. PPV and NPV hold at this set's share of fractures."
+    if any(point.get("chosen_here") for point in points.values()):
+        caption += " * This set's own labels chose the threshold, so its figures flatter."
+    return Table(("Figure", *heads), tuple(rows), caption)
 
 
 _OPTIMISM = ("sensitivity", "specificity", "ppv", "npv", "f1")

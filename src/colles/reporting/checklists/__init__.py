@@ -1,0 +1,1 @@
+"""Reporting checklists: which items a run answers by itself, and which a person must write."""
