@@ -17,33 +17,48 @@ def register(app: typer.Typer) -> None:
         epilog=example(
             "colles catalog --source fracatlas=data/FracAtlas --source yolo=data/export --out catalog.parquet",
             "colles catalog --source folder=my_images --out catalog.csv",
+            "colles catalog --source dicom:clinic=/archive/2026 --out clinic.parquet",
         ),
     )(catalog)
 
 
 def catalog(
     source: Annotated[
-        list[str], typer.Option(metavar="KIND[:NAME]=PATH", help="fracatlas, yolo, folder or csv; may be repeated.")
+        list[str],
+        typer.Option(metavar="KIND[:NAME]=PATH", help="fracatlas, yolo, folder, csv, dicom; repeatable."),
     ],
     out: Annotated[Path, typer.Option(help="Table to write: .parquet, .csv or .json.")],
     class_map: Annotated[
         Path | None, typer.Option(help="YAML, JSON or CSV: class or folder name to 1, 0 or empty (unknown).")
     ] = None,
+    boxes_on: Annotated[
+        str, typer.Option(help="displayed, or stored where boxes were drawn before the EXIF rotation.")
+    ] = "displayed",
+    salt: Annotated[
+        Path | None, typer.Option(help="Secret that patients' names are made with; beside the catalog by default.")
+    ] = None,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused before decoding.")] = 100_000_000,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Larger files are refused unread.")] = 200_000_000,
     workers: Annotated[int | None, typer.Option(min=1, help="Reading processes; one a core by default.")] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Read every source, decode each file once, and write the catalog."""
+    from typing import get_args
+
+    from colles.core.errors import UsageError
     from colles.core.files import refuse_existing
-    from colles.core.recipe import DataRecipe
     from colles.datasets.catalog import build_catalog
-    from colles.datasets.sources import parse_source
+    from colles.datasets.sources import Frame, parse_source
 
     if not overwrite:
         refuse_existing(out)
-    limits = DataRecipe()
-    sources = [parse_source(text, class_map=None if class_map is None else str(class_map)) for text in source]
-    table = build_catalog(sources, max_pixels=limits.max_pixels, max_bytes=limits.max_bytes, workers=workers)
+    if boxes_on not in get_args(Frame):
+        raise UsageError(f"unknown {boxes_on!r}", field="--boxes-on", repair=f"Use {' or '.join(get_args(Frame))}")
+    frame: Frame = "stored" if boxes_on == "stored" else "displayed"
+    mapped = None if class_map is None else str(class_map)
+    sources = [parse_source(text, mapped, frame, salt or out.with_suffix(".salt")) for text in source]
+    table = build_catalog(sources, max_pixels=max_pixels, max_bytes=max_bytes, workers=workers)
     table.save(out)
     counts = summarise(table.frame)
     print_json(counts) if as_json else typer.echo(_sentence(counts, out))

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-SourceKind = Literal["fracatlas", "yolo", "folder", "csv"]
+SourceKind = Literal["fracatlas", "yolo", "folder", "csv", "dicom"]
 
 
 class Section(BaseModel):
@@ -54,6 +54,10 @@ class DataRecipe(Section):
     max_bytes: int = Field(default=200_000_000, gt=0)
     workers: int | None = Field(default=None, ge=1)
     """Reading processes; None takes one a core."""
+    salt: str | None = None
+    """File that names of DICOM patients and studies are made with; None takes catalog.salt beside the catalog."""
+    corrections: str | None = None
+    """CSV of corrected labels and dropped images: image_id, label (1, 0, unknown or drop), reason, reader."""
 
 
 class AuditRecipe(Section):

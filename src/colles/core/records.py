@@ -102,6 +102,8 @@ class Radiograph(Record):
     """1st percentile."""
     high_grey: float | None = None
     """99th percentile."""
+    bright_share: float | None = None
+    """Share of pixels above 170 among those above 8: high where air is bright, as in an inverted radiograph."""
     border_grey: float | None = None
     """Mean of the outermost ring, 2 % of the shorter side wide."""
     border_width: float | None = None
@@ -112,6 +114,8 @@ class Radiograph(Record):
     """libjpeg's setting (1–100) of equally coarse tables; None where the file is no JPEG."""
     jpeg_tables: str | None = None
     """Digest of the JPEG quantisation tables: files of one encoder and setting share it."""
+    burned_in: bool | None = None
+    """Whether the file says that its pixels hold text about the patient (DICOM's BurnedInAnnotation)."""
 
 
 BOX_DTYPE = pl.List(
@@ -155,11 +159,13 @@ CATALOG_SCHEMA: dict[str, Any] = {
     "sd_grey": pl.Float64,
     "low_grey": pl.Float64,
     "high_grey": pl.Float64,
+    "bright_share": pl.Float64,
     "border_grey": pl.Float64,
     "border_width": pl.Float64,
     "colourfulness": pl.Float64,
     "jpeg_quality": pl.Int8,
     "jpeg_tables": pl.String,
+    "burned_in": pl.Boolean,
 }
 
 

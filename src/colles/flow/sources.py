@@ -34,15 +34,19 @@ def phantom_sources(folder: Path) -> tuple[SourceRecipe, ...]:
     )
 
 
-def open_sources(data: DataRecipe, recipe_folder: Path, phantom_folder: Path) -> list[Source]:
-    """Open every source of a recipe; raise `MissingInputError` or `RecipeError` naming what is missing."""
+def open_sources(data: DataRecipe, recipe_folder: Path, phantom_folder: Path, salt: Path) -> list[Source]:
+    """Open every source of a recipe; raise `MissingInputError` or `RecipeError` naming what is missing.
+
+    `salt` is the file taken where the recipe names none.
+    """
     described = data.sources
     if data.phantom is not None:
         described = (*described, *phantom_sources(phantom_folder))
     if not described:
         raise RecipeError("no data", field="data.sources", repair="Name a source, or set data.phantom")
     root = data_root(data, recipe_folder)
-    sources = [_open(source, root, recipe_folder) for source in described]
+    salt = salt if data.salt is None else recipe_folder / Path(data.salt).expanduser()
+    sources = [_open(source, root, recipe_folder, salt) for source in described]
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:
@@ -50,7 +54,7 @@ def open_sources(data: DataRecipe, recipe_folder: Path, phantom_folder: Path) ->
     return sources
 
 
-def _open(source: SourceRecipe, root: Path, recipe_folder: Path) -> Source:
+def _open(source: SourceRecipe, root: Path, recipe_folder: Path, salt: Path) -> Source:
     path = Path(source.path).expanduser()
     path = path if path.is_absolute() else root / path
     if not path.exists():
@@ -62,7 +66,7 @@ def _open(source: SourceRecipe, root: Path, recipe_folder: Path) -> Source:
     class_map = source.class_map
     if isinstance(class_map, str) and not Path(class_map).is_absolute():
         class_map = str(recipe_folder / class_map)
-    return create_source(source.kind, path, name=source.name, class_map=class_map, boxes_on=source.boxes_on)
+    return create_source(source.kind, path, source.name, class_map, source.boxes_on, salt)
 
 
 def digest_folder(folder: Path) -> str:

@@ -81,17 +81,21 @@ class Stages:
         from colles.flow.sources import digest_folder, open_sources
 
         data = self.recipe.data
-        sources = open_sources(data, self.recipe_folder, self.space.phantom)
+        sources = open_sources(data, self.recipe_folder, self.space.phantom, self._salt)
         limits = [data.max_pixels, data.max_bytes]
         described = [source.model_dump(exclude={"path"}) for source in data.sources]
         return [limits, described, [[s.name, str(s.root), digest_folder(Path(s.root))] for s in sources]]
+
+    @property
+    def _salt(self) -> Path:
+        return self.space.catalog.with_suffix(".salt")
 
     def _make_catalog(self, resume: bool) -> None:
         from colles.datasets.catalog import build_catalog
         from colles.flow.sources import open_sources
 
         data = self.recipe.data
-        sources = open_sources(data, self.recipe_folder, self.space.phantom)
+        sources = open_sources(data, self.recipe_folder, self.space.phantom, self._salt)
         limits = {"max_pixels": data.max_pixels, "max_bytes": data.max_bytes}
         build_catalog(sources, workers=data.workers, **limits).save(self.space.catalog)
 

@@ -1,4 +1,4 @@
-"""Read JPEG, PNG, TIFF and their kin into arrays: limits first, then a full decode, EXIF rotation applied.
+"""Read JPEG, PNG, TIFF, DICOM and their kin into arrays: limits first, then a full decode, EXIF rotation applied.
 
 Nothing is guessed: a file that does not decode completely is an error with a status, never a half-grey picture.
 """
@@ -6,7 +6,6 @@ Nothing is guessed: a file that does not decode completely is an error with a st
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,66 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from colles.core.errors import UnreadableImageError
 from colles.core.records import Status
+from colles.imaging.raw import RawImage, unreadable
 
-IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
+__all__ = ["IMAGE_ENDINGS", "RawImage", "read_image", "to_grey", "unreadable"]
+
+IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom"})
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 _ORIENTATION, _PHOTOMETRIC = 274, 262  # tags of EXIF and TIFF
 _DEEP_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 
 
-@dataclass(frozen=True, slots=True)
-class RawImage:
-    """Decoded pixels as displayed."""
-
-    pixels: NDArray[Any]
-    """(H, W) or (H, W, 3); uint8, uint16 or float32; after EXIF rotation."""
-    mode: str
-    """Pillow's name of the stored form, such as `L`, `RGB`, `I;16`."""
-    file_format: str | None = None
-    """What the bytes are, whatever the name says: `JPEG`, `PNG`, `TIFF` …"""
-    frames: int = 1
-    """Pictures in the file; the first is the one read."""
-    orientation: int = 1
-    """EXIF orientation (1–8) that was applied."""
-    tables: tuple[tuple[int, ...], ...] = ()
-    """JPEG quantisation tables (64 values each), luminance first."""
-
-    @property
-    def width(self) -> int:
-        """Width in pixels."""
-        return int(self.pixels.shape[1])
-
-    @property
-    def height(self) -> int:
-        """Height in pixels."""
-        return int(self.pixels.shape[0])
-
-    @property
-    def channels(self) -> int:
-        """1 or 3."""
-        return 1 if self.pixels.ndim == 2 else int(self.pixels.shape[2])
-
-    @property
-    def bit_depth(self) -> int:
-        """Bits a sample of the array: 8, 16 or 32."""
-        return int(self.pixels.dtype.itemsize * 8)
-
-
-def unreadable(status: Status, message: str, path: str | None) -> UnreadableImageError:
-    """Build the error of an image that cannot be used; its `status` goes into the catalog."""
-    error = UnreadableImageError(message, path=path, repair="Replace the file or leave it out")
-    error.status = status
-    return error
-
-
 def read_image(source: str | Path | bytes, *, max_pixels: int = 100_000_000, max_bytes: int = 200_000_000) -> RawImage:
     """Decode an image completely.
 
-    Grey stays grey, alpha is laid on black, palettes and CMYK become RGB, 16 bits keep their range; of an animation
-    the first frame counts. Raise `UnreadableImageError` with `status` empty, too_large, truncated, unreadable or
-    unsupported. Pillow's own guard (179 megapixels) holds where `max_pixels` is above it.
+    Grey stays grey, alpha is laid on black, palettes and CMYK become RGB, 16 bits keep their range; of several frames
+    the first counts. DICOM is told by its bytes (see `read_dicom`) and needs colles[dicom]. Raise
+    `UnreadableImageError` with `status` empty, too_large, truncated, unreadable or unsupported. Pillow's own guard
+    (179 megapixels) holds where `max_pixels` is above it.
     """
     name = None if isinstance(source, bytes) else str(source)
     data = source if isinstance(source, bytes) else _read_bytes(Path(source), max_bytes)
@@ -81,7 +38,17 @@ def read_image(source: str | Path | bytes, *, max_pixels: int = 100_000_000, max
         raise unreadable("empty", "the file is empty", name)
     if len(data) > max_bytes:
         raise unreadable("too_large", f"{len(data)} bytes are above the limit of {max_bytes}", name)
+    if is_dicom(data):
+        from colles.imaging.read_dicom import read_dicom
+
+        return read_dicom(data, name, max_pixels)
     return _decode(data, name, max_pixels)
+
+
+def is_dicom(data: bytes) -> bool:
+    """Tell whether bytes are a DICOM file (PS3.10, 7.1), or begin as one that lacks its preamble."""
+    # Bare data sets begin with the file meta group 0002 or with group 0008, little endian.
+    return data[128:132] == b"DICM" or (data[:2] in (b"\x02\0", b"\x08\0") and data[3:4] == b"\0")
 
 
 def _read_bytes(path: Path, max_bytes: int) -> bytes:
@@ -169,9 +136,10 @@ def _deep(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def to_grey(image: RawImage | NDArray[Any]) -> NDArray[np.uint8]:
-    """Return (H, W) uint8: 8-bit grey untouched, RGB by Rec. 601 luma, deeper samples from minimum to maximum.
+    """Return (H, W) uint8: 8-bit grey untouched, RGB by Rec. 601 luma, deeper samples over their window.
 
-    An array is taken as displayed pixels: (H, W), (H, W, 1) or (H, W, 3).
+    The window is what `RawImage.shown` says, else minimum to maximum. An array is taken as displayed pixels: (H, W),
+    (H, W, 1) or (H, W, 3).
     """
     pixels = image.pixels if isinstance(image, RawImage) else np.asarray(image)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
@@ -183,7 +151,8 @@ def to_grey(image: RawImage | NDArray[Any]) -> NDArray[np.uint8]:
     values = pixels.astype(np.float64)
     if values.ndim == 3:
         values = values @ np.array([0.299, 0.587, 0.114])  # Rec. 601
-    low, high = float(values.min()), float(values.max())
+    window = image.shown if isinstance(image, RawImage) else None
+    low, high = window or (float(values.min()), float(values.max()))
     if high <= low:
         return np.zeros(values.shape, np.uint8)
-    return np.asarray(np.rint((values - low) * (255.0 / (high - low))), dtype=np.uint8)
+    return np.asarray(np.rint((values - low) * (255.0 / (high - low))).clip(0, 255), dtype=np.uint8)

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colles.imaging.read import RawImage
+from colles.imaging.raw import RawImage
 
 _RING = 0.02  # of the shorter side: collimation and paper edges are wider, anatomy seldom reaches so far
 _FLAT = 12  # grey levels that JPEG ringing leaves in a border of one colour
+_BLACK, _BRIGHT = 9, 171  # grey levels; see docs/experiments.md, "Which radiographs are inverted?"
 _SAMPLE = 250_000  # pixels that colourfulness is estimated from
 # The luminance table of the JPEG standard (ITU-T T.81, table K.1), sorted: readers give it in different orders.
 _STANDARD = np.fromstring(
@@ -28,18 +29,21 @@ _STANDARD = np.fromstring(
 
 
 def grey_figures(grey: NDArray[np.uint8]) -> dict[str, float]:
-    """Return mean, spread, 1st and 99th percentile (grey levels 0–255), grey and width of the border.
+    """Describe grey levels (0–255) and border of a picture (H, W).
 
-    `border_grey` is the mean of the outermost ring, `border_width` the mean over the four sides of the share of that
-    axis which consists of lines of one grey (0–0.5).
+    Mean, spread, 1st and 99th percentile; `bright_share`: share above 170 of the pixels that are not black (above 8,
+    since a turned picture has black corners); `border_grey`: mean of the outermost ring; `border_width`: lines of one
+    grey at the edges as a share of the axis (0–0.5), mean of the four sides.
     """
     mean, deviation = cv2.meanStdDev(grey)
-    shares = np.cumsum(np.ravel(cv2.calcHist([grey], [0], None, [256], [0, 256]))) / grey.size
+    counts = np.ravel(cv2.calcHist([grey], [0], None, [256], [0, 256]))
+    shares = np.cumsum(counts) / grey.size
     return {
         "mean_grey": round(float(np.ravel(mean)[0]), 3),
         "sd_grey": round(float(np.ravel(deviation)[0]), 3),
         "low_grey": float(np.searchsorted(shares, 0.01)),
         "high_grey": float(np.searchsorted(shares, 0.99)),
+        "bright_share": round(float(counts[_BRIGHT:].sum() / max(1.0, counts[_BLACK:].sum())), 4),
         "border_grey": round(_border_grey(grey), 3),
         "border_width": round(_border_width(grey), 4),
     }

@@ -19,7 +19,13 @@ from colles.core.tables import read_table, require_columns, write_table
 from colles.datasets.audit.conflicts import label_conflicts
 from colles.datasets.audit.duplicates import Duplicates, find_duplicates
 from colles.datasets.audit.groups import Groups
-from colles.datasets.audit.integrity import broken_files, mislabelled_metadata, missing_labels
+from colles.datasets.audit.integrity import (
+    broken_files,
+    mislabelled_metadata,
+    missing_labels,
+    odd_pictures,
+    wrong_endings,
+)
 from colles.datasets.audit.leaks import Leak, find_leaks, leak_counts
 from colles.datasets.catalog import Catalog
 from colles.datasets.naming import trust_names
@@ -82,6 +88,8 @@ def audit_catalog(catalog: Catalog, recipe: AuditRecipe, *, split: pl.DataFrame 
         *duplicates.issues(),
         *mislabelled_metadata(frame),
         *missing_labels(frame),
+        *odd_pictures(frame),
+        *wrong_endings(frame),
     )
     clusters = cluster_table(frame, copies)
     summary = _summary(catalog, recipe, issues, duplicates, clusters)

@@ -1,12 +1,16 @@
-"""Files that cannot be read, and labels that are absent or contradict their own table."""
+"""Files that cannot be read, pictures that look odd, and labels that are absent or contradict their own table.
+
+The figures of a picture were taken at ingest (see `imaging.statistics`); no file is opened here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import polars as pl
 
-from colles.core.records import Issue
+from colles.core.records import Issue, Severity
 
 
 def broken_files(frame: pl.DataFrame) -> Iterator[Issue]:
@@ -14,6 +18,88 @@ def broken_files(frame: pl.DataFrame) -> Iterator[Issue]:
     for row in frame.filter(pl.col("status") != "ok").sort("image_id").iter_rows(named=True):
         detail = row["reason"] or f"The file is {row['status']}"
         yield Issue(kind=row["status"], severity="warning", images=(row["image_id"],), detail=detail)
+
+
+@dataclass(frozen=True)
+class Oddity:
+    """Something that a picture's figures tell."""
+
+    kind: str
+    severity: Severity
+    condition: pl.Expr
+    detail: str
+    """Filled from the row and the columns `span`, `shorter` and `ratio`."""
+
+
+_COLOURFUL = 15  # "slightly colourful" (Hasler and Süsstrunk 2003, table 2)
+# The other limits: docs/experiments.md, "Which pictures are odd?".
+ODDITIES = (
+    Oddity("blank", "warning", pl.col("span") <= 2, "98 % of the pixels have one grey ({mean_grey:.0f})"),
+    Oddity(
+        "near_constant",
+        "warning",
+        pl.col("span").is_between(3, 15),
+        "98 % of the pixels lie within {span:.0f} of 255 grey levels",
+    ),
+    Oddity(
+        "looks_inverted",
+        "info",
+        (pl.col("bright_share") >= 0.45) & (pl.col("span") > 15),
+        "{bright_share:.0%} of what is not black is bright: bone may be dark, as in MONOCHROME1 shown as it is stored",
+    ),
+    Oddity("tiny", "warning", pl.col("shorter") < 100, "The picture has {width} x {height} pixels"),
+    Oddity("odd_aspect_ratio", "info", pl.col("ratio") > 4, "One side is {ratio:.1f} times the other"),
+    Oddity(
+        "not_a_radiograph",
+        "warning",
+        pl.col("colourfulness") > _COLOURFUL,
+        "The picture is coloured (colourfulness {colourfulness:.0f}), like a photograph",
+    ),
+    Oddity("several_frames", "info", pl.col("frames") > 1, "The file holds {frames} pictures; the first is used"),
+    Oddity(
+        "burned_in_annotation",
+        "warning",
+        pl.col("burned_in"),
+        "The file says that its pixels hold text, perhaps the patient's name",
+    ),
+)
+
+
+def odd_pictures(frame: pl.DataFrame) -> Iterator[Issue]:
+    """Yield an issue for every readable picture and each oddity that it has, kind by kind."""
+    shorter, longer = pl.min_horizontal("width", "height"), pl.max_horizontal("width", "height")
+    rows = (
+        frame.filter(pl.col("status") == "ok")
+        .sort("image_id")
+        .with_columns(
+            span=pl.col("high_grey") - pl.col("low_grey"), shorter=shorter, ratio=longer / shorter.cast(pl.Float64)
+        )
+    )
+    for oddity in ODDITIES:
+        for row in rows.filter(oddity.condition).iter_rows(named=True):
+            detail = oddity.detail.format(**row)
+            yield Issue(kind=oddity.kind, severity=oddity.severity, images=(row["image_id"],), detail=detail)
+
+
+_ENDINGS = {
+    "JPEG": (".jpg", ".jpeg"),
+    "MPO": (".jpg", ".jpeg"),
+    "PNG": (".png",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+}
+
+
+def wrong_endings(frame: pl.DataFrame) -> Iterator[Issue]:
+    """Yield one issue a source, form and ending where files are something else than their names say."""
+    rows = frame.filter(pl.col("file_format").is_in(list(_ENDINGS))).sort("image_id")
+    ending = pl.col("path").str.extract(r"(\.[^./\\]*)$").str.to_lowercase().fill_null("no ending").alias("ending")
+    for (source, form, found), part in rows.group_by("source", "file_format", ending, maintain_order=True):
+        if found not in _ENDINGS[str(form)]:
+            detail = f"{len(part)} files of {source} are {form} though their names end in {found}"
+            yield Issue(kind="wrong_ending", severity="info", images=tuple(part["image_id"]), detail=detail)
 
 
 def missing_labels(frame: pl.DataFrame) -> Iterator[Issue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
-from colles.core.errors import AnnotationError, RecipeError
+from colles.core.errors import AnnotationError, RecipeError, TableError
 from colles.core.files import existing_file, read_json
 from colles.core.records import Box, Radiograph
 from colles.imaging.turning import as_shown
@@ -42,11 +43,13 @@ class Source(ABC):
         name: str | None = None,
         class_map: ClassMap | None = None,
         boxes_on: Frame = "displayed",
+        salt: str | Path | None = None,
     ) -> None:
         self.root = Path(root).expanduser().absolute()
         self.name = name or self.kind
         self.class_map = None if class_map is None else {str(key): value for key, value in class_map.items()}
         self.boxes_on = boxes_on
+        self.salt = salt
 
     @abstractmethod
     def radiographs(self) -> Iterator[Radiograph]:
@@ -104,6 +107,35 @@ def mapped_label(name: str, class_map: ClassMap, *, path: Path, field: str | Non
         repair = f"Add it to the class map, which knows {known}"
         raise AnnotationError(f"class {name!r} is not in the class map", path=path, field=field, repair=repair)
     return class_map[name]
+
+
+def stated_label(value: Any, class_map: ClassMap | None, *, path: Path, field: str) -> int | None:
+    """Read a label of a table: 1, 0, empty (unknown), or a word that the class map or common sense knows."""
+    text = "" if value is None else str(value).strip()
+    if not text:
+        return None
+    if class_map is not None:
+        return mapped_label(text, class_map, path=path, field=field)
+    if text in ("0", "0.0", "1", "1.0"):
+        return int(float(text))
+    guess = guess_label(text)
+    if guess is None:
+        repair = "Write 1, 0 or nothing, or give a class map"
+        raise AnnotationError(f"label {text!r} is not understood", path=path, field=field, repair=repair)
+    return guess
+
+
+def read_boxes(value: Any, *, path: Path, field: str) -> tuple[Box, ...]:
+    """Read boxes of a table: a JSON list of [x1, y1, x2, y2] or of records; raise `TableError`."""
+    try:
+        items = json.loads(value) if isinstance(value, str) and value.strip() else value or ()
+        return tuple(
+            Box(**item) if isinstance(item, dict) else Box(x1=item[0], y1=item[1], x2=item[2], y2=item[3])
+            for item in items
+        )
+    except (ValueError, TypeError, LookupError) as error:
+        repair = "boxes are a JSON list of [x1, y1, x2, y2] in pixels"
+        raise TableError(f"cannot be understood (boxes {value!r})", path=path, field=field, repair=repair) from error
 
 
 def read_class_map(source: ClassMap | str | Path | None) -> dict[str, int | None] | None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from colles.core.errors import AnnotationError, MissingInputError, TableError
-from colles.core.records import Box, Radiograph
+from colles.core.errors import MissingInputError, TableError
+from colles.core.records import Radiograph
 from colles.core.tables import read_table
-from colles.datasets.sources.base import Source, guess_label, mapped_label, place_boxes
+from colles.datasets.sources.base import Source, place_boxes, read_boxes, stated_label
 
 _TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id", "study_id", "base_name", "given_split")
 
@@ -53,8 +52,8 @@ class CsvTable(Source):
                 image_id=image_id,
                 source=self.name,
                 path=str(path),
-                label=self._label(row["label"], field),
-                boxes=_boxes(row.get("boxes")),
+                label=stated_label(row["label"], self.class_map, path=self.root, field=field),
+                boxes=read_boxes(row.get("boxes"), path=self.root, field=field),
                 hardware=row.get("hardware"),
                 age=row.get("age"),
                 upper_limb=row.get("upper_limb"),
@@ -65,24 +64,3 @@ class CsvTable(Source):
             reason = " ".join(str(error).split())[:200]
             repair = "Columns hold the catalog's values; boxes are a JSON list of [x1, y1, x2, y2] in pixels"
             raise TableError(f"cannot be understood ({reason})", path=self.root, field=field, repair=repair) from error
-
-    def _label(self, value: Any, field: str) -> int | None:
-        text = "" if value is None else str(value).strip()
-        if not text:
-            return None
-        if self.class_map is not None:
-            return mapped_label(text, self.class_map, path=self.root, field=field)
-        if text in ("0", "0.0", "1", "1.0"):
-            return int(float(text))
-        guess = guess_label(text)
-        if guess is None:
-            repair = "Write 1, 0 or nothing, or give a class map"
-            raise AnnotationError(f"label {text!r} is not understood", path=self.root, field=field, repair=repair)
-        return guess
-
-
-def _boxes(value: Any) -> tuple[Box, ...]:
-    items = json.loads(value) if isinstance(value, str) and value.strip() else value or ()
-    return tuple(
-        Box(**item) if isinstance(item, dict) else Box(x1=item[0], y1=item[1], x2=item[2], y2=item[3]) for item in items
-    )

@@ -1,0 +1,122 @@
+"""From stored values of a DICOM picture to those that a viewer shows (PS3.3 C.11.1, C.11.2, C.7.6.3.1.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Shown = tuple[float, float]
+_DEEPEST = np.iinfo(np.uint16).max
+
+
+def as_displayed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | None]:
+    """Return pixels (H, W) or (H, W, 3), and the values that are black and white where the file says so.
+
+    `ds` is the pydicom data set. 8 stored bits give uint8, others uint16, or float32 where the Modality LUT gives
+    values that are no whole numbers from 0 to 65,535.
+    """
+    if str(ds.PhotometricInterpretation) == "PALETTE COLOR":
+        from pydicom.pixels.processing import apply_color_lut
+
+        return _eight_or_sixteen(apply_color_lut(stored, ds)), None
+    if stored.ndim == 3:
+        return _eight_or_sixteen(stored), None
+    padded = _padding(stored, ds)
+    values, shown = _windowed(stored, ds)
+    if str(ds.PhotometricInterpretation) == "MONOCHROME1":
+        values, shown = _inverted(values, ds, shown)
+    if padded is not None:
+        rest = values[~padded]
+        values[padded] = 0 if shown else (rest.min() if rest.size else 0)
+    return np.ascontiguousarray(values), shown
+
+
+def _windowed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | None]:
+    from pydicom.pixels.processing import apply_modality_lut
+
+    if ds.get("ModalityLUTSequence"):
+        values = _looked_up(stored, ds.ModalityLUTSequence[0])
+    else:
+        values = apply_modality_lut(stored, ds)
+    found = _voi_lut(values, ds) if ds.get("VOILUTSequence") else _window(values, ds)
+    if found is None:
+        return _whole(values, ds), None
+    share = found.clip(0.0, 1.0)
+    if int(ds.BitsStored) > 8:
+        return np.rint(share * _DEEPEST).astype(np.uint16), (0.0, float(_DEEPEST))
+    return np.rint(share * 255).astype(np.uint8), None
+
+
+def _window(values: NDArray[Any], ds: Any) -> NDArray[np.float64] | None:
+    """Return the first window's output from black (0) to white (1), None where there is none that makes sense."""
+    from pydicom.pixels.processing import apply_windowing
+
+    if ds.get("WindowCenter") is None or ds.get("WindowWidth") is None:
+        return None
+    try:
+        with np.errstate(over="ignore"):
+            black, white = apply_windowing(np.array([-1e12, 1e12]), ds)
+            windowed = apply_windowing(values, ds)
+    except (ValueError, TypeError, KeyError, IndexError):  # a width of 0, or an unknown function
+        return None
+    return np.asarray((windowed - black) / (white - black), dtype=np.float64)
+
+
+def _voi_lut(values: NDArray[Any], ds: Any) -> NDArray[np.float64]:
+    """Return the first VOI LUT's output from black (0) to white (1)."""
+    item = ds.VOILUTSequence[0]
+    return np.asarray(_looked_up(values, item) / (2 ** int(item.LUTDescriptor[2]) - 1), dtype=np.float64)
+
+
+def _looked_up(values: NDArray[Any], item: Any) -> NDArray[Any]:
+    """Map values by a Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1).
+
+    pydicom 3.0 keeps the index in the table's own type, so that a table of 8 bits with more than 256 entries wraps
+    round, and refuses Modality LUTs of 10 to 15 bits.
+    """
+    entries, first = int(item.LUTDescriptor[0]) or 2**16, int(item.LUTDescriptor[1])
+    if first > 32767 and values.min() < 0:  # written as unsigned, meant as signed
+        first -= 2**16
+    data = item.LUTData
+    if isinstance(data, bytes):
+        table = np.frombuffer(data, np.uint8 if len(data) < 2 * entries else np.dtype("<u2"))[:entries]
+    else:
+        table = np.atleast_1d(np.asarray(data))[:entries]
+    return np.asarray(table[np.clip(np.rint(values).astype(np.int64) - first, 0, len(table) - 1)])
+
+
+def _inverted(values: NDArray[Any], ds: Any, shown: Shown | None) -> tuple[NDArray[Any], Shown | None]:
+    # MONOCHROME1 shows the lowest value white, after the VOI transformation (PS3.3 C.7.6.3.1.2). A Presentation LUT
+    # Shape of INVERSE says the same once more and must not invert it back.
+    if values.dtype == np.float32:
+        return values.max() + values.min() - values, shown
+    top = np.iinfo(values.dtype).max if values.dtype == np.uint8 or shown else 2 ** int(ds.BitsStored) - 1
+    return (max(top, int(values.max())) - values.astype(np.int64)).astype(values.dtype), shown
+
+
+def _padding(stored: NDArray[Any], ds: Any) -> NDArray[np.bool_] | None:
+    value = ds.get("PixelPaddingValue")
+    if value is None:
+        return None
+    other = ds.get("PixelPaddingRangeLimit", value)
+    low, high = sorted((int(value), int(other)))
+    padded = (stored >= low) & (stored <= high)
+    return padded if padded.any() and not padded.all() else None
+
+
+def _whole(values: NDArray[Any], ds: Any) -> NDArray[Any]:
+    if values.dtype.kind == "f":
+        rounded = np.rint(values)
+        if not np.array_equal(rounded, values):
+            return np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+        values = rounded.astype(np.int64)
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > _DEEPEST:
+        return values.astype(np.float32)
+    return values.astype(np.uint8 if int(ds.BitsStored) == 8 and high <= 255 else np.uint16)
+
+
+def _eight_or_sixteen(colours: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(colours if colours.dtype in (np.uint8, np.uint16) else colours.astype(np.uint16))

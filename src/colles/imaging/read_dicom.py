@@ -1,0 +1,158 @@
+"""Read DICOM files: limits first, then the first frame, decoded whole and shown as a viewer shows it.
+
+Nothing of a patient is read here, and no message holds a value of the file but sizes and names of encodings.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colles.core.errors import CollesError, MissingExtraError
+from colles.core.extras import require
+from colles.core.records import Status
+from colles.imaging.codestream import frame_size, is_cut
+from colles.imaging.dicom_grey import as_displayed
+from colles.imaging.raw import RawImage, unreadable
+from colles.imaging.read import is_dicom
+
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_HEAD = 2048  # bytes, enough for the file meta group
+_HEADER_LIMIT = 1_000_000_000
+"""Bytes that a deflated file may inflate to where only its header is wanted."""
+_PICTURES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_CUT = ("truncated", "less than expected", "shorter than", "expected length", "end of file", "not enough", "eof")
+
+
+def read_dicom(data: bytes, name: str | None, max_pixels: int) -> RawImage:
+    """Decode the first frame of a DICOM file.
+
+    Grey runs through Modality LUT, then VOI LUT or the first window, then MONOCHROME1 is inverted; padding is black.
+    More than 8 stored bits become uint16. Raise `UnreadableImageError` as `read_image` does; `unsupported` where the
+    file holds no picture or no decoder for it is installed.
+    """
+    try:
+        require("pydicom", "dicom")
+    except MissingExtraError as error:
+        raise unreadable("unsupported", f"is a DICOM file: {error}", name) from error
+    quieten()
+    try:
+        ds = _dataset(data, name, max_pixels)
+        _assert_size(ds, name, max_pixels)
+    except CollesError:
+        raise
+    except Exception as error:  # pydicom reads values when they are asked for, and raises many kinds on damaged ones
+        text = f"is not a DICOM file that can be read ({type(error).__name__})"
+        raise unreadable("unreadable", text, name) from error
+    try:
+        pixels, shown = as_displayed(_first_frame(ds), ds)
+        frames, mode = int(ds.get("NumberOfFrames") or 1), str(ds.PhotometricInterpretation)
+    except Exception as error:  # decoders raise many kinds on damaged data
+        raise _failed(error, ds, name) from error
+    return RawImage(pixels, mode, file_format="DICOM", frames=frames, shown=shown)
+
+
+def quieten() -> None:
+    """Silence pydicom: its warnings and log lines quote values of the file, such as a patient's name or study."""
+    warnings.filterwarnings("ignore", module=r"pydicom\b")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+
+
+def read_header(path: Path) -> Any:
+    """Read all but the pixels of a file; None where it is no DICOM file.
+
+    Raise `UnreadableImageError` where it is damaged, `OSError` where it may not be read.
+    """
+    import pydicom
+
+    quieten()
+    with path.open("rb") as stream:
+        start = stream.read(_HEAD)
+        if not is_dicom(start):
+            return None
+        try:
+            if _DEFLATED.encode() in start:
+                _assert_inflates(start + stream.read(), str(path), _HEADER_LIMIT)
+            stream.seek(0)
+            return pydicom.dcmread(stream, force=True, stop_before_pixels=True)
+        except CollesError:
+            raise
+        except Exception as error:  # pydicom raises many kinds on damaged files
+            raise unreadable("unreadable", f"its header cannot be read ({type(error).__name__})", str(path)) from error
+
+
+def _dataset(data: bytes, name: str | None, max_pixels: int) -> Any:
+    import pydicom
+
+    _assert_inflates(data, name, 4 * max_pixels + len(data))
+    ds = pydicom.dcmread(io.BytesIO(data), force=True)
+    if "TransferSyntaxUID" not in ds.file_meta:
+        implicit = ds.original_encoding[0]
+        plain = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
+        ds.file_meta.TransferSyntaxUID = plain
+    if not ds.get("Rows") or not ds.get("Columns"):
+        kind = ds.file_meta.get("MediaStorageSOPClassUID")
+        raise unreadable("unsupported", f"holds no picture ({getattr(kind, 'name', 'DICOM')})", name)
+    if not any(keyword in ds for keyword in _PICTURES):
+        raise unreadable("truncated", "ends before its pixels", name)
+    return ds
+
+
+def _assert_inflates(data: bytes, name: str | None, most: int) -> None:
+    # A deflated file would be inflated whole, however large, as it is read.
+    import pydicom
+
+    if data[128:132] != b"DICM":
+        return
+    stream = io.BytesIO(data)
+    stream.seek(132)
+    meta = pydicom.filereader._read_file_meta_info(stream)
+    if str(meta.get("TransferSyntaxUID", "")) != _DEFLATED:
+        return
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflater.decompress(data[stream.tell() :], most)
+    if inflater.unconsumed_tail:
+        raise unreadable("too_large", f"inflates to more than {most} bytes", name)
+
+
+def _assert_size(ds: Any, name: str | None, max_pixels: int) -> None:
+    rows, columns = int(ds.Rows), int(ds.Columns)
+    if rows * columns > max_pixels:
+        raise unreadable("too_large", f"{columns} x {rows} pixels are above the limit of {max_pixels}", name)
+    if not ds.file_meta.TransferSyntaxUID.is_compressed or ds.file_meta.TransferSyntaxUID == _DEFLATED:
+        return
+    from pydicom.encaps import get_frame
+
+    try:
+        frame = get_frame(ds.PixelData, 0, number_of_frames=int(ds.get("NumberOfFrames") or 1))
+    except Exception as error:
+        raise unreadable("truncated", "its compressed frames are damaged", name) from error
+    size = frame_size(frame)
+    if size is not None and size != (columns, rows):
+        text = f"states {columns} x {rows} pixels, but the picture inside has {size[0]} x {size[1]}"
+        raise unreadable("unreadable", text, name)
+    if is_cut(frame):
+        raise unreadable("truncated", "the compressed picture ends too early", name)
+
+
+def _first_frame(ds: Any) -> NDArray[Any]:
+    from pydicom.pixels.utils import pixel_array
+
+    return np.asarray(pixel_array(ds, index=0))
+
+
+def _failed(error: Exception, ds: Any, name: str | None) -> CollesError:
+    syntax = getattr(ds.file_meta.TransferSyntaxUID, "name", "unknown")
+    text = " ".join(str(error).split())
+    if isinstance(error, NotImplementedError) or "missing dependencies" in text or "plugins are missing" in text:
+        repair = "needs a decoder: pip install 'colles[dicom]'"
+        return unreadable("unsupported", f"{syntax} cannot be decoded ({repair})", name)
+    status: Status = "truncated" if any(word in text.lower() for word in _CUT) else "unreadable"
+    return unreadable(status, f"{syntax} cannot be decoded ({type(error).__name__})", name)
