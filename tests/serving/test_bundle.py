@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from colles.core.errors import BundleError, MissingInputError
-from colles.core.records import Estimate
 from colles.serving.bundle import Bundle, license_text, load_bundle
-from colles.serving.card import model_card
 from colles.serving.manifest import write_manifest
 
 
@@ -146,16 +144,3 @@ def test_a_graph_of_another_size_is_refused(
     folder = bundle_maker(tmp_path / "other", preprocessing={"size": 96, "channels": 1, "mean": [0.5], "std": [0.25]})
     with pytest.raises(BundleError, match="the graph takes"):
         load_bundle(folder).predict(grey_files[0])
-
-
-def test_the_card_says_what_is_known_and_what_is_not(drawn_bundle: Path) -> None:
-    metadata = load_bundle(drawn_bundle).metadata
-    card = model_card(metadata)
-    assert "not a medical device" in card and "Not evaluated on a test set" in card and "| rule_out | 0.3000 |" in card
-    figure = Estimate(value=0.91, low=0.88, high=0.94, level=0.9, method="delong", n=100, n_groups=90).model_dump()
-    tested = {"subset": "test", "n": 100, "n_positive": 20, "n_groups": 90, "figures": {"auroc": figure}}
-    training = {"weights_from": "random initialisation", "sources": [{"name": "a", "images": 7, "fractures": 3}]}
-    full = model_card(metadata.model_copy(update={"evaluation": tested, "training": training}))
-    assert "| auroc | 0.910 (0.880–0.940) |" in full and "100 images of 90 groups, 20 with a fracture" in full
-    assert "In brackets the 90 % intervals" in full
-    assert "random initialisation" in full and "| a | 7 | 3 |" in full

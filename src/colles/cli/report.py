@@ -36,9 +36,9 @@ def report(
 ) -> None:
     """Write the report again from a run's files; no model is called."""
     from colles.core.files import refuse_existing
-    from colles.reporting.report import write_report
+    from colles.flow.report import write_report_and_card
 
     if not overwrite:
         refuse_existing(out)
     names = [name.strip().lower() for text in checklist or () for name in text.split(",") if name.strip()]
-    typer.echo(f"Report: {write_report(runs, out, checklists=names)}")
+    typer.echo(f"Report: {write_report_and_card(runs, out, checklists=names)}")

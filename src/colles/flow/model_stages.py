@@ -117,9 +117,9 @@ class ModelStages:
         return [[sha256_file(part) for part in parts if part.is_file()], self.recipe.model_dump(mode="json")]
 
     def report(self, resume: bool) -> None:
-        from colles.reporting.report import write_report
+        from colles.flow.report import write_report_and_card
 
-        write_report([self.space.out], self.space.report)
+        write_report_and_card([self.space.out], self.space.report)
 
 
 def set_aside(folder: Path) -> Path:

@@ -109,7 +109,9 @@ def _test_figures(judged: Evaluation) -> dict[str, Any] | None:
     found = judged.subsets["test"].model_dump(mode="json")
     points = {name: point["figures"] for name, point in found["operating_points"].items()}
     counts = {key: found[key] for key in ("n", "n_positive", "n_groups")}
-    return {"subset": "test", **counts, "figures": found["figures"], "operating_points": points}
+    kept = {"column", "value", "n", "n_positive", "figures", "warning"}
+    groups = [g.model_dump(mode="json", include=kept) for g in judged.subgroups if g.subset == "test"]
+    return {"subset": "test", **counts, "figures": found["figures"], "operating_points": points, "subgroups": groups}
 
 
 def _training(run: Path, recipe: Recipe, model: FractureClassifier, catalog: Catalog) -> dict[str, Any]:
@@ -121,6 +123,7 @@ def _training(run: Path, recipe: Recipe, model: FractureClassifier, catalog: Cat
         "recipe_digest": sha256_json(portable(recipe).model_dump(mode="json")),
         "sources": _sources(catalog.frame),
         "weights_from": model.weights_from,
+        "simulated": recipe.data.phantom is not None,
     }
 
 

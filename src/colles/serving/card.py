@@ -1,4 +1,4 @@
-"""The model card: a bundle's metadata in words."""
+"""The model card: a bundle's metadata in words, in the sections that model hubs expect."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from colles.core.records import Estimate
+from colles.serving.card_header import front_matter
 from colles.serving.metadata import BundleMetadata
 
 LIMITS = (
@@ -18,66 +19,134 @@ LIMITS = (
 
 
 def model_card(metadata: BundleMetadata) -> str:
-    """Write the card as Markdown, from the metadata alone."""
+    """Write the card as Markdown with a YAML front matter, from the metadata alone."""
     sections = (
-        _header(metadata),
-        _data(metadata),
+        front_matter(metadata),
+        _details(metadata),
+        _uses(metadata),
+        "## Bias, risks and limitations\n" + "\n".join(f"- {limit}" for limit in LIMITS),
+        _start(metadata),
+        _training(metadata),
         _figures(metadata),
+        _subgroups(metadata),
         _thresholds(metadata),
         _parity(metadata),
-        "## Limits\n" + "\n".join(f"- {limit}" for limit in LIMITS),
         "## Licence\nApache-2.0, see LICENSE. The data that it learned from has licences of its own.",
     )
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _header(metadata: BundleMetadata) -> str:
+def _details(metadata: BundleMetadata) -> str:
     model, pixels = metadata.model, metadata.preprocessing
+    shown = model.get("map") or ("class_activation" if model.get("has_cam") else None)
+    heat = f" and a {str(shown).replace('_', ' ')} map" if shown else ""
     return "\n".join(
         [
             f"# {metadata.name}",
             "",
             f"Version {metadata.version}. Scores a radiograph for fracture with the network {model.get('name')}.",
             "",
-            "## Intended use",
-            metadata.intended_use,
-            "",
-            "## Network",
-            f"- Architecture: `{model.get('name')}`, {_count(model.get('parameters'))} parameters.",
+            "## Model details",
+            f"- Architecture: `{model.get('name')}`, {_count(model.get('parameters'))} parameters, as ONNX.",
             f"- Weights started from: {metadata.training.get('weights_from', 'unknown')}.",
             f"- Input: grey canvas of {pixels.size} × {pixels.size} pixels ({pixels.fit}), "
-            f"{pixels.channels} equal channels, mean {list(pixels.mean)}, deviation {list(pixels.std)}.",
+            f"{pixels.channels} equal channels, mean {list(pixels.mean)}, SD {list(pixels.std)}; made by the bundle.",
+            f"- Output: a score and a probability (0 to 1), a decision (fracture, no fracture, uncertain){heat}.",
         ]
     )
 
 
-def _data(metadata: BundleMetadata) -> str:
+def _uses(metadata: BundleMetadata) -> str:
+    return "\n".join(
+        [
+            "## Uses",
+            "### Direct use",
+            metadata.intended_use,
+            "",
+            "### Out of scope",
+            "Diagnosis, triage or discharge of a patient; anything but plain radiographs of bones; children and body "
+            "parts that the training data do not hold.",
+        ]
+    )
+
+
+def _start(metadata: BundleMetadata) -> str:
+    return "\n".join(
+        [
+            "## How to get started",
+            "```python",
+            "import colles",
+            "",
+            f'print(colles.load_bundle("path/to/{metadata.name}").predict("wrist.jpg"))',
+            "```",
+            f"Or `colles predict wrist.jpg --bundle path/to/{metadata.name} --out answers.csv`.",
+        ]
+    )
+
+
+def _training(metadata: BundleMetadata) -> str:
     training = metadata.training
     rows = [
         f"| {source['name']} | {source['images']} | {source['fractures']} |" for source in training.get("sources", [])
     ]
     table = ["| source | images | fractures |", "|---|---|---|", *rows] if rows else ["Sources: not recorded."]
+    simulated = ["All radiographs were simulated (phantoms): the figures say nothing of patients.", ""]
     digests = [
         f"- {name.replace('_', ' ')}: `{training[name]}`"
         for name in ("catalog_digest", "split_digest", "recipe_digest")
         if training.get(name)
     ]
-    return "\n".join(["## Data", *table, "", *digests]).rstrip()
+    told = "Every setting of the training is in `recipe.yaml`; the split is by patient, study or copy."
+    parts = ["## Training details", *(simulated if training.get("simulated") else []), *table, "", told, "", *digests]
+    return "\n".join(parts).rstrip()
 
 
 def _figures(metadata: BundleMetadata) -> str:
     if metadata.evaluation is None:
-        return "## How well it does\nNot evaluated on a test set: nothing is known."
+        return "## Evaluation\nNot evaluated on a test set: nothing is known."
     found = metadata.evaluation
     counts = f"{found.get('n')} images of {found.get('n_groups')} groups, {found.get('n_positive')} with a fracture"
     lines = [
-        "## How well it does",
+        "## Evaluation",
         f"On `{found.get('subset')}`: {counts}. In brackets the {_level(found)} intervals.",
         "",
     ]
     lines += ["| figure | value |", "|---|---|", *_rows(found.get("figures", {}))]
-    for name, figures in found.get("operating_points", {}).items():
-        lines += ["", f"At the operating point `{name}`:", "", "| figure | value |", "|---|---|", *_rows(figures)]
+    points = found.get("operating_points") or {}
+    if points:
+        lines += [
+            "",
+            "At the operating points:",
+            "",
+            f"| figure | {' | '.join(points)} |",
+            "|---" * (len(points) + 1) + "|",
+        ]
+        lines += _point_rows(points)
+    return "\n".join(lines)
+
+
+def _point_rows(points: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    names = dict.fromkeys(name for figures in points.values() for name in figures)
+    return [
+        f"| {name.replace('_', ' ')} | "
+        + " | ".join(str(Estimate.model_validate(f[name])) if name in f else "–" for f in points.values())
+        + " |"
+        for name in names
+    ]
+
+
+def _subgroups(metadata: BundleMetadata) -> str:
+    groups = (metadata.evaluation or {}).get("subgroups") or ()
+    if not groups:
+        return ""
+    lines = ["### Subgroups", "| subgroup | images | fractured | AUROC | |", "|---|---|---|---|---|"]
+    for group in groups:
+        auroc = (group.get("figures") or {}).get("auroc")
+        told = "–" if auroc is None else str(Estimate.model_validate(auroc))
+        name = f"{str(group.get('column')).replace('_', ' ')}: {group.get('value')}"
+        lines.append(
+            f"| {name} | {group.get('n')} | {group.get('n_positive')} | {told} | {group.get('warning') or ''} |"
+        )
     return "\n".join(lines)
 
 
