@@ -228,6 +228,8 @@ class ExplainRecipe(Section):
     methods: tuple[str, ...] = ("gradcam", "input_gradient")
     per_outcome: int = Field(default=3, ge=1)
     """Images of each of TP, FP, FN and TN, drawn by seed from test."""
+    worst: int = Field(default=6, ge=0)
+    """And so many of the worst: false alarms with the highest scores, missed fractures with the lowest."""
     seed: int = 0
 
 

@@ -15,7 +15,7 @@ OUTCOMES = ("TP", "FP", "FN", "TN")
 
 
 def choose_gallery(predictions: pl.DataFrame, threshold: float, recipe: ExplainRecipe) -> pl.DataFrame:
-    """Return the chosen rows of test with a column `outcome`.
+    """Return the chosen rows of test with a column `outcome`: some drawn by seed, and the worst errors.
 
     `predictions` needs image_id, subset, y_true and y_score; score ≥ threshold is a positive call.
     """
@@ -32,8 +32,19 @@ def choose_gallery(predictions: pl.DataFrame, threshold: float, recipe: ExplainR
     )
     test = predictions.filter(pl.col("subset") == "test").with_columns(outcome=outcome).sort("image_id")
     rng = np.random.default_rng(recipe.seed)
-    chosen = [_draw(test.filter(pl.col("outcome") == name), recipe.per_outcome, rng) for name in OUTCOMES]
+    by_outcome = {name: test.filter(pl.col("outcome") == name) for name in OUTCOMES}
+    chosen = [
+        _with_worst(_draw(rows, recipe.per_outcome, rng), rows, name, recipe) for name, rows in by_outcome.items()
+    ]
     return pl.concat(chosen)
+
+
+def _with_worst(drawn: pl.DataFrame, rows: pl.DataFrame, outcome: str, recipe: ExplainRecipe) -> pl.DataFrame:
+    """Put the worst errors first; right calls stay as drawn."""
+    if outcome in ("TP", "TN"):
+        return drawn
+    worst = rows.sort("y_score", "image_id", descending=[outcome == "FP", False]).head(recipe.worst)
+    return pl.concat([worst, drawn.join(worst, on="image_id", how="anti")])
 
 
 def _draw(rows: pl.DataFrame, count: int, rng: np.random.Generator) -> pl.DataFrame:
