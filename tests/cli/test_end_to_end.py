@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from colles.core.recipe import RobustnessRecipe
 from colles.core.recipe_text import recipe_from, save_recipe
+from colles.flow.robustness import write_robustness
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +89,18 @@ def test_every_figure_carries_its_interval(work: Path) -> None:
         assert set(figures[name]) == {"value", "low", "high", "level", "method", "n", "n_groups"}
     point = evaluation["subsets"]["test"]["operating_points"]["f1"]["figures"]
     assert {"sensitivity", "specificity", "accuracy", "balanced_accuracy", "f1", "ppv", "npv", "mcc"} <= set(point)
+
+
+def test_the_trained_model_scores_its_test_images_made_worse(work: Path, tmp_path: Path) -> None:
+    recipe = RobustnessRecipe(kinds=("noise", "inversion"), strengths=(2,))
+    catalog, predictions = pl.read_parquet(work / "catalog.parquet"), work / "run" / "predictions.parquet"
+    out = write_robustness(work / "run", predictions, catalog, recipe, tmp_path / "worse.parquet")
+    found = pl.read_parquet(out)
+    test = pl.read_parquet(predictions).filter(pl.col("subset") == "test")
+    assert found.height == 2 * test.height
+    assert set(found["condition"]) == {"noise 2", "inversion"}
+    assert found.join(test, on=["image_id", "group_id", "y_true"]).height == found.height
+    assert found["y_score"].is_between(0, 1).all()
 
 
 def test_predictions_of_the_bundle_are_the_scores_of_the_run(work: Path, colles, tmp_path: Path) -> None:

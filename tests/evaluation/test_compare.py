@@ -7,11 +7,17 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import binomtest
+from published import delong_data
+from scipy.stats import binomtest, t
+from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from colles.core.errors import TableError
-from colles.evaluation.compare import compare_predictions, holm, mcnemar, two_sided_p
+from colles.evaluation.compare import all_equal, bootstrap_p, compare_predictions, two_sided_p
+from colles.evaluation.comparison_table import decision_table, markdown, model_table, p_value, pair_table
+from colles.evaluation.decisions import groups_p, holm, mcnemar
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.scores import Scores
 
 
 @pytest.fixture
@@ -120,3 +126,90 @@ def test_what_cannot_be_paired_is_refused(predictions_frame, better_and_worse):
     with pytest.raises(TableError, match="at least two images of each class"):
         only = Predictions(predictions_frame.filter(pl.col("y_true") == 0))
         compare({"a": only, "b": only})
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 12])
+def test_holm_equals_statsmodels(n):
+    p_values = (np.random.default_rng(n).random(n) ** 3).tolist()
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "both"), [(0, 0, 3), (1, 0, 0), (12, 3, 5), (30, 31, 2), (0, 9, 1)]
+)
+def test_mcnemar_equals_statsmodels(only_first, only_second, both):
+    right = np.array([[True, False]] * only_first + [[False, True]] * only_second + [[True, True]] * both)
+    want = sm_mcnemar([[both, only_first], [only_second, 0]], exact=True).pvalue
+    assert mcnemar(right[:, 0], right[:, 1])["p"] == pytest.approx(min(1.0, want))
+
+
+def test_the_form_for_groups_is_mcnemars_where_every_group_has_one_image():
+    gains = np.array([1.0] * 15 + [-1.0] * 5 + [0.0] * 30)
+    assert groups_p(gains, np.arange(50)) == pytest.approx(2 * t.sf((15 - 5) / np.sqrt(20), 49))
+    assert groups_p(gains, np.arange(50) // 2) > groups_p(gains, np.arange(50))
+    assert groups_p(np.zeros(4), np.arange(4)) == 1.0
+
+
+def test_p_of_the_form_for_groups_is_uniform_where_nothing_differs():
+    rng, below = np.random.default_rng(0), 0
+    for _ in range(400):
+        groups = np.repeat(np.arange(60), 4)
+        gains = rng.choice([-1.0, 0.0, 1.0], 60)[groups] * (rng.random(240) < 0.7)
+        below += groups_p(gains, groups) < 0.05
+    assert 0.02 < below / 400 < 0.085
+
+
+def test_bootstrap_p_counts_replicates_beyond_zero():
+    drawn = np.array([0.1] * 95 + [-0.1] * 4)
+    assert bootstrap_p(drawn) == pytest.approx(2 * 5 / 100)
+    assert bootstrap_p(np.zeros(9)) == 1.0
+    assert bootstrap_p(np.full(999, 0.1)) == pytest.approx(2 / 1000)
+
+
+def test_all_equal_is_delongs_contrast_of_his_own_example():
+    y_true, tests = delong_data()
+    found = all_equal([Scores(y_true, scores) for scores in tests])
+    # SAS/STAT prints chi-square 2.5340 with 2 degrees of freedom, p 0.2817.
+    assert (found["chi2"], found["df"], found["p"]) == (
+        pytest.approx(2.5340, abs=5e-5),
+        2,
+        pytest.approx(0.2817, abs=5e-5),
+    )
+
+
+def test_all_equal_of_copies_says_nothing(make_scores):
+    scores = make_scores(100)
+    assert all_equal([scores, scores, scores]) is None
+
+
+def test_the_tables_of_a_paper(better_and_worse, predictions_frame):
+    third = Predictions(predictions_frame.with_columns(y_score=pl.lit(0.5)))
+    found = compare({**better_and_worse, "a|b": third})
+    header, rows = model_table(found)
+    assert header[:2] == ["Model", "AUROC"]
+    assert [row[0] for row in rows] == ["good", "noisy", "a|b"]
+    assert "–" in rows[0][1]
+    header, rows = pair_table(found)
+    assert [row[0] for row in rows] == ["good − noisy", "good − a|b", "noisy − a|b"]
+    assert rows[1][1].startswith("+0.")
+    header, rows = decision_table(found)
+    assert {row[2] for row in rows} == {"sensitivity", "specificity"}
+    text = markdown(found)
+    assert "All models equal: χ²" in text
+    assert "in 150 groups" in text
+    assert "a\\|b" in text
+    widths = {line.replace("\\|", "").count("|") for line in text.split("\n\n")[1].splitlines()}
+    assert len(widths) == 1
+    json.dumps(found, allow_nan=False)
+
+
+def test_holm_is_over_the_pairs_within_one_point_and_class(better_and_worse, predictions_frame):
+    third = Predictions(predictions_frame.with_columns(y_score=pl.lit(0.5)))
+    pairs = compare({**better_and_worse, "flat": third})["pairs"]
+    tests = [pair["mcnemar"]["f1"]["specificity"] for pair in pairs]
+    assert [test["p_holm"] for test in tests] == pytest.approx(holm([test["p_groups"] for test in tests]))
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0004, "<0.001"), (0.0042, "0.004"), (0.042, "0.04"), (1.0, "1.00")])
+def test_p_as_a_journal_prints_it(p, text):
+    assert p_value(p) == text

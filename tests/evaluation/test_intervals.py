@@ -6,25 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from published import delong_data, hanley
+from statsmodels.stats.proportion import proportion_confint
 
 from colles.core.recipe import EvaluateRecipe
-from colles.evaluation.estimates import ranking_estimates
+from colles.evaluation.estimates import paired_difference, ranking_estimates
 from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
 from colles.evaluation.metrics.calibration_error import ece_interval, expected_calibration_error, mean_interval
 from colles.evaluation.metrics.confusion import confusion_at, mcc
-from colles.evaluation.metrics.delong import auroc_covariance, auroc_variance, placements
+from colles.evaluation.metrics.delong import auroc_covariance, auroc_difference, auroc_variance, placements
 from colles.evaluation.metrics.intervals import logit_interval, mover_mean, newcombe_auroc, wilson, wilson_groups
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, auroc
 from colles.evaluation.point_estimates import point_estimates
 from colles.evaluation.scores import Scores
-
-HANLEY_NORMAL, HANLEY_ABNORMAL = [33, 6, 6, 11, 2], [3, 2, 2, 11, 33]
-
-
-def hanley() -> tuple[np.ndarray, np.ndarray]:
-    """Return the ratings of 109 CT images (Hanley JA, McNeil BJ, Radiology 1982; 143: 29–36, table I)."""
-    y_true = np.repeat([False, True], [58, 51])
-    return y_true, np.repeat([1.0, 2, 3, 4, 5, 1, 2, 3, 4, 5], HANLEY_NORMAL + HANLEY_ABNORMAL)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +30,13 @@ def test_wilson_equals_newcombes_table(hits, n, low, high):
     assert wilson(hits / n, n) == pytest.approx((low, high), abs=5e-5)
 
 
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+@pytest.mark.parametrize(("hits", "n"), [(0, 7), (3, 3), (81, 263), (999, 1000)])
+def test_wilson_equals_statsmodels(hits, n, level):
+    want = proportion_confint(hits, n, alpha=1 - level, method="wilson")
+    assert wilson(hits / n, n, level=level) == pytest.approx(want, abs=1e-12)
+
+
 def test_delong_equals_the_published_hanley_example():
     # Area 0.893; Stata's manual ([R] roctab, same data, DeLong): 0.8932, standard error 0.0307, 0.83295–0.95339.
     value, variance = auroc_variance(*hanley())
@@ -43,6 +44,26 @@ def test_delong_equals_the_published_hanley_example():
     assert np.sqrt(variance) == pytest.approx(0.0307, abs=5e-5)
     half = 1.959964 * np.sqrt(variance)
     assert (value - half, value + half) == pytest.approx((0.83295, 0.95339), abs=1e-5)
+
+
+def test_areas_and_errors_equal_delongs_own_example():
+    values, covariance = auroc_covariance(*delong_data())
+    assert values == pytest.approx([0.7366, 0.7258, 0.6478], abs=5e-5)
+    assert np.sqrt(np.diag(covariance)) == pytest.approx([0.0927, 0.1028, 0.1000], abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("test", "difference", "error", "low", "chi2"),
+    [(0, 0.0108, 0.0953, -0.1761, 0.0127), (2, -0.0780, 0.1046, -0.2830, 0.5554)],
+)
+def test_differences_equal_delongs_own_example(test, difference, error, low, chi2):
+    y_true, tests = delong_data()
+    value, variance = auroc_difference(y_true, tests[test], tests[1])
+    assert (value, variance**0.5) == (pytest.approx(difference, abs=5e-5), pytest.approx(error, abs=5e-5))
+    found = paired_difference(Scores(y_true, tests[test]), tests[1])
+    assert found.low == pytest.approx(low, abs=5e-5)
+    assert found.high == pytest.approx(2 * value - found.low)
+    assert value**2 / variance == pytest.approx(chi2, abs=5e-5)
 
 
 def slow_covariance(y_true, y_scores):

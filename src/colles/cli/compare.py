@@ -19,37 +19,39 @@ def register(app: typer.Typer) -> None:
 
 def compare(
     predictions: Annotated[list[Path], typer.Argument(metavar="PREDICTIONS...", help="Two tables or more.")],
-    out: Annotated[Path, typer.Option(help="Folder for comparison.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for comparison.json and comparison.md.")],
     subset: Annotated[str, typer.Option(help="Subset that is compared.")] = "test",
+    replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 2000,
+    level: Annotated[float, typer.Option(min=0.51, max=0.999, help="Level of the intervals.")] = 0.95,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare AUROC pairwise on the images that all tables share, with interval and p."""
+    """Compare models on the images that all tables share: AUROC pairwise, decisions, with intervals and p."""
     from colles.core.errors import UsageError
-    from colles.core.files import refuse_existing, write_json
+    from colles.core.files import refuse_existing, write_json, write_text
+    from colles.evaluation import comparison_table as tables_of
     from colles.evaluation.compare import compare_predictions
     from colles.evaluation.predictions import Predictions
 
-    target = out / "comparison.json"
+    target, text = out / "comparison.json", out / "comparison.md"
     if not overwrite:
         refuse_existing(target)
-    if len(predictions) < 2:
-        raise UsageError("a comparison needs two tables", repair="Name another predictions table")
+        refuse_existing(text)
+    if len({path.absolute() for path in predictions}) < max(2, len(predictions)):
+        raise UsageError("a comparison needs two tables or more, each named once", repair="Name another table")
     names = [path.stem if path.stem != "predictions" else path.absolute().parent.name for path in predictions]
     tables = {f"{name}" if names.count(name) == 1 else str(path): Predictions.load(path)
               for name, path in zip(names, predictions, strict=True)}  # fmt: skip
-    result = compare_predictions(tables, subset=subset)
+    result = compare_predictions(tables, subset=subset, level=level, replicates=replicates)
     write_json(target, result)
+    write_text(text, tables_of.markdown(result))
     if as_json:
         print_json(result)
         return
-    header = ["first", "second", "difference of AUROC", "p (DeLong)"]
-    rows = [
-        [pair["first"], pair["second"], _interval(pair["difference"]), f"{pair['p_delong']:.3g}"]
-        for pair in result["pairs"]
-    ]
-    print_rows(f"{result['n']} shared images of {subset}", header, rows)
-
-
-def _interval(estimate: dict[str, float]) -> str:
-    return f"{estimate['value']:+.3f} ({estimate['low']:+.3f} to {estimate['high']:+.3f})"
+    typer.echo(tables_of.caption(result))
+    for title, table in (("Models", tables_of.model_table), ("Pairs", tables_of.pair_table),
+                         ("Decisions", tables_of.decision_table)):  # fmt: skip
+        header, rows = table(result)
+        if rows:
+            print_rows(title, header, rows)
+    typer.echo(f"All figures: {target}; the tables: {text}")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 SourceKind = Literal["fracatlas", "yolo", "folder", "csv", "dicom"]
+RobustnessKind = Literal["noise", "blur", "jpeg", "rotation", "inversion", "underexposure", "overexposure"]
 
 
 class Section(BaseModel):
@@ -222,6 +223,20 @@ class EvaluateRecipe(Section):
     """Share of fractures where the model will work, if other than in val; moves probabilities, not decisions."""
 
 
+class RobustnessRecipe(Section):
+    """The test images made worse, and scored again by the trained model."""
+
+    enabled: bool = False
+    """Costs a pass over the chosen images a condition: 19 with all kinds and strengths."""
+    kinds: tuple[RobustnessKind, ...] = (
+        "noise", "blur", "jpeg", "rotation", "inversion", "underexposure", "overexposure",
+    )  # fmt: skip
+    strengths: tuple[Literal[1, 2, 3], ...] = (1, 2, 3)
+    images: int | None = Field(default=300, ge=10)
+    """At most so many test images, drawn by seed; null takes all."""
+    seed: int = 0
+
+
 class ExplainRecipe(Section):
     """Heat maps for the report."""
 
@@ -256,5 +271,6 @@ class Recipe(Section):
     model: ModelRecipe = ModelRecipe()
     train: TrainRecipe = TrainRecipe()
     evaluate: EvaluateRecipe = EvaluateRecipe()
+    robustness: RobustnessRecipe = RobustnessRecipe()
     explain: ExplainRecipe = ExplainRecipe()
     export: ExportRecipe = ExportRecipe()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest, norm
+from scipy.stats import chi2 as chi2_distribution
+from scipy.stats import norm
 
 from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
+from colles.evaluation.decisions import compare_decisions, correct_decisions, holm, own_points
 from colles.evaluation.estimates import ranking_estimates
 from colles.evaluation.metrics.bootstrap import (
     Strata,
@@ -20,14 +22,15 @@ from colles.evaluation.metrics.bootstrap import (
     bootstrap_ranking,
     percentile_interval,
 )
-from colles.evaluation.metrics.delong import auroc_difference
-from colles.evaluation.metrics.ranking import Ranking, auroc
-from colles.evaluation.operating import choose_operating_points
+from colles.evaluation.metrics.delong import auroc_covariance, auroc_difference
+from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking, auroc
+from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.robustness import clean_rows
-from colles.evaluation.scores import BoolArray, FloatArray, Scores
+from colles.evaluation.scores import FloatArray, Scores
 
 AUROC = {"auroc": auroc}
+FIGURES = {name: RANKING_FIGURES[name] for name in ("auroc", "average_precision")}
 
 
 def compare_predictions(
@@ -40,27 +43,61 @@ def compare_predictions(
 ) -> dict[str, Any]:
     """Compare every pair of tables on the images that all share.
 
-    Return `{"subset", "n", "n_positive", "n_groups", "auroc": {name: Estimate}, "pairs": [{"first", "second",
-    "difference": Estimate (bootstrap), "difference_delong": Estimate, "p_delong", "p_holm", "mcnemar"}]}`. With groups
-    both methods take the groups as units; McNemar's test takes images as independent. Raise `TableError` where tables
-    share no image, contradict each other's labels, or lack a class.
+    Return what `docs/artefacts.md` says of comparison.json. With groups both methods take the groups as units. Raise
+    `TableError` where tables share no image, contradict each other's labels, or lack a class.
     """
     recipe = EvaluateRecipe(level=level, replicates=replicates, seed=seed)
     shared = shared_scores(tables, subset)
+    points = {name: own_points(table, recipe) for name, table in tables.items()}
     drawn = {name: _paired_replicates(scores, recipe) for name, scores in shared.items()}
     pairs = [_compare(first, second, shared, drawn, recipe) for first, second in combinations(tables, 2)]
     for pair, corrected in zip(pairs, holm([pair["p_delong"] for pair in pairs]), strict=True):
+        first, second = pair["first"], pair["second"]
         pair["p_holm"] = corrected
-        pair["mcnemar"] = _mcnemar_by_point(tables, shared, pair["first"], pair["second"])
+        pair["mcnemar"] = compare_decisions((shared[first], shared[second]), (points[first], points[second]), level)
+    correct_decisions([pair["mcnemar"] for pair in pairs])
     one = next(iter(shared.values()))
+    models = [_model(name, scores, points[name], recipe) for name, scores in shared.items()]
     return {
         "subset": subset,
         "n": one.n,
         "n_positive": one.n_positive,
         "n_groups": one.n_groups(),
-        "auroc": {name: ranking_estimates(s, recipe, AUROC)["auroc"].model_dump() for name, s in shared.items()},
+        "level": level,
+        "auroc": {model["name"]: model["figures"]["auroc"] for model in models},
+        "models": models,
+        "all_equal": all_equal(list(shared.values())) if len(shared) > 2 else None,
         "pairs": pairs,
     }
+
+
+def _model(name: str, scores: Scores, points: Mapping[str, float], recipe: EvaluateRecipe) -> dict[str, Any]:
+    figures = ranking_estimates(scores, recipe, FIGURES)
+    at = {key: share_estimates(scores, threshold, recipe) for key, threshold in points.items()}
+    return {
+        "name": name,
+        "figures": {key: estimate.model_dump() for key, estimate in figures.items()},
+        "operating_points": {
+            key: {"threshold": points[key], "figures": {f: estimate.model_dump() for f, estimate in found.items()}}
+            for key, found in at.items()
+        },
+    }
+
+
+def all_equal(models: Sequence[Scores]) -> dict[str, Any] | None:
+    """Test whether all models have one AUROC (DeLong 1988, eq. 5); None where they differ by nothing measurable.
+
+    Return `{"chi2", "df", "p"}`.
+    """
+    one = models[0]
+    values, covariance = auroc_covariance(one.y_true, [model.y_score for model in models], groups=one.groups)
+    contrast = np.eye(len(models))[1:] - np.eye(len(models))[0]
+    spread, difference = contrast @ covariance @ contrast.T, contrast @ values
+    df = int(np.linalg.matrix_rank(spread, tol=1e-12))
+    if not df:
+        return None
+    chi2 = float(difference @ np.linalg.pinv(spread, hermitian=True) @ difference)
+    return {"chi2": chi2, "df": df, "p": float(chi2_distribution.sf(chi2, df))}
 
 
 def shared_scores(tables: Mapping[str, Predictions], subset: str) -> dict[str, Scores]:
@@ -129,7 +166,8 @@ def _compare(
     difference, variance = auroc_difference(one.y_true, one.y_score, other.y_score, groups=one.groups)
     half = float(norm.ppf((1 + recipe.level) / 2)) * variance**0.5
     size = Strata.from_ranking(Ranking.from_scores(one.y_true, one.y_score), one.groups).smallest
-    bootstrap = percentile_interval(drawn[first] - drawn[second], size, level=recipe.level)
+    replicates = drawn[first] - drawn[second]
+    bootstrap = percentile_interval(replicates, size, level=recipe.level)
     suffix = "" if one.groups is None else "_groups"
 
     def estimate(bounds: tuple[float, float] | None, method: str) -> dict[str, Any]:
@@ -145,6 +183,7 @@ def _compare(
         "difference": estimate(bootstrap, "paired_bootstrap"),
         "difference_delong": estimate((difference - half, difference + half), "paired_delong"),
         "p_delong": two_sided_p(difference, variance),
+        "p_bootstrap": bootstrap_p(replicates),
     }
 
 
@@ -155,48 +194,13 @@ def two_sided_p(difference: float, variance: float) -> float:
     return float(2 * norm.sf(abs(difference) / variance**0.5))
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Correct p-values for their number (Holm S, Scand J Stat 1979; 6: 65–70), in the given order."""
-    order = np.argsort(p_values)
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = largest
-    return corrected
+def bootstrap_p(differences: FloatArray) -> float:
+    """Return twice the smaller share of replicates (R,) on one side of 0, never below 2 / (R + 1).
 
-
-def _mcnemar_by_point(
-    tables: Mapping[str, Predictions], shared: Mapping[str, Scores], first: str, second: str
-) -> dict[str, Any]:
-    """Return McNemar's test by operating point and class; empty where a table has no usable val to choose them on."""
-    points = [_own_points(tables[name]) for name in (first, second)]
-    truth, found = shared[first].y_true, {}
-    for name in points[0].keys() & points[1].keys():
-        called = [shared[table].y_score >= own[name] for table, own in zip((first, second), points, strict=True)]
-        right = [calls == truth for calls in called]
-        found[name] = {
-            "sensitivity": mcnemar(right[0][truth], right[1][truth]),
-            "specificity": mcnemar(right[0][~truth], right[1][~truth]),
-        }
-    return dict(sorted(found.items()))
-
-
-def _own_points(table: Predictions) -> dict[str, float]:
-    if "val" not in table.subsets:
-        return {}
-    scores = to_scores(clean_rows(table.subset("val").frame))
-    if not scores.has_both_classes:
-        return {}
-    return {name: point.threshold for name, point in choose_operating_points(scores, chosen_on="val").items()}
-
-
-def mcnemar(first_right: BoolArray, second_right: BoolArray) -> dict[str, Any]:
-    """Test whether two models are right equally often (exact binomial; McNemar Q, Psychometrika 1947; 12: 153–157).
-
-    Return `{"only_first", "only_second", "p"}`.
+    Davison AC, Hinkley DV, Bootstrap Methods and their Application, 1997, section 4.2.
     """
-    only_first = int((first_right & ~second_right).sum())
-    only_second = int((~first_right & second_right).sum())
-    total = only_first + only_second
-    p = float(binomtest(only_first, total, 0.5).pvalue) if total else 1.0
-    return {"only_first": only_first, "only_second": only_second, "p": p}
+    defined = differences[np.isfinite(differences)]
+    if not defined.any():
+        return 1.0
+    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    return min(1.0, 2 * (beyond + 1) / (len(defined) + 1))

@@ -19,10 +19,15 @@ from colles.evaluation.subgroups import CATALOG_COLUMNS, few_warning, subgroups
 
 
 def evaluate(
-    predictions: Predictions, recipe: EvaluateRecipe, *, catalog_frame: pl.DataFrame | None = None
+    predictions: Predictions,
+    recipe: EvaluateRecipe,
+    *,
+    catalog_frame: pl.DataFrame | None = None,
+    perturbed: Predictions | None = None,
 ) -> Evaluation:
     """Judge predictions; columns of `catalog_frame`, joined on image_id, make subgroups.
 
+    Rows with a `condition`, in `predictions` or apart in `perturbed`, are judged beside the unchanged images.
     Without a usable val the points are chosen on the subset that is judged, which a warning says. Raise `TableError`
     where no row has a label.
     """
@@ -50,7 +55,7 @@ def evaluate(
         calibration=locked.calibrator,
         subsets=subsets,
         subgroups=tuple(groups),
-        robustness=tuple(judge_conditions(frame, locked.points, recipe)),
+        robustness=tuple(judge_conditions(_with_perturbed(frame, perturbed), locked.points, recipe)),
         levels=levels,
         optimism=optimism(subsets),
         warnings=(
@@ -74,6 +79,13 @@ def evaluate_scores(
     if scores.groups is not None:
         columns["group_id"] = scores.groups
     return evaluate(Predictions(pl.DataFrame(columns)), recipe or EvaluateRecipe())
+
+
+def _with_perturbed(frame: pl.DataFrame, perturbed: Predictions | None) -> pl.DataFrame:
+    if perturbed is None:
+        return frame
+    rows = perturbed.frame.filter(pl.col("y_true").is_not_null())
+    return pl.concat([frame, rows], how="diagonal")
 
 
 def _with_catalog(frame: pl.DataFrame, catalog: pl.DataFrame | None) -> pl.DataFrame:

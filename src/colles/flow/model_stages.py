@@ -18,8 +18,10 @@ def build(stages: Stages) -> list[Stage]:
     from colles.flow.stages import Stage
 
     space, made = stages.space, ModelStages(stages)
+    robustness = [Stage("robustness", made.robustness_inputs, (space.robustness,), made.robustness)]
     return [
         Stage("train", made.train_inputs, (space.predictions, space.train / "provenance.json"), made.train),
+        *(robustness if stages.recipe.robustness.enabled else []),
         Stage("evaluate", made.evaluate_inputs, (space.evaluation,), made.evaluate),
         Stage("explain", made.explain_inputs, (space.explain / "explanations.json",), made.explain),
         Stage("export", made.export_inputs, (space.bundle / "manifest.json",), made.export),
@@ -55,11 +57,23 @@ class ModelStages:
         catalog, split = Catalog.load(self.space.catalog), Split.load(self.space.split)
         train(catalog, split, self.recipe, folder, resume=resume and folder.exists())
 
+    def robustness_inputs(self) -> Any:
+        catalog, recipe = sha256_file(self.space.catalog), self.recipe.robustness.model_dump()
+        return [self._checkpoint(), sha256_file(self.space.predictions), catalog, recipe]
+
+    def robustness(self, resume: bool) -> None:
+        from colles.datasets.catalog import Catalog
+        from colles.flow.robustness import write_robustness
+
+        space, frame = self.space, Catalog.load(self.space.catalog).frame
+        write_robustness(space.train, space.predictions, frame, self.recipe.robustness, space.robustness)
+
     def evaluate_inputs(self) -> Any:
         from colles.evaluation.results import SCHEMA_VERSION
 
         catalog, recipe = sha256_file(self.space.catalog), self.recipe.evaluate.model_dump()
-        return [SCHEMA_VERSION, sha256_file(self.space.predictions), catalog, recipe]
+        worse = [sha256_file(self.space.robustness)] if self.recipe.robustness.enabled else []
+        return [SCHEMA_VERSION, sha256_file(self.space.predictions), catalog, recipe, *worse]
 
     def evaluate(self, resume: bool) -> None:
         from colles.datasets.catalog import Catalog
@@ -67,8 +81,10 @@ class ModelStages:
         from colles.evaluation.predictions import Predictions
 
         predictions = Predictions.load(self.space.predictions)
+        worse = Predictions.load(self.space.robustness) if self.recipe.robustness.enabled else None
         frame = Catalog.load(self.space.catalog).frame
-        evaluate(predictions, self.recipe.evaluate, catalog_frame=frame).save(self.space.evaluation)
+        found = evaluate(predictions, self.recipe.evaluate, catalog_frame=frame, perturbed=worse)
+        found.save(self.space.evaluation)
 
     def explain_inputs(self) -> Any:
         predictions, evaluation = sha256_file(self.space.predictions), sha256_file(self.space.evaluation)

@@ -58,6 +58,11 @@ class Workspace:
         return self.train / "predictions.parquet"
 
     @property
+    def robustness(self) -> Path:
+        """Scores of test images made worse, by condition."""
+        return self.out / "robustness" / "predictions.parquet"
+
+    @property
     def evaluation(self) -> Path:
         """Figures with intervals."""
         return self.out / "evaluation" / "evaluation.json"
