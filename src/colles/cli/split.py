@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from colles.cli.options import AsJson, Overwrite, example, print_json, print_rows
 
+if TYPE_CHECKING:
+    from colles.datasets.split import Split
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
     app.command(
-        "split", epilog=example("colles split catalog.parquet --groups audit/clusters.csv --out split.csv --seed 1")
+        "split",
+        epilog=example(
+            "colles split catalog.parquet --groups audit/clusters.csv --out split.csv --seed 1",
+            "colles split catalog.parquet --folds 5 --out cv.csv",
+            "colles split grown.parquet --keep split.csv --out split2.csv",
+            "colles split catalog.parquet --check mine.csv --out split.csv",
+        ),
     )(split)
 
 
@@ -24,8 +33,13 @@ def split(
     val: Annotated[float, typer.Option(min=0, max=0.9, help="Share of val.")] = 0.15,
     test: Annotated[float, typer.Option(min=0, max=0.9, help="Share of test.")] = 0.15,
     seed: Annotated[int, typer.Option(help="The same seed gives the same split.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="So many splits, OUT.seed0.csv and on from --seed.")] = 1,
+    folds: Annotated[int, typer.Option(min=0, max=20, help="So many folds, OUT.fold0.csv and on.")] = 0,
     block: Annotated[int, typer.Option(min=1, help="Neighbouring file numbers kept together.")] = 10,
     region: Annotated[str, typer.Option(help="all or upper_limb.")] = "all",
+    external: Annotated[list[str] | None, typer.Option(help="Hold this source out whole; may be repeated.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="An older split.csv: its images stay where they are.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Take in this table of your own, checked for leaks.")] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -35,23 +49,63 @@ def split(
     from colles.core.recipe import SplitRecipe
     from colles.core.tables import read_table
     from colles.datasets.catalog import Catalog
-    from colles.datasets.split import assert_no_leak, make_split
+    from colles.datasets.split import adopt_split, assert_no_leak, make_folds, make_split
+    from colles.datasets.split_table import Split, read_split_table
 
-    if not overwrite:
-        refuse_existing(out)
     if val + test >= 1:
         raise UsageError("val + test leave nothing for train", field="--val, --test", repair="Choose smaller shares")
     if region not in ("all", "upper_limb"):
         raise UsageError(f"unknown region {region!r}", field="--region", repair="Use all or upper_limb")
+    if folds in (1, 2):
+        raise UsageError(f"{folds} folds leave nothing for train", field="--folds", repair="Use at least 3")
+    chosen = [
+        name for name, on in (("--folds", folds), ("--seeds", seeds > 1), ("--keep", keep), ("--check", check)) if on
+    ]
+    if len(chosen) > 1:
+        raise UsageError("these exclude each other", field=" and ".join(chosen), repair="Give one of them")
+    names = [f"fold{index}" for index in range(folds)] or [f"seed{seed + index}" for index in range(seeds)]
+    single = not folds and seeds == 1
+    outs = [out] if single else [out.with_name(f"{out.stem}.{name}{out.suffix}") for name in names]
+    if not overwrite:
+        for path in outs:
+            refuse_existing(path)
     table = Catalog.load(catalog)
     clusters = None if groups is None else read_table(groups, ("image_id", "group_id"))
-    recipe = SplitRecipe(val=val, test=test, seed=seed, block=block)
-    made = make_split(table, recipe, clusters=clusters, region=region)
-    assert_no_leak(made, table, clusters)
-    made.save(out)
+    recipe = SplitRecipe(val=val, test=test, seed=seed, block=block, external=tuple(external or ()), folds=folds)
+    if check is not None:
+        splits = [adopt_split(table, read_split_table(check), clusters=clusters)]
+    elif folds:
+        splits = make_folds(table, recipe, clusters=clusters, region=region)
+    else:
+        old = None if keep is None else Split.load(keep)
+        recipes = [recipe.model_copy(update={"seed": seed + index}) for index in range(seeds)]
+        splits = [make_split(table, one, clusters=clusters, region=region, keep=old) for one in recipes]
+    for made, path in zip(splits, outs, strict=True):
+        assert_no_leak(made, table, clusters)
+        made.save(path)
     if as_json:
-        print_json(made.summary)
+        print_json(
+            splits[0].summary if single else {path.name: made.summary for made, path in zip(splits, outs, strict=True)}
+        )
         return
-    counts = made.frame.group_by("subset").len().sort("subset").iter_rows()
-    print_rows(str(out), ["subset", "images"], [[str(name), str(count)] for name, count in counts])
-    typer.echo(f"{len(made.summary['excluded'])} left out; the reasons are in {out.with_suffix('.json')}")
+    for made, path in zip(splits, outs, strict=True):
+        _show(made, path)
+
+
+def _show(made: Split, path: Path) -> None:
+    from colles.core.records import SUBSETS
+
+    found, reached = made.summary["balance"], made.summary.get("deviation") or {}
+    rows = []
+    for name in SUBSETS:
+        if name in found:
+            target = f"{reached[name]['target']:.1%}" if name in reached else "–"
+            got = f"{reached[name]['reached']:.1%}" if name in reached else "–"
+            rows.append([name, str(found[name]["n"]), str(found[name]["n_positive"]), target, got])
+    print_rows(str(path), ["subset", "images", "fractured", "target", "reached"], rows)
+    for warning in made.summary["warnings"]:
+        typer.echo(warning)
+    kept = made.summary.get("kept")
+    if kept:
+        typer.echo(f"{kept['images']} images kept their place, {kept['new']} are new, {kept['left_out']} were left out")
+    typer.echo(f"{len(made.summary['excluded'])} left out; the reasons are in {path.with_suffix('.json')}")

@@ -82,11 +82,23 @@ class SplitRecipe(Section):
     """No group holds more than this share of the images; bridging copies are quarantined instead."""
     evaluation_copies: Literal["one", "all"] = "one"
     """Augmented copies of one base name kept in val and test."""
+    external: tuple[str, ...] = ()
+    """Sources held out whole: they become the subset `external`."""
+    keep: str | None = None
+    """An older split.csv whose images stay where they are; new images are added around them."""
+    folds: int = Field(default=0, ge=0, le=20)
+    """0, or the number of parts of which each is test once and the next one val; `val` and `test` do not count then."""
+    fold: int = Field(default=0, ge=0)
+    """Which part is test, from 0."""
 
     @model_validator(mode="after")
     def _leaves_room_for_train(self) -> SplitRecipe:
         if self.val + self.test >= 1.0:
             raise ValueError("val + test must be below 1")
+        if self.folds in (1, 2):
+            raise ValueError("folds must be 0, or at least 3: one part each for test and val, the rest for train")
+        if self.folds and self.fold >= self.folds:
+            raise ValueError(f"fold must be below folds ({self.folds})")
         return self
 
 

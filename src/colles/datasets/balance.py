@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,7 @@ import polars as pl
 from colles.core.recipe import SplitRecipe
 from colles.core.records import SUBSETS
 from colles.datasets.grouping import Grouping
+from colles.datasets.stratify import Member
 
 
 def balance(made: pl.DataFrame, rows: pl.DataFrame) -> dict[str, Any]:
@@ -39,6 +41,34 @@ def _counts(part: pl.DataFrame) -> dict[str, Any]:
 def _by(part: pl.DataFrame, column: str) -> dict[str, Any]:
     values = sorted(part[column].fill_null("unknown").unique().to_list())
     return {value: _counts(part.filter(pl.col(column).fill_null("unknown") == value)) for value in values}
+
+
+def deviation(members: Sequence[Member], place: Mapping[str, str], shares: Mapping[str, float]) -> dict[str, Any]:
+    """Compare what each subset was to hold with what it got: over all, and in the stratum that is furthest off.
+
+    An image counts what it does in the allocation: one over the copies of its radiograph, 0 where it may only be
+    trained on. Strata are label, then source, then body part.
+    """
+    whole: defaultdict[str, float] = defaultdict(float)
+    got: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for member in members:
+        for stratum in member.strata:
+            whole[stratum] += member.weight
+            got[place[member.group], stratum] += member.weight
+    found = {}
+    for subset, share in shares.items():
+        off = {stratum: got[subset, stratum] - share * whole[stratum] for stratum in whole}
+        worst = max(sorted(off), key=lambda stratum: abs(off[stratum]))
+        found[subset] = {
+            "target": round(share, 4),
+            "reached": round(got[subset, "all"] / max(1e-9, whole["all"]), 4),
+            "worst_stratum": {
+                "stratum": worst,
+                "target": round(share * whole[worst], 2),
+                "reached": round(got[subset, worst], 2),
+            },
+        }
+    return found
 
 
 def group_summary(grouping: Grouping, recipe: SplitRecipe) -> tuple[dict[str, Any], list[str]]:

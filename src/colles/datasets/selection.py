@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import polars as pl
 
 from colles.core.errors import UsageError
 from colles.core.recipe import SplitRecipe
 
+_JUDGED = ("val", "test", "external")
 _COPY_KEY = ("source", "base_name", "label")  # one base name with both labels: two radiographs share the name
 
 
@@ -55,17 +56,22 @@ def evaluation_weight(rows: pl.DataFrame, doubtful: set[str], copies: str) -> di
 
 
 def evaluation_only(
-    rows: pl.DataFrame, subset: Mapping[str, str], doubtful: set[str], recipe: SplitRecipe
+    rows: pl.DataFrame,
+    subset: Mapping[str, str],
+    doubtful: set[str],
+    recipe: SplitRecipe,
+    *,
+    kept: Set[str] = frozenset(),
 ) -> dict[str, str]:
-    """Return image_id → reason of the images that val and test leave out."""
-    judged = [image for image in subset if subset[image] in ("val", "test")]
-    left_out = {image: "contradicting labels of duplicates" for image in judged if image in doubtful}
+    """Return image_id → reason of the images that val, test and external leave out; those in `kept` never."""
+    judged = [image for image in subset if subset[image] in _JUDGED]
+    left_out = {image: "contradicting labels of duplicates" for image in judged if image in doubtful - kept}
     keys = _copy_keys(rows) if recipe.evaluation_copies == "one" else {}
     taken: set[tuple[str, ...]] = set()
-    for image in sorted(judged, key=lambda name: _draw(name, recipe.seed)):
+    for image in sorted(judged, key=lambda name: (name not in kept, _draw(name, recipe.seed))):
         if image in left_out or image not in keys:
             continue
-        if keys[image] in taken:
+        if keys[image] in taken and image not in kept:
             left_out[image] = "augmented copy"
         taken.add(keys[image])
     return left_out

@@ -1,110 +1,128 @@
-"""The split: catalog and recipe → split.csv (image_id, group_id, subset) with split.json beside it.
-
-Made once, by group, and digested; every loader refuses a catalog that it was not made for.
-"""
+"""Make a split: by group and recipe, in folds, from an old split that is kept, or from a table of one's own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
-from colles.core.errors import InputError, LeakError, StaleInputError, TableError
-from colles.core.files import existing_file, read_json, sha256_json, write_json
+from colles.core.errors import InputError, StaleInputError, UsageError
 from colles.core.recipe import SplitRecipe
-from colles.core.records import SUBSETS
-from colles.core.tables import read_table, require_columns, write_table
-from colles.datasets.audit.leaks import find_leaks
-from colles.datasets.balance import balance, group_summary
+from colles.core.tables import require_columns
+from colles.datasets.balance import balance, deviation, group_summary
 from colles.datasets.catalog import Catalog
-from colles.datasets.grouping import copy_sets, group_images
+from colles.datasets.extending import Extension, extend_groups
+from colles.datasets.grouping import Grouping, copy_sets, group_images
 from colles.datasets.naming import trust_names
 from colles.datasets.selection import contradicting, evaluation_only, evaluation_weight, usable
+from colles.datasets.split_table import COLUMNS, Split, assert_no_leak, assert_usable, split_digest
 from colles.datasets.stratify import Member, allocate
 
-COLUMNS = ("image_id", "group_id", "subset")
-_AGAIN = "Run `colles split` again"
-
-
-@dataclass(frozen=True)
-class Split:
-    """Which subset each radiograph belongs to; images left out are not in it."""
-
-    frame: pl.DataFrame
-    """image_id, group_id, subset; sorted by image_id."""
-    summary: dict[str, Any]
-    """catalog_digest, split_digest, recipe, region, balance, groups, excluded, warnings."""
-
-    def __len__(self) -> int:
-        return len(self.frame)
-
-    @property
-    def digest(self) -> str:
-        """Digest of the table."""
-        return split_digest(self.frame)
-
-    def subset(self, name: str) -> list[str]:
-        """Return the image_ids of a subset, sorted."""
-        return sorted(self.frame.filter(pl.col("subset") == name)["image_id"].to_list())
-
-    def assert_matches(self, catalog: Catalog) -> None:
-        """Raise `StaleInputError` where the catalog is not the one that was split."""
-        if self.summary.get("catalog_digest") != catalog.digest:
-            text = "the split was made from another catalog (digests differ)"
-            raise StaleInputError(text, field="catalog_digest", repair=_AGAIN)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the table and, beside it, the summary as JSON."""
-        file = Path(path)
-        write_table(self.frame, file)
-        write_json(file.with_suffix(".json"), self.summary)
-        return file
-
-    @classmethod
-    def load(cls, path: str | Path) -> Split:
-        """Read what `save` wrote; a table edited since then is marked `edited` in the summary.
-
-        Raise `MissingInputError` or `TableError`.
-        """
-        file = existing_file(path, repair="Make it with `colles split`")
-        frame = read_table(file, COLUMNS).select(pl.col(*COLUMNS).cast(pl.String)).sort("image_id")
-        _assert_table(frame, file)
-        beside = existing_file(file.with_suffix(".json"), repair=f"It lies beside {file.name}. {_AGAIN}")
-        summary = read_json(beside)
-        if not isinstance(summary, dict):
-            raise TableError("not the summary of a split", path=beside, repair=_AGAIN)
-        digest = split_digest(frame)
-        if digest != summary.get("split_digest"):
-            summary = {**summary, "split_digest": digest, "edited": True}
-        return cls(frame, summary)
-
-
-def split_digest(frame: pl.DataFrame) -> str:
-    """Digest a split's table, whatever the order of its rows."""
-    return sha256_json(frame.sort("image_id").select(COLUMNS).rows())
-
-
-def _assert_table(frame: pl.DataFrame, path: Path) -> None:
-    unknown = set(frame["subset"].to_list()) - set(SUBSETS)
-    if unknown:
-        text = f"unknown subset {min(map(str, unknown))!r}"
-        raise TableError(text, path=path, field="subset", repair=f"Use {', '.join(SUBSETS)}")
-    if frame["image_id"].null_count() or frame["image_id"].is_duplicated().any():
-        raise TableError("an image_id is empty or appears twice", path=path, field="image_id", repair=_AGAIN)
+__all__ = ["COLUMNS", "Split", "adopt_split", "assert_no_leak", "make_folds", "make_split", "split_digest"]
+_EXTERNAL = "external"
+_KIN = "kin or copy of an image of another source"
 
 
 def make_split(
-    catalog: Catalog, recipe: SplitRecipe, *, clusters: pl.DataFrame | None = None, region: str = "all"
+    catalog: Catalog,
+    recipe: SplitRecipe,
+    *,
+    clusters: pl.DataFrame | None = None,
+    region: str = "all",
+    keep: Split | None = None,
 ) -> Split:
-    """Divide the usable images into train, val and test by group.
+    """Divide the usable images into train, val and test by group; sources in `recipe.external` are held out.
 
     Groups join the catalog's groups, blocks of neighbouring file numbers and the duplicates of `clusters` (image_id,
-    group_id and, from the audit, copy_id). Raise `InputError` where no split with both classes in every subset exists,
+    group_id and, from the audit, copy_id). Images of `keep` stay where they are; with `recipe.folds`, fold
+    `recipe.fold` is test. Raise `InputError` where no split with both classes in every subset exists,
     `StaleInputError` where `clusters` belongs to another catalog.
     """
+    if recipe.folds:
+        if keep is not None:
+            raise UsageError("folds cannot keep an old split", field="split.folds", repair="Leave one of the two out")
+        return make_folds(catalog, recipe, clusters=clusters, region=region)[recipe.fold]
+    images = _prepare(catalog, recipe, clusters, region, keep)
+    shares = {"train": 1.0 - recipe.val - recipe.test, "val": recipe.val, "test": recipe.test}
+    members = images.members(recipe)
+    place = allocate(members, shares, recipe.seed, fixed=images.fixed)
+    return _finish(catalog, images, recipe, place, deviation(members, place, shares))
+
+
+def make_folds(
+    catalog: Catalog, recipe: SplitRecipe, *, clusters: pl.DataFrame | None = None, region: str = "all"
+) -> list[Split]:
+    """Divide the usable images into `recipe.folds` parts by group: each is test once, the next one val, the rest train.
+
+    Raises as `make_split` does.
+    """
+    images = _prepare(catalog, recipe, clusters, region, None)
+    names = [str(index) for index in range(recipe.folds)]
+    members = images.members(recipe)
+    shares = dict.fromkeys(names, 1.0 / recipe.folds)
+    fold_of = allocate(members, shares, recipe.seed)
+    reached = deviation(members, fold_of, shares)
+    made = []
+    for fold in range(recipe.folds):
+        role = {name: "train" for name in names}
+        role |= {names[(fold + 1) % recipe.folds]: "val", names[fold]: "test"}
+        place = {group: role[name] for group, name in fold_of.items()}
+        made.append(_finish(catalog, images, recipe.model_copy(update={"fold": fold}), place, reached))
+    return made
+
+
+def adopt_split(catalog: Catalog, table: pl.DataFrame, *, clusters: pl.DataFrame | None = None) -> Split:
+    """Take a table (image_id, group_id, subset) made or edited by a person; raise `TableError` or `LeakError`."""
+    assert_usable(table, catalog)
+    rows = catalog.frame.filter(pl.col("image_id").is_in(table["image_id"].to_list()))
+    summary = {
+        "catalog_digest": catalog.digest,
+        "split_digest": split_digest(table),
+        "adopted": True,
+        "balance": balance(table, rows),
+        "excluded": [
+            {"image_id": image, "reason": "not in the table"}
+            for image in sorted(set(catalog.frame["image_id"]) - set(table["image_id"]))
+        ],
+        "warnings": [],
+    }
+    made = Split(table.select(COLUMNS).sort("image_id"), summary)
+    assert_no_leak(made, catalog, clusters)
+    return made
+
+
+@dataclass
+class _Images:
+    # What is known of the usable images before they are placed.
+    rows: pl.DataFrame
+    grouping: Grouping
+    doubtful: set[str]
+    excluded: list[tuple[str, str]]
+    region: str
+    fixed: dict[str, str] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    outside: set[str] = field(default_factory=set)
+    """Groups of the sources that are held out."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def members(self, recipe: SplitRecipe) -> list[Member]:
+        """Return the images to be shared out, as the allocation sees them."""
+        weight = evaluation_weight(self.rows, self.doubtful, recipe.evaluation_copies)
+        found = []
+        for image, label, source, part in self.rows.select("image_id", "label", "source", "body_part").iter_rows():
+            group, own = self.grouping.group[image], f"label {label}"
+            if group not in self.outside:
+                strata = (f"{own}|{source}|{part}", f"{own}|{source}", own, "all")
+                found.append(Member(group, strata, int(label), weight[image]))
+        return found
+
+
+def _prepare(
+    catalog: Catalog, recipe: SplitRecipe, clusters: pl.DataFrame | None, region: str, keep: Split | None
+) -> _Images:
     _assert_clusters(catalog, clusters)
     readable = trust_names(catalog.frame).filter(pl.col("status") == "ok")
     rows, excluded = usable(trust_names(catalog.frame), region)
@@ -112,42 +130,101 @@ def make_split(
         raise InputError("no usable image is left to split", repair="Check labels, region and broken files")
     copies = copy_sets(readable, clusters)
     wanted = set(rows["image_id"].to_list())
-    grouping = group_images(readable, wanted, copies, block=recipe.block, max_share=recipe.max_group_share)
-    excluded += [(image, "copy that would join groups into one too large") for image in grouping.bridges]
-    rows = rows.filter(pl.col("image_id").is_in(list(grouping.group)))
     doubtful = contradicting(readable, copies)
-    weight = evaluation_weight(rows, doubtful, recipe.evaluation_copies)
-    place = allocate(_members(rows, grouping.group, weight), _shares(recipe), recipe.seed)
-    subset = {image: place[group] for image, group in grouping.group.items()}
-    left_out = evaluation_only(rows, subset, doubtful, recipe)
-    excluded += sorted(left_out.items())
-    table = [(image, grouping.group[image], subset[image]) for image in sorted(subset) if image not in left_out]
+    if keep is None:
+        grouping = group_images(readable, wanted, copies, block=recipe.block, max_share=recipe.max_group_share)
+        excluded += [(image, "copy that would join groups into one too large") for image in grouping.bridges]
+        images = _Images(rows, grouping, doubtful, excluded, region)
+    else:
+        images = _kept(readable, rows, copies, keep, recipe)
+        images.excluded, images.doubtful, images.region = [*excluded, *images.excluded], doubtful, region
+        images.notes["kept"]["torn_clusters"] = _torn(clusters, keep)
+    images.rows = rows.filter(pl.col("image_id").is_in(list(images.grouping.group)))
+    _hold_out(images, recipe)
+    return images
+
+
+def _kept(
+    readable: pl.DataFrame, rows: pl.DataFrame, copies: Mapping[str, str], keep: Split, recipe: SplitRecipe
+) -> _Images:
+    wanted = set(rows["image_id"].to_list())
+    old = {image: (group, subset) for image, group, subset in keep.frame.iter_rows() if image in wanted}
+    block = int((keep.summary.get("groups") or {}).get("block") or recipe.block)
+    found = extend_groups(readable, wanted, copies, old, block=block, max_share=recipe.max_group_share)
+    notes = {
+        "split_digest": keep.digest,
+        "images": len(old),
+        "gone": len(keep) - len(old),
+        "new": len(found.grouping.group) - len(old),
+        "left_out": len(found.left_out),
+    }
+    images = _Images(rows, found.grouping, set(), sorted(found.left_out.items()), "", found.fixed, set(old))
+    images.notes, images.warnings = {"kept": notes}, _contested(found)
+    return images
+
+
+def _torn(clusters: pl.DataFrame | None, keep: Split) -> list[str]:
+    # Clusters that lie on two sides of the kept split: an image that is left out joins them, or the split leaks.
+    if clusters is None:
+        return []
+    sides = clusters.select("image_id", pl.col("group_id").alias("cluster")).join(keep.frame, on="image_id")
+    counts = sides.group_by("cluster").agg(pl.col("subset").n_unique())
+    return sorted(counts.filter(pl.col("subset") > 1)["cluster"].to_list())
+
+
+def _contested(found: Extension) -> list[str]:
+    if not found.contested:
+        return []
+    text = "join images that the kept split has on two sides: its own leak, or the work of an image that is left out"
+    return [f"{', '.join(found.contested[:5])} {text}"]
+
+
+def _hold_out(images: _Images, recipe: SplitRecipe) -> None:
+    unknown = set(recipe.external) - set(images.rows["source"].to_list())
+    if unknown:
+        text = f"no usable image of the source {min(unknown)!r}, which is to be held out"
+        raise UsageError(text, field="split.external", repair="Name a source of the catalog")
+    source = dict(images.rows.select("image_id", "source").iter_rows())
+    held = {image for image, name in source.items() if name in recipe.external}
+    group = images.grouping.group
+    inside = {group[image] for image in group if image not in held}
+    bridging = sorted(image for image in held if group[image] in inside and image not in images.kept)
+    images.excluded += [(image, _KIN) for image in bridging]
+    images.rows = images.rows.filter(~pl.col("image_id").is_in(bridging))
+    images.grouping = Grouping(
+        {image: name for image, name in group.items() if image not in set(bridging)},
+        images.grouping.bridges,
+        images.grouping.block,
+    )
+    images.outside = {group[image] for image in held} - inside
+    images.outside |= {name for name, subset in images.fixed.items() if subset == _EXTERNAL}
+    images.fixed = {name: subset for name, subset in images.fixed.items() if name not in images.outside}
+
+
+def _finish(
+    catalog: Catalog, images: _Images, recipe: SplitRecipe, place: Mapping[str, str], reached: dict[str, Any]
+) -> Split:
+    group = images.grouping.group
+    where = {**place, **dict.fromkeys(images.outside, _EXTERNAL)}
+    subset = {image: where[name] for image, name in group.items()}
+    left_out = evaluation_only(images.rows, subset, images.doubtful, recipe, kept=images.kept)
+    table = [(image, group[image], subset[image]) for image in sorted(subset) if image not in left_out]
     made = pl.DataFrame(table, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
-    groups, warnings = group_summary(grouping, recipe)
+    groups, warnings = group_summary(images.grouping, recipe)
+    excluded = [*images.excluded, *sorted(left_out.items())]
     summary = {
         "catalog_digest": catalog.digest,
         "split_digest": split_digest(made),
         "recipe": recipe.model_dump(mode="json"),
-        "region": region,
-        "balance": balance(made, rows),
+        "region": images.region,
+        "balance": balance(made, images.rows),
+        "deviation": reached,
         "groups": groups,
-        "warnings": warnings,
+        **images.notes,
+        "warnings": [*images.warnings, *warnings],
         "excluded": [{"image_id": image, "reason": reason} for image, reason in excluded],
     }
     return Split(made, summary)
-
-
-def _shares(recipe: SplitRecipe) -> dict[str, float]:
-    return {"train": 1.0 - recipe.val - recipe.test, "val": recipe.val, "test": recipe.test}
-
-
-def _members(rows: pl.DataFrame, group: Mapping[str, str], weight: Mapping[str, float]) -> list[Member]:
-    found = []
-    for image, label, source, part in rows.select("image_id", "label", "source", "body_part").iter_rows():
-        own = f"label {label}"
-        strata = (f"{own}|{source}|{part}", f"{own}|{source}", own, "all")
-        found.append(Member(group[image], strata, int(label), weight[image]))
-    return found
 
 
 def _assert_clusters(catalog: Catalog, clusters: pl.DataFrame | None) -> None:
@@ -159,17 +236,3 @@ def _assert_clusters(catalog: Catalog, clusters: pl.DataFrame | None) -> None:
     if strangers:
         text = f"the clusters do not belong to the catalog ({len(strangers)} images differ, such as {min(strangers)})"
         raise StaleInputError(text, field="image_id", repair="Run `colles audit` on this catalog again")
-
-
-def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None = None) -> None:
-    """Raise `LeakError` where a group, patient, study, base name or cluster lies in several subsets."""
-    sides: dict[str, str | None] = dict(split.frame.select("image_id", "subset").iter_rows())
-    rows = trust_names(catalog.frame).filter(pl.col("image_id").is_in(list(sides)))
-    units: dict[str, list[str]] = {}
-    for kind, table in (("group", split.frame), ("cluster", clusters)):
-        for image, name in () if table is None else table.select("image_id", "group_id").iter_rows():
-            units.setdefault(f"{kind} {name}", []).append(image)
-    leaks = list(find_leaks(rows, units.values(), sides))
-    if leaks:
-        text = f"{len(leaks)} units lie on several sides of the split; first: {leaks[0].detail}"
-        raise LeakError(text, field="subset", repair=_AGAIN)

@@ -31,8 +31,10 @@ class Member:
     """What the image counts for: one over the copies of its radiograph, 0 where it may only be trained on."""
 
 
-def allocate(members: Sequence[Member], shares: Mapping[str, float], seed: int) -> dict[str, str]:
-    """Return group → subset.
+def allocate(
+    members: Sequence[Member], shares: Mapping[str, float], seed: int, *, fixed: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return group → subset; groups in `fixed` stay where they are, and the others fill up what is missing.
 
     Raise `InputError` where a subset with a share cannot get an image of each class.
     """
@@ -43,7 +45,12 @@ def allocate(members: Sequence[Member], shares: Mapping[str, float], seed: int) 
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.argsort(-counts.sum(axis=1)[order], kind="stable")]
     targets = np.array(list(wanted.values()))[:, None] * counts.sum(axis=0)[None, :]
-    place = _repaired(_greedy(counts, targets, order), counts, targets, labels, list(wanted))
+    names = list(wanted)
+    fixed = fixed or {}
+    taken = {index: names.index(fixed[group]) for index, group in enumerate(groups) if group in fixed}
+    place = _greedy(counts, targets, order, taken)
+    if not taken:
+        place = _repaired(place, counts, targets, labels, names)
     return {group: list(wanted)[place[index]] for index, group in enumerate(groups)}
 
 
@@ -73,10 +80,17 @@ def _cost(counts: Counts, have: Counts, targets: Counts) -> Counts:
     return np.asarray(growth.sum(axis=1))
 
 
-def _greedy(counts: Counts, targets: Counts, order: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+def _greedy(
+    counts: Counts, targets: Counts, order: npt.NDArray[np.intp], taken: Mapping[int, int]
+) -> npt.NDArray[np.intp]:
     have = np.zeros_like(targets)
     place = np.zeros(len(counts), dtype=np.intp)
+    for group, subset in taken.items():
+        place[group] = subset
+        have[subset] += counts[group]
     for group in order:
+        if int(group) in taken:
+            continue
         place[group] = int(np.argmin(_cost(counts[group], have, targets)))
         have[place[group]] += counts[group]
     return place

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from colles.core.files import remove, sha256_file, sha256_json
+from colles.core.files import existing_file, remove, sha256_file, sha256_json
 from colles.core.recipe import Recipe
 from colles.flow.workspace import Workspace
 
@@ -114,16 +114,24 @@ class Stages:
 
     def _split_inputs(self) -> Any:
         clusters = sha256_file(self.space.audit / "clusters.csv")
-        return [sha256_file(self.space.catalog), clusters, self.recipe.split.model_dump(), self.recipe.data.region]
+        kept = None if self._kept is None else sha256_file(existing_file(self._kept))
+        recipe = self.recipe.split.model_dump()
+        return [sha256_file(self.space.catalog), clusters, recipe, kept, self.recipe.data.region]
+
+    @property
+    def _kept(self) -> Path | None:
+        keep = self.recipe.split.keep
+        return None if keep is None else self.recipe_folder / Path(keep).expanduser()
 
     def _make_split(self, resume: bool) -> None:
         from colles.core.tables import read_table
         from colles.datasets.catalog import Catalog
-        from colles.datasets.split import assert_no_leak, make_split
+        from colles.datasets.split import Split, assert_no_leak, make_split
 
         catalog = Catalog.load(self.space.catalog)
         clusters = read_table(self.space.audit / "clusters.csv", ("image_id", "group_id"))
-        split = make_split(catalog, self.recipe.split, clusters=clusters, region=self.recipe.data.region)
+        keep = None if self._kept is None else Split.load(self._kept)
+        split = make_split(catalog, self.recipe.split, clusters=clusters, region=self.recipe.data.region, keep=keep)
         assert_no_leak(split, catalog, clusters)
         split.save(self.space.split)
 

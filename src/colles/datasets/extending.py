@@ -1,0 +1,146 @@
+"""Groups of a catalog that has grown since it was split: images of the kept split stay on their side.
+
+Images are taken one by one, those of the kept split first. A new one joins whatever it is linked to (patient, study,
+base name, copies, block of file numbers); where that lies on two sides of the kept split, the new image is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from colles.datasets.audit.groups import Groups
+from colles.datasets.grouping import Grouping, block_name
+
+_Unit = tuple[str, ...]
+BRIDGE = "would join images that the kept split has on two sides"
+TOO_LARGE = "copy that would join groups into one too large"
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Groups of all usable images that can be kept apart, with the sides that are already taken."""
+
+    grouping: Grouping
+    fixed: dict[str, str]
+    """group → subset, for groups that hold images of the kept split."""
+    left_out: dict[str, str]
+    """image_id → why a new image takes no part."""
+    contested: tuple[str, ...]
+    """Links between kept images on different sides: leaks of the kept split, or made by an image that is left out."""
+
+
+def extend_groups(
+    frame: pl.DataFrame,
+    usable: set[str],
+    copies: Mapping[str, str],
+    kept: Mapping[str, tuple[str, str]],
+    *,
+    block: int,
+    max_share: float,
+) -> Extension:
+    """Group the `usable` images of `frame` around those of the kept split.
+
+    `kept` gives group and subset of each of its images; `block` is the one that it was made with. A group of several
+    kept ones takes the first name. No joining of new images makes a group larger than `max_share` of all.
+    """
+    draft = _Draft(kept, usable, room=max(1, int(max_share * len(usable))))
+    rows = frame.sort("image_id").to_dicts()
+    for row in sorted(rows, key=lambda row: row["image_id"] not in kept):
+        draft.take(row["image_id"], list(_units(row, copies, block)))
+    names = draft.names()
+    group = {image: names[root] for image, root in draft.roots() if image in usable}
+    fixed = {name: draft.side[root] for root, name in names.items() if root in draft.side}
+    left_out = {image: why for image, why in draft.left_out.items() if image in usable}
+    grouping = Grouping(group, tuple(sorted(left_out)), block)
+    return Extension(grouping, fixed, left_out, tuple(sorted(draft.contested.values())))
+
+
+def _units(row: Mapping[str, Any], copies: Mapping[str, str], block: int) -> Iterator[_Unit]:
+    image, source = row["image_id"], row["source"]
+    yield "own", row["group_id"] or image
+    for column in ("patient_id", "study_id", "base_name"):
+        if row[column] is not None:
+            yield column, source, row[column]
+    if image in copies:
+        yield "copies", copies[image]
+    numbers = block_name(row, block)
+    if numbers is not None:
+        yield "block", numbers
+
+
+@dataclass
+class _Draft:
+    kept: Mapping[str, tuple[str, str]]
+    usable: set[str]
+    room: int
+    joined: Groups[_Unit] = field(default_factory=Groups)
+    side: dict[_Unit, str] = field(default_factory=dict)
+    size: dict[_Unit, int] = field(default_factory=dict)
+    name: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    contested: dict[_Unit, str] = field(default_factory=dict)
+
+    def take(self, image: str, units: list[_Unit]) -> None:
+        """Put an image into the groups that it is linked to, or leave it out."""
+        node = ("image", image)
+        self.joined.find(node)
+        self.size[node] = int(image in self.usable)
+        if image in self.kept:
+            self.side[node] = self.kept[image][1]
+            for unit in units:
+                self._link_kept(node, unit)
+            return
+        roots = dict.fromkeys(self.joined.find(unit) for unit in units)
+        sides = {self.side[root] for root in roots if root in self.side}
+        if len(sides) > 1 or any(unit in self.contested for unit in units):
+            self.left_out[image] = BRIDGE
+        elif sum(self.size.get(root, 0) > 0 for root in roots) > 1 and self._total(roots) >= self.room:
+            self.left_out[image] = TOO_LARGE
+        else:
+            self.name[image] = next((u[1] for u in units if u[0] == "block"), units[0][1])
+            for unit in units:
+                self._join(node, unit)
+
+    def _link_kept(self, node: _Unit, unit: _Unit) -> None:
+        one, other = self.joined.find(node), self.joined.find(unit)
+        if other in self.side and self.side[one] != self.side[other]:
+            self.contested[unit] = f"{unit[0].replace('_', ' ')} {unit[-1]}"
+        elif unit not in self.contested:
+            self._join(node, unit)
+
+    def _join(self, node: _Unit, unit: _Unit) -> None:
+        one, other = self.joined.find(node), self.joined.find(unit)
+        if one == other:
+            return
+        size = self.size.get(one, 0) + self.size.get(other, 0)
+        side = self.side.get(one) or self.side.get(other)
+        self.joined.join(one, other)
+        root = self.joined.find(one)
+        self.size[root] = size
+        if side is not None:
+            self.side[root] = side
+
+    def _total(self, roots: Mapping[_Unit, None]) -> int:
+        return sum(self.size.get(root, 0) for root in roots)
+
+    def roots(self) -> Iterator[tuple[str, _Unit]]:
+        """Yield image_id and root of every image that takes part."""
+        for image in (*self.kept, *self.name):
+            node = ("image", image)
+            if node in self.size:
+                yield image, self.joined.find(node)
+
+    def names(self) -> dict[_Unit, str]:
+        """Name each group after the kept split's group in it, else after its first block or own group."""
+        old: dict[_Unit, str] = {}
+        new: dict[_Unit, str] = {}
+        for image, root in self.roots():
+            name, table = (self.kept[image][0], old) if image in self.kept else (self.name[image], new)
+            table[root] = min(table.get(root, name), name)
+        taken = set(old.values())
+        fresh = {root: f"{name} (new)" if name in taken else name for root, name in new.items() if root not in old}
+        return {**fresh, **old}

@@ -1,0 +1,143 @@
+"""The split as a file: split.csv (image_id, group_id, subset) with split.json beside it.
+
+Made once, by group, and digested; every loader refuses a catalog that it was not made for. A person may edit the table:
+it is then checked again whenever it is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from colles.core.errors import LeakError, StaleInputError, TableError
+from colles.core.files import existing_file, read_json, sha256_json, write_json
+from colles.core.records import SUBSETS
+from colles.core.tables import read_table, write_table
+from colles.datasets.audit.leaks import find_leaks
+from colles.datasets.catalog import Catalog
+from colles.datasets.naming import trust_names
+
+COLUMNS = ("image_id", "group_id", "subset")
+_AGAIN = "Run `colles split` again"
+_BESIDE = (
+    "Run `colles split` again, or take a table of your own in with `colles split CATALOG --check TABLE --out FILE`"
+)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which subset each radiograph belongs to; images left out are not in it."""
+
+    frame: pl.DataFrame
+    """image_id, group_id, subset; sorted by image_id."""
+    summary: dict[str, Any]
+    """catalog_digest, split_digest, recipe, region, balance, groups, excluded, warnings."""
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the table."""
+        return split_digest(self.frame)
+
+    def subset(self, name: str) -> list[str]:
+        """Return the image_ids of a subset, sorted."""
+        return sorted(self.frame.filter(pl.col("subset") == name)["image_id"].to_list())
+
+    def assert_matches(self, catalog: Catalog) -> None:
+        """Raise `StaleInputError` where the catalog is not the one that was split.
+
+        A table that was edited is checked as well: `TableError` for images that cannot be used, `LeakError`.
+        """
+        if self.summary.get("catalog_digest") != catalog.digest:
+            text = "the split was made from another catalog (digests differ)"
+            raise StaleInputError(text, field="catalog_digest", repair=_AGAIN)
+        if self.summary.get("edited"):
+            assert_usable(self.frame, catalog)
+            assert_no_leak(self, catalog)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the table and, beside it, the summary as JSON."""
+        file = Path(path)
+        write_table(self.frame, file)
+        write_json(file.with_suffix(".json"), self.summary)
+        return file
+
+    @classmethod
+    def load(cls, path: str | Path) -> Split:
+        """Read what `save` wrote; a table edited since then is marked `edited` in the summary.
+
+        Raise `MissingInputError` or `TableError`.
+        """
+        file, frame = Path(path), read_split_table(path)
+        beside = existing_file(file.with_suffix(".json"), repair=_BESIDE)
+        summary = read_json(beside)
+        if not isinstance(summary, dict):
+            raise TableError("not the summary of a split", path=beside, repair=_AGAIN)
+        digest = split_digest(frame)
+        if digest != summary.get("split_digest"):
+            summary = {**summary, "split_digest": digest, "edited": True}
+        return cls(frame, summary)
+
+
+def read_split_table(path: str | Path) -> pl.DataFrame:
+    """Read the table alone (image_id, group_id, subset); raise `MissingInputError` or `TableError`."""
+    file = existing_file(path, repair="Make it with `colles split`")
+    frame = read_table(file, COLUMNS).select(pl.col(*COLUMNS).cast(pl.String)).sort("image_id")
+    _assert_table(frame, file)
+    return frame
+
+
+def split_digest(frame: pl.DataFrame) -> str:
+    """Digest a split's table, whatever the order of its rows."""
+    return sha256_json(frame.sort("image_id").select(COLUMNS).rows())
+
+
+def _assert_table(frame: pl.DataFrame, path: Path) -> None:
+    unknown = set(frame["subset"].to_list()) - set(SUBSETS)
+    if unknown:
+        text = f"unknown subset {min(map(str, unknown))!r}"
+        raise TableError(text, path=path, field="subset", repair=f"Use {', '.join(SUBSETS)}")
+    if frame["group_id"].null_count():
+        repair = "Write the image_id where there is no group"
+        raise TableError("a group_id is empty", path=path, field="group_id", repair=repair)
+    if frame["image_id"].null_count() or frame["image_id"].is_duplicated().any():
+        raise TableError("an image_id is empty or appears twice", path=path, field="image_id", repair=_AGAIN)
+
+
+def assert_usable(frame: pl.DataFrame, catalog: Catalog) -> None:
+    """Raise `TableError` where a split names images that the catalog lacks, or that have no label or no pixels."""
+    rows = frame.join(catalog.frame.select("image_id", "label", "status"), on="image_id", how="left")
+    for condition, text in (
+        (pl.col("status").is_null(), "is not in the catalog"),
+        (pl.col("status") != "ok", "cannot be read"),
+        (pl.col("label").is_null(), "has no label"),
+    ):
+        found = rows.filter(condition)["image_id"].to_list()
+        if found:
+            more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+            raise TableError(f"{found[0]!r} {text}{more}", field="image_id", repair="Take the lines out of the split")
+
+
+def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None = None) -> None:
+    """Raise `LeakError` where a group, patient, study, base name or cluster lies in several subsets.
+
+    Clusters that an older split already tore apart, and that this one keeps on purpose, are passed over.
+    """
+    torn = set((split.summary.get("kept") or {}).get("torn_clusters") or ())
+    if clusters is not None and torn:
+        clusters = clusters.filter(~pl.col("group_id").is_in(list(torn)))
+    sides: dict[str, str | None] = dict(split.frame.select("image_id", "subset").iter_rows())
+    rows = trust_names(catalog.frame).filter(pl.col("image_id").is_in(list(sides)))
+    units: dict[str, list[str]] = {}
+    for kind, table in (("group", split.frame), ("cluster", clusters)):
+        for image, name in () if table is None else table.select("image_id", "group_id").iter_rows():
+            units.setdefault(f"{kind} {name}", []).append(image)
+    leaks = list(find_leaks(rows, units.values(), sides))
+    if leaks:
+        text = f"{len(leaks)} units lie on several sides of the split; first: {leaks[0].detail}"
+        raise LeakError(text, field="subset", repair=_AGAIN)

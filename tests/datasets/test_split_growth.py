@@ -1,0 +1,253 @@
+"""A split that is kept while its data set grows, folds, held-out sources, and tables that people edit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from frames import catalog_of, numbered
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from colles.core.errors import LeakError, MissingInputError, TableError, UsageError
+from colles.core.recipe import SplitRecipe
+from colles.datasets.audit.audit import cluster_table
+from colles.datasets.extending import BRIDGE
+from colles.datasets.split import Split, adopt_split, assert_no_leak, make_folds, make_split
+from colles.datasets.split_table import read_split_table
+
+RECIPE = SplitRecipe(val=0.2, test=0.2)
+
+
+def sides(split: Split) -> dict[str, str]:
+    return dict(split.frame.select("image_id", "subset").iter_rows())
+
+
+def reasons(split: Split) -> dict[str, str]:
+    return {entry["image_id"]: entry["reason"] for entry in split.summary["excluded"]}
+
+
+def patients(count: int, each: int = 2, *, source: str = "clinic", first: int = 0) -> list[dict[str, Any]]:
+    return [
+        {
+            "image_id": f"{source}/p{number}_{view}.png",
+            "label": number % 3 == 0,
+            "patient_id": f"p{number}",
+            "group_id": f"{source}:p{number}",
+        }
+        for number in range(first, first + count)
+        for view in range(each)
+    ]
+
+
+@st.composite
+def growths(draw: st.DrawFn) -> tuple[list[dict], list[dict], list[list[str]]]:
+    """Return rows of a data set, the rows that come later, and the sets of copies in the whole."""
+    old = numbered(draw(st.integers(60, 100))) + patients(draw(st.integers(20, 40)))
+    numbers = draw(st.lists(st.integers(0, 160), unique=True, max_size=30))
+    taken = {row["image_id"] for row in old}
+    new = [
+        row
+        for row in ({"image_id": f"atlas/images/IMG{number:07d}.jpg", "label": number % 2} for number in numbers)
+        if row["image_id"] not in taken
+    ]
+    new += [
+        {**row, "image_id": row["image_id"].replace(".png", "_new.png")}
+        for row in patients(draw(st.integers(0, 50)), 1, first=draw(st.integers(0, 20)))
+    ]
+    ids = sorted(row["image_id"] for row in [*old, *new])
+    later = {row["image_id"] for row in new}
+    sets = draw(st.lists(st.lists(st.sampled_from(ids), min_size=2, max_size=3, unique=True), max_size=10))
+    apart: list[list[str]] = []
+    used: set[str] = set()
+    for found in sets:
+        # Copies among old images alone would have been known when the old split was made.
+        if used.isdisjoint(found) and len([image for image in found if image not in later]) < 2:
+            apart.append(found)
+            used.update(found)
+    return old, new, apart
+
+
+@settings(max_examples=15, deadline=None)
+@given(growths(), st.integers(0, 5))
+def test_adding_images_never_moves_old_ones(made: tuple[list[dict], list[dict], list[list[str]]], seed: int) -> None:
+    old_rows, new_rows, copies = made
+    old_catalog, catalog = catalog_of(old_rows), catalog_of([*new_rows, *old_rows])
+    recipe = SplitRecipe(val=0.2, test=0.2, seed=seed)
+    old = make_split(old_catalog, recipe)
+    clusters = cluster_table(catalog.frame, copies)
+    grown = make_split(catalog, recipe, clusters=clusters, keep=old)
+    before, after = sides(old), sides(grown)
+    assert {image: after[image] for image in before} == before
+    assert_no_leak(grown, catalog, clusters)
+    listed = [*after, *reasons(grown)]
+    assert sorted(listed) == sorted(catalog.frame["image_id"].to_list())
+    assert grown.frame.group_by("group_id").agg(pl.col("subset").n_unique())["subset"].max() == 1
+    again = make_split(catalog_of([*old_rows, *new_rows]), recipe, clusters=clusters.reverse(), keep=old)
+    assert again.frame.equals(grown.frame)
+
+
+def test_a_new_image_that_would_bridge_two_subsets_is_left_out_and_named() -> None:
+    rows = patients(60)
+    old = make_split(catalog_of(rows), RECIPE)
+    train, test = old.subset("train")[0], old.subset("test")[0]
+    new = {"image_id": "clinic/z.png", "label": 1}
+    catalog = catalog_of([*rows, new])
+    clusters = cluster_table(catalog.frame, [[train, "clinic/z.png", test]])
+    grown = make_split(catalog, RECIPE, clusters=clusters, keep=old)
+    assert reasons(grown)["clinic/z.png"] == BRIDGE
+    assert grown.summary["kept"]["left_out"] == 1
+    assert_no_leak(grown, catalog, clusters)
+    assert "kept split" in grown.summary["warnings"][0]
+
+
+def test_a_new_image_of_a_known_patient_joins_its_side() -> None:
+    rows = patients(60)
+    old = make_split(catalog_of(rows), RECIPE)
+    new = [{**row, "image_id": row["image_id"].replace(".png", "_later.png")} for row in rows]
+    grown = sides(make_split(catalog_of([*rows, *new]), RECIPE, keep=old))
+    for row in rows:
+        assert grown[row["image_id"].replace(".png", "_later.png")] == grown[row["image_id"]]
+
+
+def test_a_new_number_joins_the_block_of_its_neighbours() -> None:
+    rows = [row for row in numbered(400) if not row["image_id"].endswith("7.jpg")]
+    old = make_split(catalog_of(rows), RECIPE)
+    grown = make_split(catalog_of(numbered(400)), RECIPE, keep=old)
+    groups = dict(grown.frame.select("image_id", "group_id").iter_rows())
+    assert groups["atlas/images/IMG0000017.jpg"] == groups["atlas/images/IMG0000016.jpg"] == "atlas/IMG0000010+10"
+
+
+def test_new_images_fill_up_what_is_missing() -> None:
+    old = make_split(catalog_of(patients(60)), SplitRecipe(val=0.1, test=0.1))
+    grown = make_split(catalog_of(patients(300)), RECIPE, keep=old)
+    for name in ("val", "test"):
+        assert grown.summary["balance"][name]["share"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_the_judged_copy_of_a_base_name_stays_though_others_come() -> None:
+    def copies(first: int) -> list[dict[str, Any]]:
+        return [
+            {"image_id": f"y/b{n}.rf.{c}.jpg", "label": n % 2, "base_name": f"b{n}", "group_id": f"y:b{n}"}
+            for n in range(50)
+            for c in range(first, first + 3)
+        ]
+
+    old = make_split(catalog_of(copies(0)), RECIPE)
+    grown = make_split(catalog_of([*copies(3), *copies(0)]), RECIPE, keep=old)
+    for name in ("val", "test"):
+        assert grown.subset(name) == old.subset(name)
+    assert len(grown.subset("train")) == 2 * len(old.subset("train"))
+
+
+def test_images_that_are_gone_are_counted() -> None:
+    rows = patients(60)
+    old = make_split(catalog_of(rows), RECIPE)
+    grown = make_split(catalog_of(rows[6:]), RECIPE, keep=old)
+    assert grown.summary["kept"]["gone"] == 6 and len(grown) == len(old) - 6
+
+
+def test_each_image_is_test_once_over_the_folds() -> None:
+    catalog = catalog_of(numbered(300) + patients(60))
+    clusters = cluster_table(catalog.frame, [["clinic/p0_0.png", "atlas/images/IMG0000000.jpg"]])
+    folds = make_folds(catalog, SplitRecipe(folds=5), clusters=clusters)
+    tested = [image for fold in folds for image in fold.subset("test")]
+    assert sorted(tested) == sorted(catalog.frame["image_id"].to_list())
+    for index, fold in enumerate(folds):
+        assert_no_leak(fold, catalog, clusters)
+        assert fold.subset("val") == folds[(index + 1) % 5].subset("test")
+        assert fold.summary["balance"]["test"]["share"] == pytest.approx(0.2, abs=0.03)
+        assert fold.summary["recipe"]["fold"] == index
+    one = make_split(catalog, SplitRecipe(folds=5, fold=3), clusters=clusters)
+    assert one.frame.equals(folds[3].frame)
+
+
+@pytest.mark.parametrize("settings", [{"folds": 1}, {"folds": 2}, {"folds": 5, "fold": 5}, {"val": 0.6, "test": 0.4}])
+def test_settings_without_sense_are_refused(settings: dict) -> None:
+    with pytest.raises(ValidationError):
+        SplitRecipe(**settings)
+    with pytest.raises(UsageError, match="folds cannot keep"):
+        old = make_split(catalog_of(patients(60)), RECIPE)
+        make_split(catalog_of(patients(60)), SplitRecipe(folds=3), keep=old)
+
+
+def test_a_whole_source_is_held_out_without_its_kin() -> None:
+    rows = numbered(200) + patients(60)
+    catalog = catalog_of(rows)
+    clusters = cluster_table(catalog.frame, [["clinic/p3_0.png", "atlas/images/IMG0000000.jpg"]])
+    split = make_split(catalog, SplitRecipe(external=("clinic",)), clusters=clusters)
+    held = split.subset("external")
+    assert set(held) == {row["image_id"] for row in patients(60)} - {"clinic/p3_0.png", "clinic/p3_1.png"}
+    assert reasons(split)["clinic/p3_0.png"] == "kin or copy of an image of another source"
+    assert not any(image.startswith("clinic") for name in ("train", "val", "test") for image in split.subset(name))
+    assert split.summary["balance"]["external"]["n"] == 118
+    assert_no_leak(split, catalog, clusters)
+    with pytest.raises(UsageError, match="no usable image of the source 'nowhere'"):
+        make_split(catalog, SplitRecipe(external=("nowhere",)))
+
+
+def test_the_deviation_from_the_target_is_reported() -> None:
+    split = make_split(catalog_of(numbered(1000)), RECIPE)
+    found = split.summary["deviation"]
+    assert found["val"]["target"] == 0.2 and found["val"]["reached"] == pytest.approx(0.2, abs=0.01)
+    worst = found["val"]["worst_stratum"]
+    assert set(worst) == {"stratum", "target", "reached"} and abs(worst["target"] - worst["reached"]) < 6
+    lopsided = patients(40)
+    for row in lopsided[:60]:  # one patient of 60 images cannot be divided
+        row |= {"patient_id": "big", "group_id": "clinic:big"}
+    found = make_split(catalog_of(lopsided), SplitRecipe(val=0.3, test=0.3)).summary["deviation"]
+    assert max(abs(one["target"] - one["reached"]) for one in found.values()) > 0.005
+
+
+def test_a_table_of_ones_own_is_taken_in_and_checked(tmp_path: Path) -> None:
+    rows = patients(60)
+    catalog = catalog_of(rows)
+    made = make_split(catalog, RECIPE)
+    table = made.frame.filter(pl.col("subset") != "val")
+    table.write_csv(tmp_path / "mine.csv")
+    mine = adopt_split(catalog, read_split_table(tmp_path / "mine.csv"))
+    path = mine.save(tmp_path / "split.csv")
+    loaded = Split.load(path)
+    loaded.assert_matches(catalog)
+    assert loaded.digest == mine.digest != made.digest and loaded.summary["adopted"]
+    assert len(loaded.summary["excluded"]) == len(rows) - len(table)
+    moved = pl.when(pl.col("image_id") == made.subset("train")[0]).then(pl.lit("test")).otherwise("subset")
+    with pytest.raises(LeakError, match="several sides"):
+        adopt_split(catalog, made.frame.with_columns(moved.alias("subset")))
+    copies = cluster_table(catalog.frame, [[made.subset("train")[0], made.subset("test")[0]]])
+    with pytest.raises(LeakError):
+        adopt_split(catalog, made.frame, clusters=copies)
+
+
+def test_an_edit_is_checked_when_it_is_used(tmp_path: Path) -> None:
+    rows = patients(60)
+    catalog = catalog_of(rows)
+    made = make_split(catalog, RECIPE)
+    path = made.save(tmp_path / "split.csv")
+    text = path.read_text()
+    patient = made.subset("val")[0].rsplit("_", 1)[0]
+    lines = [line.replace(",val", ",test") if f"{patient}_" in line else line for line in text.splitlines()]
+    path.write_text("\n".join(lines) + "\n")
+    whole = Split.load(path)
+    whole.assert_matches(catalog)  # a whole patient may be moved by hand
+    assert whole.summary["edited"] and whole.digest != made.digest
+    path.write_text(text.replace(",val\n", ",test\n", 1))
+    with pytest.raises(LeakError, match="several sides"):
+        Split.load(path).assert_matches(catalog)
+    path.write_text(text + "clinic/stranger.png,x,train\n")
+    with pytest.raises(TableError, match=r"stranger\.png' is not in the catalog"):
+        Split.load(path).assert_matches(catalog)
+    rows[0]["label"] = None
+    with pytest.raises(TableError, match="has no label"):
+        adopt_split(catalog_of(rows), made.frame)
+    rows[0] |= {"label": 1, "status": "truncated"}
+    with pytest.raises(TableError, match="cannot be read"):
+        adopt_split(catalog_of(rows), made.frame)
+    path.write_text("image_id,group_id,subset\na,,val\n")
+    with pytest.raises(TableError, match="a group_id is empty"):
+        Split.load(path)
+    with pytest.raises(MissingInputError):
+        read_split_table(tmp_path / "none.csv")
