@@ -28,7 +28,7 @@ from colles.learning.loaders.dataset import CanvasDataset
 from colles.learning.loaders.samplers import EpochSampler, draw_epoch
 from colles.learning.loaders.targets import Boxes
 
-USED = ("train", "val", "test")
+USED = ("train", "val", "test", "external")
 
 
 @dataclass(frozen=True)

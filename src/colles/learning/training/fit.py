@@ -30,7 +30,7 @@ from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier
-from colles.learning.loaders.datamodule import RadiographDataModule
+from colles.learning.loaders.datamodule import USED, RadiographDataModule
 from colles.learning.models import FractureClassifier, can_locate, count_parameters, create_model
 from colles.learning.models.location import STRIDES
 from colles.learning.training.allocator import keep_memory
@@ -74,7 +74,7 @@ def train(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: 
     save_inputs(out / "checkpoints", inputs)
     Stages(model, data, recipe, out, device).fit()
     best, _ = load_classifier(out)
-    table = pl.concat([predict_subset(best, data, subset) for subset in ("val", "test")])
+    table = pl.concat([predict_subset(best, data, subset) for subset in USED[1:]])
     write_table(table, out / "predictions.parquet")
     provenance = collect_provenance(
         {"catalog": catalog.digest, "split": split.digest, "recipe": sha256_json(inputs)},
