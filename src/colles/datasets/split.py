@@ -69,7 +69,8 @@ def make_folds(
         role = {name: "train" for name in names}
         role |= {names[(fold + 1) % recipe.folds]: "val", names[fold]: "test"}
         place = {group: role[name] for group, name in fold_of.items()}
-        made.append(_finish(catalog, images, recipe.model_copy(update={"fold": fold}), place, reached))
+        found = {role[name]: reached[name] for name in (names[(fold + 1) % recipe.folds], names[fold])}
+        made.append(_finish(catalog, images, recipe.model_copy(update={"fold": fold}), place, found))
     return made
 
 
@@ -155,7 +156,6 @@ def _kept(
         "split_digest": keep.digest,
         "images": len(old),
         "gone": len(keep) - len(old),
-        "new": len(found.grouping.group) - len(old),
         "left_out": len(found.left_out),
     }
     images = _Images(rows, found.grouping, set(), sorted(found.left_out.items()), "", found.fixed, set(old))
@@ -182,8 +182,9 @@ def _contested(found: Extension) -> list[str]:
 def _hold_out(images: _Images, recipe: SplitRecipe) -> None:
     unknown = set(recipe.external) - set(images.rows["source"].to_list())
     if unknown:
+        known = ", ".join(sorted(set(images.rows["source"].to_list())))
         text = f"no usable image of the source {min(unknown)!r}, which is to be held out"
-        raise UsageError(text, field="split.external", repair="Name a source of the catalog")
+        raise UsageError(text, field="split.external", repair=f"Its sources: {known}")
     source = dict(images.rows.select("image_id", "source").iter_rows())
     held = {image for image, name in source.items() if name in recipe.external}
     group = images.grouping.group
@@ -212,6 +213,8 @@ def _finish(
     made = pl.DataFrame(table, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
     groups, warnings = group_summary(images.grouping, recipe)
     excluded = [*images.excluded, *sorted(left_out.items())]
+    if images.kept:
+        images.notes["kept"]["new"] = len(made) - len(images.kept)
     summary = {
         "catalog_digest": catalog.digest,
         "split_digest": split_digest(made),
