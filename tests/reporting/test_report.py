@@ -313,3 +313,12 @@ def test_the_worst_failures_come_first(run: Path, text: str) -> None:
     ]
     assert (missed.len(), alarms.len()) == (cells["confusion"]["fn"], cells["confusion"]["fp"])
     assert f"{missed.len()} of " in _section(text, "failures")
+
+
+@pytest.mark.slow
+def test_a_thousand_test_images_stay_under_five_megabytes(tmp_path: Path) -> None:
+    big = enrich(write_run(tmp_path / "big", images=3600, replicates=100))
+    text = write_report([big], big / "report.html", checklists=["claim", "tripod-ai", "stard-ai"]).read_text("utf-8")
+    evaluation = json.loads((big / "evaluation" / "evaluation.json").read_text())
+    assert evaluation["subsets"]["test"]["n"] >= 1000
+    assert len(text.encode()) < 5_000_000

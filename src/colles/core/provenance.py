@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -56,4 +57,6 @@ def package_versions() -> dict[str, str]:
 def command_line() -> str:
     """Return the command as typed, with the program's name instead of its path."""
     program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
-    return " ".join([program, *sys.argv[1:]])
+    # a training restarts itself as `python -m colles` (see cli/relaunch.py); the reader typed `colles`
+    program = "colles" if program == "__main__.py" else program
+    return shlex.join([program, *sys.argv[1:]])
