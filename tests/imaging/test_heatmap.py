@@ -103,7 +103,7 @@ def test_candidates_stay_inside_the_image_and_an_empty_map_has_none() -> None:
     place = placement(100, 300, PreprocessRecipe(size=96))
     heat = np.zeros((6, 6))
     heat[0, 2], heat[5, 3] = 1, 0.5
-    found = candidate_boxes(heat, place, scale=0.5)
+    found = candidate_boxes(heat, place, top=0.5)
     assert [round(each.score, 2) for each in found] == [0.5, 0.25]
     for each in found:
         assert 0 <= each.box.x1 < each.box.x2 <= 100 and 0 <= each.box.y1 < each.box.y2 <= 300

@@ -1,29 +1,25 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_run import PREPROCESS, TinyRun, make_run
+from tiny_run import PREPROCESS
 from torch import Tensor, nn
 
-from colles.core.errors import BundleError, MissingInputError, UsageError
+from colles.core.errors import UsageError
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
-from colles.core.records import Box
-from colles.imaging.heatmap import peak
+from colles.imaging.heatmap import locate_peak, peak, unletterbox
 from colles.imaging.preprocess import to_input
-from colles.learning.explain import EXPLAINERS, create_explainer, explain_images
+from colles.learning.explain import EXPLAINERS, TorchMaps, create_explainer
 from colles.learning.explain.base import TARGETS
-from colles.learning.explain.explain import image_heat
 from colles.learning.explain.explainers import default_method
 from colles.learning.models import MODELS, FractureClassifier, create_model
 from colles.serving.decode import Sample, decode
 
 TIMM_MODELS = sorted(set(MODELS) - {"simple_cnn"})
-CONTRACT = {"path", "method", "score", "peak", "map"}
 
 
 class Bright(FractureClassifier):
@@ -46,17 +42,16 @@ class Bright(FractureClassifier):
         return []
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
-    return make_run(tmp_path_factory.mktemp("tiny"), images=3)
-
-
-def heat_of(path: Path, method: str) -> np.ndarray:
+def heat_of(path: Path, method: str) -> tuple[np.ndarray, tuple[float, float]]:
     recipe = PreprocessRecipe(size=128, channels=1, mean=(0.0,), std=(1.0,))
     sample = decode(path, recipe)
     assert isinstance(sample, Sample)
-    x = torch.from_numpy(to_input(sample.canvas[None], recipe))
-    return image_heat(create_explainer(method), Bright().eval(), x, sample)
+    native = native_of(Bright().eval(), method, sample, recipe)
+    return unletterbox(native, sample.place), locate_peak(native, sample.place)
+
+
+def native_of(model: FractureClassifier, method: str, sample: Sample, recipe: PreprocessRecipe) -> np.ndarray:
+    return TorchMaps(model, recipe, [method]).explain(to_input(sample.canvas[None], recipe), [method]).maps[method][0]
 
 
 @pytest.mark.parametrize("method", ["gradcam", "input_gradient"])
@@ -77,10 +72,10 @@ def test_the_peak_stays_in_a_square_planted_in_any_corner(
         from PIL import ImageOps
 
         shown = np.asarray(ImageOps.exif_transpose(image))
-    heat = heat_of(path, method)
-    assert heat.shape == shown.shape and heat.max() == 1 and heat.min() >= 0
-    x, y = peak(heat)
-    assert shown[y, x] == 255
+    heat, refined = heat_of(path, method)
+    assert heat.shape == shown.shape and heat.min() >= 0
+    for x, y in (peak(heat), refined):
+        assert shown[int(y), int(x)] == 255
 
 
 @pytest.mark.parametrize("method", ["gradcam", "gradcam++", "layercam", "occlusion", "scorecam", "cam", "smoothgrad"])
@@ -89,8 +84,8 @@ def test_every_method_points_at_the_brightest_place(tmp_path: Path, method: str)
     pixels[50:74, 80:104] = 255
     path = tmp_path / "image.png"
     Image.fromarray(pixels).save(path)
-    x, y = peak(heat_of(path, method))
-    assert pixels[y, x] == 255
+    for x, y in (peak(heat_of(path, method)[0]), heat_of(path, method)[1]):
+        assert pixels[int(y), int(x)] == 255
 
 
 def test_a_method_looks_at_the_layer_that_is_named() -> None:
@@ -177,29 +172,6 @@ def test_every_network_is_explained_without_naming_a_layer(name: str) -> None:
             assert found.ndim == 3 and found.min() >= 0 and not found.requires_grad and found.dtype == torch.float32
 
 
-def test_a_batch_with_a_broken_and_a_black_image_goes_on(run: TinyRun, tmp_path: Path) -> None:
-    good = Path(run.catalog.frame["path"][0])
-    broken, black = tmp_path / "broken.png", tmp_path / "black.png"
-    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
-    Image.fromarray(np.zeros((30, 50), np.uint8)).save(black)
-    out = tmp_path / "out"
-    entries = explain_images(run.folder, [good, broken, black], ["gradcam", "input_gradient"], out)
-    assert json.loads((out / "explanations.json").read_text()) == entries
-    assert [Path(entry["path"]).stem for entry in entries] == ["image00"] * 2 + ["broken"] + ["black"] * 2
-    assert entries[2]["error"] and entries[2]["overlay"] is None and entries[2]["score"] is None
-    for entry in (*entries[:2], *entries[3:]):
-        assert entry.keys() >= CONTRACT and entry["error"] is None
-        heat = np.load(out / entry["map"])
-        with Image.open(entry["path"]) as image, Image.open(out / entry["overlay"]) as picture:
-            assert heat.shape == image.size[::-1] and picture.size == image.size
-        if entry["peak"] is None:
-            assert not heat.any() and "zero" in entry["note"]
-        else:
-            x, y = entry["peak"]
-            assert heat[int(y), int(x)] == heat.max() == 1
-    assert 0 < entries[0]["score"] < 1 and entries[0]["score"] == entries[1]["score"]
-
-
 class Dead(Bright):
     """Sees nothing."""
 
@@ -211,54 +183,6 @@ def test_a_map_that_is_zero_everywhere_stays_zero() -> None:
     recipe = PreprocessRecipe(size=64, channels=1, mean=(0.5,), std=(0.5,))
     sample = decode(np.full((20, 30), 9, np.uint8), recipe)
     assert isinstance(sample, Sample)
-    x = torch.from_numpy(to_input(sample.canvas[None], recipe))
     for method in ("gradcam", "gradcam++", "layercam", "input_gradient", "occlusion", "scorecam"):
-        heat = image_heat(create_explainer(method), Dead().eval(), x, sample)
-        assert heat.shape == (20, 30) and not heat.any()
-
-
-def test_boxes_captions_and_ids_reach_picture_and_entry(run: TinyRun, tmp_path: Path) -> None:
-    path = Path(run.catalog.frame["path"][0])
-    key = str(path)
-    (plain,) = explain_images(run.folder, [path], ["gradcam"], tmp_path / "plain")
-    box = Box(x1=5, y1=5, x2=20, y2=20)
-    (told,) = explain_images(
-        run.folder,
-        [path],
-        ["gradcam"],
-        tmp_path / "told",
-        boxes={key: [box]},
-        captions={key: "TP"},
-        image_ids={key: "drawn/a"},
-    )
-    assert (plain["outcome"], told["outcome"], told["image_id"]) == (None, "TP", "drawn/a")
-    assert (tmp_path / "plain" / plain["overlay"]).read_bytes() != (tmp_path / "told" / told["overlay"]).read_bytes()
-    assert np.array_equal(np.load(tmp_path / "plain" / plain["map"]), np.load(tmp_path / "told" / told["map"]))
-
-
-def test_equal_file_names_do_not_overwrite_each_other(run: TinyRun, tmp_path: Path) -> None:
-    paths = []
-    for folder, level in (("a", 10), ("b", 200)):
-        path = tmp_path / folder / "same.png"
-        path.parent.mkdir()
-        Image.fromarray(np.full((20, 20), level, np.uint8)).save(path)
-        paths.append(path)
-    entries = explain_images(run.folder, paths, ["input_gradient"], tmp_path / "out")
-    assert len({entry["overlay"] for entry in entries}) == 2
-
-
-def test_bad_requests_say_what_would_work(run: TinyRun, tmp_path: Path) -> None:
-    path = Path(run.catalog.frame["path"][0])
-    with pytest.raises(UsageError, match="Did you mean 'gradcam'"):
-        explain_images(run.folder, [path], ["grad-cam"], tmp_path / "out")
-    with pytest.raises(UsageError, match="no method"):
-        explain_images(run.folder, [path], [], tmp_path / "out")
-    with pytest.raises(MissingInputError, match="no trained weights"):
-        explain_images(tmp_path, [path], ["gradcam"], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_altered_bundle_explains_nothing(run: TinyRun, tmp_path: Path) -> None:
-    (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(BundleError):
-        explain_images(tmp_path, [Path(run.catalog.frame["path"][0])], ["gradcam"], tmp_path / "out")
+        native = native_of(Dead().eval(), method, sample, recipe)
+        assert not native.any() and locate_peak(native, sample.place) is None

@@ -30,6 +30,7 @@ class TinyRun:
     catalog: Catalog
     recipe: Recipe
     model: FractureClassifier
+    table: pl.DataFrame
 
 
 def make_run(
@@ -61,7 +62,7 @@ def make_run(
         subset=pl.Series(["val" if number % 2 else "test" for number in range(len(rows))]), y_score=pl.Series(scores)
     )
     table.write_parquet(folder / "predictions.parquet")
-    return TinyRun(folder, Catalog(frame), recipe, model)
+    return TinyRun(folder, Catalog(frame), recipe, model, table)
 
 
 def _draw_images(folder: Path, count: int) -> list[Path]:

@@ -1,44 +1,155 @@
-"""`colles explain`: heat maps over radiographs."""
+"""`colles explain`: heat maps over radiographs, and what they are worth."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from colles.cli.options import AsJson, Overwrite, example, print_json
+
+if TYPE_CHECKING:
+    from colles.flow.pictures import Entry
+
+_METHODS = (
+    "auto (default: the model's own location map where it has one, else Grad-CAM), location, cam, gradcam, gradcam++, "
+    "layercam, input_gradient, smoothgrad, integrated_gradients, occlusion, scorecam; METHOD@LAYER looks at another "
+    "layer. May be repeated."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
     app.command(
         "explain",
-        epilog=example("colles explain out/demo/bundle image.jpg --method gradcam --method input_gradient --out maps"),
+        epilog=example(
+            "colles explain out/demo/bundle image.jpg --out maps",
+            "colles explain out/demo/train folder --method gradcam --method occlusion --out maps",
+            "colles explain out/demo --scores test --method auto --method gradcam++ --out judged",
+        ),
     )(explain)
 
 
 def explain(
     model: Annotated[Path, typer.Argument(metavar="BUNDLE_OR_RUN", help="A bundle or a run folder.")],
-    images: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders or patterns.")],
-    out: Annotated[Path, typer.Option(help="Folder for overlays, maps and explanations.json.")],
-    method: Annotated[list[str] | None, typer.Option(help="gradcam, input_gradient; may be repeated.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for overlays, maps, explanations.json and scores.json.")],
+    images: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Files, folders or patterns.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help=_METHODS)] = None,
+    target: Annotated[str, typer.Option(help="fracture, or no_fracture: what speaks against one.")] = "fracture",
+    catalog: Annotated[
+        Path | None, typer.Option(help="Boxes and labels of the images: drawn, and maps judged against them.")
+    ] = None,
+    scores: Annotated[
+        str | None, typer.Option(metavar="SUBSET", help="Judge the maps on a run's val, test or external.")
+    ] = None,
+    split: Annotated[Path | None, typer.Option(help="Table of image_id, group_id, subset for --scores.")] = None,
+    checks: Annotated[bool, typer.Option(help="With --scores: sanity checks and shortcut probes.")] = True,
+    sample: Annotated[int, typer.Option(min=1, help="Images that slow methods see, drawn by seed.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="With --scores: images of each label at most.")] = 400,
+    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    opacity: Annotated[float, typer.Option(min=0, max=1, help="Of the hottest place.")] = 0.6,
+    contour: Annotated[float, typer.Option(min=0, max=1, help="Share of the heat inside the line; 0: no line.")] = 0.5,
+    maps: Annotated[str, typer.Option(help="full: .npy of the image's shape; native: the cells; none.")] = "full",
+    overlays: Annotated[bool, typer.Option(help="Write pictures.")] = True,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a model looks."""
-    from colles.core.extras import require
+    """Show where a model looks, and judge it against reference boxes and against chance."""
+    from colles.core.errors import UsageError
     from colles.core.files import refuse_existing
-    from colles.serving.inputs import list_images
+    from colles.core.recipe import ExplainRecipe
 
+    if not images and scores is None:
+        raise UsageError("no image named", field="PATH", repair="Name files or folders, or --scores test")
+    if maps not in ("full", "native", "none"):
+        raise UsageError(f"unknown form {maps!r}", field="--maps", repair="Use full, native or none")
     if not overwrite:
         refuse_existing(out)
-    paths = [Path(path) for path in list_images(images)]
-    require("torch", "train")
-    from colles.learning.explain import explain_images
+    from colles.flow.explain import open_maps
+    from colles.flow.pictures import Look
 
-    entries = explain_images(model, paths, method or ["gradcam"], out)
+    source = open_maps(model, method or ["auto"], target)
+    recipe = ExplainRecipe(
+        methods=tuple(method or ["auto"]), score_images=limit, sample=sample, seed=seed,
+        check_images=ExplainRecipe().check_images if checks else 0,
+    )  # fmt: skip
+    entries: list[Entry] = []
+    if images:
+        look = Look(opacity=opacity, contour=contour if 0 < contour < 1 else None, maps=maps, overlays=overlays)  # type: ignore[arg-type]
+        entries = _explain(source, images, out, look, catalog, recipe)
+    judged = _judge(source, model, out, catalog, split, scores, recipe) if scores is not None else None
     if as_json:
-        print_json(entries)
+        print_json(entries if judged is None else judged)
     else:
-        typer.echo(f"{len(entries)} heat maps in {out}; where each peaks is in {out / 'explanations.json'}")
+        _report(source, entries, judged, out)
+
+
+def _explain(source: Any, images: list[str], out: Path, look: Any, catalog: Path | None, recipe: Any) -> list[Entry]:
+    from colles.core.files import write_json
+    from colles.datasets.catalog import Catalog
+    from colles.flow.explain_images import explain_images
+    from colles.flow.explain_stage import SCORES
+    from colles.flow.known import items_of_paths
+    from colles.flow.localise import Judge, scores_of
+    from colles.serving.inputs import list_images
+
+    known = None if catalog is None else Catalog.load(catalog)
+    items = items_of_paths(list_images(images), known)
+    judge = None if known is None else Judge(source)
+    entries = explain_images(source, items, out, style=look, judge=judge, sample=recipe.sample, seed=recipe.seed)
+    if judge is not None:
+        write_json(out / SCORES, scores_of(judge, "images"))
+    return entries
+
+
+def _judge(
+    source: Any, model: Path, out: Path, catalog: Path | None, split: Path | None, subset: str, recipe: Any
+) -> dict[str, Any]:
+    from colles.core.files import write_json
+    from colles.core.tables import read_table
+    from colles.datasets.catalog import Catalog
+    from colles.flow.explain_stage import SCORES
+    from colles.flow.judge_run import judge_run, sources_of_run
+
+    if catalog is None or split is None:
+        found = sources_of_run(model)
+        catalog, split = catalog or found[0], split or found[1]
+    frame = read_table(split, ("image_id", "group_id", "subset"))
+    judged = judge_run(source, Catalog.load(catalog), frame, recipe, subset=subset)
+    write_json(out / SCORES, judged)
+    return judged
+
+
+def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, out: Path) -> None:
+    from colles.cli.options import print_rows
+    from colles.flow.explain_images import mean_seconds
+
+    for note in source.notes:
+        typer.echo(note, err=True)
+    if entries:
+        failed = [entry for entry in entries if entry["error"]]
+        for name, (count, seconds) in mean_seconds(source).items():
+            typer.echo(f"{name}: {count} images, {1000 * seconds:.0f} ms each")
+        for entry in failed:
+            typer.echo(f"{entry['path']}: {entry['error']}", err=True)
+        typer.echo(f"{len(entries) - len(failed)} heat maps in {out}; where each peaks is in {out}/explanations.json")
+    if judged is not None:
+        rows = [
+            [name, "chance" if found["role"] == "chance" else f"{1000 * (found['seconds_per_image'] or 0):.0f} ms",
+             *(_cell(found["figures"].get(figure)) for figure in ("pointing", "pointing_margin", "share_of_mass"))]
+            for name, found in judged["methods"].items()
+        ]  # fmt: skip
+        print_rows(
+            f"{judged['n']} fractures of {judged['subset']} with boxes",
+            ["method", "an image", "peak in a box", "within 1/16", "share of mass"],
+            rows,
+        )
+        for note in judged["notes"]:
+            typer.echo(note)
+
+
+def _cell(figure: dict[str, Any] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "–"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"

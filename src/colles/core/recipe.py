@@ -252,12 +252,19 @@ class RobustnessRecipe(Section):
 class ExplainRecipe(Section):
     """Heat maps for the report."""
 
-    methods: tuple[str, ...] = ("gradcam", "input_gradient")
+    methods: tuple[str, ...] = ("auto", "input_gradient")
+    """Drawn and judged; `auto` is the model's own location map where it has one, else Grad-CAM."""
     per_outcome: int = Field(default=3, ge=1)
     """Images of each of TP, FP, FN and TN, drawn by seed from test."""
     worst: int = Field(default=6, ge=0)
     """And so many of the worst: false alarms with the highest scores, missed fractures with the lowest."""
     seed: int = 0
+    score_images: int = Field(default=400, ge=0)
+    """Fractures with boxes, at most, that maps are judged on in test (and as many others for false candidates)."""
+    sample: int = Field(default=50, ge=1)
+    """Images that slow methods (occlusion, Score-CAM, SmoothGrad, integrated gradients) see, drawn by seed."""
+    check_images: int = Field(default=12, ge=0)
+    """Images of the sanity checks and, of each label, of the shortcut probes; 0 leaves both out."""
 
 
 class ExportRecipe(Section):

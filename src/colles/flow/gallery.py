@@ -1,17 +1,23 @@
-"""Choose the images to explain: some of each outcome (TP, FP, FN, TN) of test, by seed."""
+"""Choose the images to show: some of each outcome (TP, FP, FN, TN) of test, by seed, and lay them out in rows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
+from PIL import Image
 
+from colles.core.files import atomic_path
 from colles.core.recipe import ExplainRecipe
 from colles.datasets.catalog import Catalog
+from colles.flow.explain import Item
+from colles.flow.known import item_of
+from colles.flow.pictures import OUTCOMES, Entry
+from colles.imaging.montage import grid
 
-OUTCOMES = ("TP", "FP", "FN", "TN")
+_PER_ROW = 6
 
 
 def choose_gallery(predictions: pl.DataFrame, threshold: float, recipe: ExplainRecipe) -> pl.DataFrame:
@@ -53,16 +59,36 @@ def _draw(rows: pl.DataFrame, count: int, rng: np.random.Generator) -> pl.DataFr
     return chosen
 
 
-def explain_gallery(
-    run: Path, catalog: Catalog, chosen: pl.DataFrame, recipe: ExplainRecipe, out: Path
-) -> list[dict[str, Any]]:
-    """Write heat maps of the chosen rows, with their reference boxes and outcomes."""
-    from colles.learning.explain import explain_images
+def gallery_items(catalog: Catalog, chosen: pl.DataFrame) -> list[Item]:
+    """Return the chosen rows as images to explain, with their boxes and outcomes, in the order of the outcomes."""
+    known = catalog.where(pl.col("image_id").is_in(chosen["image_id"].to_list()))
+    rows = {row.image_id: row for row in known.rows()}
+    return [item_of(rows[image], outcome) for image, outcome in chosen.select("image_id", "outcome").iter_rows()]
 
-    rows = {row.image_id: row for row in catalog.where(pl.col("image_id").is_in(chosen["image_id"].implode())).rows()}
-    order = [(rows[image_id], outcome) for image_id, outcome in chosen.select("image_id", "outcome").iter_rows()]
-    paths = [Path(row.path) for row, _ in order]
-    boxes = {row.path: row.boxes for row, _ in order}
-    captions = {row.path: outcome for row, outcome in order}
-    ids = {row.path: row.image_id for row, _ in order}
-    return explain_images(run, paths, recipe.methods, out, boxes=boxes, captions=captions, image_ids=ids)
+
+def write_sheets(entries: Sequence[Entry], folder: Path) -> list[Path]:
+    """Write `gallery-tp.png` and so on: the overlays of each outcome, a row a method; return the files."""
+    files = []
+    for outcome in OUTCOMES:
+        own = [entry for entry in entries if entry["outcome"] == outcome and entry["overlay"]]
+        rows = []
+        for method in dict.fromkeys(entry["method"] for entry in own):
+            shown = [entry for entry in own if entry["method"] == method]
+            pictures = [(_title(entry), _open(folder / entry["overlay"])) for entry in shown]
+            rows += [pictures[start : start + _PER_ROW] for start in range(0, len(pictures), _PER_ROW)]
+        if rows:
+            file = folder / f"gallery-{outcome.lower()}.png"
+            with atomic_path(file) as temporary:
+                grid(rows).save(temporary)
+            files.append(file)
+    return files
+
+
+def _title(entry: Entry) -> str:
+    return f"{Path(str(entry['path'])).stem[:18]}: {entry['method']}"
+
+
+def _open(file: Path) -> Image.Image:
+    with Image.open(file) as picture:
+        picture.load()
+        return picture

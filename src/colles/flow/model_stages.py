@@ -91,18 +91,10 @@ class ModelStages:
         return [self._checkpoint(), predictions, evaluation, self.recipe.explain.model_dump()]
 
     def explain(self, resume: bool) -> None:
-        from colles.datasets.catalog import Catalog
-        from colles.evaluation.evaluate import Evaluation
-        from colles.evaluation.predictions import Predictions
-        from colles.flow.gallery import choose_gallery, explain_gallery
+        from colles.flow.explain_stage import explain_run
 
-        evaluation = Evaluation.load(self.space.evaluation)
-        threshold = evaluation.operating_points["f1"].threshold
-        frame = Predictions.load(self.space.predictions).frame
-        chosen = choose_gallery(frame, threshold, self.recipe.explain)
         remove(self.space.explain)
-        catalog = Catalog.load(self.space.catalog)
-        explain_gallery(self.space.train, catalog, chosen, self.recipe.explain, self.space.explain)
+        explain_run(self.space, self.recipe.explain)
 
     def export_inputs(self) -> Any:
         return [self._checkpoint(), sha256_file(self.space.evaluation), self.recipe.export.model_dump()]

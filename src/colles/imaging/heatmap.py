@@ -31,7 +31,7 @@ class Candidate:
     """The peak, in pixels of the image."""
     y: float
     score: float
-    """Value of the map at the peak, times the scale that was given."""
+    """0–1: the map's value at the peak, or that value's share of the highest times the image's score."""
 
     def row(self) -> dict[str, float]:
         """Return corners, peak and score, rounded to hundredths of a pixel."""
@@ -114,15 +114,16 @@ def refine(heat: NDArray[Any], column: int, row: int) -> Point:
 
 
 def candidate_boxes(
-    heat: NDArray[Any], placement: Placement, *, scale: float = 1.0, limit: int = 5, floor: float = 0.1
+    heat: NDArray[Any], placement: Placement, *, top: float | None = None, limit: int = 5, floor: float = 0.1
 ) -> list[Candidate]:
     """Return the places that a non-negative canvas map (h, w) points at, best first.
 
     A candidate is a local maximum of at least `floor` times the highest value; its box bounds the places about it
-    that reach `BOX_LEVEL` of it. A maximum inside an earlier candidate's region is the same candidate. `scale`
-    multiplies the scores: 1 for maps that are probabilities, the image's score over the map's maximum for others.
+    that reach `BOX_LEVEL` of it. A maximum inside an earlier candidate's region is the same candidate. `top` is what
+    the highest place scores (the image's score, say); None where the map's values are probabilities themselves.
     """
     cells = _on_image(heat, placement)
+    scale = 1.0 if top is None else top / max(float(cells.max()), 1e-12)
     fine = resize(cells, cells.shape[1] * _FINE, cells.shape[0] * _FINE)
     taken = np.zeros(fine.shape, bool)
     found: list[Candidate] = []

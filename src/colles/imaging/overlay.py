@@ -1,8 +1,9 @@
-"""Draw a heat map over a radiograph: viridis, the more opaque the hotter, with reference boxes and a caption."""
+"""Draw a heat map over a radiograph: viridis, the more opaque the hotter, with boxes, a contour and a caption."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -13,40 +14,83 @@ from PIL import Image, ImageDraw, ImageFont
 from colles.core.records import Box
 from colles.imaging.read import to_grey
 
-_OPACITY = 0.6  # of the hottest place: bone stays visible below it
+OPACITY = 0.6  # of the hottest place: bone stays visible below it
 # White inside black is told apart from viridis and from bone, whatever the reader's colour vision.
 _LINE, _CASING = (255, 255, 255), (0, 0, 0)
+_LEVELS = 255
 
 
 def overlay(
-    image: NDArray[np.uint8], heat: NDArray[Any], *, boxes: Sequence[Box] = (), caption: str | None = None
+    image: NDArray[np.uint8],
+    heat: NDArray[Any],
+    *,
+    boxes: Sequence[Box] = (),
+    candidates: Sequence[Box] = (),
+    caption: str | None = None,
+    opacity: float = OPACITY,
+    contour: float | None = None,
 ) -> Image.Image:
     """Return an RGB picture of the image's size.
 
-    `image` is (H, W) uint8, `heat` (H, W) in 0–1 (clipped; NaN is 0), `boxes` are pixels of the image. Where the heat
-    is 0 the grey values stay as they are. Raise `ValueError` where the shapes differ.
+    `image` is (H, W) uint8, `heat` (H, W) in 0–1 (clipped; NaN is 0). Reference `boxes` are drawn whole, `candidates`
+    by their corners, both in pixels of the image. `contour` is a share of the map's mass: a thin line bounds the
+    hottest places that hold it. Where the heat is 0 the grey values stay as they are. Raise `ValueError` where the
+    shapes differ or a share is not between 0 and 1.
     """
     grey = to_grey(image)
     if heat.shape != grey.shape:
         raise ValueError(f"the heat map {heat.shape} and the image {grey.shape} differ in shape")
-    picture = Image.fromarray(_blend(grey, np.clip(np.nan_to_num(heat), 0.0, 1.0).astype(np.float32)))
+    if not 0 <= opacity <= 1 or not (contour is None or 0 < contour < 1):
+        raise ValueError("opacity and contour are shares, between 0 and 1")
+    levels = np.rint(np.clip(np.nan_to_num(heat), 0.0, 1.0) * _LEVELS).astype(np.uint8)
+    pixels = _blend(grey, levels, opacity)
+    line = max(1, round(max(grey.shape) / 400))
+    if contour is not None:
+        _draw_contour(pixels, levels, contour, line)
+    picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
+    for box in candidates:
+        _draw_corners(draw, box, line)
     for box in boxes:
-        _draw_box(draw, box, picture.size)
+        _draw_box(draw, box, line)
     if caption:
         _draw_caption(draw, caption, picture.size)
     return picture
 
 
-def _blend(grey: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    levels = np.rint(heat * 255).astype(np.uint8)
-    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB).astype(np.float32)
-    opacity = _OPACITY * heat[..., None]
-    return np.asarray(np.rint(grey[..., None] * (1 - opacity) + colours * opacity), dtype=np.uint8)
+def mass_level(levels: NDArray[np.uint8], share: float) -> int:
+    """Return the highest level (1–255) such that the pixels that reach it hold `share` of the mass; 0 without mass."""
+    mass = np.bincount(levels.ravel(), minlength=256).astype(np.float64) * np.arange(256)
+    if mass.sum() <= 0:
+        return 0
+    above = np.cumsum(mass[::-1])[::-1] / mass.sum()
+    return int(np.nonzero(above >= share)[0].max())
 
 
-def _draw_box(draw: ImageDraw.ImageDraw, box: Box, size: tuple[int, int]) -> None:
-    line = max(1, round(max(size) / 400))
+@lru_cache(maxsize=8)
+def _palette(opacity: float) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    # By level: the share of grey that stays, and the colour's own part.
+    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
+    opaque = np.float32(opacity) * np.arange(256, dtype=np.float32) / np.float32(_LEVELS)
+    return (1 - opaque).astype(np.float32), np.rint(colours * opaque[:, None]).astype(np.uint8)
+
+
+def _blend(grey: NDArray[np.uint8], levels: NDArray[np.uint8], opacity: float) -> NDArray[np.uint8]:
+    stays, colours = _palette(opacity)
+    kept = np.rint(grey * stays[levels]).astype(np.uint8)
+    return np.asarray(cv2.add(cv2.merge([kept, kept, kept]), colours[levels]), dtype=np.uint8)
+
+
+def _draw_contour(pixels: NDArray[np.uint8], levels: NDArray[np.uint8], share: float, line: int) -> None:
+    level = mass_level(levels, share)
+    if level <= 0:
+        return
+    inside = (levels >= level).astype(np.uint8)
+    found, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(pixels, found, -1, _LINE, line, cv2.LINE_AA)
+
+
+def _draw_box(draw: ImageDraw.ImageDraw, box: Box, line: int) -> None:
     corners = (box.x1, box.y1, max(box.x1, box.x2 - 1), max(box.y1, box.y2 - 1))
     # Drawn outside the box, so that the fracture in it is not covered.
     for outset, width, colour in ((3 * line, 3 * line, _CASING), (2 * line, line, _LINE)):
@@ -54,13 +98,26 @@ def _draw_box(draw: ImageDraw.ImageDraw, box: Box, size: tuple[int, int]) -> Non
         draw.rectangle((left - outset, top - outset, right + outset, bottom + outset), outline=colour, width=width)
 
 
+def _draw_corners(draw: ImageDraw.ImageDraw, box: Box, line: int) -> None:
+    arm_x, arm_y = (box.x2 - box.x1) / 4, (box.y2 - box.y1) / 4
+    for width, colour in ((3 * line, _CASING), (line, _LINE)):
+        for x, along_x in ((box.x1, arm_x), (box.x2, -arm_x)):
+            for y, along_y in ((box.y1, arm_y), (box.y2, -arm_y)):
+                draw.line([(x + along_x, y), (x, y), (x, y + along_y)], fill=colour, width=width)
+
+
+@lru_cache(maxsize=64)
+def _font(pixels: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(pixels)
+
+
 def _draw_caption(draw: ImageDraw.ImageDraw, caption: str, size: tuple[int, int]) -> None:
     width, height = size
     text = " ".join(caption.split())
     pixels = min(max(9, round(height / 28)), 48)
-    while pixels > 6 and draw.textlength(text, font=ImageFont.load_default(pixels)) > width - 8:
+    while pixels > 6 and draw.textlength(text, font=_font(pixels)) > width - 8:
         pixels -= 1
-    font = ImageFont.load_default(pixels)
+    font = _font(pixels)
     top = height - int(draw.textbbox((0, 0), text, font=font)[3]) - 4
     draw.rectangle((0, top, width, height), fill=_CASING)
     draw.text((4, top + 1), text, font=font, fill=_LINE)

@@ -94,6 +94,8 @@ def _metadata(name: str, model: FractureClassifier, preprocess: PreprocessRecipe
             "parameters": count_parameters(model),
             "has_cam": model.has_cam,
             "map": model.map_kind if model.has_cam else None,
+            # Grad-CAM is the class activation map without this.
+            "cam_bias": float(model.head.bias.detach()) if model.has_cam else None,
         },
         preprocessing=preprocess,
         operating_points=judged.operating_points,

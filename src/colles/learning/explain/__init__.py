@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colles.learning.explain.base import Explainer
-from colles.learning.explain.explain import explain_images
 from colles.learning.explain.explainers import EXPLAINERS, create_explainer
+from colles.learning.explain.torch_maps import TorchMaps
 
-__all__ = ["EXPLAINERS", "Explainer", "create_explainer", "explain_images"]
+__all__ = ["EXPLAINERS", "Explainer", "TorchMaps", "create_explainer"]

@@ -1,0 +1,127 @@
+"""Look at images through a model: decode, score, and the maps of each method, in the order of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colles.core.errors import CollesError, UsageError
+from colles.core.extras import require
+from colles.core.progress import track
+from colles.core.records import Box
+from colles.imaging.preprocess import to_input
+from colles.serving.bundle import Bundle, find_bundle, load_bundle
+from colles.serving.decision import DecisionRule
+from colles.serving.decode import Sample, decode
+from colles.serving.manifest import MANIFEST
+from colles.serving.maps import GRAPH_METHODS, BundleMaps, MapSource, graph_methods
+from colles.serving.session import usable_cpus
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An image and what is known of it."""
+
+    path: Path
+    image_id: str | None = None
+    boxes: tuple[Box, ...] = ()
+    label: int | None = None
+    outcome: str | None = None
+    """TP, FP, FN, TN, or another word for the caption."""
+    group: str | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
+    """Values that subgroups are made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An image and how the model sees it."""
+
+    item: Item
+    sample: Sample | None
+    """None where the image cannot be read."""
+    reason: str | None
+    score: float | None
+    maps: dict[str, NDArray[np.float32]]
+    """By method, (h, w) over the whole canvas."""
+
+
+def open_maps(folder: Path, names: Sequence[str], target: str = "fracture") -> MapSource:
+    """Open a bundle or a run for the named methods; without torch where the bundle's graph gives them.
+
+    Raise `UsageError` for an unknown method or one that the model cannot have, `MissingInputError` for no model.
+    """
+    if target not in ("fracture", "no_fracture"):
+        raise UsageError(f"unknown target {target!r}", field="target", repair="Use fracture or no_fracture")
+    place = folder if folder.exists() else find_bundle(folder)
+    bundle = load_bundle(place) if (place / MANIFEST).is_file() else None
+    if bundle is not None and set(names) <= set(GRAPH_METHODS) and _in_graph(bundle, names):
+        return BundleMaps(bundle, names, target)
+    require("torch", "train")
+    from colles.learning.checkpoint import load_classifier
+    from colles.learning.explain.torch_maps import TorchMaps
+
+    rule = _rule_of(place) if bundle is None else DecisionRule.from_operating_points(bundle.metadata.operating_points)
+    model, recipe = load_classifier(place)
+    return TorchMaps(model, recipe, names, target=target, rule=rule)  # type: ignore[arg-type]
+
+
+def _in_graph(bundle: Bundle, names: Sequence[str]) -> bool:
+    known = graph_methods(bundle)
+    return bool(known) and all(name in known or name == "auto" for name in names)
+
+
+def _rule_of(folder: Path) -> DecisionRule | None:
+    from colles.evaluation.results import Evaluation
+
+    for place in (folder / "evaluation", folder.parent / "evaluation", folder):
+        if (place / "evaluation.json").is_file():
+            try:
+                return DecisionRule.from_operating_points(Evaluation.load(place / "evaluation.json").operating_points)
+            except CollesError:
+                return None  # of another version: the caption then names no decision
+    return None
+
+
+def look(
+    source: MapSource, items: Sequence[Item], *, sample: int = 50, seed: int = 0, only: Sequence[str] | None = None
+) -> Iterator[Shown]:
+    """Yield every image with the maps of the source's methods (or those of `only`).
+
+    Slow methods see at most `sample` images, drawn by seed.
+    """
+    chosen = slow_sample(len(items), sample, seed)
+    size = source.batch
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        for start in track(range(0, len(items), size), "explain", total=-(-len(items) // size)):
+            chunk = items[start : start + size]
+            samples = list(pool.map(lambda item: decode(item.path, source.recipe, keep_grey=True), chunk))
+            readable = [each for each in samples if isinstance(each, Sample)]
+            names = [m.name for m in source.methods if only is None or m.name in only]
+            names = [m.name for m in source.methods if m.name in names and (not m.slow or start in chosen)]
+            found = None
+            if readable:
+                batch = to_input(np.stack([each.canvas for each in readable]), source.recipe)
+                found = source.explain(batch, names)
+                for name, seconds in found.seconds.items():
+                    source.spent.setdefault(name, []).extend([seconds] * len(readable))
+            place = 0
+            for item, each in zip(chunk, samples, strict=True):
+                if found is None or not isinstance(each, Sample):
+                    reason = None if isinstance(each, Sample) else each.reason
+                    yield Shown(item, None, reason, None, {})
+                    continue
+                maps = {name: values[place] for name, values in found.maps.items()}
+                yield Shown(item, each, None, float(found.score[place]), maps)
+                place += 1
+
+
+def slow_sample(count: int, sample: int, seed: int) -> set[int]:
+    """Return the places of the images that slow methods see."""
+    return set(np.random.default_rng(seed).permutation(count)[:sample].tolist())

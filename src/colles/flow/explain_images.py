@@ -1,0 +1,61 @@
+"""Explain a list of images into a folder: pictures, maps and `explanations.json`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from colles.core.files import write_json
+from colles.flow.explain import Item, Shown, look
+from colles.flow.localise import Judge
+from colles.flow.pictures import Entry, Look, save_shown
+from colles.serving.filenames import unique_stems
+from colles.serving.maps import MapSource
+from colles.serving.session import usable_cpus
+
+
+def explain_images(
+    source: MapSource,
+    items: Sequence[Item],
+    out: Path,
+    *,
+    style: Look | None = None,
+    judge: Judge | None = None,
+    sample: int = 50,
+    seed: int = 0,
+) -> list[Entry]:
+    """Write pictures and maps named after the images, and explanations.json, into `out`; return its entries.
+
+    An image that cannot be read gets one entry with `error`, and the rest goes on; a map that is zero everywhere has
+    no peak, and `note` says so. Slow methods see a seeded `sample`. `judge` collects scores against the boxes.
+    """
+    how = style or Look()
+    how.check()
+    walk = look(source, items, sample=sample, seed=seed)
+    entries: list[Entry] = []
+    for shown, written in _write_behind(walk, unique_stems([item.path for item in items]), source, out, how):
+        if judge is not None:
+            judge.add(shown)
+        entries += written.result()
+    write_json(out / "explanations.json", entries)
+    return entries
+
+
+def _write_behind(
+    walk: Iterator[Shown], stems: Sequence[str], source: MapSource, out: Path, how: Look
+) -> Iterator[tuple[Shown, Future[list[Entry]]]]:
+    # Pictures are encoded beside the computing; the queue is bounded, so that memory does not grow.
+    waiting: deque[tuple[Shown, Future[list[Entry]]]] = deque()
+    with ThreadPoolExecutor(usable_cpus(), "pictures") as pool:
+        for shown, stem in zip(walk, stems, strict=True):
+            waiting.append((shown, pool.submit(save_shown, shown, source, out / stem, how)))
+            if len(waiting) > 2 * usable_cpus():
+                yield waiting.popleft()
+        yield from waiting
+
+
+def mean_seconds(source: MapSource) -> dict[str, tuple[int, float]]:
+    """Return by method the number of images that a source has explained and the mean seconds an image."""
+    return {name: (len(spent), sum(spent) / len(spent)) for name, spent in source.spent.items() if spent}

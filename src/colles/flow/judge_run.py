@@ -1,0 +1,97 @@
+"""Judge the maps of a run or a bundle on a subset of its images: localisation, checks, probes → `scores.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from colles.core.errors import MissingInputError
+from colles.core.progress import say
+from colles.core.recipe import ExplainRecipe
+from colles.datasets.catalog import Catalog
+from colles.flow.explain import Item, look
+from colles.flow.known import items_of_subset, with_boxes, without_fracture
+from colles.flow.localise import Judge, judge_all, scores_of
+from colles.serving.maps import MapSource
+
+TUNES = "val"
+
+
+def judge_run(
+    source: MapSource, catalog: Catalog, frame: pl.DataFrame, recipe: ExplainRecipe, *, subset: str = "test"
+) -> dict[str, Any]:
+    """Return the content of scores.json for one subset.
+
+    `frame` (split or predictions) has image_id, group_id and subset. The threshold of the overlap is fitted on val
+    where it has boxes. Raise `MissingInputError` where no image of the subset has a box.
+    """
+    items = items_of_subset(catalog, frame, subset)
+    boxed = draw(with_boxes(items), recipe.score_images, recipe.seed)
+    others = draw(without_fracture(items), recipe.score_images, recipe.seed)
+    if not boxed:
+        raise MissingInputError(
+            f"no fractured image of {subset} has a reference box, so maps cannot be judged",
+            field="boxes",
+            repair="Judge on a source with boxes, or leave scores out",
+        )
+    untrained = untrained_of(source, recipe.seed)
+    judge = Judge(source, untrained)
+    say(f"  {subset}: {len(boxed)} fractures with boxes, {len(others)} images without fracture")
+    judge_all(look(source, boxed, sample=recipe.sample, seed=recipe.seed), judge)
+    judge_all(look(source, others, only=[source.default]), judge)
+    tune = None if subset == TUNES else _tune(source, catalog, frame, recipe, untrained)
+    scores = scores_of(judge, subset, tune=tune)
+    if untrained is None:
+        scores["notes"].append("the untrained network was left out: it needs torch (judge the run, or install it)")
+    if tune is None:
+        scores["notes"].append("no overlap is stated: there is no val subset with boxes to fit its threshold on")
+    return scores
+
+
+def _tune(
+    source: MapSource, catalog: Catalog, frame: pl.DataFrame, recipe: ExplainRecipe, untrained: MapSource | None
+) -> Judge | None:
+    try:
+        items = draw(with_boxes(items_of_subset(catalog, frame, TUNES)), recipe.score_images // 2, recipe.seed)
+    except MissingInputError:
+        return None
+    if not items:
+        return None
+    say(f"  {TUNES}: {len(items)} fractures with boxes, for the threshold of the overlap")
+    sample = max(1, recipe.sample // 2)
+    return judge_all(look(source, items, sample=sample, seed=recipe.seed), Judge(source, untrained))
+
+
+def draw(items: Sequence[Item], count: int, seed: int) -> list[Item]:
+    """Return at most `count` of the images, drawn by seed, in their order."""
+    picked = np.sort(np.random.default_rng(seed).permutation(len(items))[:count])
+    return [items[int(place)] for place in picked]
+
+
+def untrained_of(source: MapSource, seed: int) -> MapSource | None:
+    """Return the same network with random weights, explained by the default method; None where torch is not used."""
+    twin = getattr(source, "untrained", None)
+    return None if twin is None else twin(seed)
+
+
+def sources_of_run(folder: Path) -> tuple[Path, Path]:
+    """Return the catalog and the table of subsets (split.csv or predictions.parquet) that belong to a run.
+
+    Raise `MissingInputError` saying where they were looked for.
+    """
+    catalogs = [folder / "catalog.parquet", folder.parent / "catalog.parquet", folder / "data" / "catalog.parquet"]
+    tables = [folder / "train" / "predictions.parquet", folder / "predictions.parquet"]
+    tables += [folder / "split.csv", folder.parent / "split.csv", folder / "data" / "split.csv"]
+    return _first(catalogs, "--catalog"), _first(tables, "--split")
+
+
+def _first(places: Sequence[Path], option: str) -> Path:
+    for place in places:
+        if place.is_file():
+            return place
+    looked = ", ".join(str(place) for place in places)
+    raise MissingInputError(f"not found; looked for {looked}", field=option, repair=f"Name it with {option}")

@@ -1,0 +1,85 @@
+"""Heat maps of a network by any method."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from colles.core.errors import UsageError
+from colles.core.recipe import ModelRecipe, PreprocessRecipe
+from colles.learning.explain.base import Explainer, Target
+from colles.learning.explain.explainers import AUTO, create_explainer, default_method
+from colles.learning.models import create_model
+from colles.learning.models.base import FractureClassifier
+from colles.serving.decision import DecisionRule
+from colles.serving.maps import Maps, MapSource, Method
+
+
+class TorchMaps(MapSource):
+    """A network and the methods that look into it."""
+
+    def __init__(
+        self,
+        model: FractureClassifier,
+        recipe: PreprocessRecipe,
+        names: Sequence[str],
+        *,
+        target: Target = "fracture",
+        rule: DecisionRule | None = None,
+    ) -> None:
+        """Leave out, with a note, what this network cannot have; raise `UsageError` where nothing remains."""
+        self.model = model.eval()
+        self.recipe = recipe
+        self.target: Target = target
+        self.rule = rule
+        self.spent = {}
+        resolved = dict.fromkeys(default_method(model) if name == AUTO else name for name in names)
+        if not resolved:
+            raise UsageError("no method named", field="method", repair="For example --method gradcam")
+        explainers = {name: create_explainer(name, target) for name in resolved}
+        refused = {name: reason for name, each in explainers.items() if (reason := each.refusal(model))}
+        self.explainers: dict[str, Explainer] = {n: each for n, each in explainers.items() if n not in refused}
+        self.notes = tuple(f"{name} was left out: {reason}" for name, reason in refused.items())
+        if not self.explainers:
+            raise UsageError("; ".join(refused.values()), field="method", repair="Use gradcam or input_gradient")
+        self.methods = tuple(
+            Method(name, _title(each, name), each.slow, each.absolute) for name, each in self.explainers.items()
+        )
+
+    def explain(self, batch: NDArray[np.float32], names: Sequence[str]) -> Maps:
+        """Return scores and maps of the named methods."""
+        x = torch.from_numpy(batch)
+        maps, seconds = {}, {}
+        for name in names:
+            started = time.perf_counter()
+            maps[name] = self.explainers[name].attribute(self.model, x).numpy().astype(np.float32)
+            seconds[name] = (time.perf_counter() - started) / len(batch)
+        return Maps(self.score(batch), maps, seconds)
+
+    def untrained(self, seed: int) -> TorchMaps:
+        """Return the same network with random weights, explained by the default method."""
+        recipe = ModelRecipe(name=self.model.name, weights="none", location=_switch(self.model))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            twin = create_model(recipe, self.recipe)
+        return TorchMaps(twin, self.recipe, [self.default], target=self.target)
+
+    @torch.no_grad()
+    def score(self, batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the scores (N,)."""
+        found: NDArray[np.float64] = torch.sigmoid(self.model(torch.from_numpy(batch)).double())[:, 0].numpy()
+        return found
+
+
+def _switch(model: FractureClassifier) -> Literal["on", "off"]:
+    return "on" if model.has_cam and model.map_kind == "location" else "off"
+
+
+def _title(explainer: Explainer, name: str) -> str:
+    _, at, layer = name.partition("@")
+    return f"{explainer.title} at {layer}" if at else explainer.title
