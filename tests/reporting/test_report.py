@@ -281,7 +281,7 @@ def _section(text: str, name: str) -> str:
 
 
 def test_optional_parts_are_shown_where_the_run_has_them(text: str) -> None:
-    assert "beats both" in _section(text, "net-benefit") or "At no threshold" in _section(text, "net-benefit")
+    assert "it beats both" in _section(text, "net-benefit") or "At no threshold" in _section(text, "net-benefit")
     points = _section(text, "operating-points")
     assert "Optimism: validation minus test" in points and "−0.017 (−0.067 to 0.033)" in points
     assert "5 of 100" in points

@@ -15,11 +15,14 @@ from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.reporting.artefacts import Artefacts
+from colles.reporting.blocks import Note
 from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
 from colles.reporting.formats import capital, estimate, number, per_hundred
 from colles.reporting.leaks import check_units
 from colles.reporting.report import write_report
+from colles.reporting.sections.audit import AuditSection
 from colles.reporting.sections.flow import Flow
+from colles.reporting.sections.net_benefit import useful_range
 from colles.reporting.sections.operating_points import slider_data
 from colles.reporting.summary import few_warning, summary_sentences
 
@@ -160,3 +163,28 @@ def test_a_strangers_scores_of_any_kind_make_a_report(tmp_path, fractures: int) 
     text = write_report([tmp_path], tmp_path / "report.html").read_text("utf-8")
     assert "say next to nothing" in text
     assert "nan" not in text.lower().replace("provenance", "")
+
+
+def test_a_shortcut_in_the_data_is_said_aloud(tmp_path) -> None:
+    loud = {"kind": "shortcut", "severity": "warning", "images": ["a"], "detail": "Hardware alone tells the label"}
+    quiet = {"kind": "shortcut", "severity": "info", "images": [], "detail": "Size tells little"}
+    run = Artefacts(tmp_path, "run", audit={"summary": {}, "issues": [quiet, loud]})
+    notes = [block for block in AuditSection().blocks(run, tmp_path) if isinstance(block, Note)]
+    assert [(note.text, note.warning) for note in notes] == [
+        ("Shortcut: Hardware alone tells the label", True),
+        ("Shortcut: Size tells little", False),
+    ]
+
+
+def test_a_range_where_the_model_helps_is_named() -> None:
+    share = 0.2
+    threshold = [0.05, 0.1, 0.2, 0.3, 0.4]
+    everybody = [share - (1 - share) * t / (1 - t) for t in threshold]
+    model = [everybody[0] - 0.01, everybody[1] + 0.01, 0.05, 0.0, -0.01]
+    assert useful_range({"threshold": threshold, "model": model}, share) == (0.1, 0.2)
+    assert useful_range({"threshold": threshold, "model": [min(0, x) for x in everybody]}, share) is None
+
+
+def test_a_figure_bounded_on_one_side_only_says_so() -> None:
+    assert estimate({"value": None, "low": 5.25, "high": None}, 2) == "at least 5.25"
+    assert estimate(_estimate(-0.1, -0.2, 0.05), 2) == "−0.10 (−0.20 to 0.05)"

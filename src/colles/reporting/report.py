@@ -105,7 +105,9 @@ def _page(run: Artefacts, name: str, index: int, of: int, out: Path, lists: Sequ
     absent = [page for page in sections if all(isinstance(block, Missing) for block in page.blocks)]
     present = tuple(page for page in sections if page not in absent)
     filled = tuple((checklist, tuple(answer(checklist, run))) for checklist in lists)
-    asked = tuple(SectionPage(c.name, c.title, tuple(checklist_blocks(c, answers))) for c, answers in filled)
+    asked = tuple(
+        SectionPage(c.name, f"Checklist: {c.short}", tuple(checklist_blocks(c, answers))) for c, answers in filled
+    )
     return RunPage(name, f"run{index + 1}-" if of > 1 else "", run, (*present, *asked), tuple(absent), filled)
 
 

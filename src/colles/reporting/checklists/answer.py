@@ -58,8 +58,8 @@ def checklist_blocks(checklist: Checklist, answers: Sequence[Answer]) -> list[Bl
     """Return the blocks of one checklist in the report."""
     counted = Counter(a.status for a in answers)
     text = (
-        f"{len(answers)} items: this run answers {counted['answered']} by itself and {counted['partly']} in part; "
-        f"{counted['person']} a person must write. A filled-in item is not thereby a good one."
+        f"{checklist.title}. {len(answers)} items: this run answers {counted['answered']} by itself and "
+        f"{counted['partly']} in part; {counted['person']} a person must write. A filled item is not yet a good one."
     )
     rows = tuple((_number(a), a.item.asks, STATUS_NAMES[a.status], _cell(a)) for a in answers)
     table = Table(("Item", "Asks (our words)", "Status", "Text"), rows, checklist.citation, frozenset({0, 1, 2, 3}))

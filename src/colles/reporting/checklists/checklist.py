@@ -38,6 +38,8 @@ class Checklist(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    short: str
+    """Name in a heading."""
     title: str
     citation: str
     checked: str

@@ -102,12 +102,13 @@ def _position(figures: Mapping[str, Any], curve: str) -> tuple[float, float] | N
 def _annotate(
     axes: Axes, text: str, position: tuple[float, float], curve: str, placed: list[tuple[float, float]]
 ) -> None:
-    # Names stand inside the curve's hollow; each further one near another moves down a line.
+    # Names stand inside the curve's hollow and inside the frame; each further one near another moves down a line.
     x, y = position
-    right = curve == "roc"
-    place = (x + (0.05 if right else -0.05), y - 0.06)
+    right = x < 0.75 if curve == "roc" else x < 0.3
+    step = -0.06 if y > 0.3 else 0.06
+    place = (x + (0.05 if right else -0.05), y + step)
     while any(abs(place[0] - a) < 0.3 and abs(place[1] - b) < 0.055 for a, b in placed):
-        place = (place[0], place[1] - 0.06)
+        place = (place[0], place[1] + step)
     placed.append(place)
     line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
     axes.annotate(text, position, place, fontsize=7.5, ha="left" if right else "right", va="center", arrowprops=line)

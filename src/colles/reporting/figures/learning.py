@@ -48,7 +48,7 @@ def stage_boundaries(metrics: pl.DataFrame) -> list[int]:
 def _panel(
     axes: Axes, metrics: pl.DataFrame, epochs: Sequence[int], lines: Sequence[tuple[str, str, str]], title: str
 ) -> None:
-    for column, label, colour in lines:
+    for rank, (column, label, colour) in enumerate(lines):
         if column not in metrics.columns:
             continue
         pairs = [(e, v) for e, v in zip(epochs, metrics[column].to_list(), strict=True) if v is not None]
@@ -57,15 +57,15 @@ def _panel(
         x, y = zip(*pairs, strict=True)
         axes.plot(x, y, color=colour, marker="o", markersize=3)
         if len(lines) > 1:
-            axes.annotate(label, (x[-1], y[-1]), (5, 0), textcoords="offset points", color=colour, va="center")
+            axes.text(0.98, 0.97 - 0.08 * rank, label, color=colour, ha="right", va="top", transform=axes.transAxes)
     for epoch in stage_boundaries(metrics):
         axes.axvline(epoch - 0.5, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.annotate("all layers from here", (epoch - 0.5, 1), (3, -3), xycoords=("data", "axes fraction"),
-                      textcoords="offset points", fontsize=7, color=GREY, va="top")  # fmt: skip
+        axes.annotate("all layers from here", (epoch - 0.5, 0), (3, 3), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", fontsize=7, color=GREY, va="bottom")  # fmt: skip
     axes.set(title=title, xlabel="Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(y=0.15)
-    axes.set_xlim(0.5, len(epochs) * (1.2 if len(lines) > 1 else 1.05) + 0.5)
+    axes.set_xlim(0.5, len(epochs) + 0.5)
 
 
 def _mark_best(axes: Axes, metrics: pl.DataFrame, epochs: Sequence[int]) -> None:

@@ -13,6 +13,8 @@ from colles.reporting.blocks import Block, Link, Missing, Note, Table, Text, lon
 from colles.reporting.formats import count, plural
 from colles.reporting.sections.base import Section
 
+_SHORTCUTS = 6
+"""Shown in full; the table counts all."""
 _RANK = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -29,7 +31,12 @@ class AuditSection(Section):
         table = _by_kind(issues)
         if not issues:
             return [Text("The audit found no problem."), *_link(run, page)]
-        return [*_leaks(run), *long_table(table, f"Problems by kind ({len(table.rows)})", 16), *_link(run, page)]
+        return [
+            *_leaks(run),
+            *_shortcuts(issues),
+            *long_table(table, f"Problems by kind ({len(table.rows)})", 16),
+            *_link(run, page),
+        ]
 
 
 def _by_kind(issues: Sequence[dict[str, Any]]) -> Table:
@@ -70,6 +77,13 @@ def _leaks(run: Artefacts) -> Sequence[Block]:
         "division would be too good; this run uses its own."
     )
     return [Note(text)]
+
+
+def _shortcuts(issues: Sequence[dict[str, Any]]) -> list[Block]:
+    """Say loudly what gives the label away without showing a fracture."""
+    found = [issue for issue in issues if issue.get("kind") == "shortcut"]
+    grave = sorted(found, key=lambda issue: _RANK.get(str(issue.get("severity")), 3))
+    return [Note(f"Shortcut: {issue.get('detail')}", issue.get("severity") != "info") for issue in grave[:_SHORTCUTS]]
 
 
 def _link(run: Artefacts, page: Path) -> Sequence[Block]:

@@ -17,8 +17,8 @@ SHOWN = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 _HOW_TO_READ = (
     "Net benefit weighs fractures found against false alarms (Vickers and Elkin 2006). Somebody who acts from a "
     "probability of 10 % on takes nine false alarms for one fracture found; the further right, the dearer a false "
-    "alarm. A net benefit of {best} means {hundred} fractures found for nothing in every 100 patients. The model is "
-    "worth using where its line lies above both others."
+    "alarm. A net benefit of 0.10 is as good as finding 10 fractures in every 100 patients without a single false "
+    "alarm. The model is worth using where its line lies above both others."
 )
 
 
@@ -35,14 +35,13 @@ class NetBenefit(Section):
         drawing = decision_curve(curve, share)
         if drawing is None:
             return [Missing("No decision curve.", "colles evaluate PREDICTIONS --out DIR")]
-        best = max(value for value in curve["model"] if value is not None)
         where = subset_name(run.reported or "")
         caption = (
             f"Decision curve on the {where} set, whose share of fractures ({100 * share:.0f} %) it holds for. "
             "Shaded: the interval."
         )
         return [
-            Text(_HOW_TO_READ.format(best=number(best, 2), hundred=f"{100 * best:.0f}")),
+            Text(_HOW_TO_READ),
             *_verdict(curve, share),
             Figures(((drawing, caption),)),
             _table(curve, share),
@@ -64,8 +63,9 @@ def _verdict(curve: Mapping[str, Sequence[Any]], share: float) -> list[Block]:
     found = useful_range(curve, share)
     if found is None:
         return [Note("At no threshold does acting on the model beat acting on everybody or on nobody.", warning=True)]
-    span = f"{100 * found[0]:.0f} % and {100 * found[1]:.0f} %"
-    return [Note(f"It beats both for somebody who acts from a probability between {span}, by the point estimate.")]
+    span = f"{100 * found[0]:.0f} % to {100 * found[1]:.0f} %"
+    text = f"By the point estimate it beats both for somebody who acts from a probability of about {span}"
+    return [Note(f"{text}; the intervals tell how sure that is.")]
 
 
 def _table(curve: Mapping[str, Sequence[Any]], share: float) -> Table:

@@ -56,3 +56,9 @@ for (const box of document.querySelectorAll(".slider")) {
   box.hidden = false;
   show();
 }
+// Tables and figures wider than the screen scroll; say so by fading the edge that hides something.
+for (const part of document.querySelectorAll(".scroll")) {
+  const mark = () => part.classList.toggle("cut", part.scrollLeft + part.clientWidth < part.scrollWidth - 2);
+  part.addEventListener("scroll", mark, { passive: true });
+  new ResizeObserver(mark).observe(part);
+}
