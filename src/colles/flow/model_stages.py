@@ -119,6 +119,7 @@ class ModelStages:
             space.split,
             space.evaluation,
             space.explain / "explanations.json",
+            space.explain / "scores.json",
             space.bundle / "manifest.json",
             space.train / "metrics.csv",
         )

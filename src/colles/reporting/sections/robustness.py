@@ -24,13 +24,11 @@ class Robustness(Section):
 
     def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
         found = conditions(run)
+        if run.evaluation is None:
+            return [Missing("No evaluation.", "colles evaluate PREDICTIONS --out DIR")]
         if not found:
-            return [
-                Missing(
-                    "No predictions under noise, blur or rotation (a column `condition`).",
-                    "colles evaluate PREDICTIONS --out DIR",
-                )
-            ]
+            what = "No predictions under noise, blur or rotation (a column `condition`)."
+            return [Missing(what, "colles run RECIPE --out DIR --set robustness.enabled=true")]
         overall = (run.subsets[str(run.reported)].get("figures") or {}).get("auroc") or {}
         drawing = forest_plot(_rows(found), overall.get("value"), "robustness")
         caption = f"AUROC of the {subset_name(str(run.reported))} images, changed; dashed: unchanged."
