@@ -37,6 +37,9 @@ def catalog(
     salt: Annotated[
         Path | None, typer.Option(help="Secret that patients' names are made with; beside the catalog by default.")
     ] = None,
+    corrections: Annotated[
+        Path | None, typer.Option(help="CSV of image_id, label (1, 0, unknown or drop), reason, reader.")
+    ] = None,
     max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused before decoding.")] = 100_000_000,
     max_bytes: Annotated[int, typer.Option(min=1, help="Larger files are refused unread.")] = 200_000_000,
     workers: Annotated[int | None, typer.Option(min=1, help="Reading processes; one a core by default.")] = None,
@@ -49,6 +52,7 @@ def catalog(
     from colles.core.errors import UsageError
     from colles.core.files import refuse_existing
     from colles.datasets.catalog import build_catalog
+    from colles.datasets.corrections import apply_corrections, read_corrections
     from colles.datasets.sources import Frame, parse_source
 
     if not overwrite:
@@ -58,7 +62,10 @@ def catalog(
     frame: Frame = "stored" if boxes_on == "stored" else "displayed"
     mapped = None if class_map is None else str(class_map)
     sources = [parse_source(text, mapped, frame, salt or out.with_suffix(".salt")) for text in source]
+    made = [] if corrections is None else read_corrections(corrections)
     table = build_catalog(sources, max_pixels=max_pixels, max_bytes=max_bytes, workers=workers)
+    if corrections is not None:
+        table = apply_corrections(table, made, path=corrections)
     table.save(out)
     counts = summarise(table.frame)
     print_json(counts) if as_json else typer.echo(_sentence(counts, out))
@@ -70,6 +77,7 @@ def summarise(frame: object) -> dict[str, object]:
 
     assert isinstance(frame, pl.DataFrame)
     label = frame["label"]
+    corrected = frame["correction"]
     status = dict(frame.group_by("status").len().sort("status").iter_rows())
     return {
         "images": frame.height,
@@ -77,6 +85,7 @@ def summarise(frame: object) -> dict[str, object]:
         "not_fractured": int((label == 0).sum()),
         "unknown": label.null_count(),
         "status": status,
+        "corrected": corrected.len() - corrected.null_count(),
     }
 
 

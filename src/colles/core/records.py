@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 Subset = Literal["train", "val", "test", "external"]
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test", "external")
-Status = Literal["ok", "truncated", "unreadable", "empty", "too_large", "unsupported"]
+Status = Literal["ok", "truncated", "unreadable", "empty", "too_large", "unsupported", "dropped"]
 Severity = Literal["error", "warning", "info"]
 
 
@@ -116,6 +116,13 @@ class Radiograph(Record):
     """Digest of the JPEG quantisation tables: files of one encoder and setting share it."""
     burned_in: bool | None = None
     """Whether the file says that its pixels hold text about the patient (DICOM's BurnedInAnnotation)."""
+    correction: str | None = None
+    """What a reader decided: 1, 0, unknown, or drop."""
+    label_before: int | None = None
+    """The label before it was corrected."""
+    correction_reason: str | None = None
+    corrected_by: str | None = None
+    """The reader."""
 
 
 BOX_DTYPE = pl.List(
@@ -166,6 +173,10 @@ CATALOG_SCHEMA: dict[str, Any] = {
     "jpeg_quality": pl.Int8,
     "jpeg_tables": pl.String,
     "burned_in": pl.Boolean,
+    "correction": pl.String,
+    "label_before": pl.Int8,
+    "correction_reason": pl.String,
+    "corrected_by": pl.String,
 }
 
 

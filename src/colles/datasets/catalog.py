@@ -41,6 +41,11 @@ class Catalog:
         return self.frame.height
 
     @classmethod
+    def of(cls, frame: pl.DataFrame) -> Catalog:
+        """Take a table, with columns in the catalog's order and of its types; others come last."""
+        return cls(_conform(frame))
+
+    @classmethod
     def load(cls, path: str | Path) -> Catalog:
         """Read a catalog; raise `MissingInputError`, or `TableError` where it is not one."""
         frame = read_table(path)

@@ -20,7 +20,9 @@ def usable(frame: pl.DataFrame, region: str) -> tuple[pl.DataFrame, list[tuple[s
     if region not in ("all", "upper_limb"):
         raise UsageError(f"unknown region {region!r}", field="region", repair="Use all or upper_limb")
     reason = (
-        pl.when(pl.col("status") != "ok")
+        pl.when(pl.col("status") == "dropped")
+        .then(pl.lit("dropped by a reader"))
+        .when(pl.col("status") != "ok")
         .then(pl.format("{} file", "status"))
         .when(pl.col("label").is_null())
         .then(pl.lit("label unknown"))

@@ -84,7 +84,13 @@ class Stages:
         sources = open_sources(data, self.recipe_folder, self.space.phantom, self._salt)
         limits = [data.max_pixels, data.max_bytes]
         described = [source.model_dump(exclude={"path"}) for source in data.sources]
-        return [limits, described, [[s.name, str(s.root), digest_folder(Path(s.root))] for s in sources]]
+        corrected = None if self._corrections is None else sha256_file(existing_file(self._corrections))
+        return [limits, described, corrected, [[s.name, str(s.root), digest_folder(Path(s.root))] for s in sources]]
+
+    @property
+    def _corrections(self) -> Path | None:
+        path = self.recipe.data.corrections
+        return None if path is None else self.recipe_folder / Path(path).expanduser()
 
     @property
     def _salt(self) -> Path:
@@ -92,12 +98,15 @@ class Stages:
 
     def _make_catalog(self, resume: bool) -> None:
         from colles.datasets.catalog import build_catalog
+        from colles.datasets.corrections import apply_corrections, read_corrections
         from colles.flow.sources import open_sources
 
         data = self.recipe.data
         sources = open_sources(data, self.recipe_folder, self.space.phantom, self._salt)
         limits = {"max_pixels": data.max_pixels, "max_bytes": data.max_bytes}
-        build_catalog(sources, workers=data.workers, **limits).save(self.space.catalog)
+        made = [] if self._corrections is None else read_corrections(self._corrections)
+        catalog = build_catalog(sources, workers=data.workers, **limits)
+        apply_corrections(catalog, made, path=self._corrections or "").save(self.space.catalog)
 
     def _audit_inputs(self) -> Any:
         return [sha256_file(self.space.catalog), self.recipe.audit.model_dump()]

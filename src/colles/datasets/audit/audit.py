@@ -21,6 +21,8 @@ from colles.datasets.audit.duplicates import Duplicates, find_duplicates
 from colles.datasets.audit.groups import Groups
 from colles.datasets.audit.integrity import (
     broken_files,
+    correction_counts,
+    corrections,
     mislabelled_metadata,
     missing_labels,
     odd_pictures,
@@ -90,6 +92,7 @@ def audit_catalog(catalog: Catalog, recipe: AuditRecipe, *, split: pl.DataFrame 
         *missing_labels(frame),
         *odd_pictures(frame),
         *wrong_endings(frame),
+        *corrections(frame),
     )
     clusters = cluster_table(frame, copies)
     summary = _summary(catalog, recipe, issues, duplicates, clusters)
@@ -158,4 +161,5 @@ def _summary(
             "flat": len(duplicates.flat),
         },
         "groups": {"n": len(sizes), "largest": int(str(sizes.max() or 0))},
+        "corrections": correction_counts(frame),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -15,7 +16,7 @@ from colles.core.records import Issue, Severity
 
 def broken_files(frame: pl.DataFrame) -> Iterator[Issue]:
     """Yield an issue for every file that could not be decoded; its kind is the file's status."""
-    for row in frame.filter(pl.col("status") != "ok").sort("image_id").iter_rows(named=True):
+    for row in frame.filter(~pl.col("status").is_in(["ok", "dropped"])).sort("image_id").iter_rows(named=True):
         detail = row["reason"] or f"The file is {row['status']}"
         yield Issue(kind=row["status"], severity="warning", images=(row["image_id"],), detail=detail)
 
@@ -100,6 +101,26 @@ def wrong_endings(frame: pl.DataFrame) -> Iterator[Issue]:
         if found not in _ENDINGS[str(form)]:
             detail = f"{len(part)} files of {source} are {form} though their names end in {found}"
             yield Issue(kind="wrong_ending", severity="info", images=tuple(part["image_id"]), detail=detail)
+
+
+def corrections(frame: pl.DataFrame) -> Iterator[Issue]:
+    """Yield an issue for every image that a reader corrected, so that the page lists what was changed."""
+    for row in frame.filter(pl.col("correction").is_not_null()).sort("image_id").iter_rows(named=True):
+        before = "unknown" if row["label_before"] is None else row["label_before"]
+        done = "Dropped" if row["correction"] == "drop" else f"Label {before} became {row['correction']}"
+        detail = f"{done}: {row['correction_reason']} ({row['corrected_by']})"
+        yield Issue(kind="correction", severity="info", images=(row["image_id"],), detail=detail)
+
+
+def correction_counts(frame: pl.DataFrame) -> dict[str, Any]:
+    """Count relabelled and dropped images, and the decisions of each reader."""
+    made = frame.filter(pl.col("correction").is_not_null())
+    dropped = made.filter(pl.col("correction") == "drop").height
+    return {
+        "relabelled": made.height - dropped,
+        "dropped": dropped,
+        "readers": dict(made.group_by("corrected_by").len().sort("corrected_by").iter_rows()),
+    }
 
 
 def missing_labels(frame: pl.DataFrame) -> Iterator[Issue]:

@@ -9,7 +9,7 @@ import polars as pl
 
 from colles.core.records import SUBSETS
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.blocks import Block, Missing, Table, Text
+from colles.reporting.blocks import Block, Missing, Table, Text, long_table
 from colles.reporting.formats import count, plural, share, subset_name
 from colles.reporting.sections.base import Section
 from colles.reporting.tables import LEFT_OUT, counts_table
@@ -34,13 +34,32 @@ class Data(Section):
             "it never counts as “no fracture”."
         )
         table = _crossed(counts_table(catalog, run.split))
-        return [Text(sentence), _sources(catalog), table]
+        return [Text(sentence), *_corrected(catalog), _sources(catalog), table]
 
 
 def _with_boxes(catalog: pl.DataFrame) -> int:
     if "boxes" not in catalog.columns or not catalog.schema["boxes"].is_nested():
         return 0
     return int(catalog.select((pl.col("boxes").list.len().fill_null(0) > 0).sum()).item())
+
+
+def _corrected(catalog: pl.DataFrame) -> list[Block]:
+    made = catalog.filter(pl.col("correction").is_not_null()) if "correction" in catalog.columns else catalog.clear()
+    if made.is_empty():
+        return []
+    dropped = made.filter(pl.col("correction") == "drop").height
+    readers = ", ".join(map(str, made["corrected_by"].unique().sort()))
+    relabelled = plural(made.height - dropped, "label")
+    text = f"Readers ({readers}) corrected {relabelled} and dropped {plural(dropped, 'image')}."
+    columns = ("Image", "Before", "Now", "Reason", "Reader")
+    names = ("image_id", "label_before", "correction", "correction_reason", "corrected_by")
+    rows = tuple(
+        tuple("unknown" if value is None else str(value) for value in row) for row in made.select(names).iter_rows()
+    )
+    return [
+        Text(text),
+        *long_table(Table(columns, rows, "What readers changed, and why.", frozenset({0, 3, 4})), text, 12),
+    ]
 
 
 def _sources(catalog: pl.DataFrame) -> Table:
@@ -50,7 +69,8 @@ def _sources(catalog: pl.DataFrame) -> Table:
         fractured = readable.filter(pl.col("label") == 1).height
         labelled = readable.filter(pl.col("label").is_not_null()).height
         groups = readable["group_id"].n_unique() if "group_id" in part.columns else None
-        cells = (count(part.height), count(part.height - readable.height), count(fractured), share(fractured, labelled))
+        broken = part.filter(~pl.col("status").is_in(["ok", "dropped"]))
+        cells = (count(part.height), count(broken.height), count(fractured), share(fractured, labelled))
         rows.append((str(source), *cells, count(groups)))
     columns = ("Source", "Files", "Broken", "Fractured", "Share of labelled", "Groups")
     return Table(

@@ -32,7 +32,7 @@ class Flow(Section):
         broken = _broken(run.catalog)
         if run.split is None:
             readable = run.catalog.height - broken.total()
-            stations = [Station(f"{plural(run.catalog.height, 'file')} found", (_exit("not readable", broken),))]
+            stations = [Station(f"{plural(run.catalog.height, 'file')} found", (_exit(_aside(broken), broken),))]
             diagram = flow_diagram([*stations, Station(f"{plural(readable, 'readable image')}")], [])
             missing = Missing("No split, so the flow ends here.", "colles split CATALOG --out split.csv")
             return [Svg(diagram, _CAPTION), missing]
@@ -46,6 +46,10 @@ def _broken(catalog: pl.DataFrame) -> Counter[str]:
     return Counter(str(status) for status in catalog["status"].to_list() if status != "ok")
 
 
+def _aside(broken: Counter[str]) -> str:
+    return "not readable, or dropped by a reader" if broken["dropped"] else "not readable"
+
+
 def _diagram(run: Artefacts, broken: Counter[str]) -> Markup:
     assert run.catalog is not None
     readable = with_subset(run.catalog.filter(pl.col("status") == "ok"), run.split)
@@ -54,7 +58,7 @@ def _diagram(run: Artefacts, broken: Counter[str]) -> Markup:
     reasons = left_out_reasons(run, out.filter(pl.col("label").is_not_null()))
     used = readable.height - out.height
     stations = [
-        Station(f"{plural(run.catalog.height, 'file')} found", (_exit("not readable", broken),)),
+        Station(f"{plural(run.catalog.height, 'file')} found", (_exit(_aside(broken), broken),)),
         Station(
             plural(readable.height, "readable image"),
             (Exit(unknown, "label unknown", ()), _exit("left out by the split", reasons)),
