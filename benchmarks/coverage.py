@@ -27,13 +27,14 @@ from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.estimates import ranking_estimates
 from colles.evaluation.metrics.ranking import RANKING_FIGURES
-from colles.evaluation.point_estimates import point_estimates
+from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.scores import Scores
-from colles.evaluation.worth import at_prevalences, net_benefit
+from colles.evaluation.worth import at_prevalences, likelihood_ratios
 
 RESULT = Path(__file__).with_suffix(".json")
 FIGURES = {name: RANKING_FIGURES[name] for name in ("auroc", "average_precision", "partial_auroc")}
-THRESHOLD = 0.7
+THRESHOLDS = 0.6, 0.8
+"""Every study draws its own: at one threshold the coverage of any interval of a count swings with the count's size."""
 PREVALENCE = 0.1
 """At which PPV and NPV are held against the truth."""
 REQUIRED = ("auroc", "auroc_delong", "auroc_bootstrap", "average_precision", "sensitivity", "specificity")
@@ -76,63 +77,66 @@ def draw(rng: np.random.Generator, design: Design, times: int = 1) -> Scores:
     return Scores(y_true, expit(design.delta * y_true + noise), groups if design.clustered else None)
 
 
-def truth(rng: np.random.Generator, design: Design) -> dict[str, float]:
-    """Return the true figures: in closed form where there is one, else of a study 2,000 times as large."""
+def truth_of_order(rng: np.random.Generator, design: Design) -> dict[str, float]:
+    """Return the true areas: the AUROC in closed form, the others of a study 2,000 times as large."""
     large = draw(rng, design, 2000)
-    cut = np.log(THRESHOLD / (1 - THRESHOLD))
-    sensitivity, specificity = float(norm.sf(cut - design.delta)), float(norm.cdf(cut))
-    ratios = sensitivity / (1 - specificity), (1 - sensitivity) / specificity
-    odds = PREVALENCE / (1 - PREVALENCE)
     return {
         "auroc": float(norm.cdf(design.delta / np.sqrt(2))),
         "average_precision": float(average_precision_score(large.y_true, large.y_score)),
         "partial_auroc": float(roc_auc_score(large.y_true, large.y_score, max_fpr=0.1)),
+    }
+
+
+def truth_at(threshold: float, design: Design) -> dict[str, float]:
+    """Return the true figures at a threshold, all in closed form."""
+    cut = np.log(threshold / (1 - threshold))
+    sensitivity, specificity = float(norm.sf(cut - design.delta)), float(norm.cdf(cut))
+    ratios = sensitivity / (1 - specificity), (1 - sensitivity) / specificity
+    odds = PREVALENCE / (1 - PREVALENCE)
+    return {
         "sensitivity": sensitivity,
         "specificity": specificity,
-        "balanced_accuracy": (sensitivity + specificity) / 2,
         "lr_positive": ratios[0],
         "lr_negative": ratios[1],
         "ppv_at_10": ratios[0] * odds / (1 + ratios[0] * odds),
         "npv_at_10": 1 / (1 + ratios[1] * odds),
-        "net_benefit_at_30": _net_benefit(large),
     }
 
 
-def _net_benefit(scores: Scores) -> float:
-    called = scores.y_score >= 0.3
-    return float(np.mean(called & scores.y_true) - np.mean(called & ~scores.y_true) * 0.3 / 0.7)
+def estimates(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> dict[str, Estimate]:
+    """Return every figure of one study."""
+    found = ranking_estimates(scores, recipe, FIGURES, both_methods=True)
+    shares = share_estimates(scores, threshold, recipe)
+    ratios = likelihood_ratios(shares["sensitivity"], shares["specificity"])
+    worth = next(row for row in at_prevalences(ratios) if row.prevalence == PREVALENCE)
+    return {**found, **shares, **ratios, "ppv_at_10": worth.ppv, "npv_at_10": worth.npv}
 
 
-def intervals(scores: Scores, recipe: EvaluateRecipe) -> dict[str, tuple[float | None, float | None]]:
-    """Return the interval of every figure of one study."""
-    found: dict[str, Estimate] = ranking_estimates(scores, recipe, FIGURES, both_methods=True)
-    found |= point_estimates(scores, THRESHOLD, recipe)
-    worth = next(row for row in at_prevalences(found) if row.prevalence == PREVALENCE)
-    found |= {"ppv_at_10": worth.ppv, "npv_at_10": worth.npv}
-    curve = net_benefit(scores, scores.y_score)
-    place = [round(float(t), 2) for t in curve["threshold"]].index(0.3)
-    bounds = {name: (estimate.low, estimate.high) for name, estimate in found.items()}
-    return bounds | {"net_benefit_at_30": (curve["low"][place], curve["high"][place])}
+def holds(estimate: Estimate | None, value: float) -> bool:
+    """Tell whether an interval holds a value; a missing end reaches to infinity, a missing estimate holds nothing."""
+    if estimate is None or estimate.method == "undefined":
+        return False
+    low, high = estimate.low, estimate.high
+    return (low is None or low <= value) and (high is None or value <= high)
 
 
 def measure(design: Design, studies: int, replicates: int) -> dict[str, Any]:
     """Return the coverage of every figure over `studies` simulated studies of one design."""
     started, rng = time.perf_counter(), np.random.default_rng(1)
-    true = truth(rng, design)
-    names = [*true, "auroc_delong", "auroc_bootstrap"]
-    held = dict.fromkeys(names, 0)
+    areas = truth_of_order(rng, design)
+    areas |= {"auroc_delong": areas["auroc"], "auroc_bootstrap": areas["auroc"]}
+    held: dict[str, int] = {}
     for seed in range(studies):
-        found = intervals(draw(rng, design), EvaluateRecipe(replicates=replicates, seed=seed))
-        for name in names:
-            low, high = found.get(name, (None, None))
-            value = true["auroc" if name.startswith("auroc") else name]
-            held[name] += (low is None or low <= value) and (high is None or value <= high) and name in found
+        threshold = rng.uniform(*THRESHOLDS)
+        found = estimates(draw(rng, design), threshold, EvaluateRecipe(replicates=replicates, seed=seed))
+        for name, value in (areas | truth_at(threshold, design)).items():
+            held[name] = held.get(name, 0) + holds(found.get(name), value)
     coverage = {name: round(count / studies, 4) for name, count in held.items()}
     return {
         **asdict(design),
         "studies": studies,
         "replicates": replicates,
-        "truth": {name: round(value, 4) for name, value in true.items()},
+        "true_areas": {name: round(value, 4) for name, value in areas.items()},
         "coverage": coverage,
         "required_within_93_97": all(BOUNDS[0] <= coverage[name] <= BOUNDS[1] for name in REQUIRED),
         "seconds": round(time.perf_counter() - started, 1),

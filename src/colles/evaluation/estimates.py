@@ -102,7 +102,8 @@ def ranking_estimates(
 
 def _auroc_by_method(auroc: Estimate, bootstrap: Interval | None, scores: Scores, level: float) -> dict[str, Estimate]:
     suffix = "" if scores.groups is None else "_groups"
-    intervals = {"delong": (_delong(scores, level), "delong_logit"), "bootstrap": (bootstrap, "bootstrap")}
+    delong = _delong(scores, level)
+    intervals = {"delong": (delong, "delong_logit"), "bootstrap": (bootstrap, "bootstrap")}
     return {
         f"auroc_{name}": auroc.model_copy(update={"low": interval[0], "high": interval[1], "method": method + suffix})
         for name, (interval, method) in intervals.items()

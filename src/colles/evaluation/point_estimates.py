@@ -107,20 +107,28 @@ def _resampled_tables(rng: np.random.Generator, scores: Scores, threshold: float
 
     Groups with equal tables are interchangeable, so how often each kind is drawn is multinomial: no row is touched.
     """
-    tables = _group_tables(scores, threshold)
+    kinds, counts = _kinds_of_groups(scores, threshold)
     total = np.zeros((replicates, 4))
-    has_positive = tables[:, 0] + tables[:, 3] > 0
-    for stratum in (tables[has_positive], tables[~has_positive]):
-        if len(stratum):
-            kinds, counts = np.unique(stratum, axis=0, return_counts=True)
-            total += rng.multinomial(len(stratum), counts / len(stratum), size=replicates) @ kinds
+    has_positive = kinds[:, 0] + kinds[:, 3] > 0
+    for stratum in (has_positive, ~has_positive):
+        if stratum.any():
+            drawn = counts[stratum]
+            total += rng.multinomial(drawn.sum(), drawn / drawn.sum(), size=replicates) @ kinds[stratum]
     return total
 
 
-def _group_tables(scores: Scores, threshold: float) -> IntArray:
-    called, truth = scores.y_score >= threshold, scores.y_true
-    masks = np.stack([called & truth, called & ~truth, ~called & ~truth, ~called & truth], axis=1).astype(np.int64)
+def _kinds_of_groups(scores: Scores, threshold: float) -> tuple[IntArray, IntArray]:
+    """Return the distinct tables (K, 4) of groups, columns TP, FP, TN, FN, and how many groups have each (K,)."""
+    called = scores.y_score >= threshold
+    cell = np.where(scores.y_true, np.where(called, 0, 3), np.where(called, 1, 2))
     if scores.groups is None:
-        return masks
-    columns = [np.bincount(scores.groups, weights=column) for column in masks.T]
-    return np.stack(columns, axis=1).astype(np.int64)
+        return np.eye(4, dtype=np.int64), np.bincount(cell, minlength=4)
+    count = int(scores.groups.max()) + 1
+    tables = np.bincount(scores.groups * 4 + cell, minlength=4 * count).reshape(-1, 4)
+    # One number a table sorts far faster than four.
+    base = int(tables.max()) + 1
+    if base**4 < 2**62:
+        codes, counts = np.unique(tables @ base ** np.arange(4), return_counts=True)
+        return np.stack([codes // base**k % base for k in range(4)], axis=1), counts
+    kinds, counts = np.unique(tables, axis=0, return_counts=True)
+    return kinds, counts

@@ -19,6 +19,7 @@ from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores, gr
 DEFAULT_SUBSET = "test"
 """Where a table names no subset, all its rows are test."""
 TEXT_COLUMNS = ("image_id", "group_id", "subset", "condition")
+_DIGEST_ROWS = 1 << 20
 DIGEST_COLUMNS = ("image_id", "group_id", "subset", "condition", "y_true", "y_score")
 
 
@@ -82,7 +83,10 @@ class Predictions:
     def digest(self) -> str:
         """Sha256 of labels, scores and ids, in the order of the rows."""
         columns = [name for name in DIGEST_COLUMNS if name in self.frame.columns]
-        return hashlib.sha256(self.frame.select(columns).write_csv().encode("utf-8")).hexdigest()
+        digest = hashlib.sha256()
+        for number, part in enumerate(self.frame.select(columns).iter_slices(_DIGEST_ROWS)):
+            digest.update(part.write_csv(include_header=number == 0).encode("utf-8"))
+        return digest.hexdigest()
 
     @property
     def y_true(self) -> BoolArray:

@@ -70,7 +70,9 @@ class Scores:
         """Count the groups among all rows, or among those that `rows` marks."""
         if self.groups is None:
             return self.n if rows is None else int(rows.sum())
-        return len(np.unique(self.groups if rows is None else self.groups[rows]))
+        seen = np.zeros(int(self.groups.max()) + 1 if len(self.groups) else 0, dtype=bool)
+        seen[self.groups if rows is None else self.groups[rows]] = True
+        return int(seen.sum())
 
     def where(self, rows: BoolArray) -> Scores:
         """Return the marked rows."""

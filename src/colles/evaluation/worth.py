@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import sqrt
 
 import numpy as np
+from scipy.stats import t
 
 from colles.core.records import Estimate
 from colles.evaluation.metrics.calibration_error import mean_interval
 from colles.evaluation.metrics.intervals import Interval, mover_difference, mover_ratio
 from colles.evaluation.results import AtPrevalence
-from colles.evaluation.scores import FloatArray, Scores
+from colles.evaluation.scores import BoolArray, FloatArray, Scores
 
 PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
 """From screening to an emergency department that images only what looks broken."""
@@ -102,11 +104,24 @@ def net_benefit(scores: Scores, y_prob: FloatArray, *, level: float = 0.95) -> d
     rows = []
     for threshold in DECISION_THRESHOLDS:
         weight = threshold / (1 - threshold)
-        gains = np.where(y_prob >= threshold, np.where(scores.y_true, 1.0, -weight), 0.0)
-        low, high = mean_interval(gains, scores.groups, level=level) or (float("nan"), float("nan"))
-        rows.append((threshold, gains.mean(), low, high, share - (1 - share) * weight))
+        mean, low, high = _mean_gain(scores, y_prob >= threshold, weight, level)
+        rows.append((threshold, mean, low, high, share - (1 - share) * weight))
     columns = np.array(rows).T
     return {name: [_plain(x) for x in column] for name, column in zip(names, columns, strict=True)}
+
+
+def _mean_gain(scores: Scores, called: BoolArray, weight: float, level: float) -> tuple[float, float, float]:
+    """Return mean, low and high of what a call gains: 1 for a fracture, −weight for another image."""
+    if scores.groups is not None:
+        gains = np.where(called, np.where(scores.y_true, 1.0, -weight), 0.0)
+        return float(gains.mean()), *(mean_interval(gains, scores.groups, level=level) or (np.nan, np.nan))
+    # Lone rows have three values only, so counts are enough.
+    tp = int(np.count_nonzero(called & scores.y_true))
+    fp, n = int(np.count_nonzero(called)) - tp, scores.n
+    mean = (tp - weight * fp) / n
+    variance = ((tp + weight**2 * fp) / n - mean**2) / (n - 1)
+    half = float(t.ppf((1 + level) / 2, n - 1)) * sqrt(max(0.0, variance))
+    return mean, mean - half, mean + half
 
 
 def _plain(value: float) -> float | None:

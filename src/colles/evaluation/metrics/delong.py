@@ -42,23 +42,29 @@ def auroc_covariance(
     residuals = np.stack([placements(y_true, scores) for scores in y_scores])
     values = residuals[:, y_true].mean(axis=1)
     residuals -= values[:, None]
-    own = np.arange(len(y_true)) if groups is None else groups
     n_positive, n_negative = int(y_true.sum()), int((~y_true).sum())
-    positive = _group_sums(residuals, own, y_true) / n_positive
-    negative = _group_sums(residuals, own, ~y_true) / n_negative
-    # Residuals of a class sum to zero, so sums of squares over groups are scatter about the mean.
-    i10, i01 = len(np.unique(own[y_true])), len(np.unique(own[~y_true]))
-    i = len(np.unique(own))
+    if min(n_positive, n_negative) < 1:
+        return values, np.full((len(values), len(values)), np.nan)
+    positive, i10 = _group_sums(residuals / n_positive, groups, y_true)
+    negative, i01 = _group_sums(residuals / n_negative, groups, ~y_true)
     if min(i10, i01) < 2:
         return values, np.full((len(values), len(values)), np.nan)
-    cross = positive @ negative.T * (i / (i - 1))
+    # Residuals of a class sum to zero, so sums of squares over groups are scatter about the mean.
     within = positive @ positive.T * (i10 / (i10 - 1)) + negative @ negative.T * (i01 / (i01 - 1))
+    if groups is None:
+        return values, within
+    i = len(np.unique(groups))
+    cross = positive @ negative.T * (i / (i - 1))
     return values, within + cross + cross.T
 
 
-def _group_sums(values: FloatArray, groups: IntArray, rows: BoolArray) -> FloatArray:
-    count = int(groups.max()) + 1
-    return np.stack([np.bincount(groups[rows], weights=row[rows], minlength=count) for row in values])
+def _group_sums(values: FloatArray, groups: IntArray | None, rows: BoolArray) -> tuple[FloatArray, int]:
+    """Return sums (K, G) of the marked rows' values (K, N) by group, and the number of groups among those rows."""
+    if groups is None:
+        return values[:, rows], int(rows.sum())
+    count, own = int(groups.max()) + 1, groups[rows]
+    sums = np.stack([np.bincount(own, weights=row[rows], minlength=count) for row in values])
+    return sums.astype(np.float64), int((np.bincount(own, minlength=count) > 0).sum())
 
 
 def auroc_variance(y_true: BoolArray, y_score: FloatArray, *, groups: IntArray | None = None) -> tuple[float, float]:
