@@ -16,9 +16,12 @@ from colles.cli import (
     audit,
     catalog,
     compare,
+    data,
+    doctor,
     evaluate,
     explain,
     export,
+    init,
     organize,
     phantom,
     predict,
@@ -41,6 +44,8 @@ app = typer.Typer(
 )
 for verb in (
     run,
+    init,
+    data,
     phantom,
     catalog,
     audit,
@@ -54,6 +59,7 @@ for verb in (
     export,
     predict,
     recalibrate,
+    doctor,
 ):
     verb.register(app)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,7 +40,7 @@ def run(
 
     if out is None:
         raise UsageError("no --out", repair="Name a folder for the results: --out out/NAME")
-    settings, base = _settings(recipe, folder, overrides or [])
+    settings, base = _settings(recipe, folder, out, overrides or [])
     require("torch", "train")
     relaunch_with_allocator(settings.train)
     from colles.flow.run import run as run_all
@@ -55,7 +55,7 @@ def run(
     typer.echo(f"Report: {out / 'report.html'}")
 
 
-def _settings(recipe: Path | None, folder: Path | None, overrides: list[str]) -> tuple[Recipe, Path]:
+def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: list[str]) -> tuple[Recipe, Path]:
     from colles.core.errors import UsageError
     from colles.core.files import existing_folder
     from colles.core.recipe_text import load_recipe, recipe_from
@@ -67,11 +67,31 @@ def _settings(recipe: Path | None, folder: Path | None, overrides: list[str]) ->
         return load_recipe(recipe, overrides), recipe.parent
     existing_folder(folder)
     data = {"sources": [{"kind": "folder", "path": str(folder.expanduser().absolute())}]}
-    if recipe is None:
-        own = {"name": folder.name, "data": data, "preprocess": {"mean": [0.5] * 3, "std": [0.5] * 3}}
-        return recipe_from(own, overrides), Path()
-    values = load_recipe(recipe, overrides).model_dump(mode="json")
-    return recipe_from({**values, "data": data}), recipe.parent
+    begun = out / "recipe.yaml"
+    if recipe is None and not begun.is_file():
+        return recipe_from(_starter_values(folder), overrides), Path()
+    base = recipe or begun
+    values = load_recipe(base, overrides).model_dump(mode="json")
+    if recipe is not None:
+        values["data"] = data
+    return recipe_from(values), base.parent
+
+
+def _starter_values(folder: Path) -> dict[str, Any]:
+    from colles.core.errors import RecipeError
+    from colles.core.progress import say
+    from colles.datasets.survey import survey
+    from colles.flow.starter import choose, has_gpu, recipe_values
+
+    found = survey(f"folder={folder}")
+    if found.unclear:
+        shown = ", ".join(map(repr, found.unclear[:8]))
+        repair = f"Name them fractured and normal, or say it in a recipe: colles init {folder} --out recipe.yaml"
+        raise RecipeError(f"cannot tell what the folders {shown} mean", path=folder, repair=repair)
+    choices = choose([found], gpu=has_gpu())
+    for choice in choices:
+        say(f"{choice.key}={choice.value}: {choice.why}")
+    return recipe_values([found], choices, found.name)
 
 
 def headline(out: Path) -> list[list[str]]:

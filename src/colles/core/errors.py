@@ -11,6 +11,7 @@ CollesError
 │   ├── TableError                   a table without a needed column, or with bad values in it
 │   ├── UnreadableImageError         an image that cannot be decoded (never fatal for a batch)
 │   ├── StaleInputError              artefacts that do not belong together (digests differ)
+│   ├── DownloadError                a file that cannot be fetched, or is not the expected one
 │   └── BundleError                  a bundle that is damaged, foreign, or newer than this version
 ├── OutputError             exit 2   an output that cannot be written
 │   ├── OutputExistsError            a result that would be overwritten
@@ -92,6 +93,10 @@ class UnreadableImageError(InputError):
 
 class StaleInputError(InputError):
     """Artefacts that do not belong together."""
+
+
+class DownloadError(InputError):
+    """A file that cannot be fetched, or is not the expected one."""
 
 
 class BundleError(InputError):

@@ -1,0 +1,161 @@
+"""A first look at a source, before anything is decoded: what kind it is, its labels, groups and sizes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from colles.core.errors import MissingInputError, UsageError
+from colles.core.files import existing_folder
+from colles.core.records import Radiograph, Record
+from colles.core.tables import read_table
+from colles.datasets.sources import SOURCES, create_source
+from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label
+from colles.imaging.read import IMAGE_ENDINGS
+
+_SAMPLE = 200  # files whose header is read for their size
+_TABLES = {".csv", ".parquet", ".json"}
+_LISTED = 50  # more distinct labels than this are not classes
+
+
+class Survey(Record):
+    """What a source holds, as far as its names, labels and file headers tell."""
+
+    kind: str
+    path: str
+    name: str
+    images: int
+    fractured: int
+    normal: int
+    unknown: int
+    with_boxes: int
+    groups: int
+    """Distinct group_ids: patients, studies or base names, else images."""
+    patients: int
+    """Distinct patient ids; 0 where the source has none."""
+    given_split: bool
+    longer_side: int | None
+    """Median of a sample, in pixels; None where no header could be read."""
+    classes: dict[str, int | None]
+    """Class, folder or label name → what it is taken to mean; empty where the source has a fixed meaning."""
+
+    @property
+    def unclear(self) -> list[str]:
+        """Classes whose meaning could not be told."""
+        return [name for name, meaning in self.classes.items() if meaning is None]
+
+
+def survey(text: str) -> Survey:
+    """Look at a source given as a path or as `KIND[:NAME]=PATH`; raise the source's error where it is malformed."""
+    kind, name, path = _parse(text)
+    classes = _classes(kind, path)
+    rows = list(create_source(kind, path, name=name, class_map=classes or None).radiographs())
+    labels = Counter(row.label for row in rows)
+    patients = {row.patient_id for row in rows} - {None}
+    return Survey(
+        kind=kind,
+        path=str(path.absolute()),
+        name=name,
+        images=len(rows),
+        fractured=labels[1],
+        normal=labels[0],
+        unknown=labels[None],
+        with_boxes=sum(bool(row.boxes) for row in rows),
+        groups=len({row.group_id for row in rows}),
+        patients=len(patients),
+        given_split=any(row.given_split for row in rows),
+        longer_side=_longer_side(rows),
+        classes=classes,
+    )
+
+
+def _parse(text: str) -> tuple[str, str, Path]:
+    described, equals, rest = text.partition("=")
+    if equals and described.split(":")[0] in SOURCES:
+        kind, _, name = described.partition(":")
+        path = Path(rest).expanduser()
+    else:
+        path, name = Path(text).expanduser(), ""
+        kind = detect_kind(path)
+    return kind, name or path.stem.replace(" ", "_") or kind, path
+
+
+def detect_kind(path: Path) -> str:
+    """Tell which source reads a path; raise `MissingInputError` or `UsageError` where none does."""
+    if path.is_file():
+        if path.suffix.lower() in _TABLES:
+            return "csv"
+        raise UsageError(f"{path} is neither a folder nor a table", repair="Name the folder that holds the images")
+    existing_folder(path)
+    if (path / "data.yaml").is_file():
+        return "yolo"
+    if (path / "images" / "Fractured").is_dir():
+        return "fracatlas"
+    if next(_files(path, IMAGE_ENDINGS), None):
+        return "folder"
+    if "dicom" in SOURCES and next(_files(path, {".dcm", ".dicom", ""}), None):
+        return "dicom"
+    repair = f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}"
+    raise MissingInputError("holds no images", path=path, repair=repair)
+
+
+def _files(folder: Path, endings: frozenset[str] | set[str]) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.suffix.lower() in endings and path.is_file())
+
+
+def _classes(kind: str, path: Path) -> dict[str, int | None]:
+    if kind == "folder":
+        return _folder_classes(path)
+    if kind == "yolo":
+        # as the source itself reads them: a class marks a fracture unless its name denies one
+        return {name: 0 if guess_label(name) == 0 else 1 for name in _yolo_names(path / "data.yaml")}
+    if kind == "csv":
+        return _table_classes(path)
+    return {}
+
+
+def _folder_classes(root: Path) -> dict[str, int | None]:
+    existing_folder(root)
+    folders = sorted({path.relative_to(root).parts[:-1] for path in _files(root, IMAGE_ENDINGS)})
+    found: dict[str, int | None] = {}
+    for parts in folders:
+        meaningful = [part for part in reversed(parts) if guess_label(part) is not None]
+        inner = [part for part in reversed(parts) if part.lower() not in SUBSET_FOLDERS]
+        name = next(iter(meaningful or inner), "")
+        found[name] = guess_label(name)
+    return found
+
+
+def _yolo_names(path: Path) -> list[str]:
+    try:
+        names = (yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}).get("names") or []
+    except (OSError, yaml.YAMLError, AttributeError, UnicodeDecodeError):
+        return []  # the source itself says what is wrong with the file
+    return [str(name) for name in (names.values() if isinstance(names, dict) else names)]
+
+
+def _table_classes(path: Path) -> dict[str, int | None]:
+    values = read_table(path, ("path", "label"), as_text=True)["label"].drop_nulls().unique().sort().to_list()
+    if all(value.strip() in ("0", "0.0", "1", "1.0", "") for value in values) or len(values) > _LISTED:
+        return {}
+    plain = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
+    return {value: plain.get(value.strip(), guess_label(value)) for value in values}
+
+
+def _longer_side(rows: list[Radiograph]) -> int | None:
+    step = max(1, len(rows) // _SAMPLE)
+    sides = [side for row in rows[::step] if (side := _side(Path(row.path)))]
+    return int(np.median(sides)) if sides else None
+
+
+def _side(path: Path) -> int | None:
+    try:
+        with Image.open(path) as image:
+            return max(image.size)
+    except Exception:  # a broken header is the catalog's to report
+        return None

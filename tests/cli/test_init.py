@@ -1,0 +1,113 @@
+"""`colles init`: what it sees in the data decides the recipe, and every choice has its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from colles.cli.app import app
+from colles.core.errors import CollesError, InputError, OutputExistsError
+from colles.core.recipe_text import load_recipe
+from colles.datasets.survey import detect_kind, survey
+from colles.flow.sources import open_sources
+from colles.flow.starter import choose, starter_recipe
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path, write_image: Callable[..., Path]) -> Path:
+    """Return a folder of 12 fractured and 30 normal images of 300 × 200 pixels."""
+    for name, count in (("fractured", 12), ("normal", 30)):
+        for number in range(count):
+            write_image(tmp_path / "mine" / name / f"{number}.png", 300, 200, seed=number)
+    return tmp_path / "mine"
+
+
+def init(*arguments: object) -> dict[str, object]:
+    result = CliRunner().invoke(app, ["init", *map(str, arguments), "--json"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return dict(json.loads(result.stdout))
+
+
+def test_two_folders_give_a_recipe_that_runs_on_them(two_folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.yaml"
+    answer = init(two_folders, "--out", out)
+    recipe = load_recipe(out)
+    (source,) = open_sources(recipe.data, tmp_path, tmp_path)
+    labels = [row.label for row in source.radiographs()]
+    assert (labels.count(1), labels.count(0)) == (12, 30)
+    assert answer["choices"]["preprocess.size"]["value"] == recipe.preprocess.size == 256
+    assert recipe.train.sampler == "weighted"  # 29 % are fractured
+    text = out.read_text()
+    assert all(choice["why"] in text for choice in answer["choices"].values())
+    with pytest.raises(OutputExistsError):
+        CliRunner().invoke(app, ["init", str(two_folders), "--out", str(out)], catch_exceptions=False)
+
+
+def test_what_is_said_names_counts_choices_and_the_next_step(two_folders: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["init", str(two_folders), "--out", str(tmp_path / "r.yaml")])
+    assert "mine (folder): 42 images, 12 fractured, 30 not, 0 unknown" in result.stdout
+    assert f"colles run {tmp_path / 'r.yaml'} --out out/mine" in " ".join(result.stdout.split())
+
+
+def test_folders_of_unknown_meaning_become_a_to_do(two_folders: Path, tmp_path: Path) -> None:
+    (two_folders / "fractured").rename(two_folders / "A")
+    answer = init(two_folders, "--out", tmp_path / "r.yaml")
+    assert answer["unclear"] == ["A"]
+    assert '"A": null  # TO DO: 1 or 0?' in (tmp_path / "r.yaml").read_text()
+    source = load_recipe(tmp_path / "r.yaml").data.sources[0]
+    assert source.class_map == {"A": None, "normal": 0}
+    with pytest.raises(CollesError, match="colles init"):
+        arguments = ["run", "--folder", str(two_folders), "--out", str(tmp_path / "out")]
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_each_kind_of_source_is_recognised(
+    yolo_export: Path, fracatlas: Path, two_folders: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("path,label\na.png,1\n")
+    kinds = [detect_kind(path) for path in (yolo_export, fracatlas, two_folders, tmp_path / "t.csv")]
+    assert kinds == ["yolo", "fracatlas", "folder", "csv"]
+    assert survey(str(yolo_export)).classes == {"wrist positive": 1, "humerus": 1}
+    assert survey(f"yolo:clinic={yolo_export}").name == "clinic"
+
+
+def test_a_table_of_words_gets_a_class_map(tmp_path: Path, write_image: Callable[..., Path]) -> None:
+    rows = [
+        (write_image(tmp_path / f"{n}.png", seed=n).name, word, n // 2) for n, word in enumerate(["odd", "normal"] * 12)
+    ]
+    lines = [f"{name},{word},p{patient}" for name, word, patient in rows]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label,patient_id", *lines]))
+    seen = survey(str(tmp_path / "t.csv"))
+    assert seen.classes == {"odd": None, "normal": 0}
+    assert (seen.normal, seen.unknown, seen.patients, seen.longer_side) == (12, 12, 12, 64)
+
+
+def test_a_class_that_is_missing_is_an_error(two_folders: Path) -> None:
+    (two_folders / "fractured").rename(two_folders / "also_normal")
+    with pytest.raises(InputError, match="0 images are fractured and 42 are not"):
+        starter_recipe([survey(str(two_folders))], "x")
+
+
+def test_choices_follow_the_data(two_folders: Path) -> None:
+    seen = survey(str(two_folders))
+    large = seen.model_copy(update={"fractured": 4000, "normal": 5000, "longer_side": 2500})
+    chosen = {choice.key: choice.value for choice in choose([large], gpu=False)}
+    assert chosen["train.sampler"] == "plain"
+    assert (chosen["split.val"], chosen["split.test"]) == (0.15, 0.2)
+    assert chosen["train.epochs"] == 5
+    on_gpu = {choice.key: choice.value for choice in choose([large], gpu=True)}
+    assert (on_gpu["preprocess.size"], on_gpu["train.batch_size"]) == (512, 32)
+
+
+@pytest.mark.parametrize("nonsense", ["nowhere", "folder=", "photo.txt"])
+def test_nonsense_is_answered_in_one_line(tmp_path: Path, nonsense: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photo.txt").write_text("x")
+    result = CliRunner().invoke(app, ["init", nonsense])
+    assert isinstance(result.exception, CollesError)
+    assert "\n" not in str(result.exception)
+    assert not Path("recipe.yaml").exists()
