@@ -8,7 +8,7 @@ RECIPE ?= recipes/demo.yaml
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 
-.PHONY: help setup demo test fast check fix lock clean
+.PHONY: help setup demo test fast check fix docs licences lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -40,6 +40,12 @@ check: setup     ## format, lint, types, import contract
 fix: setup       ## mend format and lint where that is safe
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup      ## the documentation in out/site (strict: a broken link is an error)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+licences: setup  ## list the licences of all dependencies in docs/licences.md
+	$(PY) scripts/licences.py
 
 lock: setup      ## resolve the dependencies anew
 	$(PY) -m uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras --upgrade --quiet pyproject.toml -o requirements.lock
