@@ -1,0 +1,123 @@
+"""The wheel in an empty environment: it installs, is small, and does its work without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LIMIT = 25_000_000  # bytes
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+pytestmark = pytest.mark.slow
+
+
+def uv(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "uv", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+
+
+def install(python: Path, *what: str) -> subprocess.CompletedProcess[str]:
+    """Install with the lock's versions: from uv's cache where that suffices, else from the package index."""
+    arguments = ["pip", "install", "--python", python, "-c", "requirements.lock", *what]
+    done = uv(*arguments[:2], "--offline", *arguments[2:])
+    return done if done.returncode == 0 else uv(*arguments)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of a new environment with nothing in it."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    assert uv("venv", "--no-config", "--python", sys.executable, folder).returncode == 0
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, empty: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs `colles` from the wheel, away from the repository."""
+    done = install(empty, str(wheel))
+    if done.returncode != 0 and "network" in done.stderr.lower():
+        pytest.skip(f"neither uv's cache nor a package index has the dependencies: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+
+    def call(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        command = [str(empty.with_name("colles")), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=300)
+
+    return call
+
+
+def test_the_wheel_is_small_and_states_its_licence(wheel: Path) -> None:
+    import zipfile
+
+    assert wheel.stat().st_size < LIMIT
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert "colles/datasets/registry.yaml" in names
+    assert not [name for name in names if name.startswith(("tests", "docs"))]
+
+
+def test_the_base_install_has_no_torch_and_starts(installed, empty: Path, tmp_path: Path) -> None:
+    found = subprocess.run([empty, "-c", "import torch"], capture_output=True, text=True, cwd=tmp_path)
+    assert "No module named 'torch'" in found.stderr
+    done = installed("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "evaluate" in done.stdout
+    health = json.loads(installed("doctor", "--json", cwd=tmp_path).stdout)
+    assert health["healthy"] is True
+    assert {c["topic"]: c["state"] for c in health["checks"]}["extra train"] in ("absent", "note")
+
+
+def test_it_evaluates_a_table_of_scores(installed, tmp_path: Path) -> None:
+    rows = [f"{n % 2},{0.2 + 0.5 * (n % 2) + 0.01 * (n % 17)}" for n in range(60)]
+    (tmp_path / "scores.csv").write_text("\n".join(["y_true,y_score", *rows]))
+    done = installed("evaluate", "scores.csv", "--out", "judged", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    evaluation = json.loads((tmp_path / "judged" / "evaluation.json").read_text())
+    assert next(iter(evaluation["subsets"].values()))["figures"]["auroc"]["value"] == 1.0
+
+
+def test_it_audits_a_folder(installed, tmp_path: Path, write_image: Callable[..., Path]) -> None:
+    for number in range(4):
+        write_image(tmp_path / "mine" / ("fractured" if number % 2 else "normal") / f"{number}.png", seed=number)
+    (tmp_path / "mine" / "normal" / "copy.png").write_bytes((tmp_path / "mine" / "normal" / "0.png").read_bytes())
+    done = installed("catalog", "--source", "folder=mine", "--out", "catalog.parquet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = installed("audit", "catalog.parquet", "--out", "audit", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kinds = {issue["kind"] for issue in json.loads((tmp_path / "audit" / "audit.json").read_text())["issues"]}
+    assert "exact_duplicate" in kinds
+
+
+def test_what_needs_torch_names_the_extra(installed, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("data: {phantom: {images: 20, size: 64}}\n")
+    done = installed("run", "recipe.yaml", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: this needs torch, which is not installed. pip install 'colles[train]'"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("extra", sorted(EXTRAS))
+def test_every_extra_resolves_to_the_locked_versions(wheel: Path, empty: Path, extra: str) -> None:
+    done = install(empty, "--dry-run", f"{wheel}[{extra}]")
+    if done.returncode != 0 and "network" in done.stderr.lower():
+        pytest.skip("no package index")
+    assert done.returncode == 0, done.stderr
+    assert "Would install" in done.stderr
