@@ -13,6 +13,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 SourceKind = Literal["fracatlas", "yolo", "folder", "csv", "dicom"]
 RobustnessKind = Literal["noise", "blur", "jpeg", "rotation", "inversion", "underexposure", "overexposure"]
 
+RECIPE_VERSION = 1
+
 
 class Section(BaseModel):
     """A frozen part of a recipe that refuses unknown keys."""
@@ -280,6 +282,8 @@ class ExportRecipe(Section):
 class Recipe(Section):
     """All settings of a run."""
 
+    recipe_version: int = Field(default=RECIPE_VERSION, ge=1, le=RECIPE_VERSION)
+    """The form of the recipe; raised when a key changes its name or meaning."""
     name: str = "colles"
     seed: int = 0
     data: DataRecipe = DataRecipe()

@@ -16,7 +16,18 @@ from pydantic import BaseModel, ValidationError
 from colles.core.errors import RecipeError
 from colles.core.files import existing_file, write_text
 from colles.core.names import nearest
-from colles.core.recipe import Recipe
+from colles.core.recipe import RECIPE_VERSION, Recipe
+
+_OTHER_NAMES = {
+    "learning_rate": "lr",
+    "image_size": "size",
+    "img_size": "size",
+    "num_epochs": "epochs",
+    "num_workers": "workers",
+    "pretrained": "weights",
+    "architecture": "name",
+}
+"""What other tools call the same keys."""
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -40,10 +51,18 @@ def recipe_from(values: dict[str, Any], overrides: Iterable[str] = (), *, path: 
     merged = copy.deepcopy(values)
     for text in overrides:
         _override(merged, text)
+    _assert_not_newer(merged.get("recipe_version"), path)
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
         raise _explain(error, path) from error
+
+
+def _assert_not_newer(version: Any, path: Path | None) -> None:
+    if isinstance(version, int) and version > RECIPE_VERSION:
+        message = f"{version} is newer than {RECIPE_VERSION}, the newest that this version of colles reads"
+        repair = f"Update colles; or take out what is new in it and write recipe_version: {RECIPE_VERSION}"
+        raise RecipeError(message, path=path, field="recipe_version", repair=repair)
 
 
 def save_recipe(recipe: Recipe, path: str | Path) -> Path:
@@ -86,7 +105,8 @@ def _explain(error: ValidationError, path: Path | None) -> RecipeError:
         message = str(first["msg"]).removeprefix("Value error, ")
         return RecipeError(message, path=path, field=field, repair=f"It is {first['input']!r} now")
     known = _known_keys(places[:-1])
-    guess = nearest(places[-1], known)
+    other = _OTHER_NAMES.get(places[-1])
+    guess = other if other in known else nearest(places[-1], known)
     repair = f"Did you mean {guess!r}?" if guess else f"Known keys: {', '.join(known)}"
     return RecipeError(f"unknown key {places[-1]!r}", path=path, field=field, repair=repair)
 
