@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -36,7 +38,7 @@ def test_two_folders_give_a_recipe_that_runs_on_them(two_folders: Path, tmp_path
     out = tmp_path / "mine.yaml"
     answer = init(two_folders, "--out", out)
     recipe = load_recipe(out)
-    (source,) = open_sources(recipe.data, tmp_path, tmp_path)
+    (source,) = open_sources(recipe.data, tmp_path, tmp_path, tmp_path / "salt")
     labels = [row.label for row in source.radiographs()]
     assert (labels.count(1), labels.count(0)) == (12, 30)
     assert answer["choices"]["preprocess.size"]["value"] == recipe.preprocess.size == 256
@@ -73,6 +75,22 @@ def test_each_kind_of_source_is_recognised(
     assert kinds == ["yolo", "fracatlas", "folder", "csv"]
     assert survey(str(yolo_export)).classes == {"wrist positive": 1, "humerus": 1}
     assert survey(f"yolo:clinic={yolo_export}").name == "clinic"
+
+
+def test_a_folder_of_dicom_is_recognised_by_content_and_its_patients_counted(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "imaging"))
+    from dicom_files import dicom, encoded
+
+    root = tmp_path / "archive"
+    root.mkdir()
+    for number in range(4):
+        pixels = np.full((20, 30), number, np.uint16)
+        (root / f"IM{number}").write_bytes(encoded(dicom(pixels, PatientID=f"P{number // 2}")))
+    (root / "labels.csv").write_text("file,label\nIM0,1\nIM1,0\n")
+    seen = survey(str(root))
+    assert (seen.kind, seen.fractured, seen.normal, seen.unknown, seen.patients) == ("dicom", 1, 1, 2, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
 
 
 def test_a_table_of_words_gets_a_class_map(tmp_path: Path, write_image: Callable[..., Path]) -> None:

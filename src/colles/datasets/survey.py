@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import yaml
@@ -16,6 +16,7 @@ from colles.core.records import Radiograph, Record
 from colles.core.tables import read_table
 from colles.datasets.sources import SOURCES, create_source
 from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label
+from colles.datasets.sources.files import files_below
 from colles.imaging.read import IMAGE_ENDINGS
 
 _SAMPLE = 200  # files whose header is read for their size
@@ -54,7 +55,9 @@ def survey(text: str) -> Survey:
     """Look at a source given as a path or as `KIND[:NAME]=PATH`; raise the source's error where it is malformed."""
     kind, name, path = _parse(text)
     classes = _classes(kind, path)
-    rows = list(create_source(kind, path, name=name, class_map=classes or None).radiographs())
+    with TemporaryDirectory() as scratch:  # patients are counted here, under names that nobody keeps
+        source = create_source(kind, path, name=name, class_map=classes or None, salt=Path(scratch) / "salt")
+        rows = list(source.radiographs())
     labels = Counter(row.label for row in rows)
     patients = {row.patient_id for row in rows} - {None}
     return Survey(
@@ -96,16 +99,24 @@ def detect_kind(path: Path) -> str:
         return "yolo"
     if (path / "images" / "Fractured").is_dir():
         return "fracatlas"
-    if next(_files(path, IMAGE_ENDINGS), None):
+    if files_below(path, _is_picture):
         return "folder"
-    if "dicom" in SOURCES and next(_files(path, {".dcm", ".dicom", ""}), None):
+    if files_below(path, _is_dicom):
         return "dicom"
-    repair = f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}"
+    repair = f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}, and DICOM files whatever their ending"
     raise MissingInputError("holds no images", path=path, repair=repair)
 
 
-def _files(folder: Path, endings: frozenset[str] | set[str]) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix.lower() in endings and path.is_file())
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_ENDINGS
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"  # PS3.10, section 7.1
+    except OSError:
+        return False
 
 
 def _classes(kind: str, path: Path) -> dict[str, int | None]:
@@ -120,8 +131,7 @@ def _classes(kind: str, path: Path) -> dict[str, int | None]:
 
 
 def _folder_classes(root: Path) -> dict[str, int | None]:
-    existing_folder(root)
-    folders = sorted({path.relative_to(root).parts[:-1] for path in _files(root, IMAGE_ENDINGS)})
+    folders = sorted({path.relative_to(root).parts[:-1] for path in files_below(root, _is_picture)})
     found: dict[str, int | None] = {}
     for parts in folders:
         meaningful = [part for part in reversed(parts) if guess_label(part) is not None]
