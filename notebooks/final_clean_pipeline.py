@@ -146,9 +146,8 @@ print(f"AUROC of {pair['first']} minus {pair['second']}:", colles.Estimate.model
 # score; it is no proof that the network found the fracture. The reader's box is drawn where there is one.
 
 # %%
-for entry in weeks.explain(work, transfer, best.operating_points["f1"].threshold):
-    display(Markdown(f"`{entry['method']}`, {entry.get('caption') or ''} score {entry['score']:.3f}"))
-    display(Image(entry["overlay"], width=360))
+for sheet in weeks.explain(work, transfer, best.operating_points["f1"].threshold):
+    display(Markdown(f"`{sheet.stem}`"), Image(sheet, width=620))
 
 # %% [markdown]
 # The same as one command, with a report: `colles run recipes/demo.yaml --out out/demo`.

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from colles.core.files import read_json, remove
+from colles.core.files import remove
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import recipe_from
 from colles.core.records import Estimate
@@ -25,6 +25,7 @@ from colles.datasets.split import Split, split_digest
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.results import Evaluation
+from colles.flow.gallery import choose_gallery, gallery_items, write_sheets
 from colles.flow.run import prepare_data
 from colles.flow.sources import DATA_VARIABLE
 from colles.flow.workspace import Workspace
@@ -41,7 +42,7 @@ _PHANTOMS: dict[str, Any] = {
     "train": {"head_epochs": 1, "epochs": 2, "batch_size": 16, "optimizer": "adamw", "lr": 1e-3,
               "scheduler": "onecycle", "allocator": False, "threads": 1},
     "evaluate": {"replicates": 500},
-    "explain": {"methods": ["gradcam"], "per_outcome": 1, "worst": 1},
+    "explain": {"methods": ["gradcam", "input_gradient"], "per_outcome": 2, "worst": 1},
 }  # fmt: skip
 """Small enough for a few minutes on two cores; its scores mean nothing but that the software works."""
 
@@ -158,16 +159,17 @@ def judge(practicum: Practicum, runs: Mapping[str, Path]) -> dict[str, Evaluatio
     }
 
 
-def explain(practicum: Practicum, run: Path, threshold: float) -> list[dict[str, Any]]:
-    """Draw heat maps of some hits, misses and false alarms of a run; return their entries with absolute paths."""
-    from colles.flow.gallery import choose_gallery, explain_gallery
-
-    out = practicum.space.out / "maps" / run.name
-    chosen = choose_gallery(pl.read_parquet(run / "predictions.parquet"), threshold, practicum.recipe.explain)
+def explain(practicum: Practicum, run: Path, threshold: float) -> list[Path]:
+    """Draw heat maps of some hits, misses and false alarms of a run; return a sheet an outcome."""
+    recipe, out = practicum.recipe.explain, practicum.space.out / "maps" / run.name
+    chosen = choose_gallery(Predictions.load(run / "predictions.parquet").frame, threshold, recipe)
     with quiet():
+        from colles.flow.explain import open_maps
+        from colles.flow.explain_images import explain_images
+
         remove(out)
-        explain_gallery(run, practicum.catalog, chosen, practicum.recipe.explain, out)
-    return [{**entry, "overlay": out / str(entry["overlay"])} for entry in read_json(out / "explanations.json")]
+        entries = explain_images(open_maps(run, recipe.methods), gallery_items(practicum.catalog, chosen), out)
+    return write_sheets(entries, out)
 
 
 @contextlib.contextmanager
