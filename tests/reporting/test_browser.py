@@ -21,6 +21,8 @@ from colles.reporting.report import write_report
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
              "--no-first-run", "--disable-gpu")  # fmt: skip
+PATIENCE = 180_000
+"""Milliseconds; a busy machine takes its time."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install --no-install-recommends chromium"),
@@ -52,6 +54,7 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Any, folder: Path, complaints: list[str]) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
@@ -152,6 +155,7 @@ def test_a_dark_screen_gets_a_dark_page_and_paper_a_white_one(page: Any) -> None
 
 def test_without_scripts_the_page_still_reads(browser: Any, folder: Path) -> None:
     context = browser.new_context(java_script_enabled=False, offline=True)
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     opened.goto(f"file://{folder / 'report.html'}")
     assert not opened.locator(".slider").is_visible()

@@ -15,7 +15,7 @@ from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.blocks import Note
+from colles.reporting.blocks import Alarm, KeyFigures, Note
 from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
 from colles.reporting.formats import capital, estimate, number, per_hundred
 from colles.reporting.leaks import check_units
@@ -24,6 +24,7 @@ from colles.reporting.sections.audit import AuditSection
 from colles.reporting.sections.flow import Flow
 from colles.reporting.sections.net_benefit import useful_range
 from colles.reporting.sections.operating_points import slider_data
+from colles.reporting.sections.overview import Overview
 from colles.reporting.summary import few_warning, summary_sentences
 
 
@@ -188,3 +189,15 @@ def test_a_range_where_the_model_helps_is_named() -> None:
 def test_a_figure_bounded_on_one_side_only_says_so() -> None:
     assert estimate({"value": None, "low": 5.25, "high": None}, 2) == "at least 5.25"
     assert estimate(_estimate(-0.1, -0.2, 0.05), 2) == "−0.10 (−0.20 to 0.05)"
+
+
+def test_few_patients_are_an_alarm_although_images_are_many(tmp_path) -> None:
+    rng = np.random.default_rng(4)
+    y_true = np.repeat([1, 0] * 3, 20)  # 60 fractures of three patients
+    frame = pl.DataFrame({"y_true": y_true, "y_score": rng.uniform(0, 1, 120), "group_id": np.repeat(range(6), 20)})
+    frame.with_columns(pl.col("group_id").cast(pl.String), subset=pl.lit("test")).write_csv(tmp_path / "p.csv")
+    judged = evaluate(Predictions.load(tmp_path / "p.csv"), EvaluateRecipe(replicates=100))
+    run = Artefacts(tmp_path, "run", evaluation=judged.model_dump(mode="json"))
+    first, figures = Overview().blocks(run, tmp_path)[:2]
+    assert isinstance(first, Alarm) and "3 groups" in first.text
+    assert isinstance(figures, KeyFigures) and figures.doubtful

@@ -25,7 +25,7 @@ class Overview(Section):
         subset = run.reported
         if subset is None:
             return [Missing("No evaluation, so there are no figures.", "colles evaluate PREDICTIONS --out DIR")]
-        warning = few_warning(run.subsets[subset], subset)
+        warning = few_warning(run.subsets[subset], subset) or _too_few(run, subset)
         return [
             *([Alarm(warning)] if warning else []),
             KeyFigures(tuple(_aurocs(run, subset)), doubtful=warning is not None),
@@ -33,6 +33,13 @@ class Overview(Section):
             Bullets(tuple(summary_sentences(run))),
             *(Note(f"{text}.", warning=True) for text in _warnings(run, subset, stated=warning is not None)),
         ]
+
+
+def _too_few(run: Artefacts, subset: str) -> str | None:
+    """Return the evaluation's own warning of too few cases (it counts patients, not images)."""
+    said = (str(text) for text in (run.evaluation or {}).get("warnings") or ())
+    found = next((text for text in said if text.startswith(f"{subset}: only")), None)
+    return None if found is None else f"The {subset_name(subset)} set: {found.partition(': ')[2].rstrip('.')}."
 
 
 def _warnings(run: Artefacts, subset: str, *, stated: bool) -> Iterator[str]:
