@@ -19,17 +19,24 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str))
 
 
+# Columns of text; a table in a file or a pipe has no window to fit into, and a figure cut off there is lost.
+_PIPED_WIDTH = 400
+
+
 def print_rows(title: str, header: list[str], rows: list[list[str]]) -> None:
-    """Print a table; plain text, without colours, where standard output is not a terminal."""
+    """Print a table; plain text, without colours and as wide as it is, where standard output is not a terminal."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     for name in header:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(soft_wrap=False).print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
+    console.print(table)
 
 
 def example(*commands: str) -> str:
