@@ -85,7 +85,7 @@ def draw(name: str, alt: str, size: tuple[float, float], paint: Callable[[Figure
         svg, png = io.StringIO(), io.BytesIO()
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         figure.savefig(svg, format="svg", metadata=nothing)
-        figure.set_layout_engine("none")  # the layout is found; finding it again takes as long as drawing
+        figure.set_layout_engine(None)  # the layout is found; finding it again takes as long as drawing
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
     return Drawing(name, alt, svg.getvalue(), png.getvalue())
 
