@@ -29,6 +29,7 @@ from colles.cli import (
     report,
     run,
     split,
+    sweep,
     train,
 )
 from colles.core.errors import CollesError
@@ -52,6 +53,7 @@ for verb in (
     split,
     organize,
     train,
+    sweep,
     evaluate,
     compare,
     explain,

@@ -41,7 +41,7 @@ def train(
     settings = load_recipe(recipe, overrides or ())
     if (catalog is None) != (split is None):
         raise UsageError("--catalog and --split go together", repair="Give both or neither")
-    if not resume:
+    if not resume and settings.train.mode != "skip":
         refuse_existing(out, repair="Go on with --resume, or choose another --out")
     require("torch", "train")
     relaunch_with_allocator(settings.train)

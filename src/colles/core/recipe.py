@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+from colles.core.recipe_sweep import SweepRecipe as SweepRecipe
+from colles.core.recipe_train import AugmentRecipe as AugmentRecipe
+from colles.core.recipe_train import TrainRecipe as TrainRecipe
+from colles.core.section import Section, Share
+
 SourceKind = Literal["fracatlas", "yolo", "folder", "csv", "dicom"]
 RobustnessKind = Literal["noise", "blur", "jpeg", "rotation", "inversion", "underexposure", "overexposure"]
 
@@ -20,6 +24,7 @@ class Section(BaseModel):
     """A frozen part of a recipe that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+SourceKind = Literal["fracatlas", "yolo", "folder", "csv"]
 
 
 class SourceRecipe(Section):
@@ -148,79 +153,6 @@ class ModelRecipe(Section):
     """A head that learns from boxes where fractures are; `auto` has it where train has boxes and the network can."""
 
 
-class AugmentRecipe(Section):
-    """Random changes of the training images (never of val or test)."""
-
-    flip: Share = 0.5
-    """Probability of a horizontal flip."""
-    rotation: float = Field(default=10.0, ge=0, le=180)
-    """Degrees either way."""
-    translation: Share = 0.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    brightness: float = Field(default=0.1, ge=0)
-    contrast: float = Field(default=0.1, ge=0)
-    noise: float = Field(default=0.02, ge=0)
-    """Standard deviation of Gaussian noise, as a share of full scale."""
-    quarter_turn: Share = 0.0
-    """Probability of a turn by 90°, 180° or 270°."""
-    gamma: float = Field(default=0.0, ge=0, lt=1)
-    """Exponent between 1 − gamma and 1 / (1 − gamma)."""
-    blur: Share = 0.0
-    """Probability of a Gaussian blur."""
-    invert: Share = 0.0
-    """Probability of swapping dark and bright."""
-
-
-class TrainRecipe(Section):
-    """Two stages: the head alone on a frozen backbone, then all layers."""
-
-    head_epochs: int = Field(default=1, ge=0)
-    epochs: int = Field(default=25, ge=0)
-    """At most so many epochs of the second stage."""
-    freeze_backbone: bool = False
-    """True leaves the backbone frozen in the second stage too."""
-    batch_size: int = Field(default=32, ge=1)
-    optimizer: Literal["adam", "adamw"] = "adam"
-    lr: float = Field(default=1e-4, gt=0)
-    head_lr: float = Field(default=1e-3, gt=0)
-    """Of the head while it learns alone."""
-    new_layers_lr: float | None = Field(default=None, gt=0)
-    """Of head and map beside the backbone's `lr` in the second stage; `lr` where it is not given."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    scheduler: Literal["plateau", "onecycle", "cosine", "none"] = "plateau"
-    warmup_steps: int = Field(default=0, ge=0)
-    """Steps in which the rate of `cosine` rises from 0; it ends at 1 %."""
-    clip: float | None = Field(default=None, gt=0)
-    """Largest norm of the gradient."""
-    ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay of a running mean of the weights, which is what is judged and kept; none where it is not given."""
-    plateau_patience: int = Field(default=2, ge=0)
-    patience: int = Field(default=5, ge=1)
-    """Epochs without a better `monitor` on val before the second stage stops."""
-    monitor: Literal["auroc", "average_precision", "sensitivity_at_specificity_90", "f1", "loss"] = "auroc"
-    sampler: Literal["plain", "weighted", "oversample"] = "weighted"
-    copies: Literal["one", "all"] = "one"
-    """Augmented copies of one base name drawn each epoch: one at random, or all."""
-    negatives: float | None = Field(default=None, gt=0)
-    """At most so many non-fractured images a fractured one of the same source, drawn anew each epoch."""
-    loss: Literal["bce", "weighted_bce"] = "bce"
-    label_smoothing: Share = 0.0
-    location_weight: float = Field(default=0.5, ge=0)
-    """Of the map's loss beside the image label's."""
-    canvas: int | None = Field(default=None, ge=32, le=4096)
-    """Side of the training canvases, from which augmentation cuts `preprocess.size`; the same where it is not given."""
-    augment: AugmentRecipe = AugmentRecipe()
-    strict: bool = False
-    """True stops at the first broken file; False substitutes a placeholder of weight 0 and lists it."""
-    max_bad_share: Share = 0.05
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int | None = Field(default=None, ge=1)
-    workers: int = Field(default=0, ge=0)
-    """Loading processes beside the training one; the cache makes 0 fast enough on few cores."""
-    allocator: bool = True
-    """On a CPU keep large allocations mapped (see docs/decisions.md); worth a factor of about two."""
-
-
 class EvaluateRecipe(Section):
     """Intervals and operating points."""
 
@@ -297,3 +229,4 @@ class Recipe(Section):
     robustness: RobustnessRecipe = RobustnessRecipe()
     explain: ExplainRecipe = ExplainRecipe()
     export: ExportRecipe = ExportRecipe()
+    sweep: SweepRecipe = SweepRecipe()

@@ -41,7 +41,10 @@ class ModelStages:
 
     def train_inputs(self) -> Any:
         recipe = self.recipe
-        sections = [part.model_dump() for part in (recipe.preprocess, recipe.model, recipe.train)]
+        # weights that are kept stand for the training that made them
+        mode = "full" if recipe.train.mode == "skip" else recipe.train.mode
+        settings = recipe.train.model_copy(update={"mode": mode})
+        sections = [part.model_dump() for part in (recipe.preprocess, recipe.model, settings)]
         return [sha256_file(self.space.catalog), sha256_file(self.space.split), recipe.seed, sections]
 
     def train(self, resume: bool) -> None:
@@ -50,8 +53,8 @@ class ModelStages:
         from colles.datasets.split import Split
         from colles.learning.training import train
 
-        folder = self.space.train
-        if folder.exists() and not resume:
+        folder, skip = self.space.train, self.recipe.train.mode == "skip"
+        if folder.exists() and not resume and not skip:
             kept = set_aside(folder)
             say(f"  {KEPT.format(name=kept.name)}")
         catalog, split = Catalog.load(self.space.catalog), Split.load(self.space.split)

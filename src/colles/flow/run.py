@@ -58,9 +58,10 @@ def prepare_workspace(recipe: Recipe, out: Path, *, overwrite: bool = False) -> 
 
 
 def _same_recipe(before: Recipe, now: Recipe, out: Path, overwrite: bool) -> None:
-    if before == now or overwrite:
+    found = [name for name in _differences(before.model_dump(), now.model_dump()) if name != "train.mode"]
+    if not found or overwrite:
         return
-    changed = ", ".join(_differences(before.model_dump(), now.model_dump()))
+    changed = ", ".join(found)
     raise OutputExistsError(
         f"already holds a run of another recipe (different: {changed})",
         path=out,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -49,16 +50,20 @@ def save_checkpoint(model: nn.Module, path: str | Path, meta: Mapping[str, Any])
 def load_classifier(folder: str | Path) -> tuple[FractureClassifier, PreprocessRecipe]:
     """Load a run's best checkpoint, a bundle, or one .safetensors file, on the CPU and in evaluation mode.
 
+    A checkpoint's `prior_shift` is added to its logits; a bundle's weights have it in them.
+
     Raise `MissingInputError` where there is none, `BundleError` where weights and architecture do not agree.
     """
     weights = find_weights(Path(folder))
-    recipe, preprocess, weights_from = _architecture(weights)
+    recipe, preprocess, weights_from, prior_shift = _architecture(weights)
     model = create_model(recipe, preprocess)
     try:
         state = load_file(str(weights))
     except (SafetensorError, OSError) as error:
         raise BundleError(f"the weights cannot be read ({error})", path=weights, repair="Copy it again") from error
     _load_strictly(model, state, weights)
+    with torch.no_grad():
+        model.last_bias.add_(prior_shift)
     model.weights_from = weights_from
     model.eval()
     return model, preprocess
@@ -78,7 +83,7 @@ def find_weights(folder: Path) -> Path:
     raise MissingInputError(f"no trained weights; looked for {looked}", path=folder, repair="Name a run or a bundle")
 
 
-def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str]:
+def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str, float]:
     beside = weights.with_suffix(".json")
     metadata = beside if beside.is_file() else weights.parent / "metadata.json"
     values = read_json(metadata)
@@ -97,7 +102,8 @@ def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str]:
             f"does not say which network it is ({reason})", path=metadata, repair="Export again"
         ) from error
     # The weights come from the file beside, so nothing is to be downloaded first.
-    return named.model_copy(update={"weights": "none"}), preprocess, origin
+    shift = float(values.get("prior_shift") or 0.0)
+    return named.model_copy(update={"weights": "none"}), preprocess, origin, shift
 
 
 def _load_strictly(model: FractureClassifier, state: dict[str, Tensor], path: Path) -> None:

@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from colles.core.recipe import AugmentRecipe
 from colles.learning.loaders.geometry import RandomPlace
+from colles.learning.loaders.occlusion import Collimation, CutOut
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 
@@ -66,6 +67,10 @@ def create_augment(recipe: AugmentRecipe, size: int) -> v2.Transform:
         steps.append(v2.RandomInvert(recipe.invert))
     if recipe.blur:
         steps.append(v2.RandomApply([v2.GaussianBlur(5, sigma=(0.3, 1.5))], p=recipe.blur))
+    if recipe.cut_out:
+        steps.append(CutOut(recipe.cut_out))
+    if recipe.collimation:
+        steps.append(Collimation(recipe.collimation))
     if recipe.noise:
         steps.append(Noise(recipe.noise))
     return v2.Compose(steps)

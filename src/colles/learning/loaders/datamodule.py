@@ -153,8 +153,8 @@ class RadiographDataModule(lightning.LightningDataModule):
             drawing.rows[kept],
             self.labels[rows],
             self.weights[rows],
-            self.preprocess,
-            augment=create_augment(self.recipe.augment, self.preprocess.size),
+            self.preprocess.model_copy(update={"size": self.training_size()}),
+            augment=create_augment(self.recipe.augment, self.training_size()),
             seed=self.seed,
             boxes=[drawing.boxes[place] for place in kept.tolist()],
             stride=self.stride,
@@ -162,16 +162,7 @@ class RadiographDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of the epoch that `self.epoch` names; broken files take no part in it."""
-        rows = self._readable("train")
-        self.drawn = draw_epoch(
-            self.labels[rows],
-            self._copies(rows) if self.recipe.copies == "one" else None,
-            self.recipe.sampler,
-            seed=self.seed,
-            epoch=self.epoch,
-            sources=self.frame["source"][rows.tolist()].to_list(),
-            negatives=self.recipe.negatives,
-        )
+        self.drawn = self._draw(self.epoch)
         return DataLoader(
             self.training_dataset(),
             batch_size=self.recipe.batch_size,
@@ -179,6 +170,39 @@ class RadiographDataModule(lightning.LightningDataModule):
             num_workers=self.recipe.workers,
             drop_last=len(self.drawn) > self.recipe.batch_size,  # batch norm cannot learn from a batch of one
         )
+
+    def _draw(self, epoch: int) -> NDArray[np.int64]:
+        rows = self._readable("train")
+        drawn = draw_epoch(
+            self.labels[rows],
+            self._copies(rows) if self.recipe.copies == "one" else None,
+            self.recipe.sampler,
+            seed=self.seed,
+            epoch=epoch,
+            sources=self.frame["source"][rows.tolist()].to_list(),
+            negatives=self.recipe.negatives,
+        )
+        if self.recipe.mode == "quick":
+            return drawn[: max(2 * self.recipe.batch_size, len(drawn) // 4)]
+        return drawn
+
+    def shown_labels(self, epoch: int) -> NDArray[np.int64]:
+        """Return the labels of the images that an epoch shows."""
+        return self.labels[self._readable("train")][self._draw(epoch)]
+
+    def prevalence(self) -> float:
+        """Return the share of fractures among the readable radiographs of train, augmented copies counted once."""
+        rows = self._readable("train")
+        named = {key: int(label) for key, label in zip(self._copies(rows), self.labels[rows].tolist(), strict=True)}
+        return sum(named.values()) / max(1, len(named))
+
+    def training_size(self) -> int:
+        """Return the side of the epoch's training images in pixels."""
+        sizes, recipe = self.recipe.progressive, self.recipe
+        if not sizes:
+            return self.preprocess.size
+        done = max(0, self.epoch - recipe.head_epochs) / max(1, recipe.epochs)
+        return sizes[min(len(sizes) - 1, int(done * len(sizes)))]
 
     def _copies(self, rows: NDArray[np.int64]) -> list[str]:
         named = self.frame[rows.tolist()].select(

@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 
 Draw = tuple[int, int, int]
 """Epoch, position in the epoch, index of the image."""
-Kind = Literal["plain", "weighted", "oversample"]
+Kind = Literal["plain", "weighted", "oversample", "balanced_batches"]
 
 
 def epoch_seed(seed: int, *parts: int) -> int:
@@ -33,7 +33,8 @@ def draw_epoch(
 
     `copies` names each image's radiograph: one copy of each name is drawn first (None keeps all). `plain` shows each
     once, `weighted` draws as many with replacement so that the classes are even in expectation, `oversample` shows each
-    once and repeats the rarer class until the classes are even.
+    once and repeats the rarer class until the classes are even, `balanced_batches` besides puts them in turn, so that
+    every batch of an even size holds as many of each.
 
     Before that, `negatives` keeps at random no more than so many non-fractured images a fractured one of the same
     source; a source without fractured images stays whole.
@@ -53,7 +54,13 @@ def draw_epoch(
         return rng.choice(pool, size=len(pool), replace=True, p=share[pool] / share[pool].sum())
     few, many = sorted(classes, key=len)
     repeats = [rng.permutation(few) for _ in range(max(1, -(-len(many) // max(1, len(few)))))]
-    return rng.permutation(np.concatenate([many, np.concatenate(repeats)[: max(len(many), len(few))]]))
+    repeated = np.concatenate(repeats)[: max(len(many), len(few))]
+    if kind == "oversample":
+        return rng.permutation(np.concatenate([many, repeated]))
+    # a, b, b, a: in turn for every second image too, as two processes share them out
+    turns = np.stack([rng.permutation(many), rng.permutation(repeated)], axis=1)
+    turns[1::2] = turns[1::2, ::-1]
+    return turns.reshape(-1)
 
 
 def _fewer(

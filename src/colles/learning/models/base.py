@@ -32,7 +32,7 @@ class FractureClassifier(nn.Module, ABC):
         super().__init__()
         # Gradient methods hook this layer: its output is exactly what `features` returns.
         self.last_feature_layer: nn.Module = nn.Identity()
-        self._backbone_frozen = False
+        self._resting: list[nn.Module] = []
 
     @abstractmethod
     def _maps(self, x: Tensor) -> Tensor:
@@ -85,19 +85,35 @@ class FractureClassifier(nn.Module, ABC):
         backbone = {id(parameter) for parameter in self.backbone_parameters()}
         yield from (parameter for parameter in self.parameters() if id(parameter) not in backbone)
 
+    def stages(self) -> list[list[nn.Module]]:
+        """Return the backbone's stages from input to output: modules that learn or rest together."""
+        return [[module] for module in self.backbone_modules()]
+
+    @property
+    def last_bias(self) -> Tensor:
+        """The number that is added last to every logit."""
+        return self.head.bias
+
     def freeze_backbone(self, frozen: bool) -> None:
         """Freeze or release the backbone; frozen batch norms keep their statistics too."""
-        self._backbone_frozen = frozen
+        self.learn_stages(0 if frozen else None)
+
+    def learn_stages(self, last: int | None) -> None:
+        """Let the `last` stages of the backbone learn (None: all, 0: none); the others rest, batch norms too."""
         for parameter in self.backbone_parameters():
-            parameter.requires_grad_(not frozen)
+            parameter.requires_grad_(True)
+        stages = [self.backbone_modules()] if last == 0 else self.stages()
+        resting = 0 if last is None else max(0, len(stages) - last)
+        self._resting = [module for stage in stages[:resting] for module in stage]
+        for module in self._resting:
+            module.requires_grad_(False)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> FractureClassifier:
-        """Set training mode, leaving a frozen backbone in evaluation mode."""
+        """Set training mode, leaving resting stages in evaluation mode."""
         super().train(mode)
-        if self._backbone_frozen:
-            for module in self.backbone_modules():
-                module.eval()
+        for module in self._resting:
+            module.eval()
         return self
 
 

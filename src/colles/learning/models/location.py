@@ -68,6 +68,11 @@ class LocationClassifier(TimmClassifier):
             self.mix.weight.copy_(torch.tensor([[1.0, 0.5]]))
             self.mix.bias.zero_()
 
+    @property
+    def last_bias(self) -> Tensor:
+        """The number that is added last to every logit."""
+        return self.mix.bias
+
     def parts(self, x: Tensor) -> dict[str, Tensor]:
         """Return `logit` (N, 1), `pooled` (N, 1), `embedding` (N, d) and `cam` (N, 1, h, w), all but d as logits."""
         last, (fine, coarse) = self.backbone.forward_intermediates(x, indices=self._indices)  # type: ignore[operator]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import timm
+from timm.models import group_parameters
 from torch import Tensor, nn
 
 from colles.core.errors import RecipeError
@@ -40,6 +41,23 @@ class TimmClassifier(FractureClassifier):
     def backbone_modules(self) -> list[nn.Module]:
         """Return timm's network."""
         return [self.backbone]
+
+    def stages(self) -> list[list[nn.Module]]:
+        """Return the stages of timm's network."""
+        return backbone_stages(self.backbone)
+
+
+def backbone_stages(backbone: nn.Module) -> list[list[nn.Module]]:
+    """Return a timm network's stages from input to output, as timm groups them for layer-wise rates.
+
+    Each stage lists the innermost modules that own its parameters; a network without groups is one stage.
+    """
+    matcher = getattr(backbone, "group_matcher", None)
+    if matcher is None:
+        return [[backbone]]
+    groups: dict[int, list[str]] = group_parameters(backbone, matcher(coarse=True))
+    owners = [dict.fromkeys(name.rpartition(".")[0] for name in groups[key]) for key in sorted(groups)]
+    return [[backbone.get_submodule(owner) for owner in stage] for stage in owners]
 
 
 def create_backbone(timm_name: str, *, channels: int, pretrained: bool = False) -> nn.Module:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from colles.core.errors import DeviceError
@@ -36,25 +36,36 @@ from colles.learning.models.location import STRIDES
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
 from colles.learning.training.inputs import assert_same_inputs, describe_inputs, save_inputs
+from colles.learning.training.mode import assert_trained, shorten
 from colles.learning.training.module import ClassifierModule
+from colles.learning.training.prior import prior_shift
 from colles.learning.training.samples import write_samples
 from colles.learning.training.scores import predict_subset
 
 
-def train(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
+def train(
+    catalog: Catalog,
+    split: Split,
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Path:
     """Train what `recipe` describes on a split catalog; return the run folder `out`.
 
-    With `resume` a begun training goes on from its last finished epoch, to the same result. Raise `StaleInputError`
-    where split and catalog do not belong together or the begun training had other settings, `OutputExistsError` where
-    `out` holds a run, `DeviceError` for a missing GPU, `TrainingError` where the loss diverges or too many files are
-    broken, `KeyboardInterrupt` after Ctrl-C.
+    With `resume` a begun training goes on from its last finished epoch, to the same result. `callbacks` of Lightning
+    run beside its own. Raise `StaleInputError` where split and catalog do not belong together or the begun training had
+    other settings, `OutputExistsError` where `out` holds a run, `DeviceError` for a missing GPU, `TrainingError` where
+    the loss diverges or too many files are broken, `KeyboardInterrupt` after Ctrl-C.
     """
-    if not resume:
+    skip = recipe.train.mode == "skip"
+    if not resume and not skip:
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
     device = choose_device(recipe)
-    recipe = decide_location(recipe, catalog, split)
+    recipe = shorten(decide_location(recipe, catalog, split))
     inputs = describe_inputs(recipe, catalog.digest, split.digest)
-    assert_same_inputs(out / "checkpoints", inputs)
+    assert_trained(recipe, out) if skip else assert_same_inputs(out / "checkpoints", inputs)
     _prepare_process(recipe, device)
     started = time.perf_counter()
     data = RadiographDataModule(
@@ -70,17 +81,18 @@ def train(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: 
     save_recipe(recipe, out / "recipe.yaml")
     data.write_bad_files(out / "bad_files.csv")
     write_samples(data, out / "samples.png")
-    model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
-    save_inputs(out / "checkpoints", inputs)
-    Stages(model, data, recipe, out, device).fit()
+    if not skip:
+        model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
+        save_inputs(out / "checkpoints", inputs)
+        Stages(model, data, recipe, out, device, callbacks).fit()
     best, _ = load_classifier(out)
     table = pl.concat([predict_subset(best, data, subset) for subset in USED[1:]])
     write_table(table, out / "predictions.parquet")
     provenance = collect_provenance(
         {"catalog": catalog.digest, "split": split.digest, "recipe": sha256_json(inputs)},
         model=recipe.model.name,
-        weights_from=model.weights_from,
-        parameters=count_parameters(model),
+        weights_from=best.weights_from,
+        parameters=count_parameters(best),
         device=device,
         threads=torch.get_num_threads(),
         seconds=round(time.perf_counter() - started, 1),
@@ -125,11 +137,19 @@ class Stages:
     """The head alone, then all layers; each a Lightning fit with a state of its own."""
 
     def __init__(
-        self, model: FractureClassifier, data: RadiographDataModule, recipe: Recipe, out: Path, device: str
+        self,
+        model: FractureClassifier,
+        data: RadiographDataModule,
+        recipe: Recipe,
+        out: Path,
+        device: str,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
+        self.callbacks = callbacks
         self.model, self.data, self.recipe, self.out, self.device = model, data, recipe, out, device
         self.folder = out / "checkpoints"
-        self.keep = KeepBest(self.folder, recipe.train.monitor, describe_model(recipe.model, recipe.preprocess, model))
+        described = describe_model(recipe.model, recipe.preprocess, model)
+        self.keep = KeepBest(self.folder, recipe.train.monitor, {**described, "prior_shift": prior_shift(data)})
 
     def fit(self) -> None:
         """Run what is not finished yet."""
@@ -190,7 +210,14 @@ class Stages:
         )
         log = EpochLog(self.out, self.data)
         stopping = [stop] if stage == "all" else []
-        return [log, self.keep, DrawEpoch(self.data, first_epoch), *stopping, SaveState(self._state(stage))]
+        return [
+            log,
+            self.keep,
+            DrawEpoch(self.data, first_epoch),
+            *stopping,
+            *self.callbacks,
+            SaveState(self._state(stage)),
+        ]
 
     def _steps_an_epoch(self) -> int:
         size = len(self.data.train_dataloader())

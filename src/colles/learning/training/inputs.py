@@ -12,7 +12,7 @@ from colles.core.recipe import Recipe
 
 NAME = "inputs.json"
 # These change how fast a training runs and how long it may, not what the next epoch does.
-_FREE = {"device", "threads", "workers", "allocator", "strict", "max_bad_share"}
+_FREE = {"device", "threads", "workers", "allocator", "strict", "max_bad_share", "prior_correction"}
 
 
 def describe_inputs(recipe: Recipe, catalog_digest: str, split_digest: str) -> dict[str, Any]:
@@ -37,6 +37,9 @@ def assert_same_inputs(folder: Path, inputs: dict[str, Any]) -> None:
     if not (folder / NAME).is_file():
         return
     before, now = dict(_flat(read_json(folder / NAME))), dict(_flat(inputs))
+    # a setting that is newer than the begun training had its default then
+    defaults = dict(_flat(Recipe().model_dump(mode="json")))
+    before = {**{key: defaults[key] for key in now.keys() - before.keys() if key in defaults}, **before}
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if changed:
         raise StaleInputError(

@@ -7,16 +7,26 @@ from torch import Tensor, nn
 
 
 def label_loss(
-    logit: Tensor, label: Tensor, weight: Tensor, *, smoothing: float = 0.0, positive_weight: Tensor | None = None
+    logit: Tensor,
+    label: Tensor,
+    weight: Tensor,
+    *,
+    smoothing: float = 0.0,
+    positive_weight: Tensor | None = None,
+    focal_gamma: float = 0.0,
 ) -> Tensor:
     """Return binary cross-entropy of logits (N, 1) against labels (N,), averaged by weight (N,).
 
-    `smoothing` moves the targets from 0 and 1 towards 0.5 by half of it.
+    `smoothing` moves the targets from 0 and 1 towards 0.5 by half of it. `focal_gamma` above 0 plays down what is
+    already right, by (1 − p)^gamma of the target's probability p (Lin T-Y et al., arXiv:1708.02002, equation 4).
     """
     target = label * (1.0 - smoothing) + 0.5 * smoothing
     each = nn.functional.binary_cross_entropy_with_logits(
         logit[:, 0], target, pos_weight=positive_weight, reduction="none"
     )
+    if focal_gamma:
+        probability = torch.sigmoid(logit[:, 0])
+        each = each * (target * (1.0 - probability) + (1.0 - target) * probability) ** focal_gamma
     return (each * weight).sum() / weight.sum().clamp(min=1.0)
 
 

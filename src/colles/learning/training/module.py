@@ -19,6 +19,7 @@ from colles.core.recipe import TrainRecipe
 from colles.learning.loaders.samplers import epoch_seed
 from colles.learning.models import FractureClassifier
 from colles.learning.training.losses import label_loss, map_loss
+from colles.learning.training.mixup import mix_pairs
 
 DIVERGED = "The last good weights are kept; lower train.lr"
 
@@ -47,8 +48,18 @@ class ClassifierModule(lightning.LightningModule):
         self._plateau_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
-        model.freeze_backbone(stage == "head" or recipe.freeze_backbone)
+        self._release(0)
         self.average = running_mean(model, recipe.ema) if recipe.ema and stage != "head" else None
+
+    def _release(self, epoch: int) -> None:
+        """Let the stages learn that may, `epoch` epochs into this stage of training."""
+        recipe = self.recipe
+        if self.stage == "head" or recipe.freeze_backbone:
+            self.model.learn_stages(0)
+        elif recipe.unfreeze_every:
+            self.model.learn_stages((recipe.last_stages or 1) + epoch // recipe.unfreeze_every)
+        else:
+            self.model.learn_stages(recipe.last_stages)
 
     @property
     def judged(self) -> FractureClassifier:
@@ -64,8 +75,7 @@ class ClassifierModule(lightning.LightningModule):
         """Return the optimiser and, for the second stage, its schedule."""
         recipe = self.recipe
         groups = self._parameter_groups()
-        kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-        optimizer = kind(groups, weight_decay=recipe.weight_decay)
+        optimizer = create_optimizer(recipe, groups)
         if self.stage == "head" or recipe.scheduler == "none":
             return optimizer
         if recipe.scheduler == "plateau":
@@ -84,7 +94,8 @@ class ClassifierModule(lightning.LightningModule):
         recipe, head = self.recipe, [p for p in self.model.head_parameters() if p.requires_grad]
         if self.stage == "head":
             return [{"params": head, "lr": recipe.head_lr}]
-        backbone = [p for p in self.model.backbone_parameters() if p.requires_grad]
+        # gradual unfreezing releases parameters later; without a gradient the optimiser leaves them alone
+        backbone = [p for p in self.model.backbone_parameters() if p.requires_grad or recipe.unfreeze_every]
         groups = [
             {"params": backbone, "lr": recipe.lr},
             {"params": head, "lr": recipe.new_layers_lr or recipe.lr},
@@ -119,8 +130,9 @@ class ClassifierModule(lightning.LightningModule):
             self.plateau.load_state_dict(self._plateau_state)
 
     def on_train_epoch_start(self) -> None:
-        """Forget the losses of the last epoch."""
+        """Forget the losses of the last epoch; let another stage learn where its time has come."""
         self._losses = []
+        self._release(int(self.current_epoch))
 
     def loss(self, found: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
         """Return the label's loss (of the pooled head too, where there is a map) plus the map's, weighted."""
@@ -135,6 +147,7 @@ class ClassifierModule(lightning.LightningModule):
                     batch["weight"],
                     smoothing=self.recipe.label_smoothing,
                     positive_weight=positive,
+                    focal_gamma=self.recipe.focal_gamma if self.recipe.loss == "focal" else 0.0,
                 )
         if "cam" in found and "target" in batch:
             total = total + self.recipe.location_weight * map_loss(found["cam"], batch["target"], batch["located"])
@@ -144,6 +157,7 @@ class ClassifierModule(lightning.LightningModule):
         """Return the loss of a batch; raise `TrainingError` where it is not a number."""
         # dropout hangs on epoch and step alone, so a resumed run repeats it
         torch.manual_seed(epoch_seed(self.seed, 1, self.run_epoch, index))
+        batch = mix_pairs(batch, self.recipe.mixup) if self.recipe.mixup else batch
         loss = self.loss(self.model.training_outputs(_layout(batch["image"])), batch)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {float(loss)} at step {index} of epoch {self.run_epoch}", repair=DIVERGED)
@@ -174,6 +188,14 @@ class ClassifierModule(lightning.LightningModule):
     def train_loss(self) -> float:
         """Mean loss of the epoch's batches so far."""
         return float(torch.stack(self._losses).mean()) if self._losses else float("nan")
+
+
+def create_optimizer(recipe: TrainRecipe, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """Return the optimiser that a recipe names, over groups of parameters with their rates."""
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, weight_decay=recipe.weight_decay, momentum=0.9, nesterov=True)
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, weight_decay=recipe.weight_decay)
 
 
 def running_mean(model: FractureClassifier, decay: float) -> AveragedModel:

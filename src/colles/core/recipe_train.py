@@ -1,0 +1,135 @@
+"""The recipe's section of a training, with the augmentations by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from colles.core.section import Section, Share
+
+
+class AugmentRecipe(Section):
+    """Random changes of the training images (never of val or test)."""
+
+    flip: Share = 0.5
+    """Probability of a horizontal flip."""
+    rotation: float = Field(default=10.0, ge=0, le=180)
+    """Degrees either way."""
+    translation: Share = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    brightness: float = Field(default=0.1, ge=0)
+    contrast: float = Field(default=0.1, ge=0)
+    noise: float = Field(default=0.02, ge=0)
+    """Standard deviation of Gaussian noise, as a share of full scale."""
+    quarter_turn: Share = 0.0
+    """Probability of a turn by 90°, 180° or 270°."""
+    gamma: float = Field(default=0.0, ge=0, lt=1)
+    """Exponent between 1 − gamma and 1 / (1 − gamma)."""
+    blur: Share = 0.0
+    """Probability of a Gaussian blur."""
+    invert: Share = 0.0
+    """Probability of swapping dark and bright."""
+    cut_out: Share = 0.0
+    """Probability of one to three grey rectangles; none covers a fracture's centre."""
+    collimation: Share = 0.0
+    """Probability of simulated shutters, black around a turned rectangle that holds all fractures' centres."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "none": {"flip": 0.0, "rotation": 0.0, "brightness": 0.0, "contrast": 0.0, "noise": 0.0},
+    "practicum": {},
+    "strong": {
+        "rotation": 30.0,
+        "translation": 0.08,
+        "scale": [0.82, 1.35],
+        "quarter_turn": 0.1,
+        "brightness": 0.25,
+        "contrast": 0.25,
+        "gamma": 0.3,
+        "blur": 0.2,
+        "invert": 0.03,
+        "cut_out": 0.2,
+        "collimation": 0.2,
+    },
+}
+"""Augmentations by name: no change, the practicum's (flip, ±10°, colour jitter, noise), and all there is."""
+
+
+def _preset(value: object) -> object:
+    if isinstance(value, str):
+        value = {"preset": value}
+    if not isinstance(value, dict) or "preset" not in value:
+        return value
+    name = value["preset"]
+    if name not in PRESETS:
+        raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(PRESETS)}")
+    return {**PRESETS[name], **{key: given for key, given in value.items() if key != "preset"}}
+
+
+class TrainRecipe(Section):
+    """Two stages: the head alone on a frozen backbone, then all layers."""
+
+    mode: Literal["full", "quick", "skip"] = "full"
+    """`quick` shortens both stages to a look (one epoch and two, a quarter of the images); `skip` takes the weights
+    that the run folder has and scores again."""
+    head_epochs: int = Field(default=1, ge=0)
+    epochs: int = Field(default=25, ge=0)
+    """At most so many epochs of the second stage."""
+    freeze_backbone: bool = False
+    """True leaves the backbone frozen in the second stage too."""
+    last_stages: int | None = Field(default=None, ge=1)
+    """Only so many stages of the backbone, from its end, learn in the second stage; all where it is not given."""
+    unfreeze_every: int = Field(default=0, ge=0)
+    """Gradual unfreezing: after so many epochs one stage more learns, from `last_stages` (else one) on; 0: never."""
+    batch_size: int = Field(default=32, ge=1)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """`sgd` has Nesterov momentum of 0.9."""
+    lr: float = Field(default=1e-4, gt=0)
+    head_lr: float = Field(default=1e-3, gt=0)
+    """Of the head while it learns alone."""
+    new_layers_lr: float | None = Field(default=None, gt=0)
+    """Of head and map beside the backbone's `lr` in the second stage; `lr` where it is not given."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    scheduler: Literal["plateau", "onecycle", "cosine", "none"] = "plateau"
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps in which the rate of `cosine` rises from 0; it ends at 1 %."""
+    clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of a running mean of the weights, which is what is judged and kept; none where it is not given."""
+    plateau_patience: int = Field(default=2, ge=0)
+    patience: int = Field(default=5, ge=1)
+    """Epochs without a better `monitor` on val before the second stage stops."""
+    monitor: Literal["auroc", "average_precision", "sensitivity_at_specificity_90", "f1", "loss"] = "auroc"
+    sampler: Literal["plain", "weighted", "oversample", "balanced_batches"] = "weighted"
+    """Each once; even in expectation, with replacement; the rarer class repeated; as that, half of every batch."""
+    copies: Literal["one", "all"] = "one"
+    """Augmented copies of one base name drawn each epoch: one at random, or all."""
+    negatives: float | None = Field(default=None, gt=0)
+    """At most so many non-fractured images a fractured one of the same source, drawn anew each epoch."""
+    loss: Literal["bce", "weighted_bce", "focal"] = "bce"
+    focal_gamma: float = Field(default=2.0, ge=0)
+    """Exponent of the focal loss; 0 is plain cross-entropy."""
+    prior_correction: bool = True
+    """Move the trained scores back to the share of fractures in train, where drawing or weighting taught another."""
+    mixup: float = Field(default=0.0, ge=0)
+    """Pictures blended in pairs, by shares of a Beta distribution with this parameter; 0: none."""
+    label_smoothing: Share = 0.0
+    location_weight: float = Field(default=0.5, ge=0)
+    """Of the map's loss beside the image label's."""
+    canvas: int | None = Field(default=None, ge=32, le=4096)
+    """Side of the training canvases, from which augmentation cuts `preprocess.size`; the same where it is not given."""
+    progressive: tuple[Annotated[int, Field(ge=32, le=2048, multiple_of=32)], ...] = ()
+    """Sizes of the training images, spread over the epochs of the second stage, in place of `preprocess.size`."""
+    augment: Annotated[AugmentRecipe, BeforeValidator(_preset)] = AugmentRecipe()
+    """A table, or the name of a preset: none, practicum, strong; `{preset: strong, rotation: 10}` changes one."""
+    strict: bool = False
+    """True stops at the first broken file; False substitutes a placeholder of weight 0 and lists it."""
+    max_bad_share: Share = 0.05
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    workers: int = Field(default=0, ge=0)
+    """Loading processes beside the training one; the cache makes 0 fast enough on few cores."""
+    allocator: bool = True
+    """On a CPU keep large allocations mapped (see docs/decisions.md); worth a factor of about two."""

@@ -1,0 +1,97 @@
+"""Run a search: Optuna one trial after the other, or Ray Tune on a cluster; each trial leaves one JSON file.
+
+The folder holds `sweep.json` (what was searched), the trials' files, `trials/`, `best_recipe.yaml`, and the engine's
+own memory (`study.db`, or `ray/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from colles.core.errors import OutputExistsError, StaleInputError, TrainingError
+from colles.core.files import read_json, refuse_existing, write_json
+from colles.core.recipe import Recipe
+from colles.core.recipe_text import save_recipe
+from colles.datasets.catalog import Catalog
+from colles.datasets.split import Split
+from colles.learning.sweep.logs import SweepLogs
+from colles.learning.sweep.space import point_recipe
+from colles.learning.sweep.trial import SweepJob
+
+AGAIN = "Resume with the recipe and data it began with, or search into another folder"
+
+
+def search(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: bool = False) -> SweepLogs:
+    """Search what `recipe.sweep` describes; return the trials.
+
+    With `resume` a begun search goes on, an interrupted trial from its last finished epoch, up to `sweep.trials`.
+    Raise `RecipeError` for a bad space, `OutputExistsError` where `out` holds a search, `StaleInputError` where the
+    begun one was of something else, `TrainingError` where every trial failed.
+    """
+    job = SweepJob.create(catalog, split, recipe, out)
+    if not resume:
+        refuse_existing(job.out / "sweep.json", repair="Go on with --resume, or choose another --out")
+    if (job.out / "sweep.json").is_file():
+        assert_same_search(read_json(job.out / "sweep.json")["inputs"], job.inputs(), job.out / "sweep.json")
+    with _alone(job.out):
+        write_json(job.out / "sweep.json", {"inputs": job.inputs(), "trials": recipe.sweep.trials})
+        _engine(job)
+        logs = SweepLogs.read(job.out)
+        _write_best(job, logs)
+    return logs
+
+
+def assert_same_search(before: Any, now: dict[str, Any], path: Path) -> None:
+    """Raise `StaleInputError` naming what a begun search had otherwise."""
+    old, new = dict(_flat(before, "")), dict(_flat(now, ""))
+    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if changed:
+        what = "another space" if any(key.startswith("space") for key in changed) else "other settings"
+        raise StaleInputError(
+            f"a search of {what} began here (different: {', '.join(changed)})", path=path, repair=AGAIN
+        )
+
+
+def _flat(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
+    else:
+        yield prefix, value
+
+
+def _engine(job: SweepJob) -> None:
+    if job.recipe.sweep.engine == "ray":
+        from colles.learning.sweep.ray_engine import run_ray
+
+        run_ray(job)
+    else:
+        from colles.learning.sweep.optuna_engine import run_optuna
+
+        run_optuna(job)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    import fcntl
+
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutputExistsError("another search is running here", path=out, repair="Wait for its end") from error
+        yield
+
+
+def _write_best(job: SweepJob, logs: SweepLogs) -> None:
+    scored = [entry for entry in logs.of("complete") if entry.best_score is not None]
+    if not scored:
+        failed = logs.of("failed")
+        reason = f"; first error: {failed[0].error}" if failed else ""
+        raise TrainingError(f"no trial of {len(logs.entries)} was finished{reason}", path=job.out)
+    best = max(scored, key=lambda entry: entry.best_score or 0.0)
+    save_recipe(point_recipe(job.recipe, best.params), job.out / "best_recipe.yaml")

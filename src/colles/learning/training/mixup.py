@@ -1,0 +1,21 @@
+"""Blend the pictures of a batch in pairs (Zhang H et al., mixup, arXiv:1710.09412)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def mix_pairs(batch: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
+    """Return a batch whose images, labels and weights are λ of their own and 1 − λ of another's, λ ~ Beta(α, α).
+
+    A blended picture shows the fractures of both, so the map's target is the larger of the two. Drawn with torch's
+    generator.
+    """
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(batch["label"]))
+    mixed = {name: share * batch[name] + (1.0 - share) * batch[name][other] for name in ("image", "label", "weight")}
+    if "target" in batch:
+        mixed["target"] = torch.maximum(batch["target"], batch["target"][other])
+        mixed["located"] = batch["located"] * batch["located"][other]
+    return {**batch, **mixed}

@@ -1,0 +1,64 @@
+"""The space of a search: every mistake is found before the first trial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sweep_trials import sweep_recipe
+
+from colles.core.errors import RecipeError
+from colles.learning.sweep.space import decode, encode, point_recipe, read_space
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({}, "nothing to search"),
+        ({"train.learning_rate": [1, 2]}, "unknown parameter 'train.learning_rate'"),
+        ({"train.lrr": [1e-3, 1e-4]}, r"unknown parameter 'train.lrr'. Did you mean 'train.lr'"),
+        ({"train.augment.rotatoin": [1, 2]}, r"Did you mean 'train.augment.rotation'"),
+        ({"split.seed": [1, 2]}, "'split' cannot be searched"),
+        ({"seed": [1, 2]}, "'seed' cannot be searched"),
+        ({"train.sampler": ["plain", "wieghted"]}, r"'wieghted' is refused: train.sampler"),
+        ({"train.sampler": ["plain"]}, "fewer than two different choices"),
+        ({"train.sampler": {"low": 0, "high": 1}}, "a range of a setting that is no number"),
+        ({"train.batch_size": {"low": 0, "high": 8}}, r"0 is refused: train.batch_size"),
+        ({"train.batch_size": {"low": 1.5, "high": 8}}, "not a whole number"),
+    ],
+)
+def test_a_space_that_no_recipe_could_take(space: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        read_space(sweep_recipe(space=space))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"low": 2, "high": 1}, "low must be below high"),
+        ({"low": 0, "high": 1, "log": True}, "log needs low above 0"),
+    ],
+)
+def test_a_range_that_is_none(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        sweep_recipe(space={"train.lr": given})
+
+
+def test_the_setting_says_whether_numbers_are_whole() -> None:
+    space = {"train.weight_decay": {"low": 0, "high": 1}, "train.batch_size": {"low": 8, "high": 64, "step": 8}}
+    whole, decimal = read_space(sweep_recipe(space=space))
+    assert (whole.name, whole.kind, whole.step) == ("train.batch_size", "int", 8)
+    assert (decimal.kind, decimal.low, decimal.high) == ("float", 0.0, 1.0)
+
+
+def test_a_whole_section_may_vary_as_one() -> None:
+    networks = [{"name": "simple_cnn", "weights": "none"}, {"name": "timm:test_resnet"}]
+    given = sweep_recipe(space={"model": networks, "preprocess.size": [32, 64]})
+    parameters = read_space(given)
+    stored = {"model": encode(networks[1]), "preprocess.size": 64}
+    point = decode(parameters, stored)
+    made = point_recipe(given, point)
+    assert (made.model.name, made.model.weights, made.preprocess.size) == ("timm:test_resnet", "none", 64)
+    assert made.model.dropout == given.model.dropout
+    assert made.train.monitor == given.sweep.objective
+    assert made.sweep.space == {}

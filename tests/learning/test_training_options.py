@@ -1,0 +1,208 @@
+"""Samplers, losses, freezing, mixup, the prior and the modes: each does what its name says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_training import Data, recipe
+from torch import nn
+from torchvision.ops import sigmoid_focal_loss
+
+from colles.core.errors import MissingInputError, RecipeError, StaleInputError
+from colles.core.files import read_json, write_json
+from colles.core.recipe import ModelRecipe, PreprocessRecipe, TrainRecipe
+from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
+from colles.learning.loaders.datamodule import RadiographDataModule
+from colles.learning.loaders.samplers import draw_epoch
+from colles.learning.models import FractureClassifier, create_model
+from colles.learning.training import train
+from colles.learning.training.inputs import NAME, assert_same_inputs, describe_inputs
+from colles.learning.training.losses import label_loss
+from colles.learning.training.mixup import mix_pairs
+from colles.learning.training.mode import shorten
+from colles.learning.training.module import ClassifierModule
+from colles.learning.training.prior import prior_shift
+
+PREPROCESS = PreprocessRecipe(size=32)
+
+
+def network(name: str = "timm:test_efficientnet") -> FractureClassifier:
+    return create_model(ModelRecipe(name=name, weights="none", location="off"), PREPROCESS)
+
+
+def loader(data: Data, *overrides: str) -> RadiographDataModule:
+    settings = recipe(*overrides)
+    return RadiographDataModule(*data, settings.preprocess, settings.train, seed=0)
+
+
+def test_every_batch_is_balanced_also_on_each_of_two_processes() -> None:
+    labels = np.array([1] * 7 + [0] * 25)
+    drawn = draw_epoch(labels, None, "balanced_batches", seed=0, epoch=3)
+    assert set(drawn) == set(range(32))
+    shown = labels[drawn]
+    assert len(shown) == 50
+    for start in range(0, 48, 8):
+        batch = shown[start : start + 8]
+        assert [batch[rank::2].mean() for rank in (0, 1)] == [0.5, 0.5]
+    assert not np.array_equal(drawn, draw_epoch(labels, None, "balanced_batches", seed=0, epoch=4))
+
+
+def test_the_focal_loss_is_torchvisions_and_without_gamma_plain_cross_entropy() -> None:
+    logit, label = torch.linspace(-3, 3, 8)[:, None], torch.tensor([0.0, 1.0] * 4)
+    weight = torch.tensor([1.0] * 7 + [0.0])
+    each = sigmoid_focal_loss(logit[:, 0], label, alpha=-1, gamma=2.0)
+    assert label_loss(logit, label, weight, focal_gamma=2.0) == pytest.approx(float(each[:7].mean()), abs=1e-6)
+    plain = nn.functional.binary_cross_entropy_with_logits(logit[:7, 0], label[:7])
+    assert label_loss(logit, label, weight, focal_gamma=0.0) == pytest.approx(float(plain), abs=1e-6)
+
+
+@pytest.mark.parametrize("settings", [("oversample", "bce"), ("balanced_batches", "bce"), ("plain", "weighted_bce")])
+def test_the_prior_correction_gives_back_the_real_share_of_fractures(data: Data, settings: tuple[str, str]) -> None:
+    sampler, loss = settings
+    module = loader(data, f"train.sampler={sampler}", f"train.loss={loss}")
+    labels = module.labels[module.rows("train")]
+    assert module.prevalence() == pytest.approx(labels.mean())
+    # A network that knows nothing learns the odds of what it is shown: even, once drawn or weighted so.
+    probability = 1 / (1 + np.exp(-(0.0 + prior_shift(module))))
+    assert probability == pytest.approx(labels.mean(), abs=1e-9)
+
+
+def test_plain_drawing_needs_no_correction_and_it_can_be_left_out(data: Data) -> None:
+    assert prior_shift(loader(data, "train.sampler=plain")) == pytest.approx(0.0, abs=1e-9)
+    assert prior_shift(loader(data, "train.sampler=oversample", "train.prior_correction=false")) == 0.0
+
+
+def test_a_loaded_checkpoint_has_its_prior_in_its_logits(tmp_path: Path) -> None:
+    model = network().eval()
+    meta = describe_model(ModelRecipe(name=model.name, weights="none", location="off"), PREPROCESS, model)
+    save_checkpoint(model, tmp_path / "best.safetensors", {**meta, "prior_shift": -1.25})
+    loaded, _ = load_classifier(tmp_path / "best.safetensors")
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(loaded(x), model(x) - 1.25, atol=1e-6)
+        found = loaded.outputs(x)
+        assert torch.allclose(found["cam"].mean((2, 3)), found["logit"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["timm:test_efficientnet", "timm:test_resnet", "simple_cnn"])
+def test_stages_divide_the_backbone(name: str) -> None:
+    model = network(name)
+    owned = [{id(p) for module in stage for p in module.parameters()} for stage in model.stages()]
+    assert sum(map(len, owned)) == len(set().union(*owned))
+    assert set().union(*owned) == {id(p) for p in model.backbone_parameters()}
+
+
+def test_only_the_last_stages_learn_and_the_others_keep_their_statistics() -> None:
+    model = network()
+    model.learn_stages(2)
+    model.train()
+    stages = model.stages()
+    learns = [all(p.requires_grad for module in stage for p in module.parameters()) for stage in stages]
+    assert learns == [False] * (len(stages) - 2) + [True] * 2
+    norms = [[m.training for m in stage if isinstance(m, nn.BatchNorm2d)] for stage in stages]
+    assert not any(map(any, norms[:-2]))
+    assert all(map(all, norms[-2:]))
+    model.learn_stages(None)
+    assert all(p.requires_grad for p in model.parameters())
+    assert all(m.training for m in model.modules())
+
+
+def test_gradual_unfreezing_releases_a_stage_after_another() -> None:
+    model = network()
+    settings = TrainRecipe(unfreeze_every=2, optimizer="sgd")
+    module = ClassifierModule(model, settings, stage="all", seed=0, first_epoch=0, steps=1, positive_weight=1.0)
+    learning = []
+    for epoch in range(6):
+        module._release(epoch)
+        learning.append(sum(any(p.requires_grad for m in stage for p in m.parameters()) for stage in model.stages()))
+    assert learning == [1, 1, 2, 2, 3, 3]
+    module._parameter_groups()
+    optimizer = module.configure_optimizers()
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert held == {id(p) for p in model.parameters()}
+
+
+def test_mixup_blends_pairs_and_keeps_both_fractures() -> None:
+    batch = {
+        "image": torch.arange(4.0)[:, None, None, None].expand(4, 1, 2, 2),
+        "label": torch.tensor([0.0, 1.0, 0.0, 1.0]),
+        "weight": torch.ones(4),
+        "target": torch.eye(4)[:, None, None, :],
+        "located": torch.tensor([1.0, 1.0, 1.0, 0.0]),
+    }
+    torch.manual_seed(1)
+    mixed = mix_pairs(batch, 0.4)
+    torch.manual_seed(1)
+    assert torch.equal(mix_pairs(batch, 0.4)["image"], mixed["image"])
+    assert mixed["label"].sum() == pytest.approx(2.0)
+    assert mixed["image"].mean() == pytest.approx(1.5)
+    assert (mixed["target"] >= batch["target"]).all()
+    assert mixed["located"].sum() <= 3
+
+
+def test_training_images_grow_over_the_epochs(data: Data) -> None:
+    module = loader(data, "train.progressive=[32, 64]", "train.head_epochs=1", "train.epochs=4", "preprocess.size=64")
+    sizes = []
+    for module.epoch in range(5):
+        sizes.append(module.training_dataset()[(0, 0, 0)]["image"].shape[-1])
+    assert sizes == [32, 32, 32, 64, 64]
+    assert module.plain_loader("val").dataset[0]["image"].shape[-1] == 64
+
+
+def test_a_quick_look_is_short(data: Data) -> None:
+    settings = recipe("train.mode=quick", "train.epochs=25", "train.head_epochs=0", "train.batch_size=2")
+    assert (shorten(settings).train.epochs, shorten(settings).train.head_epochs) == (2, 0)
+    assert shorten(recipe("train.epochs=25")).train.epochs == 25
+    module = loader(data, "train.mode=quick", "train.sampler=plain", "train.batch_size=2")
+    module.train_dataloader()
+    assert len(module.drawn) == len(data[1].subset("train")) // 4
+
+
+def test_skip_needs_weights_of_the_same_network(data: Data, tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match=r"train\.mode=full"):
+        train(*data, recipe("train.mode=skip"), tmp_path)
+    model = network("timm:test_resnet")
+    meta = describe_model(ModelRecipe(name=model.name, weights="none", location="off"), PREPROCESS, model)
+    save_checkpoint(model, tmp_path / "checkpoints" / "best.safetensors", meta)
+    with pytest.raises(StaleInputError, match=r"belong to another model\.name \(timm:test_resnet\)"):
+        train(*data, recipe("train.mode=skip"), tmp_path)
+
+
+def test_a_setting_newer_than_a_begun_training_had_its_default_then(tmp_path: Path) -> None:
+    now = describe_inputs(recipe(), "c", "s")
+    before = {**now, "train": {key: value for key, value in now["train"].items() if key != "mixup"}}
+    write_json(tmp_path / NAME, before)
+    assert_same_inputs(tmp_path, now)
+    with pytest.raises(StaleInputError, match=r"train\.mixup"):
+        assert_same_inputs(tmp_path, describe_inputs(recipe("train.mixup=0.2"), "c", "s"))
+
+
+def test_augmentations_by_name() -> None:
+    assert recipe("train.augment=none").train.augment.flip == 0
+    assert recipe("train.augment=practicum").train.augment == TrainRecipe().augment
+    assert recipe("train.augment={preset: strong, rotation: 3}").train.augment.rotation == 3
+    with pytest.raises(RecipeError, match="known: none, practicum, strong"):
+        recipe("train.augment=storng")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_every_option_at_once_trains_and_its_scores_can_be_made_again(data: Data, tmp_path: Path) -> None:
+    options = ("optimizer=sgd", "loss=focal", "mixup=0.2", "sampler=balanced_batches", "unfreeze_every=1",
+               "augment=strong", "progressive=[32, 64]", "label_smoothing=0.05", "head_epochs=0")  # fmt: skip
+    settings = recipe(*(f"train.{option}" for option in options))
+    run = train(*data, settings, tmp_path / "run")
+    assert read_json(run / "checkpoints" / "best.json")["prior_shift"] < 0
+    before = pl.read_parquet(run / "predictions.parquet")
+    weights = load_file(run / "checkpoints" / "best.safetensors")
+    (run / "predictions.parquet").unlink()
+    train(*data, settings.model_copy(update={"train": settings.train.model_copy(update={"mode": "skip"})}), run)
+    assert pl.read_parquet(run / "predictions.parquet").equals(before)
+    assert all(
+        torch.equal(value, weights[key]) for key, value in load_file(run / "checkpoints" / "best.safetensors").items()
+    )
