@@ -31,7 +31,7 @@ def test_every_shipped_recipe_is_valid_and_survives_saving(path: Path, tmp_path:
         ({"recipe_version": 99}, "recipe_version: 99 is newer than"),
         ({"recipe_version": 99}, "Update colles"),
         ({"train": {"lr": -1}}, "train.lr: Input should be greater than 0"),
-        ({"train": {"sampler": "fair"}}, "'plain', 'weighted' or 'oversample'"),
+        ({"train": {"sampler": "fair"}}, "'oversample' or 'balanced_batches'"),
         ({"split": {"val": 0.6, "test": 0.5}}, "val + test must be below 1"),
         ({"preprocess": {"channels": 1}}, "mean and std need 1 values each"),
     ],

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
         epilog=example(
             "colles train recipes/demo.yaml --out out/run",
             "colles train recipes/practicum.yaml --catalog catalog.parquet --split split.csv --out out/run --resume",
+            "colles train recipes/demo.yaml --out out/folds --folds 5",
         ),
     )(train)
 
@@ -28,6 +29,11 @@ def train(
     catalog: Annotated[Path | None, typer.Option(help="Catalog to train on; made from the recipe otherwise.")] = None,
     split: Annotated[Path | None, typer.Option(help="Its split; made from the recipe otherwise.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Only look for a learning rate; writes rate_finder.csv and .png.")
+    ] = False,
+    folds: Annotated[int | None, typer.Option(help="Cross-validate by group in so many folds.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Train so many times, with other seeds.")] = None,
 ) -> None:
     """Train a classifier; what the recipe leaves out has defaults that the run folder records."""
     from colles.cli.relaunch import relaunch_with_allocator
@@ -38,7 +44,9 @@ def train(
     from colles.datasets.catalog import Catalog
     from colles.datasets.split import Split
 
-    settings = load_recipe(recipe, overrides or ())
+    several = {"train.folds": folds, "train.seeds": seeds}
+    given = [f"{key}={value}" for key, value in several.items() if value is not None]
+    settings = load_recipe(recipe, [*(overrides or ()), *given])
     if (catalog is None) != (split is None):
         raise UsageError("--catalog and --split go together", repair="Give both or neither")
     if not resume and settings.train.mode != "skip":
@@ -50,6 +58,13 @@ def train(
 
         space = prepare_data(settings, out / "data", recipe_folder=recipe.parent)
         catalog, split = space.catalog, space.split
+    if find_lr:
+        from colles.learning.training.rate_finder import find_rate
+
+        curve = find_rate(Catalog.load(catalog), Split.load(split), settings)
+        curve.save(out)
+        typer.echo(f"Steepest fall of the loss at {curve.suggestion:g}; try --set train.lr={curve.suggestion / 3:.1g}")
+        return
     from colles.learning.training import train as fit
 
     fit(Catalog.load(catalog), Split.load(split), settings, out, resume=resume)

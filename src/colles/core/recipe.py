@@ -20,13 +20,6 @@ RobustnessKind = Literal["noise", "blur", "jpeg", "rotation", "inversion", "unde
 RECIPE_VERSION = 1
 
 
-class Section(BaseModel):
-    """A frozen part of a recipe that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-SourceKind = Literal["fracatlas", "yolo", "folder", "csv"]
-
-
 class SourceRecipe(Section):
     """Where one set of radiographs lies and how to read it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from colles.core.section import Section, Share
 
@@ -73,6 +73,10 @@ class TrainRecipe(Section):
     mode: Literal["full", "quick", "skip"] = "full"
     """`quick` shortens both stages to a look (one epoch and two, a quarter of the images); `skip` takes the weights
     that the run folder has and scores again."""
+    folds: int = Field(default=0, ge=0)
+    """Cross-validation by group: so many trainings on train and val, each judged on what it has not seen."""
+    seeds: int = Field(default=1, ge=1)
+    """So many trainings that differ in their seed alone; their mean is the model."""
     head_epochs: int = Field(default=1, ge=0)
     epochs: int = Field(default=25, ge=0)
     """At most so many epochs of the second stage."""
@@ -129,7 +133,25 @@ class TrainRecipe(Section):
     max_bad_share: Share = 0.05
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1)
+    processes: int = Field(default=1, ge=1)
+    """Training processes that share each batch out: one a GPU, or several on the CPU (gloo), each with one thread."""
     workers: int = Field(default=0, ge=0)
     """Loading processes beside the training one; the cache makes 0 fast enough on few cores."""
     allocator: bool = True
     """On a CPU keep large allocations mapped (see docs/decisions.md); worth a factor of about two."""
+
+    @model_validator(mode="after")
+    def _one_kind_of_many(self) -> TrainRecipe:
+        if self.folds == 1:
+            raise ValueError("folds must be 0 (none) or at least 2")
+        if self.folds and self.seeds > 1:
+            raise ValueError("folds and seeds do not go together: set one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_shared(self) -> TrainRecipe:
+        if self.batch_size % self.processes:
+            raise ValueError(f"a batch of {self.batch_size} cannot be shared by {self.processes} processes")
+        if self.processes > 1 and self.unfreeze_every:
+            raise ValueError("gradual unfreezing needs one process, since they agree at the start on what learns")
+        return self

@@ -15,7 +15,7 @@ from colles.datasets.split import Split, split_digest
 from colles.datasets.stratify import Member, allocate
 
 
-def make_folds(split: Split, catalog: Catalog, folds: int, recipe: SplitRecipe, *, seed: int) -> list[Split]:
+def validation_folds(split: Split, catalog: Catalog, folds: int, recipe: SplitRecipe, *, seed: int) -> list[Split]:
     """Return `folds` splits: each image of train and val is in val of one of them and in train of the others.
 
     As in any val, one of several augmented copies is judged. Raise `InputError` where a fold cannot hold both classes.

@@ -18,6 +18,7 @@ from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.core.recipe_text import load_recipe
 from colles.learning.models import create_model
 from colles.learning.models.base import FractureClassifier
+from colles.learning.models.ensemble import count_members, create_ensemble
 
 SCHEMA_VERSION = 1
 ENDING = ".safetensors"
@@ -40,10 +41,16 @@ def save_checkpoint(model: nn.Module, path: str | Path, meta: Mapping[str, Any])
     """
     file = Path(path)
     file = file if file.suffix == ENDING else file / f"model{ENDING}"
+    save_weights(model, file)
+    write_json(file.with_suffix(".json"), dict(meta))
+    return file
+
+
+def save_weights(model: nn.Module, file: Path) -> Path:
+    """Write the weights alone as .safetensors."""
     state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with atomic_path(file) as temporary:
         save_file(state, str(temporary))
-    write_json(file.with_suffix(".json"), dict(meta))
     return file
 
 
@@ -56,14 +63,15 @@ def load_classifier(folder: str | Path) -> tuple[FractureClassifier, PreprocessR
     """
     weights = find_weights(Path(folder))
     recipe, preprocess, weights_from, prior_shift = _architecture(weights)
-    model = create_model(recipe, preprocess)
     try:
         state = load_file(str(weights))
     except (SafetensorError, OSError) as error:
         raise BundleError(f"the weights cannot be read ({error})", path=weights, repair="Copy it again") from error
+    model = create_ensemble([create_model(recipe, preprocess) for _ in range(count_members(state))])
     _load_strictly(model, state, weights)
-    with torch.no_grad():
-        model.last_bias.add_(prior_shift)
+    if prior_shift:
+        with torch.no_grad():
+            model.last_bias.add_(prior_shift)
     model.weights_from = weights_from
     model.eval()
     return model, preprocess

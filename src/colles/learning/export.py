@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.catalog import Catalog
 from colles.evaluation.evaluate import Evaluation, evaluate
 from colles.evaluation.predictions import Predictions
-from colles.learning.checkpoint import find_weights, load_classifier
+from colles.learning.checkpoint import load_classifier, save_weights
 from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images, measure_parity
@@ -48,12 +47,12 @@ def export_bundle(
     predictions = Predictions.load(run / "predictions.parquet")
     judged = evaluation or evaluate(predictions, resolved.evaluate)
     _assert_same_predictions(judged, predictions, run)
-    rows = choose_images(predictions.frame, catalog.frame, recipe.parity_images)
+    rows = choose_images(_own(predictions.frame, run), catalog.frame, recipe.parity_images)
     graph = export_graph(model, preprocess)
     with atomic_path(out) as staged:
         staged.mkdir()
         write_bytes(staged / MODEL, graph)
-        shutil.copyfile(find_weights(run), staged / WEIGHTS)
+        save_weights(model, staged / WEIGHTS)
         save_recipe(portable(resolved), staged / RECIPE)
         metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged)
         metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog)})
@@ -62,6 +61,12 @@ def export_bundle(
         parity = measure_parity(model, preprocess, predictor, rows, recipe.tolerance)
         write_bundle(staged, metadata.model_copy(update={"parity": parity}))
     return out
+
+
+def _own(predictions: pl.DataFrame, run: Path) -> pl.DataFrame:
+    """Return the predictions that the exported network itself made: scores out of fold are of its members."""
+    provenance = read_json(run / "provenance.json") if (run / "provenance.json").is_file() else {}
+    return predictions.filter(pl.col("subset") != "val") if provenance.get("out_of_fold") else predictions
 
 
 def portable(recipe: Recipe) -> Recipe:

@@ -163,10 +163,12 @@ class RadiographDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the batches of the epoch that `self.epoch` names; broken files take no part in it."""
         self.drawn = self._draw(self.epoch)
+        world = self.trainer.world_size if self.trainer is not None else 1
+        rank = self.trainer.global_rank if self.trainer is not None else 0
         return DataLoader(
             self.training_dataset(),
-            batch_size=self.recipe.batch_size,
-            sampler=EpochSampler(self.drawn, self.epoch),
+            batch_size=self.recipe.batch_size // world,
+            sampler=EpochSampler(self.drawn, self.epoch, rank=rank, world=world),
             num_workers=self.recipe.workers,
             drop_last=len(self.drawn) > self.recipe.batch_size,  # batch norm cannot learn from a batch of one
         )

@@ -18,7 +18,8 @@ _TRIES = 10
 class _Occlusion(v2.Transform):  # type: ignore[misc]
     """Paint where a mask says, with a probability."""
 
-    _transformed_types = (tv_tensors.Image,)
+    # boxes are looked at, so they have to be among the inputs
+    _transformed_types = (tv_tensors.Image, tv_tensors.BoundingBoxes)
 
     def __init__(self, probability: float) -> None:
         super().__init__()
@@ -42,8 +43,8 @@ class _Occlusion(v2.Transform):  # type: ignore[misc]
         raise NotImplementedError
 
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
-        """Paint."""
-        if params["hidden"] is None:
+        """Paint; boxes stay."""
+        if params["hidden"] is None or isinstance(inpt, tv_tensors.BoundingBoxes):
             return inpt
         pixels = inpt[0].numpy().copy()
         pixels[params["hidden"]] = self.grey(pixels)

@@ -79,14 +79,19 @@ def _one_copy(copies: Sequence[str], rng: np.random.Generator) -> NDArray[np.int
 
 
 class EpochSampler(Sampler[Draw]):
-    """Yield the draws of one epoch."""
+    """Yield the draws of one epoch, or one process's share of them.
 
-    def __init__(self, indices: NDArray[np.int64], epoch: int) -> None:
-        self.indices, self.epoch = indices, epoch
+    Of `world` processes each takes every `world`-th draw, all equally many, so that together their batches are those of
+    one process; an image keeps its position, and with it its augmentation.
+    """
+
+    def __init__(self, indices: NDArray[np.int64], epoch: int, *, rank: int = 0, world: int = 1) -> None:
+        self.indices, self.epoch, self.rank, self.world = indices, epoch, rank, world
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.indices) // self.world
 
     def __iter__(self) -> Iterator[Draw]:
-        for position, index in enumerate(self.indices.tolist()):
-            yield self.epoch, position, index
+        last = len(self) * self.world
+        for position in range(self.rank, last, self.world):
+            yield self.epoch, position, int(self.indices[position])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import polars as pl
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, Checkpoint
 
-from colles.core.files import atomic_path
+from colles.core.files import read_json, storage_errors
 from colles.core.progress import say
 from colles.core.tables import read_table, write_table
 from colles.learning.checkpoint import save_checkpoint
@@ -56,6 +57,8 @@ class EpochLog(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the rows of the epoch."""
         assert isinstance(pl_module, ClassifierModule)
+        if not trainer.is_global_zero:
+            return
         seconds = time.perf_counter() - self._started
         row: dict[str, Any] = {
             "epoch": pl_module.run_epoch,
@@ -65,7 +68,7 @@ class EpochLog(Callback):
         row |= {f"val_{name}": value for name, value in pl_module.figures.items()}
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row |= {
-            "images_per_second": round(self._images / self._training, 2),
+            "images_per_second": round(self._images * trainer.world_size / self._training, 2),
             "seconds_loading": round(self._loading, 2),
             "seconds": round(seconds, 2),
         }
@@ -101,11 +104,17 @@ class KeepBest(Callback):
         assert isinstance(pl_module, ClassifierModule)
         value = pl_module.figures[self.monitor]
         meta = {**self.meta, "epoch": pl_module.run_epoch, "stage": pl_module.stage, "val": pl_module.figures}
-        save_checkpoint(pl_module.judged, self.folder / "last.safetensors", meta)
         better = self.best is None or (value < self.best if self.monitor == "loss" else value > self.best)
-        if better:
-            self.best = value
-            save_checkpoint(pl_module.judged, self.folder / "best.safetensors", meta)
+        self.best = value if better else self.best
+        for name in ("last", "best") if better else ("last",):
+            if trainer.is_global_zero:
+                save_checkpoint(pl_module.judged, self.folder / f"{name}.safetensors", meta)
+
+    def recall(self) -> None:
+        """Read the best figure from the disk: training processes of their own do not tell it."""
+        beside = self.folder / "best.json"
+        if beside.is_file():
+            self.best = float(read_json(beside)["val"][self.monitor])
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""
@@ -123,6 +132,9 @@ class SaveState(Checkpoint):
         self.path = path
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write beside, then rename."""
-        with atomic_path(self.path) as temporary:
-            trainer.save_checkpoint(temporary)
+        """Write beside, then rename; every process takes part, the first one writes."""
+        beside = self.path.with_suffix(".partial")
+        trainer.save_checkpoint(beside)
+        if trainer.is_global_zero:
+            with storage_errors(self.path):
+                os.replace(beside, self.path)

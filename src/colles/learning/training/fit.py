@@ -39,6 +39,7 @@ from colles.learning.training.inputs import assert_same_inputs, describe_inputs,
 from colles.learning.training.mode import assert_trained, shorten
 from colles.learning.training.module import ClassifierModule
 from colles.learning.training.prior import prior_shift
+from colles.learning.training.processes import create_strategy, readable_errors
 from colles.learning.training.samples import write_samples
 from colles.learning.training.scores import predict_subset
 
@@ -59,6 +60,23 @@ def train(
     other settings, `OutputExistsError` where `out` holds a run, `DeviceError` for a missing GPU, `TrainingError` where
     the loss diverges or too many files are broken, `KeyboardInterrupt` after Ctrl-C.
     """
+    if recipe.train.folds or recipe.train.seeds > 1:
+        from colles.learning.training.several import train_several
+
+        return train_several(catalog, split, recipe, out, train_once, resume=resume)
+    return train_once(catalog, split, recipe, out, resume=resume, callbacks=callbacks)
+
+
+def train_once(
+    catalog: Catalog,
+    split: Split,
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> Path:
+    """Train one network; see `train`."""
     skip = recipe.train.mode == "skip"
     if not resume and not skip:
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
@@ -68,15 +86,7 @@ def train(
     assert_trained(recipe, out) if skip else assert_same_inputs(out / "checkpoints", inputs)
     _prepare_process(recipe, device)
     started = time.perf_counter()
-    data = RadiographDataModule(
-        catalog,
-        split,
-        recipe.preprocess,
-        recipe.train,
-        seed=recipe.seed,
-        limits=recipe.data,
-        stride=STRIDES[0] if recipe.model.location == "on" else 0,
-    )
+    data = _load(catalog, split, recipe)
     out.mkdir(parents=True, exist_ok=True)
     save_recipe(recipe, out / "recipe.yaml")
     data.write_bad_files(out / "bad_files.csv")
@@ -103,6 +113,26 @@ def train(
     return out
 
 
+def prepare(catalog: Catalog, split: Split, recipe: Recipe) -> tuple[RadiographDataModule, FractureClassifier, Recipe]:
+    """Return data and network of a recipe, as a training on the CPU begins with them, and the decided recipe."""
+    recipe = decide_location(recipe, catalog, split)
+    _prepare_process(recipe, "cpu")
+    model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
+    return _load(catalog, split, recipe), model, recipe
+
+
+def _load(catalog: Catalog, split: Split, recipe: Recipe) -> RadiographDataModule:
+    return RadiographDataModule(
+        catalog,
+        split,
+        recipe.preprocess,
+        recipe.train,
+        seed=recipe.seed,
+        limits=recipe.data,
+        stride=STRIDES[0] if recipe.model.location == "on" else 0,
+    )
+
+
 def decide_location(recipe: Recipe, catalog: Catalog, split: Split) -> Recipe:
     """Return the recipe with `model.location` on or off: `auto` asks whether train has boxes and the network can."""
     if recipe.model.location != "auto":
@@ -126,11 +156,17 @@ def choose_device(recipe: Recipe) -> str:
 def _prepare_process(recipe: Recipe, device: str) -> None:
     if device == "cpu" and recipe.train.allocator:
         keep_memory()
-    torch.set_num_threads(recipe.train.threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1)
+    torch.set_num_threads(_threads(recipe))
     lightning.seed_everything(recipe.seed, verbose=False)
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pytorch_)?lightning.*")
+
+
+def _threads(recipe: Recipe) -> int:
+    if recipe.train.processes > 1:
+        return 1  # a pool of threads does not survive the fork
+    return recipe.train.threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
 
 
 class Stages:
@@ -184,7 +220,10 @@ class Stages:
         )
         trainer = lightning.Trainer(
             accelerator="cpu" if self.device == "cpu" else "gpu",
-            devices=1,
+            devices=self.recipe.train.processes,
+            strategy=create_strategy(self.recipe.train.processes, self.device),
+            use_distributed_sampler=False,  # the loader shares the draws out itself
+            default_root_dir=str(self.out),
             precision="32-true" if self.device == "cpu" else "16-mixed",  # half precision is slower on CPUs
             max_epochs=epochs,
             callbacks=self._callbacks(stage, first_epoch),
@@ -199,8 +238,9 @@ class Stages:
             log_every_n_steps=10,
         )
         begun = str(state) if state.is_file() else None
-        with _interruptible(trainer):
+        with _interruptible(trainer), readable_errors():
             trainer.fit(module, datamodule=self.data, ckpt_path=begun, weights_only=True)
+        self.keep.recall()
 
     def _callbacks(self, stage: str, first_epoch: int) -> list[Any]:
         recipe = self.recipe.train

@@ -180,7 +180,8 @@ class ClassifierModule(lightning.LightningModule):
         readable = weight > 0
         if not torch.isfinite(logit).all():
             raise TrainingError(f"the scores of val are not finite after epoch {self.run_epoch}", repair=DIVERGED)
-        self.figures = validation_figures(logit[readable], label[readable])
+        # each process validates on all of val; the first one's word holds, or they might not stop together
+        self.figures = self.trainer.strategy.broadcast(validation_figures(logit[readable], label[readable]))
         for name, value in self.figures.items():
             self.log(f"val_{name}", value, prog_bar=name == "auroc", batch_size=len(label))
 

@@ -5,7 +5,7 @@ The run folder holds a run folder a member, and on top what any run has: predict
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from colles.core.recipe import Recipe
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.core.tables import read_table, write_table
 from colles.datasets.catalog import Catalog
-from colles.datasets.folds import make_folds
+from colles.datasets.folds import validation_folds
 from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
 from colles.learning.models import count_parameters
@@ -42,14 +42,14 @@ class Member:
     recipe: Recipe
 
 
-def train_several(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: bool = False) -> Path:
-    """Train the folds or seeds that `recipe.train` asks for, and join them in the run folder `out`.
+def train_several(
+    catalog: Catalog, split: Split, recipe: Recipe, out: Path, train: Callable[..., Path], *, resume: bool = False
+) -> Path:
+    """Train the folds or seeds that `recipe.train` asks for by `train`, and join them in the run folder `out`.
 
     Val of `predictions.parquet` is out of fold (each image scored by the one network that has not seen it) or, with
     seeds, the mean of all; test is the mean of all members' logits. Raise as a single training does.
     """
-    from colles.learning.training.fit import train
-
     if not resume:
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
     members = _members(catalog, split, recipe)
@@ -69,7 +69,7 @@ def _members(catalog: Catalog, split: Split, recipe: Recipe) -> list[Member]:
     alone = recipe.train.model_copy(update={"folds": 0, "seeds": 1})
     if recipe.train.folds:
         single = recipe.model_copy(update={"train": alone})
-        folds = make_folds(split, catalog, recipe.train.folds, recipe.split, seed=recipe.seed)
+        folds = validation_folds(split, catalog, recipe.train.folds, recipe.split, seed=recipe.seed)
         return [Member(f"fold-{number}", fold, single) for number, fold in enumerate(folds, 1)]
     seeds = range(recipe.seed, recipe.seed + recipe.train.seeds)
     return [Member(f"seed-{seed}", split, recipe.model_copy(update={"train": alone, "seed": seed})) for seed in seeds]

@@ -1,0 +1,35 @@
+"""Training in several processes: Lightning's DDP on GPUs, or on the CPU by gloo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytorch_lightning.strategies import DDPStrategy, Strategy
+from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
+
+from colles.core.errors import TrainingError
+
+
+def create_strategy(processes: int, device: str) -> Strategy | str:
+    """Return Lightning's strategy; processes are started from this one, so the command stays one command.
+
+    On the CPU they are forked and share the canvases' memory; a CUDA context does not survive a fork.
+    """
+    if processes == 1:
+        return "auto"
+    if device == "cpu":
+        return DDPStrategy(process_group_backend="gloo", start_method="fork")
+    return DDPStrategy(start_method="spawn")
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Raise a `TrainingError` with the one line that matters of what a process died of."""
+    try:
+        yield
+    except ProcessRaisedException as error:
+        line = str(error).strip().splitlines()[-1]
+        raise TrainingError(line.partition("Error: ")[2] or line, field="train.processes") from error
+    except ProcessException as error:
+        raise TrainingError(f"a training process ended early ({error})", field="train.processes") from error
