@@ -43,6 +43,16 @@ def test_collimation_is_black_outside_and_cut_out_grey() -> None:
     assert set(holes.unique().tolist()) == {100, 150, 200}
 
 
+@pytest.mark.parametrize("change", ["noise", "gamma", "cut_out", "collimation"])
+def test_changes_of_grey_levels_are_not_lost_behind_a_rotation_and_a_gamma(change: str) -> None:
+    canvas = torch.full((1, 64, 64), 128, dtype=torch.uint8)
+    moved = {"flip": 0.0, "brightness": 0.0, "contrast": 0.0, "noise": 0.0, "rotation": 10.0}
+    without = create_augment(AugmentRecipe(**moved), 64)
+    behind = create_augment(AugmentRecipe(**(moved | {"gamma": 1e-9, change: 0.5 if change == "gamma" else 1.0})), 64)
+    first, second = (torch.stack([augment_seeded(a, canvas, seed)[0] for seed in range(8)]) for a in (without, behind))
+    assert not torch.equal(first, second)
+
+
 def test_a_probability_of_none_changes_nothing() -> None:
     canvas = torch.randint(0, 255, (1, 64, 64), dtype=torch.uint8)
     assert torch.equal(augment_seeded(create_augment(chain(), 64), canvas, 1)[0], canvas)

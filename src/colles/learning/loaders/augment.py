@@ -33,7 +33,7 @@ class Noise(v2.Transform):  # type: ignore[misc]
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
         """Return the canvas with noise, rounded and clipped to 0–255."""
         noisy = torch.randn(inpt.shape).mul_(self.sigma * 255.0).add_(inpt)
-        return noisy.round_().clamp_(0, 255).to(torch.uint8)
+        return tv_tensors.Image(noisy.round_().clamp_(0, 255).to(torch.uint8))
 
 
 class RandomGamma(v2.Transform):  # type: ignore[misc]
@@ -53,7 +53,7 @@ class RandomGamma(v2.Transform):  # type: ignore[misc]
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
         """Look each grey value up."""
         table = np.rint((np.arange(256) / 255.0) ** params["gamma"] * 255.0).astype(np.uint8)
-        return torch.from_numpy(cv2.LUT(inpt[0].numpy(), table))[None]
+        return tv_tensors.Image(torch.from_numpy(cv2.LUT(inpt[0].numpy(), table))[None])
 
 
 def create_augment(recipe: AugmentRecipe, size: int) -> v2.Transform:

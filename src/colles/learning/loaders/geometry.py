@@ -39,7 +39,8 @@ class RandomPlace(v2.Transform):  # type: ignore[misc]
         if isinstance(inpt, tv_tensors.BoundingBoxes):
             moved = torch.from_numpy(move_boxes(inpt.numpy(), matrix))
             return tv_tensors.BoundingBoxes(moved, format="XYXY", canvas_size=(self.size, self.size))
-        return _warp(inpt, matrix, self.size)
+        # a plain tensor would be passed over by the transforms that ask for an image
+        return tv_tensors.Image(_warp(inpt, matrix, self.size))
 
 
 def _warp(canvas: Tensor, matrix: Matrix, size: int) -> Tensor:

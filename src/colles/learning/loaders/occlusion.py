@@ -48,7 +48,7 @@ class _Occlusion(v2.Transform):  # type: ignore[misc]
             return inpt
         pixels = inpt[0].numpy().copy()
         pixels[params["hidden"]] = self.grey(pixels)
-        return torch.from_numpy(pixels)[None]
+        return tv_tensors.Image(torch.from_numpy(pixels)[None])
 
 
 class CutOut(_Occlusion):

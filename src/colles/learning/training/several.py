@@ -50,7 +50,7 @@ def train_several(
     Val of `predictions.parquet` is out of fold (each image scored by the one network that has not seen it) or, with
     seeds, the mean of all; test is the mean of all members' logits. Raise as a single training does.
     """
-    if not resume:
+    if not resume and recipe.train.mode != "skip":
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
     members = _members(catalog, split, recipe)
     for number, member in enumerate(members, 1):
