@@ -33,7 +33,8 @@ class Noise(v2.Transform):  # type: ignore[misc]
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
         """Return the canvas with noise, rounded and clipped to 0–255."""
         noisy = torch.randn(inpt.shape).mul_(self.sigma * 255.0).add_(inpt)
-        return tv_tensors.Image(noisy.round_().clamp_(0, 255).to(torch.uint8))
+        changed: Tensor = tv_tensors.Image(noisy.round_().clamp_(0, 255).to(torch.uint8))
+        return changed
 
 
 class RandomGamma(v2.Transform):  # type: ignore[misc]
@@ -53,7 +54,8 @@ class RandomGamma(v2.Transform):  # type: ignore[misc]
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
         """Look each grey value up."""
         table = np.rint((np.arange(256) / 255.0) ** params["gamma"] * 255.0).astype(np.uint8)
-        return tv_tensors.Image(torch.from_numpy(cv2.LUT(inpt[0].numpy(), table))[None])
+        changed: Tensor = tv_tensors.Image(torch.from_numpy(cv2.LUT(inpt[0].numpy(), table))[None])
+        return changed
 
 
 def create_augment(recipe: AugmentRecipe, size: int) -> v2.Transform:

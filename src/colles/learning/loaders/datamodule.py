@@ -54,6 +54,12 @@ def boxes_on_canvas(rows: Sequence[Radiograph], recipe: PreprocessRecipe) -> lis
     return found
 
 
+def _radiographs(frame: pl.DataFrame) -> list[str]:
+    """Return the name of each row's radiograph, which its augmented copies share."""
+    named = pl.concat_str("source", pl.col("base_name").fill_null(pl.col("image_id")), separator=":")
+    return list(frame.select(named).to_series().to_list())
+
+
 class RadiographDataModule(lightning.LightningDataModule):
     """Radiographs of a split, ready to be shown."""
 
@@ -77,6 +83,9 @@ class RadiographDataModule(lightning.LightningDataModule):
         )
         self.frame = frame.sort("image_id")
         self.labels = self.frame["label"].to_numpy().astype(np.int64)
+        # plain lists: training processes are forked, and polars' threads do not survive that
+        self.sources: list[str] = self.frame["source"].to_list()
+        self.names = _radiographs(self.frame)
         self._assert_classes()
         rows: list[Radiograph] = list(Catalog(self.frame.drop("subset")).rows())
         cache = load_canvases(rows, preprocess, limits=limits)
@@ -181,7 +190,7 @@ class RadiographDataModule(lightning.LightningDataModule):
             self.recipe.sampler,
             seed=self.seed,
             epoch=epoch,
-            sources=self.frame["source"][rows.tolist()].to_list(),
+            sources=[self.sources[row] for row in rows.tolist()],
             negatives=self.recipe.negatives,
         )
         if self.recipe.mode == "quick":
@@ -207,17 +216,14 @@ class RadiographDataModule(lightning.LightningDataModule):
         return sizes[min(len(sizes) - 1, int(done * len(sizes)))]
 
     def _copies(self, rows: NDArray[np.int64]) -> list[str]:
-        named = self.frame[rows.tolist()].select(
-            pl.concat_str("source", pl.col("base_name").fill_null(pl.col("image_id")), separator=":")
-        )
-        return list(named.to_series().to_list())
+        return [self.names[row] for row in rows.tolist()]
 
     def class_counts(self) -> dict[str, int]:
         """Count the classes of the epoch that was drawn last: in all, and as `SOURCE:positives`, `SOURCE:negatives`."""
         rows = self._readable("train")[self.drawn]
-        labels, sources = self.labels[rows], self.frame["source"].to_numpy()[rows]
+        labels, sources = self.labels[rows], np.asarray(self.sources)[rows]
         counts = {"positives": int((labels == 1).sum()), "negatives": int((labels == 0).sum())}
-        for source in sorted(set(self.frame["source"])):
+        for source in sorted(set(self.sources)):
             of_source = labels[sources == source]
             counts[f"{source}:positives"] = int((of_source == 1).sum())
             counts[f"{source}:negatives"] = int((of_source == 0).sum())

@@ -48,7 +48,8 @@ class _Occlusion(v2.Transform):  # type: ignore[misc]
             return inpt
         pixels = inpt[0].numpy().copy()
         pixels[params["hidden"]] = self.grey(pixels)
-        return tv_tensors.Image(torch.from_numpy(pixels)[None])
+        changed: Tensor = tv_tensors.Image(torch.from_numpy(pixels)[None])
+        return changed
 
 
 class CutOut(_Occlusion):

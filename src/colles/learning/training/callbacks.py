@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, Checkpoint
 
-from colles.core.files import read_json, storage_errors
+from colles.core.files import atomic_path, read_json, storage_errors
 from colles.core.progress import say
-from colles.core.tables import read_table, write_table
 from colles.learning.checkpoint import save_checkpoint
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.training.module import ClassifierModule
@@ -84,12 +83,16 @@ class EpochLog(Callback):
 
 
 def _append(path: Path, row: dict[str, Any]) -> None:
-    table = pl.DataFrame([row])
+    # by the csv module: training processes are forked, and polars' threads do not survive that
+    before: list[dict[str, Any]] = []
     if path.is_file():
         # an epoch that a kill cut off between log and state is done again, and its row replaced
-        before = read_table(path).filter(pl.col("epoch") < row["epoch"])
-        table = pl.concat([before, table], how="vertical_relaxed")
-    write_table(table, path)
+        with open(path, encoding="utf-8", newline="") as stream:
+            before = [known for known in csv.DictReader(stream) if int(known["epoch"]) < row["epoch"]]
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(row), restval="", extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*before, row])
 
 
 class KeepBest(Callback):
