@@ -100,3 +100,13 @@ def test_without_val_the_choice_is_marked(studies, recipe):
     assert found.levels["study"].chosen_on == "test"
     assert found.levels["study"].subsets["test"].operating_points["f1"].chosen_here
     assert any(warning.startswith("by study: ") and "judged on" in warning for warning in found.warnings)
+
+
+def test_few_fractured_studies_are_warned_of_by_their_name(studies, recipe):
+    keep = (pl.col("subset") == "val") | (pl.col("y_true") == 0) | pl.col("study_id").is_in(["s200", "s201", "s202"])
+    found = evaluate(
+        Predictions(studies.with_columns(y_true=pl.when(keep).then(pl.col("y_true")).otherwise(0))), recipe
+    )
+    fractured = found.levels["study"].subsets["test"].n_positive
+    assert fractured <= 3
+    assert any(w.startswith("by study: test: ") and "among 150 studies" in w for w in found.warnings)

@@ -49,9 +49,16 @@ def compare(
         print_json(result)
         return
     typer.echo(tables_of.caption(result))
-    for title, table in (("Models", tables_of.model_table), ("Pairs", tables_of.pair_table),
-                         ("Decisions", tables_of.decision_table)):  # fmt: skip
-        header, rows = table(result)
-        if rows:
-            print_rows(title, header, rows)
-    typer.echo(f"All figures: {target}; the tables: {text}")
+    _print("Models", tables_of.model_table(result), ("Model", "AUROC", "Average precision"))
+    _print("Pairs", tables_of.pair_table(result), ("Pair", "Difference of AUROC", "p (DeLong)", "p (Holm)"))
+    decisions = tables_of.decision_table(result, points=("rule_out", "rule_in"))
+    _print("Decisions", decisions, ("Pair", "At", "Figure", "Difference", "p (Holm)"))
+    typer.echo(f"All figures: {target}; every table, ready for a paper: {text}")
+
+
+def _print(title: str, table: tuple[list[str], list[list[str]]], columns: tuple[str, ...]) -> None:
+    """Print the columns that fit a terminal; a table without rows is left out."""
+    header, rows = table
+    shown = [header.index(name) for name in columns]
+    if rows:
+        print_rows(title, list(columns), [[row[place] for place in shown] for row in rows])

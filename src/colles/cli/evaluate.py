@@ -10,6 +10,7 @@ import typer
 from colles.cli.options import AsJson, Overrides, Overwrite, example, print_json, print_rows
 
 if TYPE_CHECKING:
+    from colles.core.records import Estimate
     from colles.evaluation.results import Evaluation, SubsetResult
 
 _AT_POINTS = ("sensitivity", "specificity", "ppv", "npv")
@@ -31,6 +32,9 @@ def evaluate(
     predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="Table with y_true and y_score.")],
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json.")],
     catalog: Annotated[Path | None, typer.Option(help="Adds subgroups by the catalog's columns.")] = None,
+    perturbed: Annotated[
+        Path | None, typer.Option(help="Scores of the same images made worse, by `condition`, if not in PREDICTIONS.")
+    ] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 2000,
     level: Annotated[float, typer.Option(min=0.51, max=0.999, help="Level of the intervals.")] = 0.95,
     calibration: Annotated[
@@ -63,7 +67,8 @@ def evaluate(
         from colles.datasets.catalog import Catalog
 
         frame = Catalog.load(catalog).frame
-    evaluation = judge(Predictions.load(predictions), recipe, catalog_frame=frame)
+    worse = None if perturbed is None else Predictions.load(perturbed)
+    evaluation = judge(Predictions.load(predictions), recipe, catalog_frame=frame, perturbed=worse)
     evaluation.save(target)
     if as_json:
         print_json(evaluation.model_dump(mode="json"))
@@ -93,9 +98,16 @@ def _print_subset(title: str, subset: SubsetResult) -> None:
     figures = [[name, str(estimate), f"{estimate.n:,}"] for name, estimate in subset.figures.items()]
     print_rows(title, ["figure", "value", "images"], figures)
     points = [
-        [name + (" *" if at.chosen_here else ""), f"{at.threshold:.4g}", *(str(at.figures[f]) for f in _AT_POINTS)]
+        [name + (" *" if at.chosen_here else ""), f"{at.threshold:.3g}", *(_short(at.figures[f]) for f in _AT_POINTS)]
         for name, at in subset.operating_points.items()
     ]
     flatters = any(at.chosen_here for at in subset.operating_points.values())
     caption = "* judged on the data that chose it: flatters" if flatters else ""
-    print_rows(caption, ["operating point", "threshold", *_AT_POINTS], points)
+    print_rows(caption, ["point", "score ≥", *_AT_POINTS], points)
+
+
+def _short(estimate: Estimate) -> str:
+    """Format with two digits, so that four figures with their intervals fit a terminal of 80 columns."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return "undefined"
+    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"

@@ -38,12 +38,13 @@ def pair_table(found: Found) -> tuple[list[str], Rows]:
 _P_OF_PAIR = ("p_delong", "p_bootstrap", "p_holm")
 
 
-def decision_table(found: Found) -> tuple[list[str], Rows]:
-    """Return header and rows: who is right where the other is not, by pair, operating point and class."""
+def decision_table(found: Found, points: Sequence[str] | None = None) -> tuple[list[str], Rows]:
+    """Return header and rows: who is right where the other is not, by pair, operating point (all by default), class."""
     header = ["Pair", "At", "Figure", "Difference", "Only first right", "Only second right", "p", "p (Holm)"]
     rows = []
     for pair in found["pairs"]:
-        for point, figures in pair["mcnemar"].items():
+        chosen = {name: figures for name, figures in pair["mcnemar"].items() if points is None or name in points}
+        for point, figures in chosen.items():
             for figure, test in figures.items():
                 raw = test["p"] if test["p_groups"] is None else test["p_groups"]
                 cells = [str(test["only_first"]), str(test["only_second"]), p_value(raw), p_value(test["p_holm"])]

@@ -17,8 +17,10 @@ from colles.evaluation.metrics.ranking import auroc
 from colles.evaluation.predictions import to_scores
 from colles.evaluation.results import Level
 from colles.evaluation.scores import IntArray, Scores
+from colles.evaluation.subgroups import few_warning
 
 UNITS = {"study": "study_id", "patient": "patient_id"}
+UNITS_IN_WORDS = {"study": ("study", "studies"), "patient": ("patient", "patients")}
 
 
 def judge_levels(
@@ -62,7 +64,8 @@ def _judge_level(
         subsets=subsets,
         images_per_unit=sum(s.n for s, _ in images.values()) / sum(s.n for s in scores.values()),
     )
-    return level, locked.warnings
+    few = [(name, few_warning(part, units=UNITS_IN_WORDS[unit])) for name, part in scores.items()]
+    return level, (*locked.warnings, *(f"{name}: {text}" for name, text in few if text))
 
 
 def choose_level(images: Scores, units: IntArray, name: str, recipe: EvaluateRecipe) -> tuple[Aggregation, Locked]:

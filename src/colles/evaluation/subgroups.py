@@ -95,19 +95,23 @@ def judge_subgroup(
     )  # fmt: skip
 
 
-def few_warning(scores: Scores) -> str | None:
-    """Say in plain words that a class is absent or has fewer than ten images or groups; None where it does not."""
+def few_warning(scores: Scores, units: tuple[str, str] = ("image", "images")) -> str | None:
+    """Say in plain words that a class is absent or has fewer than ten rows or groups; None where it does not.
+
+    `units` are one and many of what a row is.
+    """
     if not scores.n:
-        return "no image at all, so there is no figure"
-    classes = (("fracture", "fractures", scores.y_true), ("other image", "images without fracture", ~scores.y_true))
-    for one, many, rows in classes:
-        images, groups = int(rows.sum()), scores.n_groups(rows)
-        if not images:
-            return f"no {one} among {scores.n:,} images: AUROC and the like are undefined"
+        return f"no {units[0]} at all, so there is no figure"
+    broken = ("fracture", "fractures") if units[0] == "image" else tuple(f"fractured {word}" for word in units)
+    others = (f"other {units[0]}", f"{units[1]} without fracture")
+    for (one, many), rows in ((broken, scores.y_true), (others, ~scores.y_true)):
+        count, groups = int(rows.sum()), scores.n_groups(rows)
+        if not count:
+            return f"no {one} among {scores.n:,} {units[1]}: AUROC and the like are undefined"
         if groups < FEW:
-            of_groups = "" if groups == images else f" from {groups} group{'' if groups == 1 else 's'}"
+            of_groups = "" if groups == count else f" from {groups} group{'' if groups == 1 else 's'}"
             return (
-                f"only {images} {one if images == 1 else many}{of_groups} among {scores.n:,} images: "
+                f"only {count} {one if count == 1 else many}{of_groups} among {scores.n:,} {units[1]}: "
                 "the intervals are so wide that the figures say next to nothing"
             )
     return None

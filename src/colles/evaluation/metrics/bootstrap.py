@@ -19,8 +19,8 @@ from colles.evaluation.metrics.ranking import Ranking, Statistic
 from colles.evaluation.scores import FloatArray, IntArray, Scores
 
 Multiplicities = NDArray[np.int64]
-MAX_DRAWS = 4_000_000_000
-"""Rows times replicates: about two minutes on two cores; more rows get fewer replicates."""
+MAX_DRAWS = 2_000_000_000
+"""Rows times replicates: a minute or two on two cores; more than a million rows get fewer replicates."""
 _BLOCK_ROWS = 1 << 17
 _MAX_THREADS = 4
 _MIN_REPLICATES = 200
