@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,17 @@ def test_the_program_turns_errors_into_one_line_and_an_exit_code(tmp_path: Path,
     assert len(done.stderr.splitlines()) == 1
     assert colles("no-such-verb").returncode == 2
     assert colles("--version").stdout.startswith("colles ")
+
+
+def test_help_needs_nothing_heavy() -> None:
+    """`colles --help` takes 0.12 s on an idle core; rich, numpy or polars alone would double that."""
+    code = (
+        "import sys; sys.argv = ['colles', '--help']; from colles.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'rich.markdown', 'numpy', 'polars', 'torch', 'onnxruntime', 'cv2', 'PIL'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "predict" in done.stdout

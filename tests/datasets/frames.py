@@ -11,7 +11,7 @@ import polars as pl
 from PIL import Image
 
 from colles.core.files import sha256_file
-from colles.core.records import CATALOG_SCHEMA
+from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import Catalog
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from colles.core.errors import MissingInputError, TableError, UsageError
 from colles.core.files import sha256_file
-from colles.core.records import CATALOG_SCHEMA
+from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import Catalog, build_catalog
 from colles.datasets.sources import create_source
 

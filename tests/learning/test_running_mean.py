@@ -13,7 +13,7 @@ from tiny_training import Data, recipe
 
 from colles.core.files import read_json
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
-from colles.core.records import BOX_DTYPE
+from colles.core.schema import BOX_DTYPE
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import make_split
 from colles.learning.checkpoint import load_classifier

@@ -14,7 +14,7 @@ from PIL import Image
 from colles.core.files import write_json
 from colles.core.recipe import DataRecipe, EvaluateRecipe, ModelRecipe, PreprocessRecipe, Recipe, SourceRecipe
 from colles.core.recipe_text import save_recipe
-from colles.core.records import CATALOG_SCHEMA
+from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import Catalog
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image

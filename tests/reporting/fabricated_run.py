@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from colles.core.files import write_json, write_text
 from colles.core.recipe_text import recipe_from, save_recipe
-from colles.core.records import CATALOG_SCHEMA, Issue
+from colles.core.records import Issue
+from colles.core.schema import CATALOG_SCHEMA
 from colles.core.tables import write_table
 from colles.evaluation.evaluate import Evaluation, evaluate
 from colles.evaluation.predictions import Predictions

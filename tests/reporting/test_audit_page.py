@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from colles.core.records import CATALOG_SCHEMA, Issue
+from colles.core.records import Issue
+from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.audit import Audit
 from colles.datasets.catalog import Catalog
 from colles.reporting.audit_page import write_audit_page

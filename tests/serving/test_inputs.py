@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import io
+import os
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from colles.core.errors import MissingInputError
+from colles.serving.archive import ZipMember
 from colles.serving.filenames import unique_stems
-from colles.serving.inputs import list_images
+from colles.serving.inputs import find_images, list_images
 
 
 @pytest.fixture
@@ -57,3 +62,50 @@ def test_stems_are_unique_even_where_case_does_not_count() -> None:
     assert stems[3] == stems[4] == "y"
     assert stems[5] == "image" and stems[6] == "é"
     assert not any("/" in stem or "\n" in stem for stem in stems)
+
+
+def zipped(path: Path, names: list[str]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return path
+
+
+def test_a_zip_file_gives_its_images_by_name_and_what_it_refuses(tmp_path: Path) -> None:
+    names = ["b.png", "in/a.JPG", "notes.txt", ".hidden.png", "__MACOSX/b.png", "../out.png", "/abs.png", "in/more.zip"]
+    found = list(find_images([zipped(tmp_path / "study.zip", names)]))
+    assert [str(image).removeprefix(f"{tmp_path}/study.zip!/") for image in found] == [
+        "../out.png", "/abs.png", "b.png", "in/a.JPG", "in/more.zip",
+    ]  # fmt: skip
+    refusals = [image.refusal for image in found if isinstance(image, ZipMember)]
+    assert [reason and reason.split()[0] for reason in refusals] == ["its", "its", None, None, "an"]
+
+
+def test_a_zip_file_that_is_none_is_one_image_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "no.zip").write_bytes(b"not a zip")
+    assert [str(image) for image in find_images([tmp_path / "no.zip"])] == [str(tmp_path / "no.zip")]
+
+
+@pytest.mark.parametrize("form", ["{0}\n{1}\n", "{0}\r\n\n{1}", "{0}\0{1}\0"])
+def test_a_list_on_standard_input_is_lines_or_divided_by_zero_bytes(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    text = form.format(tree / "b.png", tree / "sub").encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    images = find_images(["-"])
+    for _ in range(2):
+        assert names([path for path in images if isinstance(path, Path)], tree) == ["b.png", "sub/c.tif"]
+
+
+def test_a_name_with_a_newline_survives_a_list_with_zero_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "a\n\udcff.png"
+    odd.touch()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(os.fsencode(odd) + b"\0")))
+    assert list(find_images(["-"])) == [odd]
+
+
+def test_a_dicom_file_needs_no_ending_and_a_pipe_does_not_block(tmp_path: Path) -> None:
+    (tmp_path / "IM0001").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 9)
+    (tmp_path / "README").write_text("nothing")
+    os.mkfifo(tmp_path / "pipe")
+    assert names(list_images([tmp_path]), tmp_path) == ["IM0001"]

@@ -3,13 +3,17 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from colles.core.errors import UsageError
+from colles.core.errors import OutputExistsError, StaleInputError, TableError, UsageError
+from colles.core.records import Box
+from colles.imaging.heatmap import Candidate
 from colles.serving.output import save_predictions
+from colles.serving.predict import prepare_output
 from colles.serving.prediction import COLUMNS, Prediction
 
 CONTRACT = ("path", "status", "reason", "score", "probability", "decision", "bundle", "seconds")
@@ -31,7 +35,7 @@ def test_the_columns_are_the_contract() -> None:
 @pytest.mark.parametrize("ending", [".parquet", ".json", ".jsonl"])
 def test_rows_come_back_as_they_were(tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"table{ending}"
-    assert save_predictions(iter([GOOD, BAD, GOOD]), file) == {"ok": 2, "refused": 0, "unreadable": 1}
+    assert save_predictions(iter([GOOD, BAD, GOOD]), file).counts == {"ok": 2, "refused": 0, "unreadable": 1}
     rows = read(file)
     assert [tuple(row) for row in rows] == [CONTRACT] * 3
     assert rows[0] == rows[2] == GOOD.row()
@@ -48,7 +52,7 @@ def test_csv_quotes_what_it_must(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".json", ".jsonl"])
 def test_no_answers_make_an_empty_table(tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"t{ending}"
-    assert sum(save_predictions([], file).values()) == 0
+    assert sum(save_predictions([], file).counts.values()) == 0
     if ending == ".csv":
         assert file.read_text().strip() == ",".join(CONTRACT)
     else:
@@ -69,16 +73,80 @@ def test_ctrl_c_keeps_what_was_answered(tmp_path: Path) -> None:
         yield GOOD
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        save_predictions(interrupted(), tmp_path / "t.jsonl")
-    assert len(read(tmp_path / "t.jsonl")) == 1
+    tally = save_predictions(interrupted(), tmp_path / "t.jsonl")
+    assert tally.interrupted and tally.counts["ok"] == 1
+    assert len(read(tmp_path / "t.jsonl")) == 1 and len(list(tmp_path.iterdir())) == 1
 
 
-def test_an_error_leaves_no_half_table(tmp_path: Path) -> None:
+def test_a_defect_leaves_no_half_table_but_what_was_answered_beside_it(tmp_path: Path) -> None:
     def failing() -> Iterator[Prediction]:
         yield GOOD
         raise RuntimeError("defect")
 
     with pytest.raises(RuntimeError):
         save_predictions(failing(), tmp_path / "t.csv")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".t.csv.journal"]
+    with pytest.raises(OutputExistsError, match="--resume"):
+        prepare_output(tmp_path / "t.csv", "m@1")
+    answered = prepare_output(tmp_path / "t.csv", "m@1", resume=True)
+    assert answered is not None and answered.get("a,b\n.png") == GOOD.row()
+
+
+def test_a_row_cut_off_by_a_kill_is_answered_again(tmp_path: Path) -> None:
+    (tmp_path / ".t.csv.journal").write_text(json.dumps(GOOD.row()) + '\n{"path": "b.png", "sta')
+    answered = prepare_output(tmp_path / "t.csv", "m@1", resume=True)
+    assert answered is not None and "a,b\n.png" in answered and "b.png" not in answered
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".json", ".jsonl"])
+def test_resuming_keeps_answers_and_input_order_and_tries_unreadable_files_again(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"t{ending}"
+    save_predictions([GOOD, BAD], file)
+    answered = prepare_output(file, "m@1", resume=True)
+    assert answered is not None and answered.get(GOOD.path or "") == GOOD.row()
+    later = replace(GOOD, path="later.png", score=0.75)
+    mended = replace(GOOD, path=BAD.path, score=0.5)
+    paths = ["later.png", GOOD.path, BAD.path]
+    tally = save_predictions([later, mended], file, paths=paths, answered=answered)
+    assert (tally.skipped, tally.counts["ok"], str(tally)) == (1, 3, "3 images: 3 ok (1 answered before)")
+    rows = csv_rows(file) if ending == ".csv" else read(file)
+    assert [float(str(row["score"])) for row in rows] == [0.75, 0.25, 0.5]
+
+
+def test_stopping_a_resumed_run_loses_no_earlier_answer(tmp_path: Path) -> None:
+    def interrupted() -> Iterator[Prediction]:
+        raise KeyboardInterrupt
+        yield GOOD
+
+    file = tmp_path / "t.jsonl"
+    save_predictions([GOOD, replace(GOOD, path="z.png")], file)
+    answered = prepare_output(file, "m@1", resume=True)
+    tally = save_predictions(interrupted(), file, paths=["new.png", GOOD.path, "z.png"], answered=answered)
+    assert tally.interrupted and [row["path"] for row in read(file)] == [GOOD.path, "z.png"]
+
+
+def test_answers_of_another_bundle_or_another_table_are_not_resumed(tmp_path: Path) -> None:
+    save_predictions([GOOD], tmp_path / "t.csv")
+    with pytest.raises(StaleInputError, match=r"answers of m@1, not of m@2"):
+        prepare_output(tmp_path / "t.csv", "m@2", resume=True)
+    (tmp_path / "other.csv").write_text("path,label\na.png,1\n")
+    with pytest.raises(TableError, match="no table of colles predict"):
+        prepare_output(tmp_path / "other.csv", "m@1", resume=True)
+    with pytest.raises(OutputExistsError):
+        prepare_output(tmp_path / "t.csv", "m@1")
+    assert prepare_output(tmp_path / "t.csv", "m@1", overwrite=True) is None
+
+
+def test_boxes_are_in_json_and_not_in_csv(tmp_path: Path) -> None:
+    boxed = replace(GOOD, boxes=(Candidate(Box(x1=1, y1=2, x2=3, y2=4), 2, 3, 0.5),))
+    save_predictions([boxed], tmp_path / "t.jsonl")
+    assert read(tmp_path / "t.jsonl")[0]["boxes"] == [
+        {"x1": 1, "y1": 2, "x2": 3, "y2": 4, "x": 2, "y": 3, "score": 0.5}
+    ]
+    save_predictions([boxed], tmp_path / "t.csv")
+    assert list(csv_rows(tmp_path / "t.csv")[0]) == list(CONTRACT)
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

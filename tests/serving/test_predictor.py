@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +16,9 @@ from PIL import Image
 from colles.core.errors import UsageError
 from colles.evaluation.calibration import Calibrator
 from colles.serving.bundle import Bundle, load_bundle
+from colles.serving.inputs import find_images
 from colles.serving.metadata import CalibrationMetadata
+from colles.serving.pipeline import BatchSizes
 from colles.serving.predictor import Predictor
 
 
@@ -173,6 +177,74 @@ def test_threads_may_share_a_bundle(drawn_bundle: Path, grey_files: list[Path]) 
     with ThreadPoolExecutor(4) as pool:
         scores = list(pool.map(lambda path: bundle.predict(path).score, grey_files * 5))
     assert scores == [bundle.predict(path).score for path in grey_files] * 5
+
+
+def test_an_image_in_a_zip_file_is_answered_as_outside_of_it(
+    bundle: Bundle, grey_files: list[Path], tmp_path: Path
+) -> None:
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
+        for path in grey_files:
+            opened.write(path, path.name)
+        opened.writestr("inner.zip", b"PK")
+        opened.writestr("../../etc/level.png", b"x")
+    answers = {Path(str(answer.path)).name: answer for answer in bundle.predictor.stream(find_images([archive]))}
+    for path in grey_files:
+        alone = bundle.predict(path)
+        assert (answers[path.name].status, answers[path.name].score) == (alone.status, alone.score)
+    assert answers["inner.zip"].status == answers["level.png"].status == "refused"
+    assert not (tmp_path.parent / "etc").exists()
+
+
+def test_damaged_encrypted_and_oversized_members_are_rows(
+    bundle: Bundle, grey_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from colles.serving import decode
+
+    monkeypatch.setattr(decode, "MAX_BYTES", 100_000)
+    archive = tmp_path / "bad.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as opened:
+        opened.writestr("crc.png", grey_files[0].read_bytes())
+        opened.writestr("locked.png", b"y" * 50)
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("bomb.png", b"\0" * 3_000_000)
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"IHDR") + 6] ^= 1
+    entry = data.rindex(b"PK\x01\x02", 0, data.rindex(b"locked.png"))
+    data[entry + 8] |= 1
+    archive.write_bytes(data)
+    reasons = {Path(str(a.path)).name: str(a.reason) for a in bundle.predictor.stream(find_images([archive]))}
+    assert "cannot be unpacked" in reasons["crc.png"] and "encrypted" in reasons["locked.png"]
+    assert reasons["bomb.png"] == "too_large: 3000000 bytes are above the limit of 100000"
+
+
+def test_auto_finds_the_fastest_size() -> None:
+    sizes = BatchSizes(side=64)
+    for _ in range(40):
+        size = sizes.next()
+        sizes.record(size, 0.01 * abs(size - 4) + 0.001 * size)
+    assert {sizes.next() for _ in range(5)} == {4}
+    assert BatchSizes(7).next() == 7 and max(BatchSizes(side=1024)._sizes) == 2
+
+
+def test_candidate_boxes_hold_what_is_bright(bundle: Bundle) -> None:
+    image = np.zeros((100, 300), np.uint8)
+    image[20:40, 220:260] = 255
+    boxes = bundle.predict(image, boxes=True).boxes
+    assert boxes is not None and len(boxes) == 1
+    box = boxes[0].box
+    assert box.x1 < 230 and box.x2 > 250 and 0.4 < boxes[0].score <= 1
+    assert 0 <= box.y1 < 40 and box.x2 - box.x1 <= 120 and 210 < boxes[0].x < 270
+    assert bundle.predict(np.zeros((100, 300), np.uint8), boxes=True).boxes == ()
+    assert bundle.predict(image).boxes is None
+
+
+def test_endless_images_are_answered_while_they_come(bundle: Bundle) -> None:
+    endless = (np.full((60, 60), number % 256, np.uint8) for number in itertools.count())
+    answers = bundle.predictor.stream(endless, batch=3)
+    scores = [next(answers).score for _ in range(20)]
+    answers.close()
+    assert scores == sorted(scores)  # type: ignore[type-var]
 
 
 def test_stopping_early_decodes_no_further_than_the_queue(

@@ -20,6 +20,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Bundle folder to make.")],
     evaluation: Annotated[Path | None, typer.Option(help="evaluation.json whose thresholds are locked in.")] = None,
     catalog: Annotated[Path | None, typer.Option(help="Catalog of the run, for the check on real pixels.")] = None,
+    split: Annotated[Path | None, typer.Option(help="Split of the run, for the gate and the int8 network.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the recipe's otherwise.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -34,5 +35,5 @@ def export(
 
     if overwrite:
         remove(out)
-    made = export_run(run, out, evaluation=evaluation, catalog=catalog, name=name)
+    made = export_run(run, out, evaluation=evaluation, catalog=catalog, split=split, name=name)
     typer.echo(f"Bundle: {made}. Next: colles predict IMAGES --bundle {made} --out predictions.csv")

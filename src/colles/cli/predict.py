@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from colles.cli.options import Overwrite, example
+from colles.cli.options import AsJson, Overwrite, example, print_json
+from colles.core.errors import MissingInputError, UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -17,37 +17,68 @@ def register(app: typer.Typer) -> None:
         "predict",
         epilog=example(
             "colles predict image.jpg --bundle out/demo/bundle --out predictions.csv",
-            "colles predict folder/ 'more/*.png' --bundle out/demo/bundle --out predictions.parquet --overlays maps",
+            "colles predict folder/ study.zip 'more/*.png' --bundle mine --out predictions.parquet --overlays maps",
+            "find /archive -name '*.dcm' -print0 | colles predict - --bundle mine --out predictions.jsonl --resume",
         ),
     )(predict)
 
 
 def predict(
-    images: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders or patterns.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="Files, folders, zip files or patterns; - for a list on standard input."
+        ),
+    ],
     bundle: Annotated[str, typer.Option(help="Bundle folder, or the name of one in models/.")],
-    out: Annotated[Path, typer.Option(help="Table to write: .csv, .parquet or .jsonl.")],
+    out: Annotated[Path, typer.Option(help="Table to write: .csv, .parquet, .jsonl or .json (these two with boxes).")],
     overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
-    batch: Annotated[int, typer.Option(min=1, max=256, help="Images computed together.")] = 8,
+    batch: Annotated[str, typer.Option(help="Images computed together: a number, or auto, which tries.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Computing threads; one a core by default.")] = None,
+    precision: Annotated[
+        Literal["fp32", "int8"], typer.Option(help="int8 is faster, where the bundle has it.")
+    ] = "fp32",
+    gate: Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")] = True,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="ray shares the images out over the cluster of RAY_ADDRESS.")
+    ] = "local",
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the answers that the table already holds.")] = False,
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Judge images: a row each in input order; an unreadable file is a row too."""
-    from colles.core.errors import MissingInputError
-    from colles.core.files import refuse_existing
-    from colles.core.progress import track
     from colles.serving.bundle import load_bundle
-    from colles.serving.inputs import list_images
-    from colles.serving.output import save_predictions
+    from colles.serving.inputs import find_images
+    from colles.serving.predict import predict_to_table, predict_to_table_with_ray, prepare_output
     from colles.serving.predictor import Predictor
 
-    if not overwrite:
-        refuse_existing(out)
+    size = _batch(batch)
     loaded = load_bundle(bundle)
-    paths = list_images(images)
-    predictor = Predictor(loaded, threads=threads)
-    answers = predictor.predict_paths(paths, batch=batch, overlays=overlays)
-    counts = save_predictions(track(answers, "predict", total=len(paths)), out)
-    summary = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    print(f"{sum(counts.values())} images: {summary}; table in {out}", file=sys.stdout)
-    if not counts.get("ok") and not counts.get("refused"):
+    answered = prepare_output(out, loaded.name, resume=resume, overwrite=overwrite)
+    found = find_images(images)
+    if engine == "ray":
+        if overlays is not None:
+            raise UsageError("the ray engine draws none", field="--overlays", repair="Leave out --engine ray")
+        tally = predict_to_table_with_ray(
+            loaded, found, out, answered=answered, batch=size, gate=gate, precision=precision
+        )
+    else:
+        predictor = Predictor(loaded, threads=threads, gate=gate, precision=precision)
+        tally = predict_to_table(predictor, found, out, answered=answered, batch=size, overlays=overlays)
+    if as_json:
+        print_json({"table": str(out), "bundle": loaded.name, **vars(tally)})
+    else:
+        typer.echo(f"{tally}; table in {out}")
+    if tally.interrupted:
+        typer.echo("interrupted: add --resume to go on from there", err=True)
+        raise typer.Exit(130)
+    if not tally.counts["ok"] and not tally.counts["refused"]:
         raise MissingInputError("nothing could be read", path=out, repair="The reasons are in the table")
+
+
+def _batch(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    if text.isdecimal() and 1 <= int(text) <= 256:
+        return int(text)
+    raise UsageError(f"{text!r} is no number from 1 to 256", field="--batch", repair="Give one, or auto")

@@ -202,6 +202,20 @@ class ExportRecipe(Section):
     tolerance: float = Field(default=1e-4, gt=0)
     """Largest difference of probability between checkpoint and ONNX that passes."""
     parity_images: int = Field(default=64, ge=1)
+    gate: bool = True
+    """Refuse pictures unlike the training images."""
+    false_refusals: Share = 0.01
+    """Share of val images that the gate may refuse."""
+    int8: bool = True
+    """Add an 8-bit network where it hardly changes an answer."""
+    int8_images: int = Field(default=128, ge=1)
+    """Training images that the ranges are taken from."""
+    int8_auroc_fall: float = Field(default=0.005, gt=0)
+    """The 8-bit network is left out where AUROC on val falls by so much or more."""
+    int8_flips: Share = 0.01
+    """… or where more than this share of the decisions on val differ."""
+    companion_images: int = Field(default=1000, ge=1)
+    """Images of train, and of val, looked at for the gate and the 8-bit network, at most."""
 
 
 class Recipe(Section):

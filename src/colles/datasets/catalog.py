@@ -21,7 +21,8 @@ from PIL import Image
 from colles.core.errors import TableError, UnreadableImageError, UsageError
 from colles.core.files import sha256_json
 from colles.core.progress import track
-from colles.core.records import BOX_DTYPE, CATALOG_SCHEMA, Radiograph
+from colles.core.records import Radiograph
+from colles.core.schema import BOX_DTYPE, CATALOG_SCHEMA
 from colles.core.tables import read_table, require_columns, write_table
 from colles.datasets.sources import Source
 from colles.imaging.read import RawImage, read_image, to_grey

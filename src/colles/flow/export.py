@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from colles.core.errors import MissingInputError
+from colles.core.errors import MissingInputError, StaleInputError
+from colles.core.progress import say
 from colles.core.recipe_text import load_recipe
 from colles.datasets.catalog import Catalog
+from colles.datasets.split import Split
 from colles.evaluation.evaluate import Evaluation
 
 
 def export_run(
-    run: Path, out: Path, *, evaluation: Path | None = None, catalog: Path | None = None, name: str | None = None
+    run: Path,
+    out: Path,
+    *,
+    evaluation: Path | None = None,
+    catalog: Path | None = None,
+    split: Path | None = None,
+    name: str | None = None,
 ) -> Path:
     """Write the bundle of a run of `colles train`, or of the training inside a run of `colles run`.
 
@@ -25,10 +33,32 @@ def export_run(
     if name is not None:
         recipe = recipe.model_copy(update={"name": name})
     table = Catalog.load(catalog or find_catalog(inner))
+    divided = _load_split(split or find_split(inner), table, asked=split is not None)
     beside = inner.parent / "evaluation" / "evaluation.json"
     chosen = evaluation or (beside if inner != run and beside.is_file() else None)
     judged = Evaluation.load(chosen) if chosen is not None else None
-    return export_bundle(inner, out, evaluation=judged, catalog=table, recipe=recipe)
+    return export_bundle(inner, out, evaluation=judged, catalog=table, recipe=recipe, split=divided)
+
+
+def _load_split(file: Path | None, catalog: Catalog, *, asked: bool) -> Split | None:
+    if file is None:
+        say("  no gate and no int8 network: the split is not beside the run (name it: --split split.csv)")
+        return None
+    split = Split.load(file)
+    try:
+        split.assert_matches(catalog)
+    except StaleInputError:
+        if asked:
+            raise
+        say(f"  no gate and no int8 network: {file} was made from another catalog")
+        return None
+    return split
+
+
+def find_split(run: Path) -> Path | None:
+    """Find the split that a run was trained on: inside it, or beside it; None where there is none."""
+    places = [run / "data" / "split.csv", run.parent / "split.csv"]
+    return next((place for place in places if place.is_file()), None)
 
 
 def find_catalog(run: Path) -> Path:

@@ -104,6 +104,7 @@ class ModelStages:
 
     def export(self, resume: bool) -> None:
         from colles.datasets.catalog import Catalog
+        from colles.datasets.split import Split
         from colles.evaluation.evaluate import Evaluation
         from colles.learning.export import export_bundle
 
@@ -111,7 +112,12 @@ class ModelStages:
         catalog = Catalog.load(self.space.catalog)
         remove(self.space.bundle)
         export_bundle(
-            self.space.train, self.space.bundle, evaluation=evaluation, catalog=catalog, recipe=self.recipe.export
+            self.space.train,
+            self.space.bundle,
+            evaluation=evaluation,
+            catalog=catalog,
+            recipe=self.recipe.export,
+            split=Split.load(self.space.split),
         )
 
     def report_inputs(self) -> Any:

@@ -6,6 +6,7 @@ Nothing is guessed: a file that does not decode completely is an error with a st
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from colles.imaging.raw import RawImage, unreadable
 __all__ = ["IMAGE_ENDINGS", "RawImage", "read_image", "to_grey", "unreadable"]
 
 IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom"})
+_STRIP = 256  # rows
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 _ORIENTATION, _PHOTOMETRIC = 274, 262  # tags of EXIF and TIFF
 _DEEP_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
@@ -148,11 +150,23 @@ def to_grey(image: RawImage | NDArray[Any]) -> NDArray[np.uint8]:
         raise unreadable("unsupported", f"pixels of shape {pixels.shape} are not (H, W) or (H, W, 3)", None)
     if pixels.dtype == np.uint8:
         return pixels if pixels.ndim == 2 else np.asarray(Image.fromarray(pixels).convert("L"))
-    values = pixels.astype(np.float64)
-    if values.ndim == 3:
-        values = values @ np.array([0.299, 0.587, 0.114])  # Rec. 601
     window = image.shown if isinstance(image, RawImage) else None
-    low, high = window or (float(values.min()), float(values.max()))
+    low, high = window or _range(pixels)
+    grey = np.zeros(pixels.shape[:2], np.uint8)
     if high <= low:
-        return np.zeros(values.shape, np.uint8)
-    return np.asarray(np.rint((values - low) * (255.0 / (high - low))).clip(0, 255), dtype=np.uint8)
+        return grey
+    for start, values in _strips(pixels):
+        grey[start : start + len(values)] = np.rint((values - low) * (255.0 / (high - low))).clip(0, 255)
+    return grey
+
+
+def _range(pixels: NDArray[Any]) -> tuple[float, float]:
+    ends = [(float(values.min()), float(values.max())) for _, values in _strips(pixels)]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _strips(pixels: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    # A hundred megapixels as float64, and a few copies of it, would not fit into a gigabyte.
+    for start in range(0, len(pixels), _STRIP):
+        values = pixels[start : start + _STRIP].astype(np.float64)
+        yield start, values @ np.array([0.299, 0.587, 0.114]) if values.ndim == 3 else values  # Rec. 601

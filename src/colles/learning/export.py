@@ -20,9 +20,11 @@ from colles.core.files import (
 from colles.core.recipe import DataRecipe, ExportRecipe, PreprocessRecipe, Recipe
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.catalog import Catalog
+from colles.datasets.split import Split
 from colles.evaluation.evaluate import Evaluation, evaluate
 from colles.evaluation.predictions import Predictions
 from colles.learning.checkpoint import load_classifier, save_weights
+from colles.learning.companions import add_companions
 from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images, measure_parity
@@ -33,13 +35,20 @@ from colles.serving.predictor import Predictor
 
 
 def export_bundle(
-    run: Path, out: Path, *, evaluation: Evaluation | None, catalog: Catalog, recipe: ExportRecipe
+    run: Path,
+    out: Path,
+    *,
+    evaluation: Evaluation | None,
+    catalog: Catalog,
+    recipe: ExportRecipe,
+    split: Split | None = None,
 ) -> Path:
     """Write the bundle of a run's best checkpoint, and return its folder.
 
-    Without an evaluation the operating points and the calibration are chosen on the run's val predictions. Raise
-    `ParityError` where bundle, checkpoint and predictions disagree on real images of the run (nothing is written then),
-    `StaleInputError` where the evaluation is of other predictions, `OutputExistsError` where `out` holds something.
+    Without an evaluation the operating points and the calibration are chosen on the run's val predictions. With `split`
+    the gate and the int8 network are made from its train and val images. Raise `ParityError` where bundle, checkpoint
+    and predictions disagree on real images of the run (nothing is written then), `StaleInputError` where the evaluation
+    is of other predictions, `OutputExistsError` where `out` holds something.
     """
     refuse_existing(out)
     model, preprocess = load_classifier(run)
@@ -56,8 +65,11 @@ def export_bundle(
         save_recipe(portable(resolved), staged / RECIPE)
         metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged)
         metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog)})
+        if split is not None:
+            metadata = add_companions(staged, graph, metadata, _images(split, catalog), recipe)
         metadata = metadata.model_copy(update={"version": _version(staged, metadata)})
-        predictor = Predictor(write_bundle(staged, metadata))
+        # Without the gate: a refused image of val has a score to be compared all the same.
+        predictor = Predictor(write_bundle(staged, metadata), gate=False)
         parity = measure_parity(model, preprocess, predictor, rows, recipe.tolerance)
         write_bundle(staged, metadata.model_copy(update={"parity": parity}))
     return out
@@ -67,6 +79,11 @@ def _own(predictions: pl.DataFrame, run: Path) -> pl.DataFrame:
     """Return the predictions that the exported network itself made: scores out of fold are of its members."""
     provenance = read_json(run / "provenance.json") if (run / "provenance.json").is_file() else {}
     return predictions.filter(pl.col("subset") != "val") if provenance.get("out_of_fold") else predictions
+
+
+def _images(split: Split, catalog: Catalog) -> pl.DataFrame:
+    known = catalog.frame.filter(pl.col("status") == "ok").select("image_id", "path", "label")
+    return split.frame.join(known, on="image_id", how="inner")
 
 
 def portable(recipe: Recipe) -> Recipe:

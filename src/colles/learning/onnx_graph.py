@@ -68,6 +68,10 @@ def export_graph(model: FractureClassifier, preprocess: PreprocessRecipe) -> byt
 def strip(graph: onnx.ModelProto) -> None:
     """Remove stack traces, source paths and notes: everything that does not change what is computed."""
     del graph.metadata_props[:]
+    used = {node.domain for part in (graph.graph, *graph.functions) for node in part.node} | {""}
+    kept = [each for each in graph.opset_import if each.domain in used]  # ONNX Runtime declares all that it knows
+    del graph.opset_import[:]
+    graph.opset_import.extend(kept)
     graph.doc_string = ""
     graph.graph.name = "colles"
     for part in (graph.graph, *graph.functions):

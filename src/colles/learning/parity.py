@@ -24,8 +24,9 @@ _BATCH = 8
 def choose_images(predictions: pl.DataFrame, catalog: pl.DataFrame, count: int) -> pl.DataFrame:
     """Return at most `count` rows (image_id, path, y_score), spread over all forms of files there are.
 
-    Rows are sorted by file ending, channels, depth and image_id, and taken at even distances, so the choice is the
-    same each time. Raise `MissingInputError` where no image of the predictions is in the catalog.
+    One of each form (file ending, channels, depth) comes first, then rows at even distances in the order of forms and
+    image_ids, so the choice is the same each time. Raise `MissingInputError` where no image of the predictions is in
+    the catalog.
     """
     known = catalog.filter(pl.col("status") == "ok").select("image_id", "path", "channels", "bit_depth")
     rows = predictions.select("image_id", "y_score").join(known, on="image_id", how="inner").unique("image_id")
@@ -36,9 +37,12 @@ def choose_images(predictions: pl.DataFrame, catalog: pl.DataFrame, count: int) 
             repair="Name the catalog that the run was trained on: --catalog",
         )
     ending = pl.col("path").str.extract(r"(\.[^./\\]*)$").str.to_lowercase()
-    rows = rows.with_columns(ending=ending).sort("ending", "channels", "bit_depth", "image_id", nulls_last=True)
-    picked = np.unique(np.linspace(0, rows.height - 1, min(count, rows.height)).round().astype(int))
-    chosen: pl.DataFrame = rows[picked.tolist()]
+    forms = ["ending", "channels", "bit_depth"]
+    rows = rows.with_columns(ending=ending).sort(*forms, "image_id", nulls_last=True).with_row_index("row")
+    first = rows.unique(forms, keep="first", maintain_order=True)["row"].to_list()[:count]
+    rest = np.setdiff1d(np.arange(rows.height), first)
+    picked = np.linspace(0, len(rest) - 1, min(count - len(first), len(rest))).round().astype(int)
+    chosen: pl.DataFrame = rows[sorted({*first, *rest[picked].tolist()})]
     return chosen.select("image_id", "path", "y_score")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from colles.serving.predictor import Predictor
 
 MODEL = "model.onnx"
+INT8_MODEL = "model.int8.onnx"
 WEIGHTS = "model.safetensors"
 RECIPE = "recipe.yaml"
 METADATA = "metadata.json"
@@ -62,12 +64,19 @@ class Bundle:
 
         return Predictor(self)
 
-    def predict(self, image: ImageLike, *, heat: bool = False) -> Prediction:
+    def predict(self, image: ImageLike, *, heat: bool = False, boxes: bool = False) -> Prediction:
         """Judge one image: a path, encoded bytes, a numpy array (H, W) or (H, W, 3), or a Pillow image.
 
-        An image that cannot be read gives status `unreadable` with the reason. `heat` adds the location map.
+        An image that cannot be read gives status `unreadable`, one that is no radiograph `refused`, each with the
+        reason. `heat` adds the location map, `boxes` the places that it marks.
         """
-        return self.predictor.predict(image, heat=heat)
+        return self.predictor.predict(image, heat=heat, boxes=boxes)
+
+    def predict_batch(
+        self, images: Iterable[ImageLike], *, heat: bool = False, boxes: bool = False
+    ) -> list[Prediction]:
+        """Judge several images at once, in their order; see `predict`."""
+        return self.predictor.predict_batch(images, heat=heat, boxes=boxes)
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes; raise `BundleError` where they are not those that the manifest vouches for."""

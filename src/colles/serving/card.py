@@ -16,6 +16,11 @@ LIMITS = (
     "A low score does not exclude a fracture; a heat map shows what moved the score, not where the bone is broken.",
     "It does not tell whether a picture is a radiograph of a bone at all.",
 )
+GATED = (
+    "It refuses pictures unlike the radiographs it learned from, about one in a hundred of its own kind among them; "
+    "what it lets through may still be no radiograph of a bone."
+)
+"""Stands for the last limit where the bundle has a gate."""
 
 
 def model_card(metadata: BundleMetadata) -> str:
@@ -24,7 +29,7 @@ def model_card(metadata: BundleMetadata) -> str:
         front_matter(metadata),
         _details(metadata),
         _uses(metadata),
-        "## Bias, risks and limitations\n" + "\n".join(f"- {limit}" for limit in LIMITS),
+        "## Bias, risks and limitations\n" + "\n".join(f"- {limit}" for limit in _limits(metadata)),
         _start(metadata),
         _training(metadata),
         _figures(metadata),
@@ -34,6 +39,10 @@ def model_card(metadata: BundleMetadata) -> str:
         "## Licence\nApache-2.0, see LICENSE. The data that it learned from has licences of its own.",
     )
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _limits(metadata: BundleMetadata) -> tuple[str, ...]:
+    return LIMITS if metadata.gate is None else (*LIMITS[:-1], GATED)
 
 
 def _details(metadata: BundleMetadata) -> str:

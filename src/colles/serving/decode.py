@@ -6,9 +6,8 @@ import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -17,8 +16,13 @@ from colles.core.errors import UnreadableImageError, UsageError
 from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import Placement, placement, to_canvas
 from colles.imaging.read import RawImage, read_image, to_grey
+from colles.serving.archive import ZipMember
+from colles.serving.checks import Look, look_at
+from colles.serving.remote import RemoteFile
 
-ImageLike = str | Path | bytes | NDArray[Any] | Image.Image
+ImageLike = str | Path | bytes | ZipMember | RemoteFile | NDArray[Any] | Image.Image
+MAX_BYTES, MAX_PIXELS = 200_000_000, 64_000_000
+"""Of one file: a film of a whole leg has 50 million pixels, and two at once stay below a gigabyte."""
 # Modes that PNG keeps exactly; TIFF keeps the deep ones, and the rest become RGB as they do when read from a file.
 _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _TIFF_MODES = {"CMYK", "F", "I", "I;16", "I;16B", "I;16L"}
@@ -33,43 +37,53 @@ class Sample:
     place: Placement
     grey: NDArray[np.uint8] | None
     """(H, W) as displayed, where it is needed for a picture."""
+    look: Look
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An image that is none."""
+class Rejected:
+    """An image that is none, or that is not to be looked at."""
 
+    status: Literal["refused", "unreadable"]
     reason: str
     seconds: float
 
 
-def decode(image: ImageLike, recipe: PreprocessRecipe, *, keep_grey: bool = False) -> Sample | Unreadable:
+def decode(image: ImageLike, recipe: PreprocessRecipe, *, keep_grey: bool = False) -> Sample | Rejected:
     """Read an image and lay it on the canvas; never raise for what the image holds.
 
     Raise `UsageError` for a value that is no kind of image at all.
     """
     started = time.perf_counter()
+    if isinstance(image, ZipMember | RemoteFile) and image.refusal:
+        return Rejected("refused", image.refusal, time.perf_counter() - started)
     try:
-        grey = to_grey(_pixels(image))
+        pixels = _pixels(image)
+        grey = to_grey(pixels)
         canvas = to_canvas(grey, recipe)
+        look = look_at(pixels, grey)
     except UnreadableImageError as error:
-        return Unreadable(f"{error.status}: {error.message}", time.perf_counter() - started)
-    except (OSError, MemoryError, cv2.error) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return Unreadable(f"unreadable: {reason}", time.perf_counter() - started)
+        return Rejected("unreadable", f"{error.status}: {error.message}", time.perf_counter() - started)
+    except UsageError:
+        raise
+    except Exception as error:  # one odd file among a million must not end the run; its row says what happened
+        reason = f"unreadable: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return Rejected("unreadable", reason, time.perf_counter() - started)
     place = placement(grey.shape[1], grey.shape[0], recipe)
-    return Sample(canvas, place, grey if keep_grey else None, time.perf_counter() - started)
+    return Sample(canvas, place, grey if keep_grey else None, look, time.perf_counter() - started)
 
 
 def path_of(image: ImageLike) -> str | None:
-    """Return the path where the image is given by one."""
-    return str(image) if isinstance(image, str | Path) else None
+    """Return the path where the image is given by one; `ARCHIVE!/NAME` inside a zip file."""
+    return str(image) if isinstance(image, str | Path | ZipMember | RemoteFile) else None
 
 
 def _pixels(image: ImageLike) -> RawImage | NDArray[Any]:
+    if isinstance(image, ZipMember | RemoteFile):
+        return read_image(image.read(MAX_BYTES), max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
     if isinstance(image, str | Path | bytes):
-        return read_image(image)
+        return read_image(image, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
     if isinstance(image, Image.Image):
         return read_image(_encode(image))
     if isinstance(image, np.ndarray) and image.size and image.dtype.kind in "buif":

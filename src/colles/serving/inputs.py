@@ -1,57 +1,152 @@
-"""Files, folders and patterns to an ordered list of image paths."""
+"""Files, folders, patterns, zip files and a list on standard input, in order, to the images that they hold.
+
+The images are found while they are asked for, so that a list of a million names is never held in memory.
+"""
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from colles.core.errors import MissingInputError
 from colles.imaging.read import IMAGE_ENDINGS
+from colles.serving.archive import ZipMember, is_archive, zip_members
+from colles.serving.remote import RemoteFile, is_uri, remote_images
+
+STDIN = "-"
+Source = str | Path | ZipMember | RemoteFile
+Found = Path | ZipMember | RemoteFile
+_IN_MEMORY = 16 << 20  # bytes of a list from standard input before it goes to a temporary file
+_DICOM_ENDINGS = frozenset({"", ".dcm", ".dicom", ".ima"})
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """The images of some inputs; each pass over it finds them anew."""
+
+    inputs: tuple[str | Path | PathList, ...]
+
+    def __iter__(self) -> Iterator[Found]:
+        for item in self.inputs:
+            yield from item if isinstance(item, PathList) else _expand(item)
+
+
+class PathList:
+    """Paths from a stream, divided by zero bytes where it has any, else by lines; kept to be read again."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - lives as long as the list
+        shutil.copyfileobj(stream, self._file)
+        self._file.seek(0)
+        self._separator = (
+            b"\0" if any(b"\0" in chunk for chunk in iter(lambda: self._file.read(1 << 20), b"")) else b"\n"
+        )
+
+    def __iter__(self) -> Iterator[Found]:
+        for name in self._names():
+            text = os.fsdecode(name)
+            yield from [RemoteFile(text)] if is_uri(text) else _existing(Path(text))
+
+    def _names(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        rest = b""
+        while chunk := self._file.read(1 << 16):
+            *whole, rest = (rest + chunk).split(self._separator)
+            yield from (name for name in map(self._clean, whole) if name)
+        if self._clean(rest):
+            yield self._clean(rest)
+
+    def _clean(self, name: bytes) -> bytes:
+        return name.rstrip(b"\r") if self._separator == b"\n" else name
+
+
+def find_images(inputs: Iterable[str | Path]) -> ImageList:
+    """Take inputs in the order given: a file is itself, a folder or zip file its images by name, a pattern its matches.
+
+    `-` is a list of paths on standard input; `s3://…` and the like are files or prefixes of an object store. A file is
+    taken whatever its ending, and also where it is not there (the table then says so), so that no input is lost. In
+    folders, at any depth, files with an image's ending count and DICOM files without one; hidden ones do not. Going
+    over the list raises `MissingInputError` for a folder or a pattern that gives nothing.
+    """
+    return ImageList(tuple(PathList(sys.stdin.buffer) if item == STDIN else item for item in inputs))
 
 
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:
-    """Expand inputs in the order given: a file is itself, a folder its images by name, a pattern its matches by name.
-
-    A file is taken whatever its ending, and also where it is not there (the table then says so), so that no input is
-    lost. In folders, at any depth, files with an image's ending count; hidden ones do not. Raise `MissingInputError`
-    for a folder or a pattern that gives nothing.
-    """
-    return [path for item in inputs for path in _expand(item)]
+    """Return the image files of inputs as `find_images` takes them, without those inside zip files or object stores."""
+    return [image for image in find_images(inputs) if isinstance(image, Path)]
 
 
-def _expand(item: str | Path) -> list[Path]:
+def _expand(item: str | Path) -> Iterator[Found]:
+    if is_uri(item):
+        yield from remote_images(str(item), IMAGE_ENDINGS)
+        return
     path = Path(item)
-    if path.is_dir():
-        return _folder(path)
     if os.path.lexists(path) or not glob.has_magic(str(item)):
-        return [path]
+        yield from _existing(path)
+        return
     matches = sorted(glob.glob(str(item), recursive=True))
     if not matches:
         raise MissingInputError("the pattern matches nothing", path=path, repair="Check the pattern")
+    yield from _matched(matches)
+
+
+def _existing(path: Path) -> Iterator[Found]:
+    if path.is_dir():
+        yield from _folder(path)
+    elif is_archive(path):
+        yield from zip_members(path, IMAGE_ENDINGS)
+    else:
+        yield path
+
+
+def _matched(matches: list[str]) -> Iterator[Found]:
     # `**` matches a folder and everything below it; each file is to be taken once.
-    found = (
-        image for match in matches for image in ([Path(match)] if not os.path.isdir(match) else _walk(Path(match)))
-    )
-    return list(dict.fromkeys(found))
+    seen: set[str] = set()
+    for match in matches:
+        for found in _walk(Path(match)) if os.path.isdir(match) else [Path(match)]:
+            if str(found) not in seen:
+                seen.add(str(found))
+                yield from zip_members(found, IMAGE_ENDINGS) if is_archive(found) else [found]
 
 
-def _folder(folder: Path) -> list[Path]:
-    found = _walk(folder)
-    if not found:
+def _folder(folder: Path) -> Iterator[Path]:
+    empty = True
+    for path in _walk(folder):
+        empty = False
+        yield path
+    if empty:
         endings = ", ".join(sorted(IMAGE_ENDINGS))
-        raise MissingInputError("no images in the folder", path=folder, repair=f"Looked for {endings}")
-    return found
+        raise MissingInputError(
+            "no images in the folder", path=folder, repair=f"Looked for {endings}, and DICOM files without an ending"
+        )
 
 
-def _walk(folder: Path) -> list[Path]:
-    found = []
+def _walk(folder: Path) -> Iterator[Path]:
     for parent, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if not name.startswith("."))
-        found += [Path(parent) / name for name in sorted(files) if _is_image(name)]
-    return found
+        yield from (Path(parent, name) for name in sorted(files) if _is_image(parent, name))
 
 
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_ENDINGS
+def _is_image(parent: str, name: str) -> bool:
+    if name.startswith("."):
+        return False
+    ending = os.path.splitext(name)[1].lower()
+    return ending in IMAGE_ENDINGS or (ending in _DICOM_ENDINGS and _has_dicom_mark(os.path.join(parent, name)))
+
+
+def _has_dicom_mark(path: str) -> bool:
+    # 128 bytes of preamble, then DICM (PS3.10 7.1); a pipe would block, so only plain files are opened.
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colles.core.files import atomic_path
-from colles.imaging.heatmap import unletterbox
+from colles.imaging.heatmap import Candidate, candidate_boxes, unletterbox
 from colles.imaging.overlay import overlay
 from colles.imaging.preprocess import Placement
+from colles.serving.decode import Rejected, Sample
+from colles.serving.filenames import Stems
 from colles.serving.prediction import Prediction
 from colles.serving.session import sigmoid
+
+_LEAST = 0.1
 
 
 def location_heat(cam: NDArray[np.float32], place: Placement) -> NDArray[np.float32]:
@@ -25,11 +30,23 @@ def location_heat(cam: NDArray[np.float32], place: Placement) -> NDArray[np.floa
     return unletterbox(sigmoid(cam).astype(np.float32), place)
 
 
-def save_overlay(prediction: Prediction, grey: NDArray[np.uint8], path: Path) -> Path:
-    """Draw a prediction's heat map over its image (H, W), of the image's size, with decision and probability."""
-    assert prediction.heat is not None and prediction.probability is not None
-    caption = f"{str(prediction.decision).replace('_', ' ')}, probability {prediction.probability:.2f}"
-    picture = overlay(grey, prediction.heat, caption=caption)
-    with atomic_path(path) as temporary:
-        picture.save(temporary)
-    return path
+def located(cam: NDArray[np.float32], place: Placement) -> tuple[Candidate, ...]:
+    """Return the places where the map (h, w) of the canvas sees a fracture with at least 0.1, the likeliest first."""
+    found = candidate_boxes(sigmoid(cam).astype(np.float32), place)
+    return tuple(candidate for candidate in found if candidate.score >= _LEAST)
+
+
+class Overlays:
+    """Pictures of heat maps over their images, in one folder."""
+
+    def __init__(self, folder: Path, paths: Iterable[object]) -> None:
+        """`paths` are all that will be drawn; each picture is named after one."""
+        self._folder, self._stems = folder, Stems(paths)
+
+    def draw(self, prediction: Prediction, sample: Sample | Rejected) -> None:
+        """Draw an answer's map over its image, of the image's size, with decision and probability."""
+        if isinstance(sample, Sample) and sample.grey is not None and prediction.heat is not None:
+            caption = f"{str(prediction.decision).replace('_', ' ')}, probability {prediction.probability:.2f}"
+            picture = overlay(sample.grey, prediction.heat, caption=caption)
+            with atomic_path(self._folder / f"{self._stems.of(prediction.path)}.png") as temporary:
+                picture.save(temporary)

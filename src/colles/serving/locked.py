@@ -26,6 +26,8 @@ def study_metadata(evaluation: Evaluation) -> StudyMetadata | None:
 
 def bundle_version(graph_sha256: str, weights_sha256: str | None, metadata: BundleMetadata) -> str:
     """Return the first 12 digits of a digest of everything that decides an answer."""
-    parts = {"preprocessing", "operating_points", "calibration"} | ({"study"} if metadata.study else set())
+    parts = {"preprocessing", "operating_points", "calibration"} | {
+        part for part in ("study", "gate") if getattr(metadata, part)
+    }
     decided_by: Any = metadata.model_dump(mode="json", include=parts)
     return sha256_json([graph_sha256, weights_sha256, decided_by])[:12]

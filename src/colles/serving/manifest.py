@@ -91,8 +91,8 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
 
 
 def _verify(folder: Path, name: str, entry: FileEntry) -> None:
-    pure, file = PurePosixPath(name), folder / name
-    if pure.is_absolute() or ".." in pure.parts or "\\" in name:
+    file = folder / name
+    if not is_inside(name):
         raise BundleError(f"lists {name!r}, which lies outside the bundle", path=folder / MANIFEST, repair=REPAIR)
     if not file.is_file():
         raise BundleError("is listed in the manifest but missing", path=file, repair=REPAIR)
@@ -101,6 +101,12 @@ def _verify(folder: Path, name: str, entry: FileEntry) -> None:
         raise BundleError(f"has {size} bytes where the manifest says {entry.bytes}", path=file, repair=REPAIR)
     if sha256_file(file) != entry.sha256:
         raise BundleError("its sha256 is not the manifest's: the file was altered", path=file, repair=REPAIR)
+
+
+def is_inside(name: str) -> bool:
+    """Tell whether a name in a manifest stays inside the bundle's folder."""
+    pure = PurePosixPath(name)
+    return bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts and "\\" not in name
 
 
 def _names(folder: Path) -> list[str]:

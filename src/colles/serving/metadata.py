@@ -75,6 +75,23 @@ class StudyMetadata(BaseModel):
     calibration: CalibrationMetadata | None = None
 
 
+class GateMetadata(BaseModel):
+    """When a picture is refused as unlike the training images; the arrays are in `gate.npz`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    limit: float
+    """Largest distance that is let through."""
+    false_refusals: float
+    """Share of val images beyond the limit, by choice."""
+    trained_on: int
+    """Training images that the distance is measured from."""
+    chosen_on: int
+    """Val images that the limit was chosen on."""
+    sha256: str
+    """Of `gate.npz`."""
+
+
 class BundleMetadata(BaseModel):
     """Everything beside the weights that an answer depends on, and what is known of its worth."""
 
@@ -94,6 +111,10 @@ class BundleMetadata(BaseModel):
     """None: the probability is the score."""
     study: StudyMetadata | None = None
     """None: no study of several images was evaluated, and the score of one image is all there is."""
+    gate: GateMetadata | None = None
+    """None: whatever can be read is judged."""
+    int8: dict[str, Any] | None = None
+    """What the quantised network was measured to change, and why it was left out where it was; None: not tried."""
     training: dict[str, Any] = {}
     """catalog_digest, split_digest, recipe_digest, sources, weights_from."""
     evaluation: dict[str, Any] | None = None

@@ -1,4 +1,7 @@
-"""Write answers as a table while they come: CSV, JSON lines, JSON or Parquet by the file's ending."""
+"""Write answers as a table: CSV, JSON lines, JSON or Parquet by the file's ending.
+
+Rows go to a journal while they come and from there to the table, so that neither needs memory for all of them.
+"""
 
 from __future__ import annotations
 
@@ -12,53 +15,98 @@ from typing import Any
 
 from colles.core.errors import UsageError
 from colles.core.files import atomic_path
+from colles.serving.journal import Answered, Journal, Row
 from colles.serving.prediction import COLUMNS, STATUSES, Prediction
 
-Row = dict[str, Any]
 _CHUNK = 10_000
 
 
 @dataclass
-class _Tally:
+class Tally:
+    """What was written."""
+
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
+    """Images by status."""
+    skipped: int = 0
+    """Among them those that an earlier run had answered."""
     interrupted: bool = False
 
+    def __str__(self) -> str:
+        named = ", ".join(f"{count} {name}" for name, count in self.counts.items() if count) or "none"
+        earlier = f" ({self.skipped} answered before)" if self.skipped else ""
+        return f"{sum(self.counts.values())} images: {named}{earlier}"
 
-def save_predictions(predictions: Iterable[Prediction], out: str | Path) -> dict[str, int]:
-    """Write a row an answer in their order and return the number of each status.
 
-    The file appears when it is complete. After Ctrl-C it holds what had been answered, and KeyboardInterrupt goes on.
-    Raise `UsageError` for an unknown ending, `StorageError` for a full or read-only disk.
+def assert_writable(out: Path) -> None:
+    """Raise `UsageError` for an unknown ending."""
+    if out.suffix.lower() not in WRITERS:
+        text = f"cannot tell the table's form from {out.suffix!r}"
+        raise UsageError(text, path=out, repair=f"Use {', '.join(WRITERS)}")
+
+
+def save_predictions(
+    predictions: Iterable[Prediction],
+    out: str | Path,
+    *,
+    paths: Iterable[object] = (),
+    answered: Answered | None = None,
+) -> Tally:
+    """Write a row an answer in their order and count them.
+
+    With `answered`, `paths` are all inputs in order and `predictions` the answers on those without an earlier row.
+    The file appears when it is complete; after a KeyboardInterrupt it holds what had been answered. Raise `UsageError`
+    for an unknown ending, `StorageError` for a full or read-only disk.
     """
-    file, tally = Path(out), _Tally()
-    write = WRITERS.get(file.suffix.lower())
-    if write is None:
-        repair = f"Use {', '.join(WRITERS)}"
-        raise UsageError(f"cannot tell the table's form from {file.suffix!r}", path=file, repair=repair)
-    with atomic_path(file) as temporary:
-        write(_rows(predictions, tally), temporary)
-    if tally.interrupted:
-        raise KeyboardInterrupt
-    return tally.counts
-
-
-def _rows(predictions: Iterable[Prediction], tally: _Tally) -> Iterator[Row]:
+    file = Path(out)
+    assert_writable(file)
+    journal, tally = Journal(file), Tally()
+    new = (row_of(prediction) for prediction in predictions)
+    journal.open()
     try:
-        for prediction in predictions:
-            tally.counts[prediction.status] += 1
-            yield {name: _utf8(value) for name, value in prediction.row().items()}
+        for row in new if answered is None else _merged(new, paths, answered, tally):
+            tally.counts[row["status"]] += 1
+            journal.append(row)
     except KeyboardInterrupt:
         tally.interrupted = True
+    finally:
+        journal.close()
+    with atomic_path(file) as temporary:
+        WRITERS[file.suffix.lower()](journal.rows(), temporary)
+    journal.path.unlink(missing_ok=True)
+    return tally
 
 
-def _utf8(value: Any) -> Any:
-    # A file name may hold bytes that are not UTF-8; the table shows them as \\udcXX.
+def _merged(new: Iterator[Row], paths: Iterable[object], answered: Answered, tally: Tally) -> Iterator[Row]:
+    for path in paths:
+        row = answered.get(as_utf8(str(path)))
+        if row is not None:
+            tally.skipped += 1
+        elif not tally.interrupted:
+            try:
+                row = next(new, None)
+            except KeyboardInterrupt:
+                # What was answered before comes into the table all the same.
+                tally.interrupted = True
+        if row is not None:
+            yield row
+
+
+def row_of(prediction: Prediction) -> Row:
+    """Return a row of JSON values: the columns, and `boxes` where there are any asked for."""
+    row = {name: as_utf8(value) for name, value in prediction.row().items()}
+    if prediction.boxes is not None:
+        row["boxes"] = [box.row() for box in prediction.boxes]
+    return row
+
+
+def as_utf8(value: Any) -> Any:
+    """Return a text as the table shows it: bytes of a file name that are not UTF-8 become `\\udcXX`."""
     return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def _csv(rows: Iterator[Row], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -78,13 +126,16 @@ def _json(rows: Iterator[Row], path: Path) -> None:
 
 def _parquet(rows: Iterator[Row], path: Path) -> None:
     import polars as pl
+    from polars.io.plugins import register_io_source
 
     kinds = {"score": pl.Float64, "probability": pl.Float64, "seconds": pl.Float64}
     schema = {name: kinds.get(name, pl.String) for name in COLUMNS}
-    frames = [pl.DataFrame(schema=schema)]
-    while chunk := list(islice(rows, _CHUNK)):
-        frames.append(pl.DataFrame(chunk, schema=schema))
-    pl.concat(frames).write_parquet(path)
+
+    def chunks(*_: object) -> Iterator[pl.DataFrame]:
+        while chunk := list(islice(rows, _CHUNK)):
+            yield pl.DataFrame([[row[name] for name in COLUMNS] for row in chunk], schema=schema, orient="row")
+
+    register_io_source(chunks, schema=schema).sink_parquet(path)
 
 
 WRITERS: dict[str, Callable[[Iterator[Row], Path], None]] = {

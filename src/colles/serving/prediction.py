@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from colles.imaging.heatmap import Candidate
 from colles.serving.decision import Decision
 
 PredictionStatus = Literal["ok", "refused", "unreadable"]
@@ -35,6 +36,9 @@ class Prediction:
     """Decoding and computing; in a batch its share."""
     heat: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     """(H, W) of the image after EXIF rotation, 0–1, where it was asked for."""
+
+    boxes: tuple[Candidate, ...] | None = field(default=None, compare=False)
+    """Where a fracture may be, the likeliest first; None where they were not asked for or there is no map."""
 
     def row(self) -> dict[str, Any]:
         """Return the table's row, in the order of `COLUMNS`."""

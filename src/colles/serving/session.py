@@ -14,7 +14,6 @@ from colles.core.errors import BundleError
 from colles.core.recipe import PreprocessRecipe
 
 INPUT = "image"
-_OUTPUTS = ("logit", "embedding", "cam")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,10 @@ class Outputs:
 
     score: NDArray[np.float64]
     """(N,) sigmoid of the logit."""
-    cam: NDArray[np.float32] | None
-    """(N, h, w) class activation map in logits; its mean is the logit."""
+    cam: NDArray[np.float32] | None = None
+    """(N, h, w) class activation map or location map, in logits."""
+    embedding: NDArray[np.float32] | None = None
+    """(N, d) what the head reads."""
 
 
 class Session:
@@ -36,13 +37,14 @@ class Session:
         options.intra_op_num_threads = threads or usable_cpus()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # Threads that spin while they wait take the cores from those that read files.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has a class for each kind of failure and no common one
             reason = " ".join(str(error).split())[:200]
             raise BundleError(f"ONNX Runtime cannot load the graph ({reason})", path=name) from error
         self._check(recipe, name)
-        self._names = [name for name in self.outputs if name in _OUTPUTS and name != "embedding"]
 
     @property
     def outputs(self) -> list[str]:
@@ -59,13 +61,14 @@ class Session:
                 repair="Export again",
             )
 
-    def run(self, batch: NDArray[np.float32], *, cam: bool = False) -> Outputs:
-        """Compute a batch (N, C, S, S); with `cam` the map as well, where the graph gives one."""
-        names = self._names if cam else ["logit"]
+    def run(self, batch: NDArray[np.float32], *, cam: bool = False, embedding: bool = False) -> Outputs:
+        """Compute a batch (N, C, S, S); with `cam` and `embedding` these as well, where the graph gives them."""
+        wanted = {"logit": True, "cam": cam, "embedding": embedding}
+        names = [name for name in self.outputs if wanted.get(name)]
         found: dict[str, Any] = dict(zip(names, self._session.run(names, {INPUT: batch}), strict=True))
         logit = found["logit"].reshape(-1).astype(np.float64)
         maps = found.get("cam")
-        return Outputs(sigmoid(logit), None if maps is None else maps[:, 0])
+        return Outputs(sigmoid(logit), None if maps is None else maps[:, 0], found.get("embedding"))
 
 
 def sigmoid(values: NDArray[Any]) -> NDArray[np.float64]:

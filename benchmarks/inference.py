@@ -1,0 +1,233 @@
+"""Measure prediction, real JPEG in and decision out, against the same network in eager torch with a DataLoader.
+
+    python benchmarks/inference.py BUNDLE IMAGES... [--seconds 4] [--rounds 3]
+
+The peer is run as it comes and with the allocator settings of `colles train`, channels-last, with two loading
+processes that prefetch between the slices. `pure` is ONNX Runtime alone on prepared arrays, on one session of all
+threads and on a session a thread; the faster one counts. All configurations take turns in short slices, in processes
+that stay alive.
+Prints a table and writes benchmarks/inference.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colles.core.files import write_json
+from colles.core.provenance import package_versions
+from colles.imaging.preprocess import to_canvas, to_input
+from colles.imaging.read import read_image
+from colles.serving.bundle import INT8_MODEL, MODEL, load_bundle
+from colles.serving.inputs import list_images
+from colles.serving.predictor import Predictor
+from colles.serving.session import Session, usable_cpus
+
+RESULT = Path(__file__).with_suffix(".json")
+BATCHES = (1, 16)
+Slice = Callable[[float], float]
+"""Work for so many seconds and return images a second."""
+
+
+def rate(step: Callable[[], int], seconds: float) -> float:
+    """Repeat a step that returns its images, for at least `seconds`."""
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        done += step()
+    return done / (time.perf_counter() - started)
+
+
+def torch_slices(bundle: Path, paths: list[Path]) -> dict[str, Slice]:
+    """Return eager torch behind a DataLoader, by batch."""
+    import torch
+    from torch.utils.data import DataLoader, IterableDataset
+
+    from colles.learning.checkpoint import load_classifier
+
+    model, preprocess = load_classifier(bundle)
+    model = model.to(memory_format=torch.channels_last).eval()
+
+    class Endless(IterableDataset[torch.Tensor]):
+        def __iter__(self) -> Iterator[torch.Tensor]:
+            for path in itertools.cycle(paths):
+                yield torch.from_numpy(to_input(to_canvas(read_image(path), preprocess), preprocess))
+
+    def slices(batch: int) -> Slice:
+        loaded = iter(DataLoader(Endless(), batch_size=batch, num_workers=2))
+
+        def step() -> int:
+            with torch.inference_mode():
+                images = next(loaded).contiguous(memory_format=torch.channels_last)
+                return len(torch.sigmoid(model(images)).numpy())
+
+        step()
+        return lambda seconds: rate(step, seconds)
+
+    return {f"batch {batch}": slices(batch) for batch in BATCHES}
+
+
+def own_slices(bundle: Path, paths: list[Path]) -> dict[str, Slice]:
+    """Return prediction as `colles predict` does it, and ONNX Runtime alone, by precision and batch."""
+    loaded = load_bundle(bundle)
+    found: dict[str, Slice] = {}
+    for precision, graph in (("fp32", MODEL), ("int8", INT8_MODEL)):
+        if graph not in loaded.manifest.files:
+            continue
+        predictor = Predictor(loaded, precision=precision)  # type: ignore[arg-type]
+        for batch in (*BATCHES, "auto"):
+            found[f"{precision}, batch {batch}"] = _predict(predictor, paths, batch)
+        for batch in BATCHES:
+            found[f"pure {precision}, batch {batch}, one session"] = _pure(loaded, graph, batch, usable_cpus())
+            found[f"pure {precision}, batch {batch}, a session a thread"] = _pure(loaded, graph, batch, 1)
+    return found
+
+
+def _predict(predictor: Predictor, paths: list[Path], batch: Any) -> Slice:
+    def work(seconds: float) -> float:
+        answers = predictor.stream(itertools.cycle(paths), batch=batch)
+        done = rate(lambda: len([next(answers)]), seconds)
+        answers.close()
+        return done
+
+    return work
+
+
+def _pure(loaded: Any, graph: str, batch: int, threads: int) -> Slice:
+    recipe = loaded.metadata.preprocessing
+    session = Session(loaded.read(graph), recipe, threads=threads)
+    array = np.random.default_rng(0).random((batch, recipe.channels, recipe.size, recipe.size), dtype=np.float32)
+    workers = usable_cpus() // threads
+
+    def work(seconds: float) -> float:
+        with ThreadPoolExecutor(workers) as pool:
+            return sum(pool.map(lambda _: rate(lambda: len(session.run(array).score), seconds), range(workers)))
+
+    work(0.2)
+    return work
+
+
+class Process:
+    """A configuration in a process of its own, which measures a slice when it is told to."""
+
+    def __init__(self, kind: str, bundle: Path, listed: Path, environment: dict[str, str]) -> None:
+        command = [sys.executable, __file__, str(bundle), str(listed), "--worker", kind]
+        env = {**os.environ, **environment}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        self.names: list[str] = json.loads(self._line())
+
+    def measure(self, name: str, seconds: float) -> float:
+        """Return images a second."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([name, seconds]) + "\n")
+        self._process.stdin.flush()
+        return float(self._line())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("a worker ended early")
+        return line
+
+
+def work(kind: str, bundle: Path, paths: list[Path]) -> None:
+    """Answer requests on standard input."""
+    slices = (torch_slices if kind == "torch" else own_slices)(bundle, paths)
+    print(json.dumps(list(slices)), flush=True)
+    for line in sys.stdin:
+        name, seconds = json.loads(line)
+        print(slices[name](seconds), flush=True)
+
+
+def summarise(rates: dict[str, float]) -> dict[str, float]:
+    """Return the ratios that are asked for."""
+    found = {}
+    for precision in ("fp32", "int8"):
+        for batch in BATCHES:
+            own = rates.get(f"own: {precision}, batch {batch}")
+            if own is None:
+                continue
+            for peer in ("torch as it comes", "torch, allocator set"):
+                found[f"{precision} over {peer}, batch {batch}"] = round(own / rates[f"{peer}: batch {batch}"], 2)
+            pure = max(
+                rate for name, rate in rates.items() if name.startswith(f"own: pure {precision}, batch {batch},")
+            )
+            found[f"{precision} end to end over pure ONNX Runtime, batch {batch}"] = round(own / pure, 2)
+    return found
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("images", nargs="+")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--most", type=int, default=128, help="Images, at even distances.")
+    parser.add_argument("--note", default="nothing else was running", help="What else the machine did.")
+    parser.add_argument("--worker")
+    options = parser.parse_args()
+    if options.worker:
+        listed = Path(options.images[0]).read_text(encoding="utf-8").splitlines()
+        return work(options.worker, options.bundle, [Path(path) for path in listed])
+    everything = list_images(options.images)
+    paths = everything[:: max(1, len(everything) // options.most)][: options.most]
+    from colles.learning.training.allocator import environment
+
+    listed = Path(f"/tmp/inference-{os.getpid()}.txt")
+    listed.write_text("\n".join(map(str, paths)), encoding="utf-8")
+    processes = {
+        "own": Process("own", options.bundle, listed, {}),
+        "torch as it comes": Process("torch", options.bundle, listed, {}),
+        "torch, allocator set": Process("torch", options.bundle, listed, environment()),
+    }
+    slices: dict[str, list[float]] = {f"{kind}: {name}": [] for kind, each in processes.items() for name in each.names}
+    try:
+        for _ in range(options.rounds):
+            for key, measured in slices.items():
+                kind, name = key.split(": ", 1)
+                measured.append(processes[kind].measure(name, options.seconds))
+    finally:
+        for process in processes.values():
+            process.close()
+        listed.unlink()
+    rates = {key: round(statistics.median(measured), 2) for key, measured in slices.items()}
+    told = load_bundle(options.bundle).metadata
+    result = {
+        "bundle": {"network": told.model.get("name"), "size": told.preprocessing.size},
+        "images": len(paths),
+        "images_per_second": rates,
+        "spread": {key: [round(min(each), 2), round(max(each), 2)] for key, each in slices.items()},
+        "ratios": summarise(rates),
+        "threads": usable_cpus(),
+        "seconds_a_slice": options.seconds,
+        "rounds": options.rounds,
+        "machine": platform.machine(),
+        "other_load": options.note,
+        "versions": package_versions(),
+    }
+    write_json(RESULT, result)
+    for name, value in {**rates, **result["ratios"]}.items():
+        print(f"{name:<60}{value:>9}")
+
+
+if __name__ == "__main__":
+    main()

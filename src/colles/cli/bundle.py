@@ -1,0 +1,151 @@
+"""`colles bundle`: look at, verify, compare and move bundles, without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from colles.cli.options import AsJson, example, print_json
+
+if TYPE_CHECKING:
+    from colles.serving.bundle import Bundle
+
+Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, or the name of one in models/.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    group = typer.Typer(no_args_is_help=True, help="Show, verify, compare and move bundles.", epilog=_EXAMPLES)
+    for command in (show, verify, diff, push, pull):
+        group.command()(command)
+    app.add_typer(group, name="bundle")
+
+
+_EXAMPLES = example(
+    "colles bundle show models/mine",
+    "colles bundle diff models/mine models/recalibrated",
+    "colles bundle push models/mine mine.zip",
+    "colles bundle push models/mine upload --hub   (then: hf upload ORG/NAME upload)",
+    "colles bundle pull mine.zip --out models/mine",
+)
+
+
+def show(bundle: Name, as_json: AsJson = False) -> None:
+    """Show what a bundle is, what it was trained on, how it decides, and what is known of its worth."""
+    from colles.serving.bundle import load_bundle
+
+    loaded = load_bundle(bundle)
+    if as_json:
+        print_json(
+            {"metadata": loaded.metadata.model_dump(mode="json"), "files": loaded.manifest.model_dump()["files"]}
+        )
+        return
+    for title, value in _lines(loaded):
+        typer.echo(f"{title:<18}{value}")
+
+
+def verify(bundle: Name, as_json: AsJson = False) -> None:
+    """Check every file's sha256, the metadata, the networks and the gate; exit 2 with the reason if one is wrong."""
+    from colles.serving.bundle import INT8_MODEL, load_bundle
+    from colles.serving.predictor import Precision, Predictor
+
+    loaded = load_bundle(bundle)
+    precisions: list[Precision] = ["fp32", "int8"] if INT8_MODEL in loaded.manifest.files else ["fp32"]
+    for precision in precisions:
+        Predictor(loaded, precision=precision).session  # noqa: B018 - loads the graph and checks its shape
+    if as_json:
+        print_json({"bundle": loaded.name, "verified": True, "files": len(loaded.manifest.files)})
+    else:
+        typer.echo(f"{loaded.name}: {len(loaded.manifest.files)} files as the manifest says; its networks load")
+
+
+def diff(one: Name, other: Name, as_json: AsJson = False) -> None:
+    """Show what differs between two bundles; exit 1 where anything does."""
+    from dataclasses import asdict
+
+    from colles.serving.bundle import load_bundle
+    from colles.serving.difference import compare_bundles
+
+    found = compare_bundles(load_bundle(one), load_bundle(other))
+    if as_json:
+        print_json([asdict(each) for each in found])
+    else:
+        for each in found:
+            typer.echo(f"{each.field}: {each.one} → {each.other}")
+        if not found:
+            typer.echo("no difference")
+    if found:
+        raise typer.Exit(1)
+
+
+def push(
+    bundle: Name,
+    target: Annotated[Path, typer.Argument(help="Folder to make, or a .zip file.")],
+    hub: Annotated[bool, typer.Option("--hub", help="Lay it out as a repository of the Hugging Face Hub.")] = False,
+) -> None:
+    """Copy a bundle to a folder, to a zip file, or to a folder in the layout of the Hugging Face Hub."""
+    from colles.serving.bundle import load_bundle
+    from colles.serving.transport import push_bundle
+
+    made = push_bundle(load_bundle(bundle), target, hub=hub)
+    typer.echo(f"{made}" + (f". Next: hf upload ORG/NAME {made}" if hub else ""))
+
+
+def pull(
+    source: Annotated[Path, typer.Argument(help="Folder, zip file, or downloaded repository of the Hub.")],
+    out: Annotated[Path, typer.Option(help="Bundle folder to make.")],
+) -> None:
+    """Copy a bundle from somewhere, and verify it before it gets its name."""
+    from colles.serving.transport import pull_bundle
+
+    typer.echo(f"{pull_bundle(source, out).name} in {out}")
+
+
+def _lines(bundle: Bundle) -> list[tuple[str, Any]]:
+    told, files = bundle.metadata, bundle.manifest.files
+    rows: list[tuple[str, Any]] = [
+        ("bundle", bundle.name),
+        ("network", f"{told.model.get('name')}, {told.model.get('parameters')} parameters"),
+        ("input", f"{told.preprocessing.size} px, {told.preprocessing.fit}, {told.preprocessing.channels} channels"),
+        ("started from", told.training.get("weights_from", "not recorded")),
+        (
+            "trained on",
+            ", ".join(f"{each['images']} {each['name']}" for each in told.training.get("sources", [])) or "-",
+        ),
+    ]
+    rows += [
+        (f"  {name}", f"score ≥ {point.threshold:.4f} ({point.criterion}, on {point.chosen_on})")
+        for name, point in told.operating_points.items()
+    ]
+    rows.append(("calibration", told.calibration.method if told.calibration else "none"))
+    rows += _figures(told.evaluation or {})
+    rows.append(("gate", _gate(told)))
+    rows.append(("int8", _int8(told.int8)))
+    rows.append(("parity", ", ".join(f"{key} {value}" for key, value in told.parity.items()) or "not measured"))
+    rows += [(f"  {name}", f"{entry.bytes:>11,} bytes  {entry.sha256[:12]}") for name, entry in files.items()]
+    return rows
+
+
+def _figures(evaluation: dict[str, Any]) -> list[tuple[str, Any]]:
+    from colles.core.records import Estimate
+
+    found, wanted = evaluation.get("figures", {}), ("auroc", "average_precision", "brier", "ece")
+    told = {name: Estimate.model_validate(found[name]) for name in wanted if name in found}
+    return [(f"{evaluation['subset']} {name}", str(figure)) for name, figure in told.items()]
+
+
+def _gate(told: Any) -> str:
+    if told.gate is None:
+        return "none: whatever can be read is judged"
+    return f"limit {told.gate.limit}, from {told.gate.trained_on} images; refuses {told.gate.false_refusals:.1%} of val"
+
+
+def _int8(told: dict[str, Any] | None) -> str:
+    if told is None:
+        return "not tried"
+    if not told["kept"]:
+        return f"left out: {told['reason']}"
+    areas = f"AUROC on val {told['auroc_int8']:.4f} (fp32 {told['auroc_fp32']:.4f})"
+    return f"{areas}, {told['flipped']:.2%} of the decisions differ"

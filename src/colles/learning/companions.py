@@ -1,0 +1,133 @@
+"""What a bundle gets beside its network from the images that trained it: the gate and the int8 network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from colles.core.files import sha256_file, write_bytes
+from colles.core.progress import say
+from colles.core.recipe import ExportRecipe, PreprocessRecipe
+from colles.imaging.preprocess import to_input
+from colles.learning.quantise import judge_int8, quantise
+from colles.serving.bundle import INT8_MODEL
+from colles.serving.decision import DecisionRule
+from colles.serving.decode import Sample, decode
+from colles.serving.gate import LEAST, Gate
+from colles.serving.metadata import BundleMetadata, GateMetadata
+from colles.serving.pipeline import BatchSizes, in_order
+from colles.serving.session import Session, usable_cpus
+
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a network said of some images."""
+
+    score: NDArray[np.float64]
+    """(N,); NaN where the image could not be read."""
+    embedding: NDArray[np.float32]
+    """(N, d) of the images that could be read."""
+
+
+def choose_rows(frame: pl.DataFrame, subset: str, most: int, *, seed: int = 0) -> pl.DataFrame:
+    """Return at most `most` rows of a subset of `frame` (image_id, path, label, subset), drawn by seed, by image_id."""
+    rows = frame.filter(pl.col("subset") == subset).sort("image_id")
+    drawn = np.sort(np.random.default_rng(seed).permutation(rows.height)[:most])
+    chosen: pl.DataFrame = rows[drawn.tolist()]
+    return chosen
+
+
+def add_companions(
+    folder: Path, graph: bytes, metadata: BundleMetadata, images: pl.DataFrame, recipe: ExportRecipe
+) -> BundleMetadata:
+    """Write `gate.npz` and `model.int8.onnx` into a bundle's folder, and return the metadata that tells of them.
+
+    `images` has image_id, path, label and subset (train, val). What is switched off, or cannot be made well, is left
+    out with a word on standard error.
+    """
+    preprocess = metadata.preprocessing
+    train = choose_rows(images, "train", recipe.companion_images)
+    val = choose_rows(images, "val", recipe.companion_images)
+    session = Session(graph, preprocess, threads=1)
+    on_val = show(val["path"].to_list(), session, preprocess) if recipe.gate or recipe.int8 else None
+    if recipe.gate and on_val is not None:
+        on_train = show(train["path"].to_list(), session, preprocess)
+        metadata = metadata.model_copy(update={"gate": _add_gate(folder, on_train, on_val, recipe)})
+    if recipe.int8 and on_val is not None:
+        told = _add_int8(folder, graph, metadata, train, val, on_val.score, recipe)
+        metadata = metadata.model_copy(update={"int8": told})
+    return metadata
+
+
+def show(paths: list[str], session: Session, preprocess: PreprocessRecipe) -> Shown:
+    """Show images to a network, from the file on."""
+
+    nothing: tuple[float, NDArray[np.float32] | None] = (float("nan"), None)
+
+    def work(chunk: list[str]) -> list[tuple[float, NDArray[np.float32] | None]]:
+        samples = [decode(path, preprocess) for path in chunk]
+        readable = [sample.canvas for sample in samples if isinstance(sample, Sample)]
+        if not readable:
+            return [nothing] * len(chunk)
+        found = session.run(to_input(np.stack(readable), preprocess), embedding=True)
+        assert found.embedding is not None
+        pairs = iter(zip(found.score.tolist(), found.embedding, strict=True))
+        return [next(pairs) if isinstance(sample, Sample) else nothing for sample in samples]
+
+    # Batches of one size, so that two exports give the same last bits.
+    answers = list(in_order(paths, work, BatchSizes(_BATCH), usable_cpus()))
+    embeddings = [embedding for _, embedding in answers if embedding is not None]
+    empty = np.empty((0, 0), np.float32)
+    return Shown(np.array([score for score, _ in answers]), np.stack(embeddings) if embeddings else empty)
+
+
+def _add_gate(folder: Path, train: Shown, val: Shown, recipe: ExportRecipe) -> GateMetadata | None:
+    counts = len(train.embedding), len(val.embedding)
+    if counts[0] < LEAST or not counts[1]:
+        say(f"  no gate: {counts[0]} training and {counts[1]} val images are too few")
+        return None
+    gate = Gate.fit(train.embedding, val.embedding, false_refusals=recipe.false_refusals)
+    digest = sha256_file(gate.save(folder))
+    return GateMetadata(
+        limit=gate.limit,
+        false_refusals=recipe.false_refusals,
+        trained_on=counts[0],
+        chosen_on=counts[1],
+        sha256=digest,
+    )
+
+
+def _add_int8(
+    folder: Path,
+    graph: bytes,
+    metadata: BundleMetadata,
+    train: pl.DataFrame,
+    val: pl.DataFrame,
+    fp32: NDArray[np.float64],
+    recipe: ExportRecipe,
+) -> dict[str, Any] | None:
+    preprocess = metadata.preprocessing
+    samples = [decode(path, preprocess) for path in train["path"][: recipe.int8_images]]
+    canvases = [sample.canvas for sample in samples if isinstance(sample, Sample)]
+    known = np.isfinite(fp32) & val["label"].is_not_null().to_numpy()
+    if not canvases or not known.any():
+        say("  no int8 network: no training or no labelled val image to measure it on")
+        return None
+    batches = [to_input(np.stack(canvases[n : n + _BATCH]), preprocess) for n in range(0, len(canvases), _BATCH)]
+    small = quantise(graph, batches)
+    int8 = show(val["path"].to_list(), Session(small, preprocess, threads=1), preprocess).score
+    labels = val["label"].to_numpy()[known].astype(np.int64)
+    rule = DecisionRule.from_operating_points(metadata.operating_points)
+    told = judge_int8(labels, fp32[known], int8[known], rule, recipe) | {"calibrated_on": len(canvases)}
+    if told["kept"]:
+        write_bytes(folder / INT8_MODEL, small)
+    else:
+        say(f"  no int8 network: {told['reason']}")
+    return told

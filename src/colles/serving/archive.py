@@ -1,0 +1,89 @@
+"""Images inside zip files, read in memory: nothing is ever unpacked to a disk."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from colles.imaging.read import unreadable
+
+ENDING = ".zip"
+_NESTED = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_ENCRYPTED = 0x1  # general purpose bit 0 (APPNOTE.TXT 4.4.4)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember:
+    """One file of an archive."""
+
+    archive: Path
+    name: str
+    """As stored, with `/` between folders."""
+    source: zipfile.ZipFile | None
+    """The open archive; None where it cannot be read at all."""
+    info: zipfile.ZipInfo | None
+
+    def __str__(self) -> str:
+        return f"{self.archive}!/{self.name}" if self.name else str(self.archive)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the member is not even looked at, or None."""
+        pure = PurePosixPath(self.name.replace("\\", "/"))
+        if pure.is_absolute() or ".." in pure.parts or self.name[1:2] == ":":
+            return "its name leads out of the archive"
+        if pure.suffix.lower() in _NESTED:
+            return "an archive inside an archive is not opened"
+        return None
+
+    def read(self, max_bytes: int) -> bytes:
+        """Return the bytes; raise `UnreadableImageError` for a damaged, encrypted or too large member."""
+        if self.source is None or self.info is None:
+            raise unreadable("unreadable", "is not a zip file that can be read", str(self))
+        if self.info.flag_bits & _ENCRYPTED:
+            raise unreadable("unsupported", "is encrypted", str(self))
+        if self.info.compress_type not in _METHODS:
+            raise unreadable("unsupported", "is packed by an unknown method", str(self))
+        if self.info.file_size > max_bytes:
+            raise unreadable("too_large", f"{self.info.file_size} bytes are above the limit of {max_bytes}", str(self))
+        try:
+            # The declared size may lie, so no more than the limit is ever unpacked.
+            with self.source.open(self.info) as stream:
+                return stream.read(max_bytes + 1)
+        except _DAMAGED as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise unreadable("unreadable", f"cannot be unpacked ({reason})", str(self)) from error
+
+
+def is_archive(path: Path) -> bool:
+    """Tell by the ending whether a file is read as an archive."""
+    return path.suffix.lower() == ENDING and path.is_file()
+
+
+def zip_members(archive: Path, endings: frozenset[str]) -> Iterator[ZipMember]:
+    """Yield the images of an archive by name, and what is refused; one member without a name where it is no archive.
+
+    Hidden files and folders do not count, as in folders on a disk.
+    """
+    try:
+        opened = zipfile.ZipFile(archive)
+    except _DAMAGED:
+        yield ZipMember(archive, "", None, None)
+        return
+    # Equal names may occur; sorting by offset too keeps their order.
+    for info in sorted(opened.infolist(), key=lambda each: (each.filename, each.header_offset)):
+        member = ZipMember(archive, info.filename, opened, info)
+        if not info.is_dir() and (member.refusal or _is_image(info.filename, endings)):
+            yield member
+
+
+def _is_image(name: str, endings: frozenset[str]) -> bool:
+    parts = PurePosixPath(name).parts
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not hidden and PurePosixPath(name).suffix.lower() in endings

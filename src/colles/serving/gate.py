@@ -1,0 +1,98 @@
+"""The gate: how far a picture's embedding lies from training's, and the limit beyond which it is refused.
+
+The distance is one minus the mean cosine to the nearest training images (Sun et al., ICML 2022, arXiv:2204.06507):
+directions tell kinds of pictures apart where lengths follow contrast alone. docs/experiments.md has the alternatives.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colles.core.errors import BundleError
+from colles.core.files import atomic_path
+
+if TYPE_CHECKING:
+    from colles.serving.bundle import Bundle
+
+FloatArray = NDArray[np.float32]
+FILE = "gate.npz"
+NEIGHBOURS = 5
+REFERENCES = 1000
+"""At most; drawn by seed from more training images."""
+LEAST = 20
+"""Training images below which there is no gate."""
+_ARRAY = "references"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Refuse embeddings that lie too far from training's."""
+
+    references: FloatArray
+    """(n, d) training images' embeddings, each of length 1 up to its rounding to 16 bits."""
+    limit: float
+    """Largest distance (0–2) that is let through."""
+
+    @classmethod
+    def fit(cls, train: FloatArray, val: FloatArray, *, false_refusals: float = 0.01, seed: int = 0) -> Self:
+        """Fit on training embeddings (n, d); the limit lets all but `false_refusals` of val's (m, d) through.
+
+        Raise `ValueError` for fewer than `LEAST` training images or no val image.
+        """
+        if len(train) < LEAST or not len(val):
+            raise ValueError(f"{len(train)} training and {len(val)} val images are too few for a gate")
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:REFERENCES])
+        draft = cls(_unit(train[chosen]).astype(np.float16).astype(np.float32), 2.0)
+        limit = float(np.quantile(draft.distance(val), 1 - false_refusals, method="higher"))
+        # Rounded up, so that the last bits of another processor refuse nobody.
+        return cls(draft.references, float(np.ceil(limit * 1e4) / 1e4))
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Self | None:
+        """Return a bundle's gate, or None where it has none; raise `BundleError` where it cannot be read."""
+        if bundle.metadata.gate is None:
+            return None
+        data = bundle.read(FILE)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+                references = np.ascontiguousarray(stored[_ARRAY], dtype=np.float32)
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleError(f"is no gate ({error})", path=bundle.folder / FILE, repair="Export again") from error
+        return cls(references, bundle.metadata.gate.limit)
+
+    def save(self, folder: Path) -> Path:
+        """Write `gate.npz` into a folder; the same gate gives the same bytes."""
+        arrays: dict[str, Any] = {_ARRAY: self.references.astype(np.float16)}
+        with atomic_path(folder / FILE) as temporary:
+            np.savez(temporary, **arrays)
+        return folder / FILE
+
+    def distance(self, embeddings: FloatArray) -> NDArray[np.float64]:
+        """Return how unlike training each embedding (n, d) is: 0 for the same direction, 1 for none in common."""
+        cosines = _unit(embeddings) @ self.references.T
+        count = min(NEIGHBOURS, len(self.references))
+        nearest = np.partition(cosines, cosines.shape[1] - count, axis=1)[:, -count:]
+        return np.asarray(1.0 - nearest.mean(axis=1), dtype=np.float64)
+
+    def refuse(self, embeddings: FloatArray) -> Sequence[str | None]:
+        """Return a reason an embedding that is refused, else None."""
+        return [
+            None
+            # A NaN is refused too: no comparison with it is true.
+            if distance <= self.limit
+            else f"unlike the radiographs it learned from: distance {distance:.3f}, the limit is {self.limit:.3f}"
+            for distance in self.distance(embeddings)
+        ]
+
+
+def _unit(embeddings: FloatArray) -> FloatArray:
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return np.asarray(embeddings / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -1,0 +1,108 @@
+"""From canvases to answers: the network, the calibration, the thresholds, and the gate before all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colles.imaging.preprocess import to_input
+from colles.serving.bundle import Bundle
+from colles.serving.checks import refuse_look
+from colles.serving.decision import DecisionRule
+from colles.serving.decode import ImageLike, Rejected, Sample, path_of
+from colles.serving.gate import Gate
+from colles.serving.location import located, location_heat
+from colles.serving.prediction import Prediction
+from colles.serving.session import Outputs, Session
+
+
+class Judge:
+    """Judge decoded images by a bundle. Threads may share it."""
+
+    def __init__(self, bundle: Bundle, gate: Gate | None) -> None:
+        """`gate` None answers whatever is shown."""
+        self.bundle, self.gate = bundle, gate
+        self.recipe = bundle.metadata.preprocessing
+        self.rule = DecisionRule.from_operating_points(bundle.metadata.operating_points)
+
+    def answer(
+        self,
+        images: Sequence[ImageLike],
+        samples: Sequence[Sample | Rejected],
+        session: Session,
+        *,
+        heat: bool = False,
+        boxes: bool = False,
+    ) -> list[Prediction]:
+        """Return an answer an image; `heat` and `boxes` add what the location map says, where the graph has one."""
+        looks = [sample if isinstance(sample, Rejected) else self._look(sample) for sample in samples]
+        shown = [sample for sample in looks if isinstance(sample, Sample)]
+        judged = iter(self._judge(shown, session, heat, boxes) if shown else [])
+        return [
+            replace(next(judged) if isinstance(sample, Sample) else self._none(sample), path=path_of(image))
+            for image, sample in zip(images, looks, strict=True)
+        ]
+
+    def calibrate(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the calibrated probability of scores (N,); the score itself where the bundle has no calibration."""
+        calibration = self.bundle.metadata.calibration
+        return score if calibration is None else calibration.transform(score)
+
+    def _look(self, sample: Sample) -> Sample | Rejected:
+        reason = refuse_look(sample.look) if self.gate else None
+        return Rejected("refused", reason, sample.seconds) if reason else sample
+
+    def _judge(self, samples: Sequence[Sample], session: Session, heat: bool, boxes: bool) -> list[Prediction]:
+        started = time.perf_counter()
+        batch = to_input(np.stack([sample.canvas for sample in samples]), self.recipe)
+        outputs = session.run(batch, cam=heat or boxes, embedding=self.gate is not None)
+        probability = self.calibrate(outputs.score)
+        refusals = self.gate.refuse(outputs.embedding) if self.gate and outputs.embedding is not None else None
+        share = (time.perf_counter() - started) / len(samples)
+        answers = []
+        for number, sample in enumerate(samples):
+            seconds = sample.seconds + share
+            refusal = refusals[number] if refusals else None
+            if refusal:
+                answers.append(self._none(Rejected("refused", refusal, seconds)))
+                continue
+            score = float(outputs.score[number])
+            answer = Prediction(
+                path=None,
+                status="ok",
+                reason=None,
+                score=score,
+                probability=float(probability[number]),
+                decision=self.rule.decide(score),
+                bundle=self.bundle.name,
+                seconds=round(seconds, 4),
+            )
+            answers.append(_located(answer, outputs, number, sample, heat, boxes))
+        return answers
+
+    def _none(self, sample: Rejected) -> Prediction:
+        return Prediction(
+            path=None,
+            status=sample.status,
+            reason=sample.reason,
+            score=None,
+            probability=None,
+            decision=None,
+            bundle=self.bundle.name,
+            seconds=round(sample.seconds, 4),
+        )
+
+
+def _located(answer: Prediction, outputs: Outputs, number: int, sample: Sample, heat: bool, boxes: bool) -> Prediction:
+    if outputs.cam is None:
+        return answer
+    cam = outputs.cam[number]
+    return replace(
+        answer,
+        heat=location_heat(cam, sample.place) if heat else None,
+        boxes=located(cam, sample.place) if boxes else None,
+    )

@@ -1,0 +1,111 @@
+"""Inputs to a table of answers: what `colles predict` does, and what others may call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from colles.core.errors import OutputExistsError
+from colles.core.files import refuse_existing, remove
+from colles.core.progress import track
+from colles.serving.bundle import Bundle
+from colles.serving.inputs import ImageList, Source
+from colles.serving.journal import Answered, Journal, left_behind, read_rows
+from colles.serving.output import Tally, as_utf8, assert_writable, save_predictions
+from colles.serving.prediction import Prediction
+from colles.serving.predictor import Batch, Precision, Predictor
+from colles.serving.stopping import StopOnSignal
+
+_WITH_BOXES = (".json", ".jsonl")
+
+
+def prepare_output(out: Path, bundle: str, *, resume: bool = False, overwrite: bool = False) -> Answered | None:
+    """Check that a table may be written, and return earlier answers where they are to be kept.
+
+    Raise `OutputExistsError` where a table, or the journal of a killed run, is there and neither `resume` nor
+    `overwrite` says what to do with it; `StaleInputError` where its answers are another bundle's.
+    """
+    assert_writable(out)
+    journal = left_behind(out)
+    if overwrite:
+        remove(Journal(out).path)
+        return None
+    if not resume:
+        refuse_existing(out, "Add --resume to go on, --overwrite to start again, or choose another --out")
+        if journal:
+            text = "answers of a run that was killed lie beside it"
+            raise OutputExistsError(text, path=out, repair="Add --resume to go on, or --overwrite to start again")
+        return None
+    answered = Answered(bundle)
+    if out.is_file():
+        answered.add(read_rows(out), out)
+    if journal:
+        answered.add(Journal(out).rows(), journal)
+    return answered
+
+
+def predict_to_table(
+    predictor: Predictor,
+    images: ImageList,
+    out: Path,
+    *,
+    answered: Answered | None = None,
+    batch: Batch = "auto",
+    overlays: Path | None = None,
+) -> Tally:
+    """Judge images and write a row each in their order; an unreadable file is a row too.
+
+    JSON tables have candidate boxes where the bundle has a location map. A signal to stop leaves a valid table of what
+    was answered. Raise `MissingInputError` where an input holds no image at all.
+    """
+    pending = Pending(images, answered)
+    total = sum(1 for _ in pending)
+    boxes = out.suffix.lower() in _WITH_BOXES
+    answers = predictor.predict_paths(pending, batch=batch, overlays=overlays, boxes=boxes)
+    return write_answers(answers, images, out, answered=answered, total=total)
+
+
+def predict_to_table_with_ray(
+    bundle: Bundle,
+    images: ImageList,
+    out: Path,
+    *,
+    answered: Answered | None = None,
+    batch: Batch = "auto",
+    gate: bool = True,
+    precision: Precision = "fp32",
+) -> Tally:
+    """Write the same table, computed by a Ray cluster."""
+    from colles.serving.ray_engine import predict_with_ray
+
+    pending = list(Pending(images, answered))
+    answers = predict_with_ray(
+        bundle,
+        pending,
+        batch=None if batch == "auto" else batch,
+        gate=gate,
+        precision=precision,
+        boxes=out.suffix.lower() in _WITH_BOXES,
+    )
+    return write_answers(answers, images, out, answered=answered, total=len(pending))
+
+
+def write_answers(
+    answers: Iterable[Prediction], images: ImageList, out: Path, *, answered: Answered | None, total: int
+) -> Tally:
+    """Write answers on the images without an earlier one, and the earlier ones, in the images' order."""
+    with StopOnSignal() as stop:
+        shown = track(stop.each(answers), "predict", total=total)
+        return save_predictions(shown, out, paths=images, answered=answered)
+
+
+class Pending:
+    """The images without an earlier answer; each pass over it finds them anew."""
+
+    def __init__(self, images: ImageList, answered: Answered | None) -> None:
+        self._images, self._answered = images, answered
+
+    def __iter__(self) -> Iterator[Source]:
+        for image in self._images:
+            if self._answered is None or as_utf8(str(image)) not in self._answered:
+                yield image

@@ -1,0 +1,175 @@
+"""`colles predict` as a program: interrupted, resumed, without torch, on many files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from colles.cli.app import app
+from colles.core.errors import CollesError, MissingInputError, UsageError
+from colles.serving.stopping import StopOnSignal
+
+# What a base install lacks: torch and everything that only comes with an extra.
+WITHOUT = """
+import sys
+BLOCKED = ("torch", "torchvision", "timm", "pytorch_lightning", "captum", "onnx", "onnxscript", "safetensors", "ray",
+           "pyarrow", "optuna", "pydicom", "fastapi", "tensorboard")
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name.split(".")[0])
+sys.meta_path.insert(0, Block())
+from colles.cli.app import main
+main()
+"""
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["predict", *map(str, arguments)])
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_base_install_predicts_to_every_form_of_table(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    for ending in (".csv", ".parquet", ".jsonl"):
+        out = tmp_path / f"table{ending}"
+        command = [sys.executable, "-c", WITHOUT, "predict", grey_files[0], "--bundle", drawn_bundle, "--out", out]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, f"1 images: 1 ok; table in {out}\n"), done.stderr
+        assert out.is_file()
+    command[command.index("--out") :] = ["--out", tmp_path / "ray.csv", "--engine", "ray"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 2 and "pip install 'colles[ray]'" in done.stderr
+
+
+def test_a_first_answer_needs_less_than_a_second_and_a_half_of_a_core(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    """Processor time, not wall clock, so that what else the machine does has no say."""
+    command = [sys.executable, "-m", "colles", "predict", grey_files[0], "--bundle", drawn_bundle]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([*map(str, command), "--out", str(tmp_path / "t.csv")], capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0, done.stderr
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+
+
+def test_a_table_is_kept_resumed_or_overwritten_as_asked(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "t.csv"
+    shared = ("--bundle", drawn_bundle, "--out", out)
+    assert "2 images: 2 ok;" in run(*grey_files[:2], *shared)
+    with pytest.raises(CollesError, match="--resume"):
+        run(*grey_files, *shared)
+    assert "6 images: 5 ok, 1 unreadable (2 answered before)" in run(*grey_files, *shared, "--resume")
+    assert [row["path"] for row in rows(out)] == [str(path) for path in grey_files]
+    told = json.loads(run(*grey_files, *shared, "--overwrite", "--json"))
+    assert told["counts"] == {"ok": 5, "refused": 0, "unreadable": 1} and told["skipped"] == 0
+
+
+def test_bad_arguments_are_named(drawn_bundle: Path, grey_files: list[Path], tmp_path: Path) -> None:
+    shared = ("--bundle", drawn_bundle, "--out", tmp_path / "t.csv")
+    for batch in ("0", "257", "many", "-1"):
+        with pytest.raises(UsageError, match="--batch"):
+            run(grey_files[0], *shared, "--batch", batch)
+    with pytest.raises(UsageError, match="no int8 network"):
+        run(grey_files[0], *shared, "--precision", "int8")
+    with pytest.raises(UsageError, match="--overlays"):
+        run(grey_files[0], *shared, "--engine", "ray", "--overlays", tmp_path / "maps")
+    with pytest.raises(MissingInputError, match="matches nothing"):
+        run(tmp_path / "*.nothing", *shared)
+    assert not (tmp_path / "t.csv").exists() and not (tmp_path / ".t.csv.journal").exists()
+
+
+def test_where_nothing_can_be_read_the_table_says_why(drawn_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "no.png").write_bytes(b"x")
+    with pytest.raises(MissingInputError, match="nothing could be read"):
+        run(tmp_path / "no.png", "--bundle", drawn_bundle, "--out", tmp_path / "t.csv")
+    assert rows(tmp_path / "t.csv")[0]["reason"].startswith("unreadable")
+
+
+def test_a_second_signal_interrupts_at_once() -> None:
+    with StopOnSignal() as stop:
+        taken = stop.each(range(9))
+        next(taken)
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            next(taken)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+    assert stop.asked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_leaves_a_valid_table_and_resume_completes_it(
+    drawn_bundle: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    image, out = tmp_path / "one.png", tmp_path / "t.csv"
+    Image.fromarray((np.indices((500, 700)).sum(0) % 255).astype(np.uint8)).save(image)
+    links = [tmp_path / f"{n:05d}.png" for n in range(4000)]
+    for link in links:
+        link.hardlink_to(image)
+    (tmp_path / "list").write_bytes(b"\0".join(os.fsencode(link) for link in links))
+    command = [sys.executable, "-m", "colles", "predict", "-", "--bundle", str(drawn_bundle), "--out", str(out)]
+    with (tmp_path / "list").open("rb") as listed:
+        process = subprocess.Popen([*command, "--threads", "1"], stdin=listed, stderr=subprocess.PIPE, text=True)
+    journal = tmp_path / ".t.csv.journal"
+    while not journal.is_file() or journal.stat().st_size < 1000:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    if number == signal.SIGKILL:
+        assert not out.exists() and journal.is_file()
+    else:
+        assert process.returncode == 130 and "--resume" in said and not journal.exists()
+        assert 0 < len(rows(out)) < 4000
+    with (tmp_path / "list").open("rb") as listed:
+        done = subprocess.run([*command, "--resume"], stdin=listed, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "answered before" in done.stdout, done.stderr
+    assert [row["path"] for row in rows(out)] == [str(link) for link in links]
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_files(drawn_bundle: Path, tmp_path: Path) -> None:
+    image = tmp_path / "one.png"
+    Image.fromarray(np.full((64, 64), 90, np.uint8)).save(image)
+    code = (
+        "import resource, sys; from pathlib import Path; from colles.serving.bundle import load_bundle\n"
+        "from colles.serving.inputs import find_images; from colles.serving.predict import predict_to_table\n"
+        f"predictor = load_bundle({str(drawn_bundle)!r}).predictor\n"
+        "tally = predict_to_table(predictor, find_images(['-']), Path(sys.argv[1]))\n"
+        "print(sum(tally.counts.values()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peaks = {}
+    for count in (500, 20_000):
+        names = b"\n".join(os.fsencode(image) for _ in range(count))
+        command = [sys.executable, "-c", code, str(tmp_path / f"{count}.parquet")]
+        done = subprocess.run(command, input=names, capture_output=True, check=True)
+        answered, peak = map(int, done.stdout.split())
+        assert answered == count
+        peaks[count] = peak / 1024
+    assert peaks[20_000] < 500 and peaks[20_000] < peaks[500] + 60, peaks

@@ -1,0 +1,103 @@
+"""Prediction by Ray Data on two nodes gives the table that one process gives."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colles.serving.bundle import load_bundle
+from colles.serving.inputs import find_images
+from colles.serving.output import row_of
+from colles.serving.ray_engine import _describe, _prediction, _raw, _restore
+from colles.serving.remote import RemoteFile
+
+CLUSTER = """
+import sys
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+cluster.add_node(num_cpus=1)
+import os
+os.environ["RAY_ADDRESS"] = cluster.address
+import ray
+from colles.cli.app import app
+assert sum(node["Alive"] for node in ray.nodes()) == 2 if ray.is_initialized() else True
+sys.argv = ["colles", *sys.argv[1:]]
+app()
+"""
+
+
+def alone(script: str) -> list[str]:
+    """Return a command that runs a script where nothing but the loopback exists: Ray listens on every interface."""
+    return ["unshare", "-n", "sh", "-c", f"ip link set lo up && exec {script}"]
+
+
+def rows(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [
+            [row[name] for name in ("path", "status", "reason", "score", "decision")] for row in csv.DictReader(stream)
+        ]
+
+
+@pytest.mark.slow
+def test_two_nodes_give_the_same_table(drawn_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    if not shutil.which("unshare") or subprocess.run(alone("true"), capture_output=True).returncode:
+        pytest.skip("this system does not let a test cut itself off the network (unshare -n)")
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(30):
+        Image.fromarray(np.full((50, 60 + number), 8 * number, np.uint8)).save(folder / f"{number:02d}.png")
+    (folder / "broken.png").write_bytes(b"x")
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        archive.write(folder / "05.png", "in/side.png")
+        archive.writestr("../out.png", b"x")
+    inputs = [folder, tmp_path / "study.zip", tmp_path / "gone.png", f"file://{folder}/07.png"]
+    shared = ["predict", *map(str, inputs), "--bundle", str(drawn_bundle), "--out"]
+    here, there = tmp_path / "here.csv", tmp_path / "there.csv"
+    done = subprocess.run([sys.executable, "-m", "colles", *shared, str(here)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "cluster.py").write_text(CLUSTER)
+    arguments = " ".join(
+        f"'{each}'" for each in [sys.executable, tmp_path / "cluster.py", *shared, there, "--engine", "ray"]
+    )
+    done = subprocess.run(
+        alone(arguments), capture_output=True, text=True, timeout=500, env={**os.environ, "RAY_DEDUP_LOGS": "1"}
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert rows(there) == rows(here) and len(rows(here)) == 35
+
+
+def test_what_travels_to_a_worker_comes_back_as_it_was(drawn_bundle: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "a\n\udcff.png"
+    Image.fromarray(np.full((50, 60), 200, np.uint8)).save(odd, "PNG")
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        archive.write(odd, "in.png")
+    bundle = load_bundle(drawn_bundle)
+    for image in find_images([odd, tmp_path / "study.zip", f"file://{tmp_path}/x.png"]):
+        item = _describe(image)
+        again = _restore(item["kind"], item["path"], item["member"])
+        assert str(again) == str(image) and isinstance(again, RemoteFile) == isinstance(image, RemoteFile)
+        (one,), (other,) = (list(bundle.predictor.stream([each], batch=1, boxes=True)) for each in (image, again))
+        assert (one.status, one.score, one.boxes) == (other.status, other.score, other.boxes)
+        assert row_of(_prediction(row_of(one))) == row_of(one)
+    assert _raw("") == ""
+
+
+def test_a_prefix_of_a_store_gives_its_images_by_name(drawn_bundle: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    for name in ("b.png", "in/a.PNG", "notes.txt", ".hidden/c.png"):
+        (tmp_path / "store" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((50, 60), 200, np.uint8)).save(tmp_path / "store" / name, "PNG")
+    images = list(find_images([f"file://{tmp_path}/store"]))
+    assert [str(image) for image in images] == [f"file://{tmp_path}/store/b.png", f"file://{tmp_path}/store/in/a.PNG"]
+    answers = load_bundle(drawn_bundle).predict_batch([*images, RemoteFile(f"file://{tmp_path}/store/gone.png")])
+    assert [answer.status for answer in answers] == ["ok", "ok", "unreadable"]
