@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,7 +17,8 @@ from PIL import Image
 
 from colles.core.files import sha256_file
 from colles.core.recipe import AugmentRecipe, DataRecipe, PreprocessRecipe
-from colles.core.records import Radiograph
+from colles.core.records import CATALOG_SCHEMA, Radiograph
+from colles.datasets.catalog import CatalogRows
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
 from colles.learning.loaders.augment import augment_seeded, create_augment
@@ -66,7 +70,7 @@ def test_another_size_or_file_is_another_cache(tmp_path: Path) -> None:
     Image.new("L", (20, 20), 90).save(rows[1].path)
     changed = [rows[0], rows[1].model_copy(update={"sha256": sha256_file(rows[1].path)})]
     load_canvases(changed, RECIPE, tmp_path / "cache")
-    assert len(list((tmp_path / "cache").iterdir())) == 3
+    assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 3
 
 
 def test_a_file_changed_since_the_catalog_is_not_trained_on(tmp_path: Path) -> None:
@@ -181,3 +185,69 @@ def test_negatives_are_capped_by_source_and_drawn_anew_each_epoch() -> None:
     counts = Counter(zip(np.array(sources)[drawn[0]].tolist(), labels[drawn[0]].tolist(), strict=True))
     assert counts == {("a", 1): 10, ("a", 0): 20, ("b", 1): 5, ("b", 0): 5, ("only_normal", 0): 20}
     assert set(drawn[0].tolist()) != set(drawn[1].tolist())
+
+
+_BUILDER = """
+import sys
+from pathlib import Path
+from colles.core.recipe import PreprocessRecipe
+from colles.core.records import Radiograph
+from colles.learning.loaders.cache import load_canvases
+folder, count = Path(sys.argv[1]), int(sys.argv[2])
+rows = [Radiograph(image_id=str(n), source="s", path=str(folder / f"{n}.png")) for n in range(count)]
+print(int(load_canvases(rows, PreprocessRecipe(size=32), folder / "cache").canvases.astype("int64").sum()))
+"""
+
+
+@pytest.mark.slow
+def test_several_runs_may_build_the_same_cache_at_once(tmp_path: Path) -> None:
+    radiographs(tmp_path, 40)
+    command = [sys.executable, "-c", _BUILDER, str(tmp_path), "40"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    answers = [run.communicate(timeout=300) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], answers
+    assert len({out for out, _ in answers}) == 1 and int(answers[0][0]) > 0
+    assert not any("damaged" in err for _, err in answers)
+    [place] = (path for path in (tmp_path / "cache").iterdir() if path.is_dir())
+    assert sorted(path.name for path in place.iterdir()) == ["canvases.json", "canvases.npy"]
+
+
+def test_who_waited_for_the_lock_does_not_build_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = radiographs(tmp_path, 3)
+    first = load_canvases(rows, RECIPE, tmp_path / "cache")
+    answers = iter([None, first])
+    monkeypatch.setattr("colles.learning.loaders.cache._current", lambda *_, **__: next(answers))
+    monkeypatch.setattr("colles.learning.loaders.cache._build", lambda *_: pytest.fail("built again"))
+    assert load_canvases(rows, RECIPE, tmp_path / "cache") is first
+
+
+def test_canvases_are_mapped_and_not_read(tmp_path: Path) -> None:
+    cache = load_canvases(radiographs(tmp_path, 3), RECIPE, tmp_path / "cache")
+    assert isinstance(cache.canvases, np.memmap) and not cache.canvases.flags.writeable
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "header", "json"])
+def test_every_damage_to_the_cache_is_mended(tmp_path: Path, damage: str) -> None:
+    rows = radiographs(tmp_path, 3)
+    before = np.array(load_canvases(rows, RECIPE, tmp_path / "cache").canvases)
+    file = next((tmp_path / "cache").glob("*/canvases.npy"))
+    if damage == "gone":
+        file.unlink()
+    elif damage == "json":
+        file.with_suffix(".json").write_text('{"bad": []}')
+    else:
+        data = file.read_bytes()
+        file.write_bytes(data[:-7] if damage == "cut" else b"x" * 16 + data[16:])
+    np.testing.assert_array_equal(load_canvases(rows, RECIPE, tmp_path / "cache").canvases, before)
+
+
+def test_rows_of_a_table_share_the_cache_with_rows_of_a_list(tmp_path: Path) -> None:
+    rows = radiographs(tmp_path, 3)
+    load_canvases(rows, RECIPE, tmp_path / "cache")
+    table = CatalogRows(pl.DataFrame([row.model_dump() for row in rows], schema=CATALOG_SCHEMA))
+    assert list(table) == rows and table[1] == rows[1] and list(table[1:]) == rows[1:]
+    assert list(table.take([2, 0])) == [rows[2], rows[0]]
+    with pytest.raises(IndexError):
+        table[3]
+    load_canvases(table, RECIPE, tmp_path / "cache")
+    assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 1

@@ -55,6 +55,26 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         remove(temporary)
 
 
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Let one process at a time in, by a lock file beside `path`; the others wait.
+
+    Where the file system knows no locks (or on Windows), nobody waits.
+    """
+    file = Path(path).with_name(f".{Path(path).name}.lock")
+    with storage_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = file.open("a")
+    with stream:
+        try:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            pass
+        yield
+
+
 def _swap(temporary: Path, final: Path) -> None:
     if not (temporary.is_dir() and final.is_dir()):
         os.replace(temporary, final)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from os import cpu_count
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import imagehash
 import polars as pl
@@ -79,10 +79,42 @@ class Catalog:
 
     def rows(self) -> Iterator[Radiograph]:
         """Yield the rows as records."""
-        names = set(Radiograph.model_fields)
-        for row in self.frame.iter_rows(named=True):
-            values = {name: value for name, value in row.items() if name in names}
-            yield Radiograph(**{**values, "boxes": values.get("boxes") or ()})
+        yield from CatalogRows(self.frame)
+
+
+class CatalogRows(Sequence[Radiograph]):
+    """A catalog's rows as records that are made when they are asked for: a million take no more memory than the table.
+
+    Columns that no record has are passed over.
+    """
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame.select(name for name in frame.columns if name in Radiograph.model_fields)
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @overload
+    def __getitem__(self, index: int) -> Radiograph: ...
+    @overload
+    def __getitem__(self, index: slice) -> CatalogRows: ...
+    def __getitem__(self, index: int | slice) -> Radiograph | CatalogRows:
+        if isinstance(index, slice):
+            return CatalogRows(self.frame[index])
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return _record(self.frame.row(index, named=True))
+
+    def __iter__(self) -> Iterator[Radiograph]:
+        return map(_record, self.frame.iter_rows(named=True))
+
+    def take(self, places: Sequence[int]) -> CatalogRows:
+        """Return the rows at these places, in this order."""
+        return CatalogRows(self.frame[list(places)])
+
+
+def _record(row: dict[str, Any]) -> Radiograph:
+    return Radiograph(**{**row, "boxes": row.get("boxes") or ()})
 
 
 def build_catalog(

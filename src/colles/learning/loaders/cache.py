@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from colles.core.errors import CollesError, UnreadableImageError
-from colles.core.files import atomic_path, read_json, sha256_file, sha256_json, write_json
+from colles.core.files import atomic_path, locked, read_json, sha256_file, sha256_json, write_json
 from colles.core.progress import say, track
 from colles.core.recipe import DataRecipe, PreprocessRecipe
 from colles.core.records import Radiograph
+from colles.datasets.catalog import CatalogRows
 from colles.imaging.preprocess import to_canvas
 from colles.imaging.read import RawImage, read_image
 
@@ -51,19 +53,37 @@ def load_canvases(
     A file larger than `limits`, or with other bytes than those catalogued, counts as broken.
     """
     accepted = [limits.max_pixels, limits.max_bytes]
-    key = sha256_json([_SCHEMA, recipe.size, recipe.fit, accepted, [row.sha256 or row.path for row in rows]])
+    key = sha256_json([_SCHEMA, recipe.size, recipe.fit, accepted, _contents(rows)])
     place = (folder or cache_folder()) / key[:32]
     shape = (len(rows), recipe.size, recipe.size)
-    cached = _open(place, shape)
-    if cached is None or any(isinstance(_read(rows[row], limits), RawImage) for row in cached.bad):
-        # a file that was broken or away may have been mended since
-        _build(place, rows, recipe, limits)
-        cached = _open(place, shape)
+    cached = _current(place, shape, rows, limits)
+    if cached is None:
+        with locked(place):
+            # another run may have built it while this one waited
+            cached = _current(place, shape, rows, limits, quiet=True)
+            if cached is None:
+                _build(place, rows, recipe, limits)
+                cached = _open(place, shape)
     assert cached is not None
     return cached
 
 
-def _open(place: Path, shape: tuple[int, int, int]) -> CanvasCache | None:
+def _contents(rows: Sequence[Radiograph]) -> list[str]:
+    if isinstance(rows, CatalogRows):
+        return list(rows.frame.select(pl.coalesce("sha256", "path")).to_series())
+    return [row.sha256 or row.path for row in rows]
+
+
+def _current(
+    place: Path, shape: tuple[int, int, int], rows: Sequence[Radiograph], limits: DataRecipe, *, quiet: bool = False
+) -> CanvasCache | None:
+    cached = _open(place, shape, quiet=quiet)
+    if cached is not None and any(isinstance(_read(rows[row], limits), RawImage) for row in cached.bad):
+        return None  # a file that was broken or away has been mended since
+    return cached
+
+
+def _open(place: Path, shape: tuple[int, int, int], *, quiet: bool = False) -> CanvasCache | None:
     try:
         about = read_json(place / "canvases.json")
         canvases = np.load(place / "canvases.npy", mmap_mode="r", allow_pickle=False)
@@ -72,7 +92,7 @@ def _open(place: Path, shape: tuple[int, int, int]) -> CanvasCache | None:
             raise ValueError
         bad = {int(row): str(reason) for row, reason in about["bad"].items()}
     except (CollesError, OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
-        if place.exists():
+        if place.exists() and not quiet:
             say(f"The cache {place.name} is damaged and is made again")
         return None
     return CanvasCache(canvases, bad)
@@ -103,9 +123,12 @@ def _decode(
         image = _read(row, limits)
         return image if isinstance(image, str) else to_canvas(image, recipe)
 
-    # decoding and resizing release the interpreter's lock, so threads suffice
-    with ThreadPoolExecutor(limits.workers or os.cpu_count() or 1) as pool:
-        yield from pool.map(canvas, rows)
+    # decoding and resizing release the interpreter's lock, so threads suffice; a window of rows at a time, since map
+    # would begin all of them and hold every finished canvas
+    workers = limits.workers or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(rows), 64 * workers):
+            yield from pool.map(canvas, rows[start : start + 64 * workers])
 
 
 def _read(row: Radiograph, limits: DataRecipe) -> RawImage | str:

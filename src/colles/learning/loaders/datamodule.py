@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,19 @@ from torch.utils.data import DataLoader
 from colles.core.errors import InputError, TrainingError, UnreadableImageError
 from colles.core.progress import say
 from colles.core.recipe import DataRecipe, PreprocessRecipe, TrainRecipe
-from colles.core.records import Radiograph
 from colles.core.tables import write_table
-from colles.datasets.catalog import Catalog
+from colles.datasets.catalog import Catalog, CatalogRows
 from colles.datasets.naming import trust_names
 from colles.datasets.split import Split
 from colles.imaging.preprocess import placement
-from colles.learning.loaders.augment import create_augment
+from colles.learning.loaders.augment import NO_BOXES, create_augment
 from colles.learning.loaders.cache import LIMITS, load_canvases
 from colles.learning.loaders.dataset import CanvasDataset
 from colles.learning.loaders.samplers import EpochSampler, draw_epoch
 from colles.learning.loaders.targets import Boxes
 
+NEEDED = ("source", "path", "label", "boxes", "base_name", "width", "height", "sha256")
+"""Columns of the catalog that a training reads: of a million rows the others would fill memory for nothing."""
 USED = ("train", "val", "test", "external")
 
 
@@ -43,14 +43,14 @@ class TrainingCanvases:
     """Of each training image, in pixels of its canvas."""
 
 
-def boxes_on_canvas(rows: Sequence[Radiograph], recipe: PreprocessRecipe) -> list[Boxes]:
+def boxes_on_canvas(rows: CatalogRows, recipe: PreprocessRecipe) -> list[Boxes]:
     """Return each radiograph's boxes as (k, 4) in pixels of its canvas."""
-    found = []
-    for row in rows:
+    found = [NO_BOXES] * len(rows)
+    for place in rows.frame["boxes"].list.len().fill_null(0).arg_true().to_list():
+        row = rows[place]
         known = row.boxes if row.width and row.height else ()
         placed = placement(row.width or 1, row.height or 1, recipe).boxes_to_canvas(known)
-        corners = [(box.x1, box.y1, box.x2, box.y2) for box in placed]
-        found.append(np.asarray(corners, np.float32).reshape(-1, 4))
+        found[place] = np.array([(box.x1, box.y1, box.x2, box.y2) for box in placed], np.float32).reshape(-1, 4)
     return found
 
 
@@ -78,16 +78,15 @@ class RadiographDataModule(lightning.LightningDataModule):
         super().__init__()
         split.assert_matches(catalog)
         self.preprocess, self.recipe, self.seed = preprocess, recipe, seed
-        frame = split.frame.filter(pl.col("subset").is_in(USED)).join(
-            trust_names(catalog.frame).drop("group_id"), on="image_id", how="inner"
-        )
+        known = trust_names(catalog.frame).select("image_id", *NEEDED)
+        frame = split.frame.filter(pl.col("subset").is_in(USED)).join(known, on="image_id", how="inner")
         self.frame = frame.sort("image_id")
         self.labels = self.frame["label"].to_numpy().astype(np.int64)
         # plain lists: training processes are forked, and polars' threads do not survive that
         self.sources: list[str] = self.frame["source"].to_list()
         self.names = _radiographs(self.frame)
         self._assert_classes()
-        rows: list[Radiograph] = list(Catalog(self.frame.drop("subset")).rows())
+        rows = CatalogRows(self.frame)
         cache = load_canvases(rows, preprocess, limits=limits)
         self.canvases, self.bad = cache.canvases, dict(cache.bad)
         self.stride = stride
@@ -97,10 +96,10 @@ class RadiographDataModule(lightning.LightningDataModule):
         self.epoch = 0
         self.drawn: NDArray[np.int64] = np.empty(0, np.int64)
 
-    def _training_canvases(self, rows: list[Radiograph], limits: DataRecipe) -> TrainingCanvases:
+    def _training_canvases(self, rows: CatalogRows, limits: DataRecipe) -> TrainingCanvases:
         """Return what augmentation starts from, larger than the network's input where the recipe asks for it."""
         known, larger = self.rows("train"), self.recipe.canvas
-        chosen = [rows[row] for row in known.tolist()]
+        chosen = rows.take(known.tolist())
         if larger is None or larger == self.preprocess.size:
             return TrainingCanvases(self.canvases, known, boxes_on_canvas(chosen, self.preprocess))
         recipe = self.preprocess.model_copy(update={"size": larger})
