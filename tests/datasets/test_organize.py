@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from colles.core.errors import MissingInputError, OutputExistsError, StaleInputError, StorageError, UsageError
 from colles.core.files import sha256_file
@@ -257,3 +263,75 @@ def test_image_folder_reads_the_organised_tree(catalog: Catalog, tmp_path: Path)
     images = torchvision.datasets.ImageFolder(root / "combined_organized" / "train")
     assert images.classes == ["fractured", "non_fractured"]
     assert len(images) == frame.height
+
+
+@pytest.mark.slow
+def test_four_thousand_clashing_names_keep_apart(tmp_path: Path) -> None:
+    """One name in many folders and many spellings: no file replaces another, and every box comes back."""
+    picture = io.BytesIO()
+    Image.fromarray((np.arange(64 * 48) % 251).astype(np.uint8).reshape(48, 64)).save(picture, "PNG")
+    names = ("IMG0000001.png", "img0000001.PNG", "IMG0000001.rf.a.png", "IMG0000001.rf.b.png", "röntgen.png")
+    lines = ["path,label,boxes"]
+    for folder in range(800):
+        for place, name in enumerate(names):
+            path = tmp_path / "set" / f"{folder:03d}" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture.getvalue() + f"{folder} {place}".encode())  # trailing bytes: files of their own
+            box = [folder % 40, place, folder % 40 + 8, place + 9]
+            lines.append(f'{path},{int(place % 2)},"{[box] if place % 2 else []}"')
+    (tmp_path / "list.csv").write_text("\n".join(lines), encoding="utf-8")
+    catalog = build_catalog([create_source("csv", tmp_path / "list.csv", "many")])
+    assert len(catalog) == 4000 and catalog.frame["status"].unique().to_list() == ["ok"]
+    split = Split(
+        catalog.frame.select("image_id", "group_id", subset=pl.lit("train")), {"catalog_digest": catalog.digest}
+    )
+    root = organize(catalog, split, tmp_path / "out")
+    manifest = pl.read_csv(root / "manifest.csv")
+    stems = {Path(name).stem.casefold() for name in manifest["combined"]}
+    assert len(stems) == manifest["combined"].n_unique() == manifest["organized"].n_unique() == 4000
+    for row in manifest.sample(200, seed=0).iter_rows(named=True):
+        assert sha256_file(root / row["combined"]) == sha256_file(root / row["organized"]) == row["sha256"]
+    again = build_catalog([create_source("yolo", root / "combined", "combined")])
+    back = dict(manifest.select("combined", "image_id").iter_rows())
+    expected = {row.image_id: row for row in catalog.rows()}
+    assert len(again) == 4000
+    for row in again.rows():
+        original = expected[back[row.image_id]]
+        assert (row.label, row.sha256) == (original.label, original.sha256)
+        for one, other in zip(row.boxes, original.boxes, strict=True):
+            assert (one.x1, one.y1, one.x2, one.y2) == pytest.approx((other.x1, other.y1, other.x2, other.y2), abs=1e-4)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from colles.datasets.catalog import Catalog
+from colles.datasets.organize import organize
+from colles.datasets.split import Split
+from colles.datasets import organize as module
+original, left = module._place, int(sys.argv[3])
+def place(*arguments):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(*arguments)
+module._place = place
+organize(Catalog.load(sys.argv[1]), Split.load(sys.argv[2]), Path(sys.argv[4]))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_and_a_second_call_give_the_same_tree(catalog: Catalog, tmp_path: Path) -> None:
+    before = _snapshot(catalog)
+    split = _split(catalog)
+    split.summary["split_digest"] = split.digest
+    split.save(tmp_path / "split.csv")
+    catalog.save(tmp_path / "catalog.parquet")
+    expected = _tree(organize(catalog, split, tmp_path / "whole"))
+    arguments = [str(tmp_path / "catalog.parquet"), str(tmp_path / "split.csv"), "5", str(tmp_path / "out")]
+    run = subprocess.run([sys.executable, "-c", _KILLED, *arguments], capture_output=True, timeout=300, check=False)
+    assert run.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    assert _tree(organize(catalog, split, tmp_path / "out")) == expected
+    assert _snapshot(catalog) == before
