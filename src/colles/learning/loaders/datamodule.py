@@ -46,7 +46,7 @@ class TrainingCanvases:
 def boxes_on_canvas(rows: CatalogRows, recipe: PreprocessRecipe) -> list[Boxes]:
     """Return each radiograph's boxes as (k, 4) in pixels of its canvas."""
     found = [NO_BOXES] * len(rows)
-    for place in rows.frame["boxes"].list.len().fill_null(0).arg_true().to_list():
+    for place in (rows.frame["boxes"].list.len().fill_null(0) > 0).arg_true().to_list():
         row = rows[place]
         known = row.boxes if row.width and row.height else ()
         placed = placement(row.width or 1, row.height or 1, recipe).boxes_to_canvas(known)
