@@ -17,7 +17,8 @@ from PIL import Image
 
 from colles.core.files import sha256_file
 from colles.core.recipe import AugmentRecipe, DataRecipe, PreprocessRecipe
-from colles.core.records import CATALOG_SCHEMA, Radiograph
+from colles.core.records import Radiograph
+from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import CatalogRows
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
