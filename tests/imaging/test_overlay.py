@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from colles.core.records import Box
-from colles.imaging.overlay import overlay
+from colles.imaging.montage import grid, side_by_side
+from colles.imaging.overlay import mass_level, overlay
 
 
 def test_without_heat_the_picture_is_the_radiograph(draw) -> None:
@@ -52,3 +54,44 @@ def test_nan_is_cold_and_shapes_must_agree(draw) -> None:
     np.testing.assert_array_equal(np.asarray(plain)[..., 0], image)
     with pytest.raises(ValueError, match="differ in shape"):
         overlay(image, np.zeros((20, 10)))
+
+
+def test_the_line_bounds_the_stated_share_of_the_mass() -> None:
+    heat = np.zeros((60, 60), np.float32)
+    heat[10:20, 10:20] = 1.0
+    heat[40:50, 40:50] = 0.4
+    levels = np.rint(heat * 255).astype(np.uint8)
+    # The hot square holds 1 / 1.4 = 71 % of the mass.
+    assert mass_level(levels, 0.5) == mass_level(levels, 0.7) == 255
+    assert mass_level(levels, 0.75) == 102
+    assert mass_level(np.zeros((4, 4), np.uint8), 0.5) == 0
+    grey = np.zeros((60, 60), np.uint8)
+    plain, lined = (np.asarray(overlay(grey, heat, contour=share)) for share in (None, 0.7))
+    changed = (plain != lined).any(axis=2)
+    assert changed[10:20, 10].all() and not changed[30:].any() and not changed[13:17, 13:17].any()
+
+
+def test_opacity_and_contour_are_shares() -> None:
+    grey = np.zeros((10, 10), np.uint8)
+    for bad in ({"opacity": 1.5}, {"contour": 1.0}, {"contour": -0.1}):
+        with pytest.raises(ValueError, match="shares"):
+            overlay(grey, np.zeros((10, 10)), **bad)
+    heat = np.ones((10, 10))
+    weak, strong = (np.asarray(overlay(grey, heat, opacity=share), int).sum() for share in (0.2, 0.9))
+    assert weak < strong
+
+
+def test_candidates_are_drawn_by_their_corners() -> None:
+    grey = np.full((100, 100), 128, np.uint8)
+    picture = np.asarray(overlay(grey, np.zeros((100, 100)), candidates=[Box(x1=20, y1=20, x2=60, y2=60)]))
+    assert (picture[20, 22] == 255).all() and (picture[20, 40] == 128).all() and (picture[40, 40] == 128).all()
+
+
+def test_pictures_stand_side_by_side_under_their_titles() -> None:
+    one, two = Image.new("L", (300, 200), 90), Image.new("RGB", (100, 200), (9, 9, 9))
+    sheet = side_by_side([("radiograph", one), ("a title that is far too long for its picture", two)], side=150)
+    assert sheet.width == 150 + 6 + 75 and sheet.height > 150
+    assert (np.asarray(sheet)[-60, 75] == 90).all()
+    assert grid([[("a", one)], [("b", two)]], side=100).size[0] == 100
+    with pytest.raises(ValueError, match="no picture"):
+        side_by_side([])

@@ -191,7 +191,7 @@ class ExplainRecipe(Section):
     sample: int = Field(default=50, ge=1)
     """Images that slow methods (occlusion, Score-CAM, SmoothGrad, integrated gradients) see, drawn by seed."""
     check_images: int = Field(default=12, ge=0)
-    """Images of the sanity checks and, of each label, of the shortcut probes; 0 leaves both out."""
+    """Images of the sanity checks; the shortcut probes see four times as many of each label. 0 leaves both out."""
 
 
 class ExportRecipe(Section):

@@ -13,12 +13,16 @@ from colles.core.errors import MissingInputError
 from colles.core.progress import say
 from colles.core.recipe import ExplainRecipe
 from colles.datasets.catalog import Catalog
+from colles.flow.checks import check_methods
 from colles.flow.explain import Item, look
 from colles.flow.known import items_of_subset, with_boxes, without_fracture
 from colles.flow.localise import Judge, judge_all, scores_of
+from colles.flow.probes import probe_shortcuts
 from colles.serving.maps import MapSource
 
 TUNES = "val"
+PROBES = 4
+"""Images of each label that the probes see, for each image of the checks: not every picture has a marker."""
 
 
 def judge_run(
@@ -45,11 +49,24 @@ def judge_run(
     judge_all(look(source, others, only=[source.default]), judge)
     tune = None if subset == TUNES else _tune(source, catalog, frame, recipe, untrained)
     scores = scores_of(judge, subset, tune=tune)
+    if recipe.check_images:
+        _add_checks(scores, source, boxed, others, recipe)
     if untrained is None:
         scores["notes"].append("the untrained network was left out: it needs torch (judge the run, or install it)")
     if tune is None:
         scores["notes"].append("no overlap is stated: there is no val subset with boxes to fit its threshold on")
     return scores
+
+
+def _add_checks(
+    scores: dict[str, Any], source: MapSource, boxed: Sequence[Item], others: Sequence[Item], recipe: ExplainRecipe
+) -> None:
+    say(f"  checks on {min(len(boxed), recipe.check_images)} images, probes on more")
+    for name, found in check_methods(source, draw(boxed, recipe.check_images, recipe.seed), recipe.seed).items():
+        scores["methods"][name].update(found)
+    count = PROBES * recipe.check_images
+    probed = [*draw(boxed, count, recipe.seed), *draw(others, count, recipe.seed)]
+    scores["probes"] = probe_shortcuts(source, probed, seed=recipe.seed)
 
 
 def _tune(

@@ -30,7 +30,9 @@ def silhouette(grey: Grey) -> NDArray[np.float32]:
     highest = float(depth.max())
     if highest <= 0:
         return np.ones(grey.shape, np.float32)
-    return np.asarray(depth / highest, np.float32)
+    # Of places equally deep the one nearest to the picture's middle counts.
+    deep = depth * (np.float32(0.9) + np.float32(0.1) * centre(grey.shape))
+    return np.asarray(deep / float(deep.max()), np.float32)
 
 
 def centre(shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from colles.core.errors import UsageError
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.learning.explain.base import Explainer, Target
 from colles.learning.explain.explainers import AUTO, create_explainer, default_method
+from colles.learning.explain.randomise import cascade
 from colles.learning.models import create_model
 from colles.learning.models.base import FractureClassifier
 from colles.serving.decision import DecisionRule
@@ -68,6 +69,14 @@ class TorchMaps(MapSource):
             torch.manual_seed(seed)
             twin = create_model(recipe, self.recipe)
         return TorchMaps(twin, self.recipe, [self.default], target=self.target)
+
+    def randomised(self, seed: int) -> Iterator[tuple[str, TorchMaps]]:
+        """Yield (layer, the same methods on a network whose layers down to this one are drawn anew)."""
+        names = [method.name for method in self.methods]
+        for layer, model in cascade(self.model, self.untrained(seed).model):
+            found = TorchMaps(model, self.recipe, names, target=self.target)
+            found.explainers = self.explainers
+            yield layer, found
 
     @torch.no_grad()
     def score(self, batch: NDArray[np.float32]) -> NDArray[np.float64]:

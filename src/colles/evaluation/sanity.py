@@ -1,0 +1,94 @@
+"""Verdicts on maps: do they depend on the weights, repeat themselves, and mark what the score rests on? Arrays only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from colles.core.records import Estimate
+from colles.evaluation.localisation import mean_estimate
+from colles.evaluation.scores import FloatArray
+
+SAME = 0.7
+"""Rank correlation with the trained network's map from which a map of random weights counts as the same one.
+An edge detector has 1; Grad-CAM and gradients measured below 0.5 (docs/explanations.md)."""
+REPEATS = 0.5
+"""Rank correlation under a small shift below which a map is not repeatable."""
+NO_WEIGHTS = "does not depend on the weights"
+NO_REPEAT = "changes under a shift of the image that nobody would notice"
+NO_FAITH = "what it marks matters to the score no more than places drawn at random"
+
+
+def rank_correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Return Spearman's correlation of two maps of one shape; 0 where one of them is constant."""
+    left, right = rankdata(one), rankdata(other)
+    left, right = left - left.mean(), right - right.mean()
+    norm = float(np.sqrt(np.square(left).sum() * np.square(right).sum()))
+    return float((left * right).sum() / norm) if norm > 0 else 0.0
+
+
+def judge_randomisation(layers: Sequence[str], correlations: FloatArray) -> dict[str, Any]:
+    """Return the check from correlations (steps, images) with the trained map; the last step has no trained layer."""
+    means = correlations.mean(axis=1)
+    passed = bool(means[-1] < SAME)
+    verdict = "the map comes from the weights" if passed else f"the map {NO_WEIGHTS}"
+    return {
+        "passed": passed,
+        "sentence": f"with every layer drawn anew it still correlates by {means[-1]:.2f}: {verdict}",
+        "images": int(correlations.shape[1]),
+        "steps": [
+            {"layer": layer, "correlation": round(float(value), 4)} for layer, value in zip(layers, means, strict=True)
+        ],
+    }
+
+
+def judge_repeatability(correlations: FloatArray, shifts: FloatArray) -> dict[str, Any]:
+    """Return the check from correlations (N,) and peak shifts (N,), the latter as shares of the canvas."""
+    correlation, shift = float(correlations.mean()), float(np.median(shifts))
+    passed = correlation >= REPEATS
+    words = "repeats itself" if passed else NO_REPEAT
+    return {
+        "passed": passed,
+        "sentence": f"under small shifts it {words}: correlation {correlation:.2f}, median peak shift {shift:.1%}",
+        "images": len(correlations),
+        "correlation": round(correlation, 4),
+        "peak_shift": round(shift, 4),
+    }
+
+
+def judge_faithfulness(
+    deletion: FloatArray, insertion: FloatArray, random: tuple[FloatArray, FloatArray]
+) -> dict[str, Any]:
+    """Return the check from the mean score over each image's curve (N,), in the map's order and in a random one."""
+    gains = {
+        "deletion_gain": mean_estimate(random[0] - deletion, None, bounded=False),
+        "insertion_gain": mean_estimate(insertion - random[1], None, bounded=False),
+    }
+    passed = any(_above_zero(gain) for gain in gains.values())
+    lost, won = (gain.value or 0.0 for gain in gains.values())
+    words = "what it marks matters more than random places" if passed else NO_FAITH
+    return {
+        "passed": passed,
+        "sentence": f"{words}: the score falls by {lost:.3f} more when it is deleted first, rises by {won:.3f} more "
+        "when it is shown first",
+        "images": len(deletion),
+        "deletion": round(float(deletion.mean()), 4),
+        "insertion": round(float(insertion.mean()), 4),
+        "random_deletion": round(float(random[0].mean()), 4),
+        "random_insertion": round(float(random[1].mean()), 4),
+        **{name: gain.model_dump(mode="json") for name, gain in gains.items()},
+    }
+
+
+def _above_zero(gain: Estimate) -> bool:
+    return gain.low is not None and gain.low > 0
+
+
+def warnings_of(checks: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the sentences that a method has earned by failed checks."""
+    sentences = {"randomisation": NO_WEIGHTS, "repeatability": NO_REPEAT, "faithfulness": NO_FAITH}
+    return [text for name, text in sentences.items() if name in checks and not checks[name]["passed"]]
