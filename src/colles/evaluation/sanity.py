@@ -15,7 +15,7 @@ from colles.evaluation.scores import FloatArray
 
 SAME = 0.7
 """Rank correlation with the trained network's map from which a map of random weights counts as the same one.
-An edge detector has 1; Grad-CAM and gradients measured below 0.5 (docs/explanations.md)."""
+A method that ignores the weights, such as an edge detector, has 1."""
 REPEATS = 0.5
 """Rank correlation under a small shift below which a map is not repeatable."""
 NO_WEIGHTS = "does not depend on the weights"

@@ -49,6 +49,9 @@ def judge_run(
     judge_all(look(source, others, only=[source.default]), judge)
     tune = None if subset == TUNES else _tune(source, catalog, frame, recipe, untrained)
     scores = scores_of(judge, subset, tune=tune)
+    bare = sum(item.label == 1 and not item.boxes for item in items)
+    if bare:
+        scores["notes"].append(f"{bare} fractured image{'' if bare == 1 else 's'} of {subset}: no reference box")
     if recipe.check_images:
         _add_checks(scores, source, boxed, others, recipe)
     if untrained is None:
