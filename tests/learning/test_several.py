@@ -104,6 +104,7 @@ def test_an_ensemble_is_the_mean_of_its_members_and_is_loaded_as_such(name: str,
         assert torch.allclose(model(x), expected)
         assert torch.allclose(found["logit"], expected)
         if model.has_cam:
+            assert torch.allclose(model.head(found["embedding"]), expected, atol=1e-5)
             assert torch.allclose(found["cam"].mean((2, 3)), expected, atol=1e-5)
     described = describe_model(ModelRecipe(name=name, weights="none", location="off"), PreprocessRecipe(size=32), model)
     save_checkpoint(model, tmp_path / "best.safetensors", described)

@@ -24,6 +24,16 @@ class Ensemble(FractureClassifier):
         self.last_feature_layer = first.last_feature_layer
 
     @property
+    def head(self) -> nn.Linear:  # type: ignore[override]
+        """One linear layer over the members' embeddings side by side: the mean of theirs."""
+        heads: list[nn.Linear] = [member.head for member in self.members]  # type: ignore[misc]
+        joined = nn.Linear(sum(head.in_features for head in heads), 1)
+        with torch.no_grad():
+            joined.weight.copy_(torch.cat([head.weight for head in heads], dim=1) / len(heads))
+            joined.bias.copy_(torch.stack([head.bias for head in heads]).mean(0))
+        return joined
+
+    @property
     def _first(self) -> FractureClassifier:
         first: FractureClassifier = self.members[0]  # type: ignore[assignment]
         return first

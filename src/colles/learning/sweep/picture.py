@@ -83,7 +83,7 @@ def _shares(axes: Axes, importance: Importance) -> None:
         return
     names = list(importance.shares)[::-1]
     axes.barh(names, [importance.shares[name] for name in names], color=BLUE, height=0.6)
-    axes.set(xlim=(0, 1), xlabel=f"Share; explains {max(0.0, importance.explained or 0.0):.0%} on unseen trials")
+    axes.set(xlim=(0, 1), xlabel=f"Share ({max(0.0, importance.explained or 0.0):.0%} explained)")
 
 
 def _scatter(axes: Axes, entries: Sequence[Entry], name: str) -> None:

@@ -108,4 +108,4 @@ def _step(module: ClassifierModule, optimizer: torch.optim.Optimizer, batch: dic
     if module.recipe.clip:
         torch.nn.utils.clip_grad_norm_(module.model.parameters(), module.recipe.clip)
     optimizer.step()
-    return float(loss)
+    return float(loss.detach())
