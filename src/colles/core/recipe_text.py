@@ -103,7 +103,9 @@ def _explain(error: ValidationError, path: Path | None) -> RecipeError:
     field = ".".join(places) or "recipe"
     if first["type"] != "extra_forbidden":
         message = str(first["msg"]).removeprefix("Value error, ")
-        return RecipeError(message, path=path, field=field, repair=f"It is {first['input']!r} now")
+        # of a whole section it would be a line that nobody reads
+        repair = None if isinstance(first["input"], dict) else f"It is {first['input']!r} now"
+        return RecipeError(message, path=path, field=field, repair=repair)
     known = _known_keys(places[:-1])
     other = _OTHER_NAMES.get(places[-1])
     guess = other if other in known else nearest(places[-1], known)

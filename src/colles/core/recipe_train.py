@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from colles.core.section import Section, Share
 
@@ -140,10 +140,15 @@ class TrainRecipe(Section):
     allocator: bool = True
     """On a CPU keep large allocations mapped (see docs/decisions.md); worth a factor of about two."""
 
+    @field_validator("folds")
+    @classmethod
+    def _more_than_one(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError("must be 0 (none) or at least 2")
+        return folds
+
     @model_validator(mode="after")
     def _one_kind_of_many(self) -> TrainRecipe:
-        if self.folds == 1:
-            raise ValueError("folds must be 0 (none) or at least 2")
         if self.folds and self.seeds > 1:
             raise ValueError("folds and seeds do not go together: set one of them")
         return self

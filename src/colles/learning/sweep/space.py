@@ -63,7 +63,7 @@ def point_recipe(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
     """Return the recipe of one trial: `params` set, selection by the objective, without the search itself."""
     values = recipe.model_dump(mode="json")
     del values["sweep"]
-    values["train"]["monitor"] = recipe.sweep.objective
+    values["train"] |= {"monitor": recipe.sweep.objective, "folds": 0, "seeds": 1}  # a trial is one training
     for name, value in params.items():
         *path, key = name.split(".")
         section = values

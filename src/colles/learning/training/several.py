@@ -54,10 +54,10 @@ def train_several(
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
     members = _members(catalog, split, recipe)
     for number, member in enumerate(members, 1):
+        say(f"{member.name} ({number} of {len(members)})")
         folder = out / member.name
-        if not (folder / "provenance.json").is_file():
-            say(f"{member.name} ({number} of {len(members)})")
-            train(catalog, member.split, member.recipe, folder, resume=resume and folder.exists())
+        # a finished member is only scored again, which checks that it is one of this recipe
+        train(catalog, member.split, member.recipe, folder, resume=resume and folder.exists())
     runs = [out / member.name for member in members]
     write_table(_join(runs, out_of_fold=bool(recipe.train.folds)), out / "predictions.parquet")
     write_json(out / "members.json", _summary(runs))
