@@ -10,6 +10,10 @@ import typer
 from colles.cli.options import AsJson, Overwrite, example, print_json, print_rows
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from colles.core.recipe import SplitRecipe
+    from colles.datasets.catalog import Catalog
     from colles.datasets.split import Split
 
 
@@ -45,12 +49,10 @@ def split(
 ) -> None:
     """Divide a catalog by group, stratified by label, source and body part."""
     from colles.core.errors import UsageError
-    from colles.core.files import refuse_existing
     from colles.core.recipe import SplitRecipe
     from colles.core.tables import read_table
     from colles.datasets.catalog import Catalog
-    from colles.datasets.split import adopt_split, assert_no_leak, make_folds, make_split
-    from colles.datasets.split_table import Split, read_split_table
+    from colles.datasets.split import assert_no_leak
 
     if val + test >= 1:
         raise UsageError("val + test leave nothing for train", field="--val, --test", repair="Choose smaller shares")
@@ -58,38 +60,59 @@ def split(
         raise UsageError(f"unknown region {region!r}", field="--region", repair="Use all or upper_limb")
     if folds in (1, 2):
         raise UsageError(f"{folds} folds leave nothing for train", field="--folds", repair="Use at least 3")
-    chosen = [
-        name for name, on in (("--folds", folds), ("--seeds", seeds > 1), ("--keep", keep), ("--check", check)) if on
-    ]
-    if len(chosen) > 1:
-        raise UsageError("these exclude each other", field=" and ".join(chosen), repair="Give one of them")
+    _refuse_two({"--folds": folds > 0, "--seeds": seeds > 1, "--keep": keep is not None, "--check": check is not None})
     names = [f"fold{index}" for index in range(folds)] or [f"seed{seed + index}" for index in range(seeds)]
-    single = not folds and seeds == 1
-    outs = [out] if single else [out.with_name(f"{out.stem}.{name}{out.suffix}") for name in names]
-    if not overwrite:
-        for path in outs:
-            refuse_existing(path)
+    outs = [out] if len(names) == 1 else [out.with_name(f"{out.stem}.{name}{out.suffix}") for name in names]
+    _refuse_written([] if overwrite else outs)
     table = Catalog.load(catalog)
     clusters = None if groups is None else read_table(groups, ("image_id", "group_id"))
     recipe = SplitRecipe(val=val, test=test, seed=seed, block=block, external=tuple(external or ()), folds=folds)
-    if check is not None:
-        splits = [adopt_split(table, read_split_table(check), clusters=clusters)]
-    elif folds:
-        splits = make_folds(table, recipe, clusters=clusters, region=region)
-    else:
-        old = None if keep is None else Split.load(keep)
-        recipes = [recipe.model_copy(update={"seed": seed + index}) for index in range(seeds)]
-        splits = [make_split(table, one, clusters=clusters, region=region, keep=old) for one in recipes]
+    splits = _make(table, recipe, clusters, region, seeds, keep, check)
     for made, path in zip(splits, outs, strict=True):
         assert_no_leak(made, table, clusters)
         made.save(path)
     if as_json:
-        print_json(
-            splits[0].summary if single else {path.name: made.summary for made, path in zip(splits, outs, strict=True)}
-        )
+        summaries = {path.name: made.summary for made, path in zip(splits, outs, strict=True)}
+        print_json(summaries if len(outs) > 1 else splits[0].summary)
         return
     for made, path in zip(splits, outs, strict=True):
         _show(made, path)
+
+
+def _refuse_two(options: dict[str, bool]) -> None:
+    from colles.core.errors import UsageError
+
+    chosen = [name for name, given in options.items() if given]
+    if len(chosen) > 1:
+        raise UsageError("these exclude each other", field=" and ".join(chosen), repair="Give one of them")
+
+
+def _refuse_written(outs: list[Path]) -> None:
+    from colles.core.files import refuse_existing
+
+    for path in outs:
+        refuse_existing(path)
+
+
+def _make(
+    table: Catalog,
+    recipe: SplitRecipe,
+    clusters: pl.DataFrame | None,
+    region: str,
+    seeds: int,
+    keep: Path | None,
+    check: Path | None,
+) -> list[Split]:
+    from colles.datasets.split import Split, adopt_split, make_folds, make_split
+    from colles.datasets.split_table import read_split_table
+
+    if check is not None:
+        return [adopt_split(table, read_split_table(check), clusters=clusters)]
+    if recipe.folds:
+        return make_folds(table, recipe, clusters=clusters, region=region)
+    old = None if keep is None else Split.load(keep)
+    recipes = [recipe.model_copy(update={"seed": recipe.seed + index}) for index in range(seeds)]
+    return [make_split(table, one, clusters=clusters, region=region, keep=old) for one in recipes]
 
 
 def _show(made: Split, path: Path) -> None:
