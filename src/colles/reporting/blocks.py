@@ -138,6 +138,8 @@ class Pictures:
     kind: ClassVar[str] = "pictures"
     items: tuple[Picture, ...]
     wide: bool = False
+    broad: bool = False
+    """True for pictures that hold several side by side: fewer in a row."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def _gallery(run: Artefacts, part: pl.DataFrame) -> list[Block]:
         return []
     found = [overlay_picture(entries[image], folder, several=True) for image in worst(part) if image in entries]
     pictures = tuple(picture for picture in found if picture is not None)
-    return [Pictures(pictures)] if pictures else []
+    broad = any(entries[image].get("side_by_side") for image in worst(part) if image in entries)
+    return [Pictures(pictures, broad=broad)] if pictures else []
 
 
 def worst(part: pl.DataFrame) -> list[str]:
