@@ -97,6 +97,18 @@ def test_a_list_on_standard_input_is_lines_or_divided_by_zero_bytes(
         assert names([path for path in images if isinstance(path, Path)], tree) == ["b.png", "sub/c.tif"]
 
 
+def test_two_passes_over_a_list_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed run reads the list for what is left and for the order at once; one pass moved the other's place."""
+    wanted = [str(tmp_path / f"{number:05d}.png") for number in range(4000)]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join(wanted).encode())))
+    images = find_images(["-"])
+    ahead = iter(images)
+    for _ in range(3000):
+        next(ahead)
+    assert [str(image) for image in images] == wanted
+    assert [str(image) for image in ahead] == wanted[3000:]
+
+
 def test_a_name_with_a_newline_survives_a_list_with_zero_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = tmp_path / "a\n\udcff.png"
     odd.touch()

@@ -129,7 +129,7 @@ def test_a_signal_leaves_a_valid_table_and_resume_completes_it(
 ) -> None:
     image, out = tmp_path / "one.png", tmp_path / "t.csv"
     Image.fromarray((np.indices((500, 700)).sum(0) % 255).astype(np.uint8)).save(image)
-    links = [tmp_path / f"{n:05d}.png" for n in range(4000)]
+    links = [tmp_path / f"{n:05d}.png" for n in range(1000)]
     for link in links:
         link.hardlink_to(image)
     (tmp_path / "list").write_bytes(b"\0".join(os.fsencode(link) for link in links))
@@ -137,18 +137,18 @@ def test_a_signal_leaves_a_valid_table_and_resume_completes_it(
     with (tmp_path / "list").open("rb") as listed:
         process = subprocess.Popen([*command, "--threads", "1"], stdin=listed, stderr=subprocess.PIPE, text=True)
     journal = tmp_path / ".t.csv.journal"
-    while not journal.is_file() or journal.stat().st_size < 1000:
+    while not journal.is_file() or journal.stat().st_size == 0:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     if number == signal.SIGKILL:
         assert not out.exists() and journal.is_file()
     else:
         assert process.returncode == 130 and "--resume" in said and not journal.exists()
-        assert 0 < len(rows(out)) < 4000
+        assert 0 < len(rows(out)) < 1000
     with (tmp_path / "list").open("rb") as listed:
-        done = subprocess.run([*command, "--resume"], stdin=listed, capture_output=True, text=True, timeout=300)
+        done = subprocess.run([*command, "--resume"], stdin=listed, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0 and "answered before" in done.stdout, done.stderr
     assert [row["path"] for row in rows(out)] == [str(link) for link in links]
 
@@ -165,11 +165,11 @@ def test_memory_does_not_grow_with_the_number_of_files(drawn_bundle: Path, tmp_p
         "print(sum(tally.counts.values()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     peaks = {}
-    for count in (500, 20_000):
+    for count in (500, 10_000):
         names = b"\n".join(os.fsencode(image) for _ in range(count))
         command = [sys.executable, "-c", code, str(tmp_path / f"{count}.parquet")]
         done = subprocess.run(command, input=names, capture_output=True, check=True)
         answered, peak = map(int, done.stdout.split())
         assert answered == count
         peaks[count] = peak / 1024
-    assert peaks[20_000] < 500 and peaks[20_000] < peaks[500] + 60, peaks
+    assert peaks[10_000] < 500 and peaks[10_000] < peaks[500] + 60, peaks

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ STDIN = "-"
 Source = str | Path | ZipMember | RemoteFile
 Found = Path | ZipMember | RemoteFile
 _IN_MEMORY = 16 << 20  # bytes of a list from standard input before it goes to a temporary file
+_CHUNK = 1 << 16  # bytes of it that are looked at together
 _DICOM_ENDINGS = frozenset({"", ".dcm", ".dicom", ".ima"})
 
 
@@ -43,6 +45,7 @@ class PathList:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - lives as long as the list
+        self._lock = threading.Lock()
         shutil.copyfileobj(stream, self._file)
         self._file.seek(0)
         self._separator = (
@@ -55,13 +58,19 @@ class PathList:
             yield from [RemoteFile(text)] if is_uri(text) else _existing(Path(text))
 
     def _names(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        rest = b""
-        while chunk := self._file.read(1 << 16):
+        # Two passes may take turns (a resumed run does that), so each remembers its own place in the file.
+        place, rest = 0, b""
+        while chunk := self._read(place):
+            place += len(chunk)
             *whole, rest = (rest + chunk).split(self._separator)
             yield from (name for name in map(self._clean, whole) if name)
         if self._clean(rest):
             yield self._clean(rest)
+
+    def _read(self, place: int) -> bytes:
+        with self._lock:
+            self._file.seek(place)
+            return self._file.read(_CHUNK)
 
     def _clean(self, name: bytes) -> bytes:
         return name.rstrip(b"\r") if self._separator == b"\n" else name
