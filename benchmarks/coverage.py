@@ -150,8 +150,9 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=500)
     parser.add_argument("--only", default=None, help="one design by name")
     parser.add_argument("--merge", action="store_true", help="keep the other designs of coverage.json")
+    parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
-    results = read_json(RESULT)["designs"] if options.merge and RESULT.is_file() else {}
+    results = read_json(options.out)["designs"] if options.merge and options.out.is_file() else {}
     for design in DESIGNS:
         if options.only not in (None, design.name):
             continue
@@ -159,7 +160,7 @@ def main() -> None:
         print(design.name, results[design.name]["coverage"], flush=True)
         ordered = {d.name: results[d.name] for d in DESIGNS if d.name in results}
         machine = {"cpu_count": os.cpu_count(), "machine": platform.machine(), "versions": package_versions()}
-        write_json(RESULT, {"level": 0.95, "designs": ordered, **machine})
+        write_json(options.out, {"level": 0.95, "designs": ordered, **machine})
 
 
 if __name__ == "__main__":

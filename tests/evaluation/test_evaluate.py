@@ -14,6 +14,8 @@ from colles.evaluation.evaluate import Evaluation, evaluate, evaluate_scores
 from colles.evaluation.operating import choose_operating_points
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.robustness import name_and_strength
+from colles.evaluation.scores import Scores
+from colles.evaluation.subgroups import few_warning
 
 FIGURES = {"auroc", "average_precision", "brier", "ece", "uncertain_share", "certain_error", "calibration_slope"}
 POINT_FIGURES = {
@@ -123,6 +125,11 @@ def test_hardware_is_always_judged_with_and_without(predictions_frame, recipe):
     assert (found["false"].n, found["true"].n) == (450, 0)
     assert found["true"].warning == "no image at all, so there is no figure"
     assert found["true"].figures["auroc"].value is None
+
+
+def test_an_absent_class_is_said_before_a_small_one():
+    scores = Scores(np.ones(13, dtype=bool), np.linspace(0, 1, 13), np.arange(13) // 3)
+    assert few_warning(scores) == "no other image among 13 images: AUROC and the like are undefined"
 
 
 def test_subgroups_by_size_of_image_and_of_fracture(predictions_frame, recipe):

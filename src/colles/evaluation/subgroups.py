@@ -104,10 +104,12 @@ def few_warning(scores: Scores, units: tuple[str, str] = ("image", "images")) ->
         return f"no {units[0]} at all, so there is no figure"
     broken = ("fracture", "fractures") if units[0] == "image" else tuple(f"fractured {word}" for word in units)
     others = (f"other {units[0]}", f"{units[1]} without fracture")
-    for (one, many), rows in ((broken, scores.y_true), (others, ~scores.y_true)):
-        count, groups = int(rows.sum()), scores.n_groups(rows)
-        if not count:
+    classes = ((broken, scores.y_true), (others, ~scores.y_true))
+    for (one, _), rows in classes:
+        if not rows.any():
             return f"no {one} among {scores.n:,} {units[1]}: AUROC and the like are undefined"
+    for (one, many), rows in classes:
+        count, groups = int(rows.sum()), scores.n_groups(rows)
         if groups < FEW:
             of_groups = "" if groups == count else f" from {groups} group{'' if groups == 1 else 's'}"
             return (
