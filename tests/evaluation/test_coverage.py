@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -35,3 +36,11 @@ def test_coverage(number):
     low, high = (binom.ppf(q, STUDIES, p) / STUDIES for q, p in ((0.001, 0.93), (0.999, 0.97)))
     for name in benchmark.REQUIRED:
         assert low <= found[name] <= high, f"{name}: {found[name]:.3f}"
+
+
+def test_the_committed_simulation_is_whole_and_within_its_bounds():
+    benchmark, found = load_script(), json.loads(SCRIPT.with_suffix(".json").read_text())
+    assert list(found["designs"]) == [design.name for design in benchmark.DESIGNS]
+    for result in found["designs"].values():
+        assert result["studies"] >= 1000
+        assert result["required_within_93_97"]
