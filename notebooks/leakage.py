@@ -23,11 +23,11 @@ import os
 
 import numpy as np
 import polars as pl
+from sklearn.metrics import roc_auc_score
 
 from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.metrics.intervals import wilson
-from colles.evaluation.metrics.ranking import auroc
 from colles.evaluation.operating import choose_operating_points
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.scores import Scores
@@ -98,7 +98,7 @@ positives, negatives = np.flatnonzero(scores.y_true), np.flatnonzero(~scores.y_t
 drawn = []
 for _ in range(200):
     chosen = np.concatenate([rng.choice(positives, 3, replace=False), negatives])
-    drawn.append(auroc(scores.y_true[chosen], scores.y_score[chosen]))
+    drawn.append(roc_auc_score(scores.y_true[chosen], scores.y_score[chosen]))
 low, high = wilson(2 / 3, 3)
 print("AUROC of all test images:      ", judged["by group"].subsets["test"].figures["auroc"])
 print(f"AUROC with three fractures:     {min(drawn):.3f} to {max(drawn):.3f} in 200 draws")

@@ -69,7 +69,7 @@ def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: li
     data = {"sources": [{"kind": "folder", "path": str(folder.expanduser().absolute())}]}
     begun = out / "recipe.yaml"
     if recipe is None and not begun.is_file():
-        return recipe_from(_starter_values(folder), overrides), Path()
+        return recipe_from(_starter_values(folder, overrides), overrides), Path()
     base = recipe or begun
     values = load_recipe(base, overrides).model_dump(mode="json")
     if recipe is not None:
@@ -77,7 +77,7 @@ def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: li
     return recipe_from(values), base.parent
 
 
-def _starter_values(folder: Path) -> dict[str, Any]:
+def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     from colles.core.errors import RecipeError
     from colles.core.progress import say
     from colles.datasets.survey import survey
@@ -89,7 +89,8 @@ def _starter_values(folder: Path) -> dict[str, Any]:
         repair = f"Name them fractured and normal, or say it in a recipe: colles init {folder} --out recipe.yaml"
         raise RecipeError(f"cannot tell what the folders {shown} mean", path=folder, repair=repair)
     choices = choose([found], gpu=has_gpu())
-    for choice in choices:
+    given = {text.partition("=")[0].strip() for text in overrides}
+    for choice in (choice for choice in choices if choice.key not in given):
         say(f"{choice.key}={choice.value}: {choice.why}")
     return recipe_values([found], choices, found.name)
 
