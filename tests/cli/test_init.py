@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from colles.cli import run
 from colles.cli.app import app
 from colles.core.errors import CollesError, InputError, OutputExistsError
-from colles.core.recipe_text import load_recipe
+from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.survey import detect_kind, survey
 from colles.flow.sources import open_sources
 from colles.flow.starter import choose, starter_recipe
@@ -119,6 +120,18 @@ def test_choices_follow_the_data(two_folders: Path) -> None:
     assert chosen["train.epochs"] == 5
     on_gpu = {choice.key: choice.value for choice in choose([large], gpu=True)}
     assert (on_gpu["preprocess.size"], on_gpu["train.batch_size"]) == (512, 32)
+
+
+def test_a_begun_run_of_a_folder_keeps_its_choices_but_never_another_folder(two_folders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first, _ = run._settings(None, two_folders, out, ["train.epochs=1"])
+    assert (first.train.epochs, first.preprocess.size) == (1, 256)
+    save_recipe(first, out / "recipe.yaml")
+    again, _ = run._settings(None, two_folders, out, [])
+    assert again == first
+    other = two_folders.rename(tmp_path / "other")
+    moved, _ = run._settings(None, other, out, [])
+    assert moved.data.sources[0].path == str(other) != first.data.sources[0].path  # which the run then refuses
 
 
 @pytest.mark.parametrize("nonsense", ["nowhere", "folder=", "photo.txt"])

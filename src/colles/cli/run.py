@@ -66,15 +66,17 @@ def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: li
         assert recipe is not None
         return load_recipe(recipe, overrides), recipe.parent
     existing_folder(folder)
-    data = {"sources": [{"kind": "folder", "path": str(folder.expanduser().absolute())}]}
+    source = {"kind": "folder", "path": str(folder.expanduser().absolute())}
     begun = out / "recipe.yaml"
-    if recipe is None and not begun.is_file():
-        return recipe_from(_starter_values(folder, overrides), overrides), Path()
-    base = recipe or begun
-    values = load_recipe(base, overrides).model_dump(mode="json")
     if recipe is not None:
-        values["data"] = data
-    return recipe_from(values), base.parent
+        values = load_recipe(recipe, overrides).model_dump(mode="json")
+        return recipe_from({**values, "data": {"sources": [source]}}), recipe.parent
+    if not begun.is_file():
+        return recipe_from(_starter_values(folder, overrides), overrides), Path()
+    # What was chosen when the run began holds, though the folder may have grown; another folder is another run.
+    values = load_recipe(begun, overrides).model_dump(mode="json")
+    values["data"]["sources"] = [{**(values["data"]["sources"] or [{}])[0], **source}]
+    return recipe_from(values), out
 
 
 def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
