@@ -125,7 +125,8 @@ def _connect(ray: Any) -> None:
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**quiet)
     else:
-        ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        # "local": else Ray looks for a cluster that was once started here, and waits for it where it is gone.
+        ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
 
 
 def _prediction(row: dict[str, Any]) -> Prediction:
