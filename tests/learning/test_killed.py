@@ -29,8 +29,17 @@ from colles.learning.training import train
 catalog, split, recipe, out = map(Path, sys.argv[1:])
 train(Catalog.load(catalog), Split.load(split), load_recipe(recipe), out, resume=out.exists())
 """
-OPTIONS = ("train.epochs=6", "train.ema=0.9", "train.mixup=0.2", "train.sampler=balanced_batches",
-           "train.unfreeze_every=2", "train.scheduler=cosine", "model.dropout=0.3")  # fmt: skip
+# no stage for the head alone: in a process of its own the tiny network does not pass for a pretrained one
+OPTIONS = (
+    "train.head_epochs=0",
+    "train.epochs=4",
+    "train.ema=0.9",
+    "train.mixup=0.2",
+    "train.sampler=balanced_batches",
+    "train.unfreeze_every=2",
+    "train.scheduler=cosine",
+    "model.dropout=0.3",
+)
 
 
 def kill_after(command: list[str], metrics: Path, epochs: int) -> None:
@@ -51,8 +60,8 @@ def test_killed_by_the_system_twice(data: Data, tmp_path: Path) -> None:
     files += [save_recipe(settings, tmp_path / "recipe.yaml"), tmp_path / "killed"]
     command = [sys.executable, "-c", SCRIPT, *map(str, files)]
     metrics = tmp_path / "killed" / "metrics.csv"
-    kill_after(command, metrics, 2)
-    kill_after(command, metrics, 4)
+    kill_after(command, metrics, 1)
+    kill_after(command, metrics, 3)
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     whole = train(*data, settings, tmp_path / "whole")
@@ -61,4 +70,4 @@ def test_killed_by_the_system_twice(data: Data, tmp_path: Path) -> None:
         assert all(torch.equal(value, second[key]) for key, value in first.items())
     scores = [pl.read_parquet(run / "predictions.parquet") for run in (whole, tmp_path / "killed")]
     assert scores[0].equals(scores[1])
-    assert pl.read_csv(metrics)["epoch"].to_list() == list(range(6))
+    assert pl.read_csv(metrics)["epoch"].to_list() == list(range(4))

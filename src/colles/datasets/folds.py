@@ -28,11 +28,13 @@ def validation_folds(split: Split, catalog: Catalog, folds: int, recipe: SplitRe
         Member(group, (f"label {label}|{source}", f"label {label}", "all"), int(label), weight[image])
         for image, group, label, source in rows.select("image_id", "group_id", "label", "source").iter_rows()
     ]
+    shares = {f"fold {number}": 1.0 / folds for number in range(1, folds + 1)}
     try:
-        place = allocate(members, {f"fold {number}": 1.0 / folds for number in range(1, folds + 1)}, seed)
+        place = allocate(members, shares, seed)
     except InputError as error:
         repair = "Choose fewer folds, or add images"
-        raise InputError(error.message, field="train.folds", repair=repair) from error
+        reason = error.message.replace(", ".join(shares), f"{folds} folds")
+        raise InputError(reason, field="train.folds", repair=repair) from error
     return [_fold(split, rows, place, f"fold {number}", recipe) for number in range(1, folds + 1)]
 
 
