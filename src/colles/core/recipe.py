@@ -64,10 +64,10 @@ class DataRecipe(Section):
 class AuditRecipe(Section):
     """When two files count as copies of one radiograph."""
 
-    hash_distance: int = Field(default=64, ge=0, le=120)
-    """Candidates: perceptual hashes (256 bits) that differ in at most so many bits; strangers differ in about 128."""
-    min_correlation: float = Field(default=0.9, ge=0.5, le=1.0)
-    """Confirmed where the fine structure of the aligned pixels correlates at least so well."""
+    hash_distance: int = Field(default=20, ge=0, le=64)
+    """Candidates: perceptual hashes (255 bits) that differ in at most so many bits; strangers differ in 32 and more."""
+    min_correlation: float = Field(default=0.86, ge=0.5, le=1.0)
+    """Confirmed where the fine structure of the median block of the aligned pixels correlates at least so well."""
 
 
 class SplitRecipe(Section):

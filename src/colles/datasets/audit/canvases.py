@@ -1,6 +1,7 @@
 """Read the pictures of a catalog small and square, for comparing them.
 
-Pictures are stretched to the square, so that a copy that was squeezed on export still lies on its original.
+Pictures are stretched to the square, so that a copy that was squeezed on export still lies on its original; their own
+width and height are kept beside.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,54 +20,91 @@ import numpy.typing as npt
 
 from colles.core.errors import MissingInputError, UnreadableImageError
 from colles.core.progress import track
-from colles.datasets.audit.confirm import CANVAS, detail, is_flat
-from colles.datasets.audit.hashes import Hashes, orient, oriented_hashes
+from colles.datasets.audit.alignment import Picture
+from colles.datasets.audit.confirm import is_flat
+from colles.datasets.audit.descriptors import SIDE, Floats, fit, layout, spectrum
+from colles.datasets.audit.hashes import coefficients
 from colles.imaging.read import read_image, to_grey
 
-_KEPT = 4096  # fine structures kept in memory: 600 MB at most
+CANVAS = 320  # pixels a side: the finest size at which pictures are compared
+_HASHED = 192
+_KEPT = 1024  # pictures kept in memory: 250 MB at most
+
+Square = npt.NDArray[np.uint8]
 
 
-def read_canvas(path: str) -> npt.NDArray[np.uint8]:
-    """Read a picture as a grey square (S, S); raise `MissingInputError` or `UnreadableImageError`."""
+@dataclass(frozen=True)
+class Described:
+    """Pictures that show something, described for the search."""
+
+    index: npt.NDArray[np.int64]
+    """(N,) place among the files asked for."""
+    size: npt.NDArray[np.int64]
+    """(N, 2) width and height of the files."""
+    waves: Floats
+    """(N, 16, 16) cosine coefficients, for the hashes."""
+    layouts: Floats
+    """(N, 16, 16)."""
+    spectra: npt.NDArray[np.float16]
+    """(N, ANGLES, RADII)."""
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def read_square(path: str) -> tuple[Square, int, int]:
+    """Read a picture as a grey square (S, S), and its width and height.
+
+    Raise `MissingInputError` or `UnreadableImageError`.
+    """
     if not Path(path).is_file():
         raise MissingInputError("the catalog's file is gone", path=path, repair="Run `colles catalog` again")
     # The catalog has already applied the recipe's limits.
     grey = to_grey(read_image(path, max_pixels=sys.maxsize, max_bytes=sys.maxsize))
-    return np.asarray(cv2.resize(grey, (CANVAS, CANVAS), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    square = cv2.resize(grey, (CANVAS, CANVAS), interpolation=cv2.INTER_AREA)
+    return np.asarray(square, dtype=np.uint8), int(grey.shape[1]), int(grey.shape[0])
 
 
-def hash_files(paths: Sequence[str]) -> list[Hashes | None]:
-    """Hash pictures in all orientations; None for a flat or unreadable one.
+def describe_files(paths: Sequence[str]) -> Described:
+    """Describe the pictures that are neither flat nor unreadable.
 
     Threads do: decoding and resizing let go of the interpreter's lock.
     """
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(track(pool.map(_hash_file, paths), "Comparing", total=len(paths)))
+        made = list(track(pool.map(_describe, paths), "Describing", total=len(paths)))
+    found = [(index, each) for index, each in enumerate(made) if each is not None]
+    if not found:
+        return _nothing()
+    sizes, waves, layouts, spectra = zip(*(each for _, each in found), strict=True)
+    index = np.array([index for index, _ in found], np.int64)
+    return Described(index, np.array(sizes, np.int64), np.stack(waves), np.stack(layouts), np.stack(spectra))
 
 
-def _hash_file(path: str) -> Hashes | None:
+def _nothing() -> Described:
+    empty = np.zeros((0, 16, 16), np.float32)
+    return Described(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), empty, empty, np.zeros((0, 1, 1), np.float16))
+
+
+def _describe(path: str) -> tuple[tuple[int, int], Floats, Floats, npt.NDArray[np.float16]] | None:
     try:
-        canvas = read_canvas(path)
+        square, width, height = read_square(path)
     except UnreadableImageError:
         return None
-    return None if is_flat(canvas) else oriented_hashes(canvas)
+    if is_flat(square):
+        return None
+    small = cv2.resize(square, (_HASHED, _HASHED), interpolation=cv2.INTER_AREA)
+    waves = coefficients(small[None])[0]
+    return (width, height), waves, layout(square), spectrum(fit(square, width, height, SIDE)).astype(np.float16)
 
 
-class Details:
-    """Fine structures of pictures, read when first asked for."""
+class Pictures:
+    """Pictures, read again when first asked for."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], described: Described) -> None:
         self._paths = paths
-        self._canvas = lru_cache(maxsize=_KEPT)(self._read)
+        self._described = described
+        self.get = lru_cache(maxsize=_KEPT)(self._read)
 
-    def _read(self, index: int) -> npt.NDArray[np.uint8]:
-        return read_canvas(self._paths[index])
-
-    def upright(self, index: int) -> npt.NDArray[np.float32]:
-        """Return the fine structure of a picture as it is."""
-        return detail(self._canvas(index))
-
-    def turned(self, index: int, orientation: int, inverted: bool) -> npt.NDArray[np.float32]:
-        """Return the fine structure of a picture, oriented and perhaps inverted."""
-        canvas = np.ascontiguousarray(orient(self._canvas(index), orientation))
-        return detail(255 - canvas if inverted else canvas)
+    def _read(self, place: int) -> Picture:
+        square, width, height = read_square(self._paths[int(self._described.index[place])])
+        return Picture(square, width, height, self._described.spectra[place].astype(np.float32))

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from colles.core.progress import track
 from colles.core.recipe import AuditRecipe
 from colles.core.records import Issue
-from colles.datasets.audit.canvases import Details, hash_files
-from colles.datasets.audit.confirm import correlation
+from colles.datasets.audit.candidates import Suspicion, chosen_embeddings, suspect
+from colles.datasets.audit.canvases import Pictures, describe_files
 from colles.datasets.audit.groups import Groups
-from colles.datasets.audit.hashes import ORIENTATIONS, Candidate, near_pairs
+from colles.datasets.audit.pairing import Verdict, judge
+
+_BATCH = 64  # pairs judged side by side; a pair whose pictures were joined meanwhile is not looked at
+_SPARE = 24  # copies of one base name that may crowd a picture's neighbours
+
+Embeddings = Mapping[str, npt.NDArray[np.float32]]
+"""image_id → features of a network, all of one length."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,11 @@ class Pair:
     first: str
     second: str
     transform: str
+    """What was done to the second, in words."""
     correlation: float
+    """Of the fine structure of the median block, once one lies on the other."""
+    found_by: tuple[str, ...] = ()
+    """Which of hash, layout, spectrum and embedding proposed the pair."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +49,13 @@ class Duplicates:
     near: tuple[Pair, ...]
     """Confirmed pairs that are not exact copies."""
     candidates: int
-    """Pairs whose hashes were near."""
+    """Pairs that looked alike and were laid on each other."""
     rejected: int
     """Candidates whose pixels did not agree."""
     flat: tuple[str, ...]
     """Blank images, compared by their digests alone."""
+    methods: tuple[str, ...] = ()
+    """What proposed pairs."""
 
     @property
     def clusters(self) -> list[list[str]]:
@@ -71,37 +87,66 @@ def _describe(pairs: list[Pair]) -> str:
     return f"{pair.second}, {pair.transform}, agrees with {pair.first} at r = {pair.correlation:.3f}{more}"
 
 
-def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe) -> Duplicates:
-    """Compare every readable image with every other; pixels decide, hashes only propose.
+def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe, embeddings: Embeddings | None = None) -> Duplicates:
+    """Compare every readable image with every other; pixels decide, descriptions only propose.
 
-    `frame` has the catalog's columns. Rows that share a base name are grouped by it and not compared.
+    `frame` has the catalog's columns. Rows that share a base name are grouped by it and not compared. `embeddings`
+    help to find copies changed in several ways at once.
     """
     rows = frame.filter(pl.col("status") == "ok").sort("image_id")
-    ids = rows["image_id"].to_list()
+    ids, paths = rows["image_id"].to_list(), rows["path"].to_list()
     exact = _equal(rows)
-    hashes = hash_files(rows["path"].to_list())
-    seen = [index for index, value in enumerate(hashes) if value is not None]
-    stacked = np.array([hashes[index] for index in seen], dtype=np.uint64).reshape(len(seen), len(ORIENTATIONS), 4)
-    known = _known_copies(rows, exact)
-    near, candidates, rejected = [], 0, 0
-    details = Details([rows["path"][index] for index in seen])
-    for candidate in near_pairs(stacked, recipe.hash_distance):
-        first, second = ids[seen[candidate.first]], ids[seen[candidate.second]]
-        if known.joined(first, second):
-            continue
-        candidates += 1
-        value = _agreement(details, candidate)
-        if value >= recipe.min_correlation:
-            near.append(Pair(first, second, candidate.transform, value))
-        else:
-            rejected += 1
-    flat = tuple(ids[index] for index in sorted(set(range(len(ids))) - set(seen)))
-    return Duplicates(tuple(map(tuple, exact)), tuple(near), candidates, rejected, flat)
+    seen = describe_files(paths)
+    shown = [ids[index] for index in seen.index.tolist()]
+    vectors = None if embeddings is None else chosen_embeddings(shown, embeddings)
+    kin, largest = _kin_numbers(shown, _known_copies(rows, exact))
+    suspicions = suspect(
+        seen,
+        lambda one, other: bool(kin[one] == kin[other]),
+        hash_distance=recipe.hash_distance,
+        spare=min(_SPARE, largest - 1),
+        embeddings=vectors,
+    ).ordered()
+    near, looked_at = _confirm(suspicions, Pictures(paths, seen), shown, kin, recipe.min_correlation)
+    flat = tuple(ids[index] for index in sorted(set(range(len(ids))) - set(seen.index.tolist())))
+    methods = ("hash", "layout", "spectrum", *(() if vectors is None else ("embedding",)))
+    exact_sets = tuple(map(tuple, exact))
+    return Duplicates(exact_sets, tuple(near), looked_at, looked_at - len(near), flat, methods)
 
 
-def _agreement(details: Details, candidate: Candidate) -> float:
-    turned = details.turned(candidate.second, candidate.orientation, candidate.inverted)
-    return correlation(details.upright(candidate.first), turned)
+def _confirm(
+    suspicions: list[Suspicion], pictures: Pictures, ids: list[str], kin: npt.NDArray[np.int64], least: float
+) -> tuple[list[Pair], int]:
+    # Pairs in order of suspicion; what is joined already needs no second proof.
+    joined: Groups[int] = Groups(kin.tolist())
+    near: list[Pair] = []
+    looked_at = 0
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in track(range(0, len(suspicions), _BATCH), "Comparing"):
+            batch = [
+                pair
+                for pair in suspicions[start : start + _BATCH]
+                if not joined.joined(int(kin[pair.first]), int(kin[pair.second]))
+            ]
+            looked_at += len(batch)
+            judged = pool.map(lambda pair: judge(pair, pictures, least), batch)
+            for pair, verdict in zip(batch, judged, strict=True):
+                if verdict is not None:
+                    joined.join(int(kin[pair.first]), int(kin[pair.second]))
+                    near.append(_pair(pair, verdict, ids))
+    return near, looked_at
+
+
+def _pair(pair: Suspicion, verdict: Verdict, ids: list[str]) -> Pair:
+    found_by = tuple(sorted(pair.found_by))
+    return Pair(ids[pair.first], ids[pair.second], verdict.words, verdict.agreement.median, found_by)
+
+
+def _kin_numbers(shown: list[str], known: Groups[str]) -> tuple[npt.NDArray[np.int64], int]:
+    # A number for each set of images that belong together already, and the size of the largest set.
+    numbers: dict[str, int] = {}
+    kin = np.array([numbers.setdefault(known.find(image), len(numbers)) for image in shown], np.int64)
+    return kin, int(np.bincount(kin).max()) if len(kin) else 1
 
 
 def _equal(rows: pl.DataFrame) -> list[list[str]]:

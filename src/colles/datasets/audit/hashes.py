@@ -1,72 +1,59 @@
-"""Perceptual hashes of 256 bits in the eight orientations of a picture, and pairs of pictures whose hashes are near.
+"""Perceptual hashes of 255 bits in a frame of their own, so that a turned, mirrored or inverted copy has the same one.
 
-The hash is the sign of the 16 × 16 lowest cosine coefficients against their median (pHash; Zauner 2010), without the
-constant one, so that brightness and contrast leave it unchanged and an inverted picture has the complement.
+The hash is the sign of the 16 × 16 lowest cosine coefficients (pHash; Zauner 2010) without the constant one:
+brightness and contrast leave it unchanged. Mirroring flips the signs of odd columns or rows, inversion all signs, a
+quarter turn swaps rows and columns. The frame is the one in which sums of cubes of these classes are positive and
+the columns stronger than the rows; where that is nearly undecided, the picture gets a hash for either case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
-SIDE = 16  # coefficients a side: 256 bits
+from colles.datasets.audit.orientations import ORIENTATIONS, orientation_of
+
+SIDE = 16  # coefficients a side
 BITS = SIDE * SIDE - 1  # the constant coefficient's bit is always 0
-_ROWS = 256  # rows compared at once: 256 × 20,000 distances are 10 MB
+_DOUBT = 0.15  # a class whose cubes cancel to less than this share is undecided
+_DOUBT_TURN = 0.15  # logarithm of columns' to rows' strength below which the turn is undecided
 
-Hashes = npt.NDArray[np.uint64]
-Grey = npt.NDArray[np.uint8]
-
-ORIENTATIONS = (
-    "as it is",
-    "rotated by 90°",
-    "rotated by 180°",
-    "rotated by 270°",
-    "mirrored",
-    "mirrored and rotated by 90°",
-    "mirrored and rotated by 180°",
-    "mirrored and rotated by 270°",
-)
+Words = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float32]
+_ODD = np.arange(SIDE) % 2
+_COLUMNS = np.outer(1 - _ODD, _ODD).astype(bool)  # odd along x alone: their signs flip when left and right do
+_EVEN = np.outer(1 - _ODD, 1 - _ODD).astype(bool)
+_EVEN[0, 0] = False
 
 
-def orient(pixels: Grey, orientation: int) -> Grey:
-    """Turn square pictures (…, S, S) by `orientation % 4` quarter turns, then mirror them where it is 4 or more."""
-    turned = np.rot90(pixels, orientation % 4, axes=(-2, -1))
-    return turned[..., ::-1] if orientation >= 4 else turned
+@dataclass(frozen=True)
+class Framed:
+    """Hashes of pictures, one or more a picture."""
 
-
-def perceptual_hashes(pixels: Grey) -> Hashes:
-    """Hash square pictures (N, S, S) into (N, 4) words of 64 bits."""
-    cosines = _cosines(pixels.shape[-1])
-    coefficients = (cosines @ pixels.astype(np.float32) @ cosines.T).reshape(len(pixels), -1)[:, 1:]
-    bits = np.zeros((len(pixels), BITS + 1), dtype=bool)
-    bits[:, 1:] = coefficients > np.median(coefficients, axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(np.uint64)
-
-
-def oriented_hashes(pixels: Grey) -> Hashes:
-    """Hash one square picture (S, S) in all orientations: (8, 4)."""
-    views = np.stack([orient(pixels, orientation) for orientation in range(len(ORIENTATIONS))])
-    return perceptual_hashes(views)
-
-
-def _cosines(size: int) -> npt.NDArray[np.float32]:
-    places = (2 * np.arange(size) + 1)[None, :]
-    return np.cos(np.pi * np.arange(SIDE)[:, None] * places / (2 * size)).astype(np.float32)
+    words: Words
+    """(R, 4): 256 bits."""
+    owner: npt.NDArray[np.int64]
+    """(R,) index of the picture."""
+    frame: npt.NDArray[np.int64]
+    """(R,) orientation that takes the picture into the hash's frame."""
+    inverted: npt.NDArray[np.bool_]
+    """(R,) whether it has to be inverted for that."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Two pictures whose hashes are near: the second, oriented and perhaps inverted, looks like the first."""
+    """Two pictures that may show one radiograph."""
 
     first: int
     second: int
     orientation: int
+    """Turns the second so that it looks like the first; None where a free alignment has to find it."""
     inverted: bool
     distance: int
-    """Bits that differ, of 255."""
+    """Bits of the hashes that differ, of 255."""
 
     @property
     def transform(self) -> str:
@@ -75,34 +62,67 @@ class Candidate:
         return f"{words}, inverted" if self.inverted else words
 
 
-def near_pairs(hashes: Hashes, max_distance: int) -> list[Candidate]:
-    """Find pairs whose hashes differ in at most `max_distance` bits, nearest first.
-
-    `hashes` is (N, 8, 4), orientation by orientation. A pair appears once, with its best orientation.
-    """
-    best: dict[tuple[int, int], Candidate] = {}
-    for candidate in _all_near(hashes, max_distance):
-        pair = (candidate.first, candidate.second)
-        if pair not in best or candidate.distance < best[pair].distance:
-            best[pair] = candidate
-    return sorted(best.values(), key=lambda found: (found.distance, found.first, found.second))
+def coefficients(pixels: npt.NDArray[np.uint8]) -> Floats:
+    """Return the lowest cosine coefficients (N, 16, 16) of square pictures (N, S, S), rows along y."""
+    size = pixels.shape[-1]
+    places = (2 * np.arange(size) + 1)[None, :]
+    cosines = np.cos(np.pi * np.arange(SIDE)[:, None] * places / (2 * size)).astype(np.float32)
+    return np.asarray(cosines @ pixels.astype(np.float32) @ cosines.T, dtype=np.float32)
 
 
-def _all_near(hashes: Hashes, max_distance: int) -> Iterator[Candidate]:
-    upright = hashes[:, 0]
-    for orientation in range(hashes.shape[1]):
-        turned = hashes[:, orientation]
-        for start in range(0, len(hashes), _ROWS):
-            distances = _distances(upright[start : start + _ROWS], turned)
-            for inverted, values in ((False, distances), (True, BITS - distances)):
-                rows, columns = np.nonzero(values <= max_distance)
-                later = rows + start < columns
-                for row, column in zip(rows[later].tolist(), columns[later].tolist(), strict=True):
-                    yield Candidate(row + start, column, orientation, inverted, int(values[row, column]))
+def framed_hashes(waves: Floats) -> Framed:
+    """Hash pictures by their coefficients (N, 16, 16), each in every frame that fits it."""
+    swapped, across, down, tone = _leanings(waves)
+    parts = [
+        _in_frame(waves, fits, turn, flip_x, flip_y, negative)
+        for turn, flip_x, flip_y, negative in product((False, True), repeat=4)
+        if (fits := _fits(swapped, across, down, tone, turn, flip_x, flip_y, negative)).any()
+    ]
+    if not parts:
+        return Framed(np.zeros((0, 4), np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, bool))
+    order = np.argsort(np.concatenate([part.owner for part in parts]), kind="stable")
+    joined = [np.concatenate(arrays)[order] for arrays in zip(*(_fields(part) for part in parts), strict=True)]
+    return Framed(*joined)
 
 
-def _distances(some: Hashes, others: Hashes) -> npt.NDArray[np.int16]:
-    total = np.zeros((len(some), len(others)), dtype=np.int16)
-    for word in range(some.shape[1]):
-        total += np.bitwise_count(some[:, word][:, None] ^ others[:, word][None, :])
-    return total
+def _fields(part: Framed) -> tuple[npt.NDArray[np.generic], ...]:
+    return part.words, part.owner, part.frame, part.inverted
+
+
+def _leanings(waves: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    # Turn: logarithm of rows' to columns' strength. Others: −1 to 1, how surely the cubes of a class are positive.
+    columns, rows, even = waves[:, _COLUMNS], waves.transpose(0, 2, 1)[:, _COLUMNS], waves[:, _EVEN]
+    strength = np.log(np.square(rows).sum(1) + 1e-6) - np.log(np.square(columns).sum(1) + 1e-6)
+    return strength, _cubes(columns), _cubes(rows), _cubes(even)
+
+
+def _cubes(values: Floats) -> Floats:
+    scaled = values / (np.abs(values).max(axis=1, keepdims=True) + 1e-6)
+    return np.asarray((scaled**3).sum(1) / (np.abs(scaled) ** 3).sum(1).clip(1e-12), dtype=np.float32)
+
+
+def _fits(
+    swapped: Floats, across: Floats, down: Floats, tone: Floats, turn: bool, flip_x: bool, flip_y: bool, negative: bool
+) -> npt.NDArray[np.bool_]:
+    sign = -1.0 if negative else 1.0
+    if turn:
+        across, down, swapped = down, across, -swapped
+    fits = swapped <= _DOUBT_TURN
+    for value, flip in ((across, flip_x), (down, flip_y)):
+        fits &= value * sign * (-1.0 if flip else 1.0) >= -_DOUBT
+    return np.asarray(fits & (tone * sign >= -_DOUBT), dtype=bool)
+
+
+def _in_frame(
+    waves: Floats, fits: npt.NDArray[np.bool_], turn: bool, flip_x: bool, flip_y: bool, negative: bool
+) -> Framed:
+    owner = np.flatnonzero(fits)
+    chosen = waves[owner].transpose(0, 2, 1) if turn else waves[owner]
+    signs = np.outer(np.where(_ODD * flip_y, -1, 1), np.where(_ODD * flip_x, -1, 1)) * (-1 if negative else 1)
+    bits = (chosen * signs > 0).reshape(len(owner), -1)
+    bits[:, 0] = False
+    swap = np.array([[0, 1], [1, 0]]) if turn else np.eye(2, dtype=np.int64)
+    matrix = np.diag([-1 if flip_x else 1, -1 if flip_y else 1]) @ swap
+    frame = np.full(len(owner), orientation_of(matrix))
+    words = np.packbits(bits, axis=1).view(np.uint64)
+    return Framed(words, owner, frame, np.full(len(owner), negative))

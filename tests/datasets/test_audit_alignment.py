@@ -1,0 +1,90 @@
+"""Copies that no hash finds: cropped, turned by any angle, painted over, and several changes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+from frames import texture
+
+from colles.datasets.audit.alignment import Picture, place_freely, place_turned
+from colles.datasets.audit.confirm import compare, is_flat
+from colles.datasets.audit.descriptors import SIDE, fit, signatures, spectrum
+
+
+def picture(pixels: np.ndarray) -> Picture:
+    height, width = pixels.shape
+    square = cv2.resize(np.ascontiguousarray(pixels), (320, 320), interpolation=cv2.INTER_AREA)
+    return Picture(square, width, height, spectrum(fit(square, width, height, SIDE)))
+
+
+def turned(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    height, width = pixels.shape
+    return cv2.warpAffine(pixels, cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0), (width, height))
+
+
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "cropped": lambda grey: grey[30:-12, 8:-20],
+    "turned": lambda grey: turned(grey, 11),
+    "turned back": lambda grey: turned(grey, -14),
+    "mirrored and turned": lambda grey: turned(np.ascontiguousarray(grey[:, ::-1]), 7),
+    "negative, a quarter and cropped": lambda grey: 255 - np.rot90(grey)[20:, :-10],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_copy_lies_on_its_original(change: str) -> None:
+    original = texture(1)
+    first, second = picture(original), picture(CHANGES[change](original))
+    found = compare(first, second, place_freely(first, second))
+    assert found is not None and found.confirms(0.86)
+    assert found.skew < 1.02
+
+
+def test_the_angle_is_measured() -> None:
+    original = texture(2)
+    first, second = picture(original), picture(turned(original, 9))
+    found = compare(first, second, place_freely(first, second))
+    assert found is not None and abs(found.degrees) == pytest.approx(9, abs=0.5)
+
+
+def test_a_squeezed_and_painted_copy_lies_on_its_original_when_the_turn_is_known() -> None:
+    original = texture(3)
+    copy = cv2.resize(np.ascontiguousarray(np.rot90(original)), (200, 320))
+    copy[20:60, 20:70] = 0
+    first, second = picture(original), picture(copy)
+    found = compare(first, second, place_turned(first, second, 3, False))
+    assert found is not None and found.confirms(0.86)
+
+
+def test_strangers_do_not_lie_on_each_other() -> None:
+    first, second = picture(texture(4)), picture(texture(5))
+    for placement in (place_freely(first, second), place_turned(first, second, 0, False)):
+        found = compare(first, second, placement)
+        assert found is None or not found.confirms(0.86)
+
+
+def test_a_picture_is_not_a_copy_of_its_negative_unless_that_is_said() -> None:
+    first, second = picture(texture(6)), picture(255 - texture(6))
+    assert compare(first, second, place_turned(first, second, 0, False)) is None
+    found = compare(first, second, place_turned(first, second, 0, True))
+    assert found is not None and found.confirms(0.86)
+
+
+def test_signatures_do_not_see_a_turn() -> None:
+    original = texture(7, 280, 280)
+    values = signatures(
+        np.stack([picture(each).waves for each in (original, np.rot90(original), texture(8, 280, 280))])
+    )
+    values -= values.mean(0)
+    same, other = np.linalg.norm(values[0] - values[1]), np.linalg.norm(values[0] - values[2])
+    assert same < 0.2 * other
+
+
+def test_a_blank_picture_is_flat_and_agrees_with_nothing() -> None:
+    blank = np.full((320, 320), 90, np.uint8)
+    assert is_flat(blank) and not is_flat(picture(texture(9)).pixels)
+    first, second = picture(texture(9)), picture(blank)
+    assert compare(first, second, place_turned(first, second, 0, False)) is None
