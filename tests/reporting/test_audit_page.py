@@ -88,3 +88,18 @@ def test_thumbnails_are_small_grey_jpegs(catalog: Catalog, tmp_path: Path) -> No
     image = Image.open(io.BytesIO(base64.b64decode(data)))
     assert (image.format, image.mode, image.size) == ("JPEG", "L", (160, 96))
     assert thumbnail(tmp_path / "absent.png") is None
+
+
+def test_shortcuts_practices_and_prices_are_shown_with_their_figures(catalog: Catalog, tmp_path: Path) -> None:
+    estimate = {"value": 0.63, "low": 0.6, "high": 0.66, "n": 900}
+    bar = {"property": "height", "over": "all sources", "auroc": estimate, "severity": "warning", "advice": "crop"}
+    price = {"over": "set", **dict.fromkeys(("random", "grouped"), estimate), "difference": {**estimate, "value": 0.03}}
+    practice = {"source": "set", "practice": "random split", "train": 4, "held_out": 8, "leaked": 2}
+    found = audit_of(catalog, ())
+    summary = {**found.summary, "shortcuts": [bar], "inflation": [price], "practices": [practice]}
+    audit = Audit(summary, (issue("label_conflict", ("set/0<b>.png",), "error"),), found.clusters)
+    page = write_audit_page(audit, catalog, tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert "0.63 (0.60–0.66)" in page and 'style="width:26.0%"' in page and "crop" in page
+    assert "+0.030 (+0.600 to +0.660)" in page and "25.0%" in page
+    assert "image_id,label,reason,reader" in page and 'download="corrections.csv"' in page
+    assert "6 files found" in page and "1 label unknown" in page

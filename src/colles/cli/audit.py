@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
         epilog=example(
             "colles audit catalog.parquet --out audit",
             "colles audit catalog.parquet --split split.csv --fail-on-leak --out audit",
+            "colles audit catalog.parquet --embed --inflation --out audit",
         ),
     )(audit)
 
@@ -26,23 +27,42 @@ def audit(
     out: Annotated[Path, typer.Option(help="Folder for audit.json, clusters.csv and audit.html.")],
     split: Annotated[Path | None, typer.Option(help="Look for leaks across this split too.")] = None,
     fail_on_leak: Annotated[bool, typer.Option("--fail-on-leak", help="Exit with 1 where there is a leak.")] = False,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Let a network propose copies too; its features are kept beside CATALOG.")
+    ] = False,
+    inflation: Annotated[
+        bool, typer.Option("--inflation", help="Measure what a random split would add to the AUROC (with --embed).")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find broken files, duplicates, contradicting labels and leaks."""
+    """Find broken files, duplicates, contradicting labels, leaks and shortcuts."""
+    from dataclasses import replace
+
     from colles.core.errors import LeakError
     from colles.core.files import refuse_existing
     from colles.core.recipe import AuditRecipe
     from colles.core.tables import read_table
     from colles.datasets.audit import audit_catalog
     from colles.datasets.catalog import Catalog
+    from colles.datasets.naming import trust_names
     from colles.reporting.audit_page import write_audit_page
 
     if not overwrite:
         refuse_existing(out)
     table = Catalog.load(catalog)
     given = None if split is None else read_table(split, ("image_id", "subset"))
-    found = audit_catalog(table, AuditRecipe(), split=given)
+    features = None
+    if embed or inflation:
+        from colles.flow.embeddings import embeddings_file, load_embeddings
+
+        features = load_embeddings(table.frame, embeddings_file(catalog))
+    found = audit_catalog(table, AuditRecipe(), split=given, embeddings=features)
+    if inflation and features is not None:
+        from colles.flow.inflation import measure_inflation
+
+        prices = measure_inflation(trust_names(table.frame), found.clusters, features)
+        found = replace(found, summary={**found.summary, "inflation": prices})
     found.save(out)
     write_audit_page(found, table, out / "audit.html")
     if as_json:

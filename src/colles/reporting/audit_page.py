@@ -15,6 +15,7 @@ from colles.core.files import write_text
 from colles.core.records import SUBSETS, Issue
 from colles.datasets.audit import Audit
 from colles.datasets.catalog import Catalog
+from colles.reporting import audit_charts as charts
 from colles.reporting.thumbnails import thumbnail
 
 _CLUSTERS = 40  # issues shown with pictures: about 1 MB
@@ -29,9 +30,10 @@ _MEANINGS = {
     "too_large": "the picture is above the limit of size; left out",
     "unsupported": "the form of the file is not supported; left out",
     "exact_duplicate": "several files hold the same picture; kept on one side of a split",
-    "near_duplicate": "one radiograph, turned, mirrored, inverted or saved anew; kept on one side of a split",
+    "near_duplicate": "one radiograph changed, or taken again in one pose; kept on one side of a split",
     "label_conflict": "one radiograph or one name with both labels; look at them",
     "split_leak": "one radiograph, patient, study or name in several subsets; scores on that split are too good",
+    "shortcut": "a property of the file tells the label, so a model may learn it instead of fractures",
     "mislabelled_metadata": "the label used is not the one in the source's table",
     "missing_label": "no label; takes no part in training or evaluation",
 }
@@ -48,6 +50,7 @@ def write_audit_page(audit: Audit, catalog: Catalog, out_html: str | Path) -> Pa
 def _content(audit: Audit, catalog: Catalog) -> dict[str, Any]:
     pictured = [issue for issue in audit.issues if issue.kind in _PICTURED]
     sides, matrix = _matrix(audit.summary)
+    template = charts.corrections(audit)
     return {
         "n_images": f"{len(catalog):,}",
         "verdict": _verdict(audit),
@@ -59,6 +62,13 @@ def _content(audit: Audit, catalog: Catalog) -> dict[str, Any]:
         "holdings": _holdings(catalog.frame),
         "shown": _shown(pictured, catalog.frame),
         "n_pictured": len(pictured),
+        "flow": charts.flow(audit, catalog.frame),
+        "shortcuts": charts.shortcut_bars(audit.summary),
+        "practices": charts.practices(audit.summary),
+        "prices": charts.prices(audit.summary),
+        "corrections": template,
+        "n_doubts": f"{max(0, template.count(chr(10)) - 1):,}",
+        "corrections_address": charts.as_address(template),
         "method": _method(audit.summary),
         "digest": audit.summary.get("catalog_digest", "unknown"),
     }
@@ -170,11 +180,17 @@ def _pictured(issue: Issue, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def _method(summary: dict[str, Any]) -> str:
     recipe, duplicates = summary.get("recipe", {}), summary.get("duplicates", {})
+    learned = "embedding" in duplicates.get("methods", ())
     return (
-        f"Files with equal bytes or equal pixels are exact copies. For the others a 256-bit perceptual hash in eight "
-        f"orientations and inverted proposes pairs (at most {recipe.get('hash_distance')} bits apart); a pair counts "
-        f"as a copy where the fine structure of its pixels correlates at {recipe.get('min_correlation')} or more. "
-        f"{duplicates.get('candidates', 0):,} pairs were proposed and {duplicates.get('rejected', 0):,} rejected. "
-        f"Images that share a base name belong together already and were not compared with each other. Cropped or "
-        f"freely rotated copies may be missed."
+        f"Files with equal bytes or equal pixels are exact copies. For the others descriptions propose pairs: a "
+        f"255-bit perceptual hash that quarter turns, mirroring and inversion leave alone (at most "
+        f"{recipe.get('hash_distance')} bits apart), the layout of local contrast, the spectrum by angle and scale"
+        f"{', and features of a network' if learned else ''}. One picture of a pair is then laid on the other and the "
+        f"pair counts as copies where the fine structure of the median block correlates at "
+        f"{recipe.get('min_correlation')} or more, without stretching. {duplicates.get('candidates', 0):,} pairs were "
+        f"laid on each other and {duplicates.get('rejected', 0):,} rejected. A second exposure in the same pose can "
+        f"agree as well as a copy; both belong on one side of a split. Images that share a base name belong together "
+        f"already and were not compared with each other. "
+        f"{'' if learned else 'No network took part (--embed): copies changed in several ways may be missed. '}"
+        f"Copies that lost more than about a fifth of either side may be missed."
     )

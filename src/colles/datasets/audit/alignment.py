@@ -47,7 +47,7 @@ class Picture:
         return self.sized(SIDE)
 
     @cached_property
-    def edges(self) -> tuple[Floats, npt.NDArray[np.complex64], float]:
+    def edges(self) -> tuple[Floats, npt.NDArray[np.complex128], float]:
         """Edges at the coarse size, their transform and their strength."""
         found = clipped_band(self.sized(_COARSE), 1.0, 5.0)
         room = np.zeros((_ROOM, _ROOM), np.float32)
@@ -55,7 +55,7 @@ class Picture:
         return found, np.fft.rfft2(room), float(np.linalg.norm(found))
 
     @cached_property
-    def turning(self) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.complex64]]:
+    def turning(self) -> tuple[npt.NDArray[np.complex128], npt.NDArray[np.complex128]]:
         """Transforms of the spectrum and of its mirror image."""
         values = band(self.waves[None])[0]
         values = values / max(float(np.linalg.norm(values)), 1e-9)
@@ -118,7 +118,8 @@ def refine(first: Grey, second: Grey, matrix: Matrix, *, steps: int) -> Matrix:
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, steps, 1e-4)
     try:
         one, other = clipped_band(first, 1.5, 8.0), clipped_band(second, 1.5, 8.0)
-        _, found = cv2.findTransformECC(one, other, start, cv2.MOTION_AFFINE, criteria, None, 3)
+        everywhere = np.full(other.shape, 255, np.uint8)
+        _, found = cv2.findTransformECC(one, other, start, cv2.MOTION_AFFINE, criteria, everywhere, 3)
         return np.asarray(np.linalg.inv(np.vstack([found, [0, 0, 1]])), dtype=np.float64)
     except (cv2.error, np.linalg.LinAlgError):
         return matrix  # it did not converge: the pictures do not fit each other
@@ -143,7 +144,7 @@ def _turned(second: Picture, degrees: float, size: float, mirrored: bool) -> Mat
     return np.asarray(_shift(middle, middle) @ turn @ _shift(-(width - 1) / 2, -(height - 1) / 2))
 
 
-def _peak(one: npt.NDArray[np.complex64], other: npt.NDArray[np.complex64]) -> tuple[float, float, float]:
+def _peak(one: npt.NDArray[np.complex128], other: npt.NDArray[np.complex128]) -> tuple[float, float, float]:
     # Correlation, degrees (of a half turn) and ratio of size, between the samples by a parabola.
     field = np.fft.irfft2(one * np.conj(other), s=(ANGLES, _RADII))
     row, column = np.unravel_index(int(field.argmax()), field.shape)
@@ -165,7 +166,7 @@ def _settle(first: Picture, second: Picture, matrix: Matrix) -> tuple[Matrix, fl
     _, transform, strength = first.edges
     size = (_ROOM, _ROOM)
     laid = cv2.warpAffine(second.small, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    edges = clipped_band(laid, 1.0, 5.0) * inside(second.small.shape, matrix, size, 3)
+    edges = clipped_band(np.asarray(laid, np.uint8), 1.0, 5.0) * inside(second.small.shape, matrix, size, 3)
     power = strength * float(np.linalg.norm(edges)) + 1e-6
     field = np.fft.irfft2(transform * np.conj(np.fft.rfft2(edges)), s=size) / power
     row, column = np.unravel_index(int(np.abs(field).argmax()), field.shape)

@@ -17,7 +17,7 @@ from colles.core.recipe import AuditRecipe
 from colles.core.records import SUBSETS, Issue
 from colles.core.tables import read_table, require_columns, write_table
 from colles.datasets.audit.conflicts import label_conflicts
-from colles.datasets.audit.duplicates import Duplicates, find_duplicates
+from colles.datasets.audit.duplicates import Duplicates, Embeddings, find_duplicates
 from colles.datasets.audit.groups import Groups
 from colles.datasets.audit.integrity import (
     broken_files,
@@ -29,6 +29,8 @@ from colles.datasets.audit.integrity import (
     wrong_endings,
 )
 from colles.datasets.audit.leaks import Leak, find_leaks, leak_counts
+from colles.datasets.audit.practices import leaking_practices
+from colles.datasets.audit.shortcuts import find_shortcuts, shortcut_issues
 from colles.datasets.catalog import Catalog
 from colles.datasets.naming import trust_names
 
@@ -71,18 +73,27 @@ class Audit:
         return cls(summary, issues, clusters.with_columns(pl.all().cast(pl.String)))
 
 
-def audit_catalog(catalog: Catalog, recipe: AuditRecipe, *, split: pl.DataFrame | None = None) -> Audit:
-    """Look for broken files, copies, contradicting labels and leaks.
+def audit_catalog(
+    catalog: Catalog,
+    recipe: AuditRecipe,
+    *,
+    split: pl.DataFrame | None = None,
+    embeddings: Embeddings | None = None,
+) -> Audit:
+    """Look for broken files, copies, contradicting labels, leaks and shortcuts.
 
     Leaks are looked for across `split` (image_id, subset) where it is given, else across the sources' own splits.
+    `embeddings` (image_id → features of a network) propose more pairs of copies.
     Raise `TableError` where the split does not belong to the catalog, `MissingInputError` where a file is gone.
     """
     frame = trust_names(catalog.frame)
     sides = _given_sides(frame) if split is None else _sides(frame, split)
-    duplicates = find_duplicates(frame, recipe)
+    duplicates = find_duplicates(frame, recipe, embeddings)
     copies = duplicates.clusters
     leaks = list(find_leaks(frame, copies, sides))
     name = "the sources' own split" if split is None else "the split"
+    clusters = cluster_table(frame, copies)
+    shortcuts = find_shortcuts(frame, clusters)
     issues = (
         *broken_files(frame),
         *(leak.issue(name) for leak in leaks),
@@ -93,10 +104,15 @@ def audit_catalog(catalog: Catalog, recipe: AuditRecipe, *, split: pl.DataFrame 
         *odd_pictures(frame),
         *wrong_endings(frame),
         *corrections(frame),
+        *shortcut_issues(shortcuts),
     )
-    clusters = cluster_table(frame, copies)
-    summary = _summary(catalog, recipe, issues, duplicates, clusters)
-    return Audit({**summary, "leaks": _leak_summary(name, leaks)}, issues, clusters)
+    summary = {
+        **_summary(catalog, recipe, issues, duplicates, clusters),
+        "leaks": _leak_summary(name, leaks),
+        "practices": leaking_practices(frame, copies, sides, name),
+        "shortcuts": [found.to_json() for found in shortcuts],
+    }
+    return Audit(summary, issues, clusters)
 
 
 def cluster_table(frame: pl.DataFrame, copies: Iterable[Iterable[str]]) -> pl.DataFrame:
@@ -159,6 +175,8 @@ def _summary(
             "candidates": duplicates.candidates,
             "rejected": duplicates.rejected,
             "flat": len(duplicates.flat),
+            "methods": list(duplicates.methods),
+            "found_by": dict(sorted(Counter(by for pair in duplicates.near for by in pair.found_by).items())),
         },
         "groups": {"n": len(sizes), "largest": int(str(sizes.max() or 0))},
         "corrections": correction_counts(frame),

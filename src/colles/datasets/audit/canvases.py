@@ -93,7 +93,7 @@ def _describe(path: str) -> tuple[tuple[int, int], Floats, Floats, npt.NDArray[n
     if is_flat(square):
         return None
     small = cv2.resize(square, (_HASHED, _HASHED), interpolation=cv2.INTER_AREA)
-    waves = coefficients(small[None])[0]
+    waves = coefficients(np.asarray(small, np.uint8)[None])[0]
     return (width, height), waves, layout(square), spectrum(fit(square, width, height, SIDE)).astype(np.float16)
 
 

@@ -90,7 +90,7 @@ def _agreement(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> Agre
     smaller = min(one.size, abs(float(np.linalg.det(matrix[:2, :2]))) * other.size)
     if covered.sum() < 0.1 * one.size or smaller < 1:
         return None
-    p, q = clipped_band(one, 1.0, 3.0), clipped_band(laid, 1.0, 3.0)
+    p, q = clipped_band(one, 1.0, 3.0), clipped_band(np.asarray(laid, np.uint8), 1.0, 3.0)
     values, weights = _by_block(p, q, covered, max(8, max(size) // _BLOCKS))
     if len(values) < 4:
         return None

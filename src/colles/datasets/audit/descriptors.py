@@ -42,7 +42,7 @@ def fit(pixels: Grey, width: int, height: int, side: int) -> Grey:
 
 def layout(square: Grey) -> Floats:
     """Describe a square picture by the local contrast of 16 × 16 cells, (16, 16)."""
-    small = cv2.resize(square, (_LAYOUT_SIDE, _LAYOUT_SIDE), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(square, (_LAYOUT_SIDE, _LAYOUT_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     cells = cv2.resize(_contrast(small, 1.0, 4.0, 4.0), (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
     return np.asarray(cells, dtype=np.float32)
 

@@ -104,7 +104,8 @@ def _expand(
     busy = np.flatnonzero(lengths > 0)
     places, starts, lengths = places[busy], starts[busy], lengths[busy]
     total = np.cumsum(lengths)
-    cuts = np.searchsorted(total, np.arange(_CHUNK, total[-1] + _CHUNK, _CHUNK)) + 1 if len(total) else []
+    last = int(total[-1]) if len(total) else 0
+    cuts = (np.searchsorted(total, np.arange(_CHUNK, last + _CHUNK, _CHUNK)) + 1).tolist() if last else []
     begin = 0
     for cut in cuts:
         part = slice(begin, cut)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from frames import catalog_of
+
+from colles.datasets.audit.folds import with_fold_groups
+from colles.datasets.audit.practices import leaking_practices
+from colles.datasets.audit.shortcuts import ALL, find_shortcuts, shortcut_issues
+
+
+def rows(count: int = 240, seed: int = 0) -> list[dict[str, Any]]:
+    """Pictures of two sources; in the first, fractures are taller, and hardware is noted there alone."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        source, label = ("atlas", "export")[number % 2], int(rng.random() < 0.5)
+        height = 400 + (120 * label if source == "atlas" else 0) + int(rng.normal(0, 60))
+        row = {"image_id": f"{source}/{number}.jpg", "label": label, "width": 400, "height": height}
+        grey = {"mean_grey": float(rng.normal(60, 10)), "file_bytes": int(rng.integers(10_000, 20_000))}
+        known = {"hardware": bool(rng.random() < 0.2 * label)} if source == "atlas" else {}
+        made.append({**row, **grey, **known, "group_id": f"{source}:{number // 2}", "colour_mode": "L"})
+    return made
+
+
+def own_groups(table: pl.DataFrame) -> pl.DataFrame:
+    return table.select("image_id", "group_id")
+
+
+def test_a_planted_shortcut_is_found_where_it_is_and_noise_is_not() -> None:
+    frame = catalog_of(rows()).frame
+    found = {(each.name, each.over): each for each in find_shortcuts(frame, own_groups(frame))}
+    assert (found["image height", "atlas"].auroc.value or 0) > 0.8
+    assert found["image height", "atlas"].severity == "warning"
+    assert found["mean brightness", ALL].severity is None
+    assert found["image height", "export"].severity is None
+    assert ("source", "atlas") not in found and ("colour mode", ALL) not in found  # the same everywhere
+    assert found["hardware", ALL].auroc.n == 120  # judged where it was noted
+    assert "Image height alone reaches an AUROC of 0." in found["image height", "atlas"].sentence
+    details = [issue.detail for issue in shortcut_issues(list(found.values()))]
+    assert any("within atlas" in detail and "preprocessing" in detail for detail in details)
+
+
+def test_class_names_of_boxes_are_never_looked_at() -> None:
+    box = {"x1": 0.0, "y1": 0.0, "x2": 1.0, "y2": 1.0, "name": "wrist"}
+    told = [{**row, "boxes": [box] if row["label"] else [], "height": 400, "hardware": None} for row in rows()]
+    frame = catalog_of(told).frame
+    found = find_shortcuts(frame, own_groups(frame))
+    assert found and all(each.severity is None for each in found)
+
+
+def test_too_few_groups_are_left_out() -> None:
+    frame = catalog_of(rows(12)).frame
+    assert find_shortcuts(frame, own_groups(frame)) == []
+
+
+def test_neighbouring_numbers_share_a_fold_and_copies_do_before_that() -> None:
+    made = [{"image_id": f"a/IMG{number:04}.jpg", "label": 0} for number in range(30)]
+    frame = catalog_of(made).frame
+    clusters = own_groups(frame).with_columns(
+        pl.when(pl.col("image_id").is_in(["a/IMG0003.jpg", "a/IMG0025.jpg"]))
+        .then(pl.lit("copies"))
+        .otherwise("group_id")
+        .alias("group_id")
+    )
+    groups = dict(with_fold_groups(frame, clusters).select("image_id", "fold_group").iter_rows())
+    assert groups["a/IMG0003.jpg"] == groups["a/IMG0025.jpg"] == "copies"
+    assert groups["a/IMG0011.jpg"] == groups["a/IMG0019.jpg"] != groups["a/IMG0020.jpg"]
+
+
+@pytest.mark.parametrize("copies", [[], [["a/0.jpg", "a/19.jpg"]]])
+def test_practices_count_held_out_images_whose_radiograph_is_in_train(copies: list[list[str]]) -> None:
+    made = [{"image_id": f"a/{number:02}.jpg".replace("/0", "/"), "label": 0} for number in range(20)]
+    frame = catalog_of(made).frame.with_columns(base_name=pl.lit(None, dtype=pl.String))
+    ids = frame["image_id"].to_list()
+    given = {image: "test" if image == "a/19.jpg" else "train" for image in ids}
+    found = {row["practice"]: row for row in leaking_practices(frame, copies, given, "the split")}
+    assert found["the split"] == {
+        "source": "a",
+        "practice": "the split",
+        "train": 19,
+        "held_out": 1,
+        "leaked": len(copies),
+    }
+    assert (found["random split of images"]["leaked"] > 0) == bool(copies)
