@@ -48,7 +48,8 @@ def issue(kind: str, images: tuple[str, ...], severity: str = "warning") -> Issu
 def test_the_page_loads_nothing_and_escapes_everything(catalog: Catalog, tmp_path: Path) -> None:
     ids = tuple(catalog.frame["image_id"].to_list())
     page = write(catalog, (issue("near_duplicate", ids[:2]), issue("split_leak", ids[:3], "error")), tmp_path)
-    assert not re.search(r"(?:https?:)?//[a-z]|<script|<link|url\(|@import", page)
+    words = re.sub(r'data:[^"]+', "", page)
+    assert not re.search(r"(?:https?:)?//[a-z]|<script|<link|url\((?!#)|@import", words)
     assert all(source.startswith("data:image/jpeg;base64,") for source in re.findall(r'src="([^"]+)"', page))
     assert "<b>.png" not in page and "0&lt;b&gt;.png" in page
     assert "about near_duplicate &lt;i&gt;" in page

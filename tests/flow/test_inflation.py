@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from colles.core.errors import TableError
+from colles.core.records import CATALOG_SCHEMA
+from colles.flow.embeddings import embeddings_file, load_embeddings
+from colles.flow.inflation import measure_inflation
+
+
+def rows(groups: int, copies: int) -> pl.DataFrame:
+    made = [
+        {**dict.fromkeys(CATALOG_SCHEMA), "image_id": f"set/{g}-{c}", "source": "set", "status": "ok", "label": g % 2}
+        | {"group_id": f"set:{g}", "sha256": f"{g}-{c}", "path": "/nowhere"}
+        for g in range(groups)
+        for c in range(copies)
+    ]
+    return pl.DataFrame(made, schema=CATALOG_SCHEMA)
+
+
+def features(frame: pl.DataFrame, own: float) -> dict[str, np.ndarray]:
+    """Draw features of which a part belongs to the group alone and says nothing of the label."""
+    rng = np.random.default_rng(0)
+    person = {group: rng.normal(size=20) for group in frame["group_id"].unique(maintain_order=True)}
+    return {
+        image: (own * person[group] + rng.normal(size=20) * 0.3).astype(np.float32)
+        for image, group in frame.select("image_id", "group_id").iter_rows()
+    }
+
+
+def test_copies_inflate_a_random_split_and_strangers_do_not() -> None:
+    copied, alone = rows(40, 5), rows(200, 1)
+    price = measure_inflation(copied, copied.select("image_id", "group_id"), features(copied, 1.0))[0]
+    assert price["over"] == "all sources"
+    assert price["random"]["value"] > 0.7 > price["grouped"]["value"]
+    assert price["difference"]["value"] == pytest.approx(price["random"]["value"] - price["grouped"]["value"])
+    assert price["difference"]["low"] > 0.05 and price["difference"]["n_groups"] == 40
+    assert "the random one adds +0." in price["sentence"]
+    free = measure_inflation(alone, alone.select("image_id", "group_id"), features(alone, 1.0))[0]
+    assert free["difference"]["low"] < 0 < free["difference"]["high"]
+
+
+def test_too_few_groups_are_left_out() -> None:
+    few = rows(8, 3)
+    assert measure_inflation(few, few.select("image_id", "group_id"), features(few, 1.0)) == []
+
+
+def test_embeddings_come_from_the_file_beside_the_catalog(tmp_path: Path) -> None:
+    frame, cache = rows(3, 1), embeddings_file(tmp_path / "catalog.parquet")
+    values = np.arange(12, dtype=np.float16).reshape(3, 4)
+    np.savez(cache, sha256=np.array(frame["sha256"].to_list()), features=values)
+    found = load_embeddings(frame, cache)
+    assert found["set/2-0"].tolist() == [8, 9, 10, 11] and found["set/2-0"].dtype == np.float32
+
+
+def test_a_damaged_file_of_embeddings_is_named(tmp_path: Path) -> None:
+    cache = tmp_path / "catalog.embeddings.npz"
+    cache.write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(TableError, match="not a file of embeddings"):
+        load_embeddings(rows(2, 1), cache)
+
+
+@pytest.mark.slow
+def test_missing_embeddings_are_computed_once(tmp_path: Path) -> None:
+    from PIL import Image
+
+    pytest.importorskip("torch")
+    path = tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90), dtype=np.uint8)).save(path)
+    frame, cache = rows(2, 1).with_columns(path=pl.lit(str(path)), sha256=pl.lit("same")), tmp_path / "c.npz"
+    found = load_embeddings(frame, cache)
+    assert found["set/0-0"].shape == (1280,) and np.array_equal(found["set/0-0"], found["set/1-0"])
+    path.unlink()  # a second time nothing is read
+    again = load_embeddings(frame, cache)
+    assert np.allclose(again["set/0-0"], found["set/0-0"], atol=2e-2)
