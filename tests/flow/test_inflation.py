@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from colles.core.errors import TableError
-from colles.core.records import CATALOG_SCHEMA
+from colles.core.schema import CATALOG_SCHEMA
 from colles.flow.embeddings import embeddings_file, load_embeddings
 from colles.flow.inflation import measure_inflation
 
