@@ -12,7 +12,7 @@ from PIL import Image
 
 from colles.core.errors import MissingInputError, UsageError
 from colles.core.recipe import ExplainRecipe, PreprocessRecipe
-from colles.core.records import CATALOG_SCHEMA
+from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import Catalog
 from colles.flow.judge_run import judge_run, sources_of_run
 from colles.serving.maps import Maps, MapSource, Method
