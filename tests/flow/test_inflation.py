@@ -32,16 +32,14 @@ def features(frame: pl.DataFrame, own: float) -> dict[str, np.ndarray]:
     }
 
 
-def test_copies_inflate_a_random_split_and_strangers_do_not() -> None:
-    copied, alone = rows(40, 5), rows(200, 1)
+def test_copies_inflate_a_random_split() -> None:
+    copied = rows(40, 5)
     price = measure_inflation(copied, copied.select("image_id", "group_id"), features(copied, 1.0))[0]
     assert price["over"] == "all sources"
     assert price["random"]["value"] > 0.7 > price["grouped"]["value"]
     assert price["difference"]["value"] == pytest.approx(price["random"]["value"] - price["grouped"]["value"])
     assert price["difference"]["low"] > 0.05 and price["difference"]["n_groups"] == 40
     assert "the random one adds +0." in price["sentence"]
-    free = measure_inflation(alone, alone.select("image_id", "group_id"), features(alone, 1.0))[0]
-    assert free["difference"]["low"] < 0 < free["difference"]["high"]
 
 
 def test_too_few_groups_are_left_out() -> None:
