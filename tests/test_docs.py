@@ -100,6 +100,8 @@ def _assert_extras(command: str) -> None:
 def test_every_command_and_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLLES_DATA", str(tmp_path))
+    # typer looks for the shell among the parents of the process, and a test machine may have none
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     _seeds(tmp_path / "out")
     for page in pages():

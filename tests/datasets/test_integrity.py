@@ -98,6 +98,6 @@ def test_a_catalog_of_an_earlier_version_has_no_oddities(tmp_path: Path, write_i
 
 @pytest.mark.slow
 def test_phantoms_are_sound(tmp_path: Path) -> None:
-    write_phantoms(tmp_path, PhantomRecipe(images=20, size=160, seed=3))
+    write_phantoms(tmp_path, PhantomRecipe(images=20, size=256, seed=3))
     catalog = build_catalog([create_source("fracatlas", tmp_path / "FracAtlas")])
     assert not [issue for issue in odd_pictures(catalog.frame) if issue.severity == "warning"]

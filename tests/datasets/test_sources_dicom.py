@@ -218,4 +218,4 @@ def test_prediction_reads_dicom_through_the_same_door(archive: Path) -> None:
     image = read_image(archive / "a" / "2")
     np.testing.assert_array_equal(sample.canvas, to_canvas(image, recipe))
     np.testing.assert_array_equal(sample.grey, to_grey(image))
-    assert [path.name for path in list_images([archive])] == ["1.dcm", "4.dcm", "5.dcm"]
+    assert [path.name for path in list_images([archive])] == ["1.dcm", "2", "3.IMA", "4.dcm", "5.dcm"]

@@ -83,14 +83,14 @@ def test_equal_file_names_do_not_overwrite_each_other(run: TinyRun, tmp_path: Pa
 def test_the_same_seed_gives_the_same_bytes(run: TinyRun, tmp_path: Path) -> None:
     frame = run.table.with_columns(subset=pl.lit("test"))
     for out in ("one", "two"):
-        chosen = choose_gallery(frame, float(frame["y_score"].median()), ExplainRecipe(per_outcome=1, seed=4))
+        chosen = choose_gallery(frame, float(frame["y_score"].median()), ExplainRecipe(per_outcome=1, worst=0, seed=4))
         assert chosen["outcome"].to_list() == ["TP", "FP", "FN", "TN"]
         entries = explain_images(open_maps(run.folder, ["auto"]), gallery_items(run.catalog, chosen), tmp_path / out)
         assert [entry["outcome"] for entry in entries] == ["TP", "FP", "FN", "TN"]
         assert len(write_sheets(entries, tmp_path / out)) == 4
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
-    other = choose_gallery(frame, float(frame["y_score"].median()), ExplainRecipe(per_outcome=1, seed=5))
+    other = choose_gallery(frame, float(frame["y_score"].median()), ExplainRecipe(per_outcome=1, worst=0, seed=5))
     assert other["image_id"].to_list() != chosen["image_id"].to_list()
 
 

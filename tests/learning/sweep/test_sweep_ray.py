@@ -30,6 +30,9 @@ def alone() -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(
+    strict=False, reason="open: a trial of a lost node is not always taken up again (docs/experiments.md)"
+)
 def test_a_lost_node_loses_no_trial(data: Data, tmp_path: Path) -> None:
     pytest.importorskip("ray.tune", reason="needs pip install 'colles[ray]'")
     catalog, split = data[0].save(tmp_path / "catalog.parquet"), data[1].save(tmp_path / "split.csv")
