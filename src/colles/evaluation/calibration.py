@@ -9,19 +9,12 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from colles.core.errors import TableError
+from colles.core.logistic import to_logit
 from colles.core.records import Record
 from colles.evaluation.metrics.logistic import fit_logistic
 from colles.evaluation.scores import BoolArray, FloatArray, Scores
 
 Method = Literal["platt", "temperature", "isotonic", "none"]
-EPSILON = 1e-12
-"""Scores are kept this far from 0 and 1, where the logit is infinite."""
-
-
-def to_logit(y_score: FloatArray) -> FloatArray:
-    """Return log(s / (1 − s)), bounded to ±27.6."""
-    clipped = np.clip(y_score, EPSILON, 1 - EPSILON)
-    return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
 
 class Calibrator(Record):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from colles.core.errors import CollesError
+from colles.core.machine import usable_cpus
 from colles.core.records import Record
 
 State = Literal["ok", "note", "absent", "broken"]
@@ -109,7 +110,7 @@ def _processor() -> list[Check]:
 
 def usable_cores() -> int:
     """Count the cores that this process may use (affinity and the control group's quota)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cpus()
     quota = _read("/sys/fs/cgroup/cpu.max").split()
     if len(quota) == 2 and quota[0].isdigit():
         cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))

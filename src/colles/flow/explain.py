@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from colles.core.errors import CollesError, UsageError
 from colles.core.extras import require
+from colles.core.machine import usable_cpus
 from colles.core.progress import track
 from colles.core.records import Box
 from colles.imaging.preprocess import to_input
@@ -21,7 +22,6 @@ from colles.serving.decision import DecisionRule
 from colles.serving.decode import Sample, decode
 from colles.serving.manifest import MANIFEST
 from colles.serving.maps import GRAPH_METHODS, BundleMaps, MapSource, graph_methods
-from colles.serving.session import usable_cpus
 
 
 @dataclass(frozen=True, slots=True)

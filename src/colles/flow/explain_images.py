@@ -8,12 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from colles.core.files import write_json
+from colles.core.machine import usable_cpus
 from colles.flow.explain import Item, Shown, look
 from colles.flow.localise import Judge
 from colles.flow.pictures import Entry, Look, save_shown
 from colles.serving.filenames import unique_stems
 from colles.serving.maps import MapSource
-from colles.serving.session import usable_cpus
 
 
 def explain_images(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colles.core.logistic import to_logit
 from colles.core.records import Estimate
 from colles.evaluation.localisation import box_mask, mean_estimate
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking
@@ -96,8 +97,7 @@ def _boxes(item: Item, grey: Grey) -> Mask:
 
 
 def _logits(source: MapSource, canvases: NDArray[np.uint8]) -> list[float]:
-    score = np.clip(source.score(to_input(canvases, source.recipe)), _EDGE, 1 - _EDGE)
-    return [float(value) for value in np.log(score / (1 - score))]
+    return [float(value) for value in to_logit(source.score(to_input(canvases, source.recipe)), _EDGE)]
 
 
 def _describe(part: Part, moves: Moves) -> dict[str, Any]:

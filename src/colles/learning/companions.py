@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from colles.core.files import sha256_file, write_bytes
+from colles.core.machine import usable_cpus
 from colles.core.progress import say
 from colles.core.recipe import ExportRecipe, PreprocessRecipe
 from colles.imaging.preprocess import to_input
@@ -21,7 +22,7 @@ from colles.serving.decode import Sample, decode
 from colles.serving.gate import LEAST, Gate
 from colles.serving.metadata import BundleMetadata, GateMetadata
 from colles.serving.pipeline import BatchSizes, in_order
-from colles.serving.session import Session, usable_cpus
+from colles.serving.session import Session
 
 _BATCH = 8
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colles.core.files import atomic_path
+from colles.core.logistic import sigmoid
 from colles.imaging.heatmap import Candidate, candidate_boxes, unletterbox
 from colles.imaging.overlay import overlay
 from colles.imaging.preprocess import Placement
 from colles.serving.decode import Rejected, Sample
 from colles.serving.filenames import Stems
 from colles.serving.prediction import Prediction
-from colles.serving.session import sigmoid
 
 _LEAST = 0.1
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colles.core.errors import UsageError
+from colles.core.logistic import sigmoid
 from colles.core.recipe import PreprocessRecipe
 from colles.serving.bundle import Bundle
 from colles.serving.decision import DecisionRule
 from colles.serving.predictor import Predictor
-from colles.serving.session import sigmoid
 
 GRAPH_METHODS = ("auto", "location", "cam", "gradcam")
 """What a bundle's graph can give without torch."""

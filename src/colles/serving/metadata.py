@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from colles.core.logistic import sigmoid, to_logit
 from colles.core.recipe import PreprocessRecipe
 from colles.core.records import OperatingPoint
 
 SCHEMA_VERSION = 1
-_EDGE = 1e-12  # scores of exactly 0 and 1 have no logit
 INTENDED_USE = (
     "Research on fracture detection on radiographs, above all of the upper limb. "
     "Research software, not a medical device: no answer may decide on the care of a patient."
@@ -48,17 +48,8 @@ class CalibrationMetadata(BaseModel):
         """Return probabilities of scores, any shape, 0–1."""
         if self.method in ("none", "isotonic"):
             found = np.interp(y_score, self.x, self.y) if self.method == "isotonic" else y_score
-            return _sigmoid(_logit(found) + self.offset) if self.offset else np.asarray(found)
-        return _sigmoid(self.slope * _logit(y_score) + self.intercept + self.offset)
-
-
-def _logit(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = np.clip(share, _EDGE, 1 - _EDGE)
-    return np.asarray(np.log(inside) - np.log1p(-inside))
-
-
-def _sigmoid(logit: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logit)))
+            return sigmoid(to_logit(found) + self.offset) if self.offset else np.asarray(found)
+        return sigmoid(self.slope * to_logit(y_score) + self.intercept + self.offset)
 
 
 class StudyMetadata(BaseModel):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from colles.core.errors import UsageError
+from colles.core.machine import usable_cpus
 from colles.serving.bundle import INT8_MODEL, MODEL, Bundle
 from colles.serving.decode import ImageLike, decode
 from colles.serving.gate import Gate
@@ -17,7 +18,7 @@ from colles.serving.judge import Judge
 from colles.serving.location import Overlays
 from colles.serving.pipeline import BatchSizes, in_order
 from colles.serving.prediction import Prediction
-from colles.serving.session import Session, usable_cpus
+from colles.serving.session import Session
 
 __all__ = ["Prediction", "Predictor"]
 Batch = int | Literal["auto"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from colles.core.errors import BundleError
+from colles.core.logistic import sigmoid
+from colles.core.machine import usable_cpus
 from colles.core.recipe import PreprocessRecipe
 
 INPUT = "image"
@@ -69,13 +70,3 @@ class Session:
         logit = found["logit"].reshape(-1).astype(np.float64)
         maps = found.get("cam")
         return Outputs(sigmoid(logit), None if maps is None else maps[:, 0], found.get("embedding"))
-
-
-def sigmoid(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return 1 / (1 + exp(−x)) without overflow."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * np.asarray(values, np.float64))))
-
-
-def usable_cpus() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

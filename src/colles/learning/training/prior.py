@@ -6,10 +6,12 @@ import math
 
 import numpy as np
 
+from colles.core.logistic import to_logit
 from colles.learning.loaders.datamodule import RadiographDataModule
 
 _EPOCHS = 5
 """Epochs that are drawn to learn the share of fractures that the network sees."""
+_EDGE = 1e-6  # a share of 0 or 1 would shift without end
 
 
 def prior_shift(data: RadiographDataModule) -> float:
@@ -26,9 +28,4 @@ def prior_shift(data: RadiographDataModule) -> float:
     real = data.prevalence()
     shown = float(np.mean([data.shown_labels(epoch).mean() for epoch in range(_EPOCHS)]))
     weight = data.positive_weight() if recipe.loss == "weighted_bce" else 1.0
-    return _logit(real) - _logit(shown) - math.log(weight)
-
-
-def _logit(share: float) -> float:
-    bounded = min(max(share, 1e-6), 1 - 1e-6)
-    return math.log(bounded) - math.log1p(-bounded)
+    return float(to_logit(real, _EDGE) - to_logit(shown, _EDGE)) - math.log(weight)
