@@ -28,6 +28,7 @@ def data_root(data: DataRecipe, recipe_folder: Path) -> Path:
 
 def phantom_sources(folder: Path) -> tuple[SourceRecipe, ...]:
     """Return the two sources that `write_phantoms` leaves in a folder."""
+    folder = folder.absolute()
     return (
         SourceRecipe(kind="fracatlas", path=str(folder / "FracAtlas")),
         SourceRecipe(kind="yolo", name="bonefractureyolo", path=str(folder / "bonefractureyolo")),

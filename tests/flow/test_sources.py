@@ -1,0 +1,20 @@
+"""Sources of a recipe are found from wherever a command is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from colles.core.recipe import DataRecipe, PhantomRecipe
+from colles.datasets.phantom import write_phantoms
+from colles.flow.sources import open_sources
+
+
+def test_phantoms_of_a_relative_run_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`colles run recipes/demo.yaml --out out/demo` looked for them beside the recipe."""
+    phantom = PhantomRecipe(images=20, size=96)
+    write_phantoms(tmp_path / "out/phantom", phantom)
+    monkeypatch.chdir(tmp_path)
+    sources = open_sources(DataRecipe(phantom=phantom), tmp_path / "recipes", Path("out/phantom"), tmp_path / "salt")
+    assert [source.name for source in sources] == ["fracatlas", "bonefractureyolo"]
