@@ -138,12 +138,13 @@ def test_slope_and_intercept_of_good_and_of_extreme_probabilities():
     assert calibration_intercept(scores, expit(logit + 1)).coefficients[0] == pytest.approx(-1.0, abs=0.08)
 
 
-def test_sandwich_of_copied_rows_is_that_of_the_rows():
+def test_copied_rows_do_not_narrow_the_slope():
     y_true, logit = calibrated(400)
     once = calibration_slope(Scores(y_true, expit(logit)), expit(logit))
     rows = np.repeat(np.arange(400), 3)
     copied = calibration_slope(Scores(y_true[rows], expit(logit[rows]), rows), expit(logit[rows]))
-    assert copied.covariance == pytest.approx(once.covariance, rel=1e-6)
+    assert (copied.variance <= once.variance * (1 + 1e-9)).all()
+    assert (copied.variance > 0.8 * once.variance).all(), "as rows of their own they would be a third"
 
 
 def test_slope_is_undefined_where_classes_do_not_overlap():

@@ -7,12 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from published import delong_data, hanley
+from scipy.special import expit, logit
+from statsmodels.discrete.discrete_model import Logit
 from statsmodels.stats.proportion import proportion_confint
 
 from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.estimates import paired_difference, ranking_estimates
 from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
-from colles.evaluation.metrics.calibration_error import ece_interval, expected_calibration_error, mean_interval
+from colles.evaluation.metrics.calibration_error import (
+    calibration_slope,
+    ece_interval,
+    expected_calibration_error,
+    mean_interval,
+)
 from colles.evaluation.metrics.confusion import confusion_at, mcc
 from colles.evaluation.metrics.delong import auroc_covariance, auroc_difference, auroc_variance, placements
 from colles.evaluation.metrics.intervals import logit_interval, mover_mean, newcombe_auroc, wilson, wilson_groups
@@ -226,6 +233,39 @@ def test_ece_interval_holds_the_estimate_and_widens_with_groups(make_scores):
     alone = ece_interval(scores.y_true, scores.y_score, None)
     assert low <= value <= high
     assert high - low > alone[1] - alone[0]
+
+
+def _probabilities(n, seed, *, shift=0.0, slope=1.0):
+    rng = np.random.default_rng(seed)
+    linear = rng.normal(-2.0, 1.5, n)
+    return rng.random(n) < expit(shift + slope * linear), expit(linear)
+
+
+def test_ece_interval_covers_in_nine_of_ten_studies_and_holds_zero_of_right_probabilities():
+    """With bin edges held still, and centred on the (too high) estimate, these were 0.84 and 0.01."""
+    truth = expected_calibration_error(*_probabilities(400_000, 0, shift=-2.0, slope=0.5))
+    wrong = [ece_interval(*_probabilities(800, seed, shift=-2.0, slope=0.5), None) for seed in range(1, 151)]
+    right = [ece_interval(*_probabilities(800, seed), None) for seed in range(1, 151)]
+    assert np.mean([low <= truth <= high for low, high in wrong]) > 0.9
+    assert np.mean([low == 0 for low, _ in right]) > 0.9
+
+
+def test_groups_of_one_give_the_ece_interval_of_rows():
+    y_true, y_prob = _probabilities(500, 0, shift=-1.0)
+    assert ece_interval(y_true, y_prob, np.arange(500)) == pytest.approx(ece_interval(y_true, y_prob, None))
+    doubled = np.tile(y_true, 2), np.tile(y_prob, 2), np.tile(np.arange(500), 2)
+    assert ece_interval(*doubled) == pytest.approx(ece_interval(y_true, y_prob, None), abs=1e-6)
+
+
+def test_calibration_slope_of_three_positives_says_little():
+    """The sandwich alone gave ±0.09, a fifth of what the likelihood says (statsmodels: 0.22 a standard error)."""
+    rng = np.random.default_rng(0)
+    y_true, y_prob = np.arange(1647) < 3, np.concatenate([[0.6, 0.7, 0.9], rng.random(1644) ** 3])
+    design = np.column_stack([logit(y_prob), np.ones(1647)])
+    standard = float(Logit(y_true.astype(float), design).fit(disp=0).bse[0])
+    fitted = calibration_slope(Scores(y_true, y_prob, None), y_prob)
+    low, high = fitted.interval(0)
+    assert (high - low) / 2 >= 4.3 * standard
 
 
 def test_interval_of_a_mean_is_students():

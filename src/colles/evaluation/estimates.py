@@ -181,7 +181,7 @@ def _bounded(value: float, interval: Interval | None, scores: Scores, level: flo
 
 
 def _coefficient(fitted: LogisticFit | None, scores: Scores, level: float) -> Estimate:
-    if fitted is None or not scores.has_both_classes or fitted.n_groups < 2:
+    if fitted is None or not scores.has_both_classes or scores.n_groups() < 2:
         return undefined(scores, level)
     low, high = fitted.interval(0, level=level)
     method = "wald_sandwich" if scores.groups is None else "wald_sandwich_groups"

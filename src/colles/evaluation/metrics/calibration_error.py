@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import logit
 from scipy.stats import t
 
@@ -16,6 +17,7 @@ BINS = 10
 MIN_PER_BIN = 5
 """Fewer rows get fewer bins."""
 _DRAWS = 4000
+_LARGEST_SCALE = 1e6
 _EPSILON = 1e-12
 
 
@@ -68,32 +70,66 @@ def expected_calibration_error(y_true: BoolArray, y_prob: FloatArray, *, bins: i
 def ece_interval(
     y_true: BoolArray, y_prob: FloatArray, groups: IntArray | None, *, level: float = 0.95, seed: int = 0
 ) -> Interval | None:
-    """Return an interval of the ECE from the normal distribution of the bins' gaps, groups as units.
+    """Return an interval of the ECE by inverting a test on the normal distribution of the bins' gaps, groups as units.
 
-    The ECE of noisy gaps is larger than that of the gaps themselves, so the draws are shifted to have the estimate as
-    their mean before their percentiles are taken; the estimate always lies inside. None for fewer than two groups.
+    The ECE of noisy gaps is larger than that of the gaps themselves, above all where probabilities are right, so the
+    gaps are scaled until the estimate would be a rare one: too high for the lower limit, too low for the upper. The
+    estimate always lies inside; 0 does where nothing speaks against it. None for fewer than two groups.
     """
     cut = equal_mass_bins(y_true, y_prob)
     gaps = cut.n * (cut.observed - cut.predicted) / len(y_prob)
-    residuals = (y_true - y_prob - (cut.observed - cut.predicted)[cut.of_row]) / len(y_prob)
-    count, own = len(cut.n), np.arange(len(y_prob)) if groups is None else groups
+    own = np.arange(len(y_prob)) if groups is None else groups
     n_groups = int(own.max()) + 1
     if n_groups < 2:
         return None
-    covariance = _bin_covariance(residuals, cut.of_row, own, count) * n_groups / (n_groups - 1)
-    rng = np.random.default_rng(seed)
-    draws = np.abs(rng.multivariate_normal(gaps, covariance, size=_DRAWS, method="eigh")).sum(axis=1)
-    value = float(np.abs(gaps).sum())
-    low, high = np.quantile(draws - draws.mean() + value, [(1 - level) / 2, (1 + level) / 2])
-    return max(0.0, min(float(low), value)), max(float(high), value)
+    covariance = _gap_covariance(y_true - y_prob, cut, gaps, own) * n_groups / (n_groups - 1)
+    noise = np.random.default_rng(seed).multivariate_normal(np.zeros(len(gaps)), covariance, size=_DRAWS, method="eigh")
+    value, tail = float(np.abs(gaps).sum()), (1 - level) / 2
+    low, high = (_scale(gaps, noise, value, quantile) * value for quantile in (1 - tail, tail))
+    return min(low, value), max(min(high, 1.0), value)
 
 
-def _bin_covariance(residuals: FloatArray, of_row: IntArray, groups: IntArray, count: int) -> FloatArray:
-    if len(groups) == int(groups.max()) + 1:
-        return np.diag(np.bincount(of_row, weights=residuals**2, minlength=count))
-    sums = np.bincount(groups * count + of_row, weights=residuals, minlength=(int(groups.max()) + 1) * count)
-    table = sums.reshape(-1, count)
-    return np.asarray(table.T @ table)
+def _scale(gaps: FloatArray, noise: FloatArray, value: float, quantile: float) -> float:
+    """Return the factor of the gaps, at least 0, at which `value` is that quantile of the noisy ECE."""
+
+    def beyond(factor: float) -> float:
+        return float(np.quantile(np.abs(factor * gaps + noise).sum(axis=1), quantile)) - value
+
+    if value == 0 or beyond(0.0) >= 0:
+        return 0.0
+    largest = 2.0
+    while beyond(largest) < 0 and largest < _LARGEST_SCALE:
+        largest *= 2
+    return float(brentq(beyond, 0.0, largest, xtol=1e-4)) if beyond(largest) > 0 else largest
+
+
+def _gap_covariance(residuals: FloatArray, cut: Bins, gaps: FloatArray, groups: IntArray) -> FloatArray:
+    """Return the (K, K) covariance of the gaps from the influence of each group, moving bin edges included.
+
+    A row moves the gap of its own bin by its residual, and every bin's by the edges that it shifts: an edge is a
+    quantile (influence −(1[x ≤ q] − F)/f), and the residual there is taken from the two bins that it parts. With edges
+    held still, the spread of the probabilities themselves would be missed.
+    """
+    count, total = len(cut.n), len(residuals)
+    shift = _edge_influence(cut, gaps)
+    if total == int(groups.max()) + 1:
+        sums, squares = (np.bincount(cut.of_row, weights=w, minlength=count) for w in (residuals, residuals**2))
+        cross = sums[:, None] * shift.T
+        return np.asarray(np.diag(squares) + cross + cross.T + (shift * cut.n) @ shift.T) / total**2
+    cells, size = groups * count + cut.of_row, (int(groups.max()) + 1) * count
+    sums, rows = np.bincount(cells, weights=residuals, minlength=size), np.bincount(cells, minlength=size)
+    table = sums.reshape(-1, count) + rows.reshape(-1, count) @ shift.T
+    return np.asarray(table.T @ table) / total**2
+
+
+def _edge_influence(cut: Bins, gaps: FloatArray) -> FloatArray:
+    """Return (K, K): what a row of bin j (column) adds to the gap of bin k (row) beside its own residual."""
+    share, mean = np.cumsum(cut.n)[:-1] / cut.n.sum(), cut.observed - cut.predicted
+    at_edge = (mean[:-1] + mean[1:]) / 2
+    below = np.arange(len(cut.n)) <= np.arange(len(cut.n) - 1)[:, None]
+    moved = at_edge[:, None] * (below - share[:, None])
+    padded = np.vstack([np.zeros(len(cut.n)), moved, np.zeros(len(cut.n))])
+    return np.asarray(padded[:-1] - padded[1:] - gaps[:, None])
 
 
 def reliability(scores: Scores, y_prob: FloatArray, *, level: float = 0.95) -> dict[str, list[float]]:

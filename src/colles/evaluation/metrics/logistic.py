@@ -9,7 +9,7 @@ from scipy.special import expit
 from scipy.stats import t
 
 from colles.evaluation.metrics.intervals import Interval
-from colles.evaluation.scores import FloatArray, IntArray
+from colles.evaluation.scores import BoolArray, FloatArray, IntArray
 
 _STEPS = 100
 _LARGEST = 1e3
@@ -17,15 +17,19 @@ _LARGEST = 1e3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogisticFit:
-    """Coefficients (K,) of the design's columns and their sandwich covariance (K, K)."""
+    """Coefficients (K,) of the design's columns, the larger of their two variances (K,), and the degrees of freedom.
+
+    The sandwich holds where rows come in groups, the inverse information where one class is rare (there the sandwich
+    is far too small: Carroll, Wang, Simpson et al., 1998); each of them falls short in the other's case.
+    """
 
     coefficients: FloatArray
-    covariance: FloatArray
-    n_groups: int
+    variance: FloatArray
+    freedom: int
 
     def interval(self, index: int, *, level: float = 0.95) -> Interval:
         """Return the Wald interval of one coefficient with Student's quantile."""
-        half = float(t.ppf((1 + level) / 2, max(1, self.n_groups - 1)) * np.sqrt(self.covariance[index, index]))
+        half = float(t.ppf((1 + level) / 2, self.freedom) * np.sqrt(self.variance[index]))
         value = float(self.coefficients[index])
         return value - half, value + half
 
@@ -88,7 +92,11 @@ def _with_sandwich(
     information = _information(design, p)
     if np.linalg.cond(information) > 1e12:
         return None
-    bread = np.linalg.inv(information)
-    count = len(pieces)
-    covariance = bread @ (pieces.T @ pieces) @ bread * (count / max(1, count - 1))
-    return LogisticFit(beta, covariance, count)
+    bread, count = np.linalg.inv(information), len(pieces)
+    sandwich = bread @ (pieces.T @ pieces) @ bread * (count / max(1, count - 1))
+    freedom = min(count, *(_units(rows, groups) for rows in (target > 0.5, target <= 0.5))) - 1
+    return LogisticFit(beta, np.maximum(np.diag(sandwich), np.diag(bread)), max(1, freedom))
+
+
+def _units(rows: BoolArray, groups: IntArray | None) -> int:
+    return int(rows.sum()) if groups is None else len(np.unique(groups[rows]))
