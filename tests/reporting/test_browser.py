@@ -161,3 +161,14 @@ def test_without_scripts_the_page_still_reads(browser: Any, folder: Path) -> Non
     assert not opened.locator(".slider").is_visible()
     assert opened.get_by_text("Figures at the locked thresholds").is_visible()
     context.close()
+
+
+def test_paper_shows_what_the_screen_folds(page: Any) -> None:
+    """Checklists and long tables came out of the printer as one closed line each."""
+    closed = "document.querySelectorAll('details:not([open])').length"
+    before = page.evaluate(closed)
+    assert before > 3
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(closed) == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(closed) == before

@@ -62,3 +62,9 @@ for (const part of document.querySelectorAll(".scroll")) {
   part.addEventListener("scroll", mark, { passive: true });
   new ResizeObserver(mark).observe(part);
 }
+// Paper cannot be clicked: everything folded is printed unfolded, and folded again afterwards.
+const folded = [];
+addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details:not([open])")) { part.open = true; folded.push(part); }
+});
+addEventListener("afterprint", () => { for (const part of folded.splice(0)) part.open = false; });
