@@ -145,6 +145,7 @@ def test_a_recipe_that_asks_for_cuda_where_there_is_none(tmp_path: Path, colles)
     assert done.returncode == 2
     assert "train.device: there is no CUDA device here" in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("verb", ["run", "phantom", "catalog", "audit", "split", "organize", "train", "sweep",

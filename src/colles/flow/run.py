@@ -33,8 +33,19 @@ def run(
     A stage whose inputs are the same as when it was last made is skipped. Raise `OutputExistsError` where `out` holds
     something else, or a run of another recipe and `overwrite` is not set (an earlier training is kept even then).
     """
+    check_training(recipe)
     space = prepare_workspace(recipe, Path(out), overwrite=overwrite)
     return run_stages(Stages(recipe, space, Path(recipe_folder)).all, Ledger(space.state))
+
+
+def check_training(recipe: Recipe) -> None:
+    """Raise before anything is made what would stop the training: no such device, network, or file of weights."""
+    from colles.learning.devices import choose_device
+    from colles.learning.models import create_model
+
+    if recipe.train.mode != "skip":
+        choose_device(recipe.train)
+        create_model(recipe.model, recipe.preprocess)
 
 
 def prepare_data(recipe: Recipe, out: str | Path, *, recipe_folder: str | Path = ".") -> Workspace:

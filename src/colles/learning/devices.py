@@ -1,8 +1,11 @@
-"""What torch can compute on, in words."""
+"""What torch can compute on."""
 
 from __future__ import annotations
 
 import torch
+
+from colles.core.errors import DeviceError
+from colles.core.recipe_train import TrainRecipe
 
 
 def describe_gpus() -> list[str]:
@@ -11,3 +14,10 @@ def describe_gpus() -> list[str]:
         return []
     found = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
     return [f"{gpu.name}, {gpu.total_memory / 1e9:.0f} GB, CUDA {torch.version.cuda}" for gpu in found]
+
+
+def choose_device(recipe: TrainRecipe) -> str:
+    """Return `cpu` or `cuda`; raise `DeviceError` where the recipe asks for a GPU that is not there."""
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("there is no CUDA device here", field="train.device", repair="Set train.device=cpu or auto")
+    return "cuda" if recipe.device != "cpu" and torch.cuda.is_available() else "cpu"

@@ -20,7 +20,6 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from colles.core.errors import DeviceError
 from colles.core.files import read_json, refuse_existing, sha256_json, write_json
 from colles.core.progress import say
 from colles.core.provenance import collect_provenance
@@ -30,6 +29,7 @@ from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier
+from colles.learning.devices import choose_device
 from colles.learning.loaders.datamodule import USED, RadiographDataModule
 from colles.learning.models import FractureClassifier, can_locate, count_parameters, create_model
 from colles.learning.models.location import STRIDES
@@ -80,7 +80,7 @@ def train_once(
     skip = recipe.train.mode == "skip"
     if not resume and not skip:
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
-    device = choose_device(recipe)
+    device = choose_device(recipe.train)
     recipe = shorten(decide_location(recipe, catalog, split))
     inputs = describe_inputs(recipe, catalog.digest, split.digest)
     assert_trained(recipe, out) if skip else assert_same_inputs(out / "checkpoints", inputs)
@@ -143,14 +143,6 @@ def decide_location(recipe: Recipe, catalog: Catalog, split: Split) -> Recipe:
     if on:
         say(f"  location head: {boxes} training images have boxes (model.location=off leaves it out)")
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"location": "on" if on else "off"})})
-
-
-def choose_device(recipe: Recipe) -> str:
-    """Return `cpu` or `cuda`; raise `DeviceError` where the recipe asks for a GPU that is not there."""
-    wanted = recipe.train.device
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("there is no CUDA device here", field="train.device", repair="Set train.device=cpu or auto")
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def _prepare_process(recipe: Recipe, device: str) -> None:
