@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from colles.cli.options import AsJson, Overwrite, example, print_json
 from colles.core.errors import MissingInputError, UsageError
+
+if TYPE_CHECKING:
+    from colles.serving.bundle import Bundle
+    from colles.serving.study_ids import StudyIds
 
 
 def register(app: typer.Typer) -> None:
@@ -18,6 +22,7 @@ def register(app: typer.Typer) -> None:
         epilog=example(
             "colles predict image.jpg --bundle out/demo/bundle --out predictions.csv",
             "colles predict folder/ study.zip 'more/*.png' --bundle mine --out predictions.parquet --overlays maps",
+            "colles predict visits/ --bundle mine --out images.csv --studies studies.csv --study-by folder",
             "find /archive -name '*.dcm' -print0 | colles predict - --bundle mine --out predictions.jsonl --resume",
         ),
     )(predict)
@@ -42,6 +47,15 @@ def predict(
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray shares the images out over the cluster of RAY_ADDRESS.")
     ] = "local",
+    studies: Annotated[
+        Path | None, typer.Option(help="Table to write besides: a row a study of several images.")
+    ] = None,
+    study_by: Annotated[
+        str, typer.Option(metavar="WAY", help="dicom (the header), folder, or a table of path and study_id.")
+    ] = "dicom",
+    salt: Annotated[
+        Path | None, typer.Option(help="File of the secret that names DICOM studies; made beside the table.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the answers that the table already holds.")] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -54,6 +68,7 @@ def predict(
 
     size = _batch(batch)
     loaded = load_bundle(bundle)
+    ids = None if studies is None else _study_ids(loaded, studies, study_by, salt, again=resume or overwrite)
     answered = prepare_output(out, loaded.name, resume=resume, overwrite=overwrite)
     found = find_images(images)
     if engine == "ray":
@@ -65,15 +80,36 @@ def predict(
     else:
         predictor = Predictor(loaded, threads=threads, gate=gate, precision=precision)
         tally = predict_to_table(predictor, found, out, answered=answered, batch=size, overlays=overlays)
+    told = {"table": str(out), "bundle": loaded.name, **vars(tally)}
+    lines = [f"{tally}; table in {out}"]
+    if studies is not None and ids is not None:
+        from colles.serving.studies import write_studies
+
+        written = write_studies(found, out, ids, loaded, studies)
+        told["studies"] = {"table": str(studies), **vars(written)}
+        lines.append(f"{written}; table in {studies}")
     if as_json:
-        print_json({"table": str(out), "bundle": loaded.name, **vars(tally)})
+        print_json(told)
     else:
-        typer.echo(f"{tally}; table in {out}")
+        typer.echo("\n".join(lines))
     if tally.interrupted:
         typer.echo("interrupted: add --resume to go on from there", err=True)
         raise typer.Exit(130)
     if not tally.counts["ok"] and not tally.counts["refused"]:
         raise MissingInputError("nothing could be read", path=out, repair="The reasons are in the table")
+
+
+def _study_ids(bundle: Bundle, studies: Path, by: str, salt: Path | None, *, again: bool) -> StudyIds:
+    from colles.core.files import refuse_existing
+    from colles.serving.output import assert_writable
+    from colles.serving.studies import study_settings
+    from colles.serving.study_ids import study_ids
+
+    settings = study_settings(bundle)
+    assert_writable(studies)
+    if not again:
+        refuse_existing(studies, "Choose another --studies, or add --overwrite")
+    return study_ids(by, settings, salt or studies.with_suffix(".salt"))
 
 
 def _batch(text: str) -> int | Literal["auto"]:

@@ -65,27 +65,28 @@ def quieten() -> None:
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 
-def read_header(path: Path) -> Any:
-    """Read all but the pixels of a file; None where it is no DICOM file.
+def read_header(source: Path | bytes) -> Any:
+    """Read all but the pixels of a file, or of its bytes; None where it is no DICOM file.
 
     Raise `UnreadableImageError` where it is damaged, `OSError` where it may not be read.
     """
     import pydicom
 
     quieten()
-    with path.open("rb") as stream:
+    name = None if isinstance(source, bytes) else str(source)
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
         start = stream.read(_HEAD)
         if not is_dicom(start):
             return None
         try:
             if _DEFLATED.encode() in start:
-                _assert_inflates(start + stream.read(), str(path), _HEADER_LIMIT)
+                _assert_inflates(start + stream.read(), name, _HEADER_LIMIT)
             stream.seek(0)
             return pydicom.dcmread(stream, force=True, stop_before_pixels=True)
         except CollesError:
             raise
         except Exception as error:  # pydicom raises many kinds on damaged files
-            raise unreadable("unreadable", f"its header cannot be read ({type(error).__name__})", str(path)) from error
+            raise unreadable("unreadable", f"its header cannot be read ({type(error).__name__})", name) from error
 
 
 def _dataset(data: bytes, name: str | None, max_pixels: int) -> Any:

@@ -1,0 +1,135 @@
+"""Several images of one study become one answer, by the bundle's own aggregation and thresholds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hostile import dicom_file
+from PIL import Image
+from typer.testing import CliRunner
+
+from colles.cli.app import app
+from colles.core.errors import OutputExistsError, TableError, UsageError
+from colles.evaluation.aggregation import AGGREGATIONS
+from colles.serving.bundle import load_bundle
+from colles.serving.studies import judge_studies
+
+
+def point(name: str, threshold: float) -> dict[str, Any]:
+    return {"name": name, "threshold": threshold, "criterion": "drawn", "chosen_on": "val", "digest": "0" * 64}
+
+
+def settings(how: str = "mean", unit: str = "study") -> dict[str, Any]:
+    """Thresholds 0.6 and 0.9: what an image alone would be called, a study is not."""
+    points = {name: point(name, value) for name, value in (("rule_out", 0.6), ("rule_in", 0.9), ("f1", 0.8))}
+    platt = {"method": "platt", "slope": 2.0, "intercept": 0.0}
+    return {"unit": unit, "aggregation": how, "operating_points": points, "calibration": platt}
+
+
+@pytest.fixture
+def visits(tmp_path: Path) -> Path:
+    """Folders `a` (two images and a broken one) and `b` (one broken image)."""
+    root = tmp_path / "visits"
+    for name, levels in (("a", (100, 200)), ("b", ())):
+        (root / name).mkdir(parents=True)
+        (root / name / "broken.png").write_bytes(b"x")
+        for level in levels:
+            Image.fromarray(np.full((64, 64), level, np.uint8)).save(root / name / f"{level}.png")
+    return root
+
+
+def predict(*arguments: object) -> dict[str, Any]:
+    result = CliRunner().invoke(app, ["predict", *map(str, arguments), "--no-gate", "--json"])
+    if result.exception is not None:
+        raise result.exception
+    found: dict[str, Any] = json.loads(result.output)
+    return found
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("how", AGGREGATIONS)
+def test_scores_of_a_folder_become_one_by_the_bundles_aggregation(
+    bundle_maker: Callable[..., Path], visits: Path, tmp_path: Path, how: str
+) -> None:
+    bundle, out, studies = (
+        bundle_maker(tmp_path / "bundle", study=settings(how)),
+        tmp_path / "t.csv",
+        tmp_path / "s.csv",
+    )
+    told = predict(visits, "--bundle", bundle, "--out", out, "--studies", studies, "--study-by", "folder")
+    assert told["studies"] == {"table": str(studies), "counts": {"ok": 1, "unreadable": 1}, "without": 0}
+    one, two = (float(row["score"]) for row in rows(out) if row["score"])
+    score = {"max": max(one, two), "mean": (one + two) / 2, "noisy_or": 1 - (1 - one) * (1 - two)}[how]
+    first, second = rows(studies)
+    assert first["study"] == str(visits / "a") and float(first["score"]) == pytest.approx(score)
+    odds = (score / (1 - score)) ** 2
+    assert float(first["probability"]) == pytest.approx(odds / (1 + odds))
+    assert first["decision"] == ("fracture" if score >= 0.9 else "no_fracture" if score < 0.6 else "uncertain")
+    assert (first["images"], first["judged"], first["reason"]) == ("3", "2", "1 of 3 images unreadable")
+    assert (second["status"], second["score"], second["decision"]) == ("unreadable", "", "")
+
+
+def test_an_image_named_twice_counts_once(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
+    bundle = load_bundle(bundle_maker(tmp_path / "bundle", study=settings("noisy_or")))
+    row = {"path": "a.png", "status": "ok", "score": 0.5}
+    (answer,) = judge_studies([("s", row), ("s", row), (None, row)], bundle)
+    assert (answer.images, answer.judged, answer.score) == (1, 1, pytest.approx(0.5))
+
+
+def test_dicom_studies_have_salted_names(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    bundle, folder = bundle_maker(tmp_path / "bundle", study=settings()), tmp_path / "films"
+    folder.mkdir()
+    for number, study in enumerate(("1.2.3.4", "1.2.3.4", "1.2.3.5", None)):
+        file = folder / f"{number}.dcm"
+        file.write_bytes(dicom_file(np.full((64, 64), 40_000, np.uint16)) or b"")
+        if study:
+            ds = pydicom.dcmread(file)
+            ds.StudyInstanceUID = study
+            ds.save_as(file)
+    shared = ("--bundle", bundle, "--out", tmp_path / "t.jsonl", "--studies", tmp_path / "s.csv")
+    assert predict(folder, *shared)["studies"]["without"] == 1
+    found = rows(tmp_path / "s.csv")
+    assert [row["images"] for row in found] == ["2", "1"] and "1.2.3" not in (tmp_path / "s.csv").read_text()
+    assert (tmp_path / "s.salt").is_file()
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        predict(folder, *shared[:3], tmp_path / "other.csv", *shared[4:])
+    predict(folder, *shared, "--overwrite")
+    assert rows(tmp_path / "s.csv") == found
+
+
+def test_a_table_names_studies_by_paths_from_its_folder_on(
+    bundle_maker: Callable[..., Path], visits: Path, tmp_path: Path
+) -> None:
+    bundle, listed = bundle_maker(tmp_path / "bundle", study=settings()), tmp_path / "studies.csv"
+    shared = ("--bundle", bundle, "--out", tmp_path / "t.csv", "--studies", tmp_path / "s.csv", "--study-by", listed)
+    listed.write_text(f"path,study_id\nvisits/a/100.png,007\n{visits / 'a' / '200.png'},007\nvisits/b/broken.png,\n")
+    assert predict(visits, *shared)["studies"]["without"] == 2
+    assert [(row["study"], row["judged"]) for row in rows(tmp_path / "s.csv")] == [("007", "2")]
+    listed.write_text("path,study_id\nvisits/a/100.png,1\nvisits/a/100.png,2\n")
+    with pytest.raises(TableError, match="twice"):
+        predict(visits, *shared, "--overwrite")
+    listed.write_text("path,study\nvisits/a/100.png,1\n")
+    with pytest.raises(TableError, match="study_id"):
+        predict(visits, *shared, "--overwrite")
+
+
+def test_without_studies_in_the_bundle_or_a_way_to_tell_them_nothing_is_written(
+    drawn_bundle: Path, bundle_maker: Callable[..., Path], visits: Path, tmp_path: Path
+) -> None:
+    shared = ("--out", tmp_path / "t.csv", "--studies", tmp_path / "s.csv", "--study-by")
+    with pytest.raises(UsageError, match="no operating points for studies"):
+        predict(visits, "--bundle", drawn_bundle, *shared, "folder")
+    with pytest.raises(UsageError, match="--study-by"):
+        predict(visits, "--bundle", bundle_maker(tmp_path / "bundle", study=settings()), *shared, "nonsense")
+    assert not (tmp_path / "t.csv").exists() and not (tmp_path / "s.csv").exists()
