@@ -1,12 +1,13 @@
 """Measure prediction, real JPEG in and decision out, against the same network in eager torch with a DataLoader.
 
-    python benchmarks/inference.py BUNDLE IMAGES... [--seconds 4] [--rounds 3]
+    python benchmarks/inference.py BUNDLE IMAGES... [--seconds 4] [--rounds 3] [--parts speed starts memory]
 
 The peer is run as it comes and with the allocator settings of `colles train`, channels-last, with two loading
 processes that prefetch between the slices. `pure` is ONNX Runtime alone on prepared arrays, on one session of all
 threads and on a session a thread; the faster one counts. All configurations take turns in short slices, in processes
 that stay alive.
-Prints a table and writes benchmarks/inference.json.
+`starts` are `colles --help` and the first answer on one small file, `memory` is the peak over `--files` images. A part
+replaces its own section of benchmarks/inference.json and leaves the others.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,17 +28,23 @@ from typing import Any
 
 import numpy as np
 
-from colles.core.files import write_json
+from colles.core.files import read_json, write_json
+from colles.core.machine import usable_cpus
 from colles.core.provenance import package_versions
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
-from colles.serving.bundle import INT8_MODEL, MODEL, load_bundle
+from colles.serving.bundle import INT8_MODEL, MODEL, find_bundle, load_bundle
 from colles.serving.inputs import list_images
 from colles.serving.predictor import Predictor
-from colles.serving.session import Session, usable_cpus
+from colles.serving.session import Session
+
+sys.path.insert(0, str(Path(__file__).parent))
+from machine import describe
+from starts import memory, starts
 
 RESULT = Path(__file__).with_suffix(".json")
 BATCHES = (1, 16)
+PARTS = ("speed", "starts", "memory")
 Slice = Callable[[float], float]
 """Work for so many seconds and return images a second."""
 
@@ -174,6 +181,38 @@ def summarise(rates: dict[str, float]) -> dict[str, float]:
     return found
 
 
+def measure_speed(bundle: Path, paths: list[Path], seconds: float, rounds: int) -> dict[str, Any]:
+    """Let all configurations take turns, and return their rates and ratios."""
+    from colles.learning.training.allocator import environment
+
+    listed = Path(tempfile.gettempdir(), f"inference-{os.getpid()}.txt")
+    listed.write_text("\n".join(map(str, paths)), encoding="utf-8")
+    processes = {
+        "own": Process("own", bundle, listed, {}),
+        "torch as it comes": Process("torch", bundle, listed, {}),
+        "torch, allocator set": Process("torch", bundle, listed, environment()),
+    }
+    slices: dict[str, list[float]] = {f"{kind}: {name}": [] for kind, each in processes.items() for name in each.names}
+    try:
+        for _ in range(rounds):
+            for key, measured in slices.items():
+                kind, name = key.split(": ", 1)
+                measured.append(processes[kind].measure(name, seconds))
+    finally:
+        for process in processes.values():
+            process.close()
+        listed.unlink()
+    rates = {key: round(statistics.median(measured), 2) for key, measured in slices.items()}
+    return {
+        "images": len(paths),
+        "images_per_second": rates,
+        "spread": {key: [round(min(each), 2), round(max(each), 2)] for key, each in slices.items()},
+        "ratios": summarise(rates),
+        "seconds_a_slice": seconds,
+        "rounds": rounds,
+    }
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser()
@@ -181,52 +220,35 @@ def main() -> None:
     parser.add_argument("images", nargs="+")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--most", type=int, default=128, help="Images, at even distances.")
+    parser.add_argument("--most", type=int, default=128, help="Images for the speed, at even distances.")
+    parser.add_argument("--files", type=int, default=3000, help="Images for the memory.")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--note", default="nothing else was running", help="What else the machine did.")
+    parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--worker")
     options = parser.parse_args()
     if options.worker:
         listed = Path(options.images[0]).read_text(encoding="utf-8").splitlines()
         return work(options.worker, options.bundle, [Path(path) for path in listed])
     everything = list_images(options.images)
-    paths = everything[:: max(1, len(everything) // options.most)][: options.most]
-    from colles.learning.training.allocator import environment
+    bundle = find_bundle(options.bundle)
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "speed": lambda: measure_speed(bundle, _spread(everything, options.most), options.seconds, options.rounds),
+        "starts": lambda: starts(bundle, everything),
+        "memory": lambda: memory(bundle, _spread(everything, options.files)),
+    }
+    told = load_bundle(bundle).metadata
+    result = read_json(options.out) if options.out.is_file() else {}
+    result["bundle"] = {"network": told.model.get("name"), "size": told.preprocessing.size, "name": told.label}
+    result |= {"machine": describe(), "threads": usable_cpus(), "versions": package_versions()}
+    for name in options.parts:
+        result[name] = {**parts[name](), "other_load": options.note}
+        print(json.dumps(result[name], indent=1))
+        write_json(options.out, result)
 
-    listed = Path(f"/tmp/inference-{os.getpid()}.txt")
-    listed.write_text("\n".join(map(str, paths)), encoding="utf-8")
-    processes = {
-        "own": Process("own", options.bundle, listed, {}),
-        "torch as it comes": Process("torch", options.bundle, listed, {}),
-        "torch, allocator set": Process("torch", options.bundle, listed, environment()),
-    }
-    slices: dict[str, list[float]] = {f"{kind}: {name}": [] for kind, each in processes.items() for name in each.names}
-    try:
-        for _ in range(options.rounds):
-            for key, measured in slices.items():
-                kind, name = key.split(": ", 1)
-                measured.append(processes[kind].measure(name, options.seconds))
-    finally:
-        for process in processes.values():
-            process.close()
-        listed.unlink()
-    rates = {key: round(statistics.median(measured), 2) for key, measured in slices.items()}
-    told = load_bundle(options.bundle).metadata
-    result = {
-        "bundle": {"network": told.model.get("name"), "size": told.preprocessing.size},
-        "images": len(paths),
-        "images_per_second": rates,
-        "spread": {key: [round(min(each), 2), round(max(each), 2)] for key, each in slices.items()},
-        "ratios": summarise(rates),
-        "threads": usable_cpus(),
-        "seconds_a_slice": options.seconds,
-        "rounds": options.rounds,
-        "machine": platform.machine(),
-        "other_load": options.note,
-        "versions": package_versions(),
-    }
-    write_json(RESULT, result)
-    for name, value in {**rates, **result["ratios"]}.items():
-        print(f"{name:<60}{value:>9}")
+
+def _spread(paths: list[Path], most: int) -> list[Path]:
+    return paths[:: max(1, len(paths) // most)][:most]
 
 
 if __name__ == "__main__":

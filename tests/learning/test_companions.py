@@ -53,6 +53,8 @@ def test_the_bundle_tells_what_the_gate_and_int8_were_measured_on(folder: Path) 
     assert gate is not None and (gate.trained_on, gate.chosen_on, gate.false_refusals) == (40, 20, 0.01)
     assert gate.sha256 == bundle.manifest.files["gate.npz"].sha256
     assert int8 is not None and int8["kept"] and (int8["judged_on"], int8["calibrated_on"]) == (20, 8)
+    (source,) = bundle.metadata.training["sources"]
+    assert (source["images"], source["train"]) == (60, 40)
     assert 0 <= int8["flipped"] <= 1 and 0 < int8["max_difference"] < 0.5
 
 

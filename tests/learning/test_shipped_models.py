@@ -1,4 +1,4 @@
-"""Every shipped model gives, as a bundle, the scores of its checkpoint and those published of it, on real test images."""
+"""Each shipped bundle gives the scores of its checkpoint, and those published with it, on real test images."""
 
 from __future__ import annotations
 

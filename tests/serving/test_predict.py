@@ -99,6 +99,8 @@ def test_bad_arguments_are_named(drawn_bundle: Path, grey_files: list[Path], tmp
         run(grey_files[0], *shared, "--engine", "ray", "--overlays", tmp_path / "maps")
     with pytest.raises(MissingInputError, match="matches nothing"):
         run(tmp_path / "*.nothing", *shared)
+    with pytest.raises(UsageError, match="an empty path"):
+        run("", *shared)
     assert not (tmp_path / "t.csv").exists() and not (tmp_path / ".t.csv.journal").exists()
 
 
@@ -107,6 +109,8 @@ def test_where_nothing_can_be_read_the_table_says_why(drawn_bundle: Path, tmp_pa
     with pytest.raises(MissingInputError, match="nothing could be read"):
         run(tmp_path / "no.png", "--bundle", drawn_bundle, "--out", tmp_path / "t.csv")
     assert rows(tmp_path / "t.csv")[0]["reason"].startswith("unreadable")
+    with pytest.raises(MissingInputError, match="no image was named"):
+        run("-", "--bundle", drawn_bundle, "--out", tmp_path / "none.csv")
 
 
 def test_a_second_signal_interrupts_at_once() -> None:

@@ -43,7 +43,7 @@ def show(bundle: Name, as_json: AsJson = False) -> None:
         )
         return
     for title, value in _lines(loaded):
-        typer.echo(f"{title:<18}{value}")
+        typer.echo(f"{title:<24}{value}")
 
 
 def verify(bundle: Name, as_json: AsJson = False) -> None:
@@ -110,10 +110,7 @@ def _lines(bundle: Bundle) -> list[tuple[str, Any]]:
         ("network", f"{told.model.get('name')}, {told.model.get('parameters')} parameters"),
         ("input", f"{told.preprocessing.size} px, {told.preprocessing.fit}, {told.preprocessing.channels} channels"),
         ("started from", told.training.get("weights_from", "not recorded")),
-        (
-            "trained on",
-            ", ".join(f"{each['images']} {each['name']}" for each in told.training.get("sources", [])) or "-",
-        ),
+        ("data", "; ".join(_source(each) for each in told.training.get("sources", [])) or "not recorded"),
     ]
     rows += [
         (f"  {name}", f"score ≥ {point.threshold:.4f} ({point.criterion}, on {point.chosen_on})")
@@ -126,6 +123,12 @@ def _lines(bundle: Bundle) -> list[tuple[str, Any]]:
     rows.append(("parity", ", ".join(f"{key} {value}" for key, value in told.parity.items()) or "not measured"))
     rows += [(f"  {name}", f"{entry.bytes:>11,} bytes  {entry.sha256[:12]}") for name, entry in files.items()]
     return rows
+
+
+def _source(counts: dict[str, Any]) -> str:
+    # `images` counts all subsets; bundles of earlier versions say no more than that.
+    trained = f", {counts['train']} of them for training" if "train" in counts else " in train, val and test together"
+    return f"{counts['images']} images of {counts['name']}{trained}"
 
 
 def _figures(evaluation: dict[str, Any]) -> list[tuple[str, Any]]:

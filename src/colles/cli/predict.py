@@ -95,6 +95,8 @@ def predict(
     if tally.interrupted:
         typer.echo("interrupted: add --resume to go on from there", err=True)
         raise typer.Exit(130)
+    if not any(tally.counts.values()):
+        raise MissingInputError("no image was named", path=out, repair="The table is empty. Is the list?")
     if not tally.counts["ok"] and not tally.counts["refused"]:
         raise MissingInputError("nothing could be read", path=out, repair="The reasons are in the table")
 

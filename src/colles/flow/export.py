@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from colles.core.errors import MissingInputError, StaleInputError
+from colles.core.files import existing_file
 from colles.core.progress import say
 from colles.core.recipe_text import load_recipe
 from colles.datasets.catalog import Catalog
@@ -29,7 +30,7 @@ def export_run(
     from colles.learning.export import export_bundle
 
     inner = run / "train" if (run / "train" / "recipe.yaml").is_file() else run
-    recipe = load_recipe(inner / "recipe.yaml").export
+    recipe = load_recipe(existing_file(inner / "recipe.yaml", "Name the folder of a colles train or colles run")).export
     if name is not None:
         recipe = recipe.model_copy(update={"name": name})
     table = Catalog.load(catalog or find_catalog(inner))

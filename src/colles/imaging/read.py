@@ -6,6 +6,7 @@ Nothing is guessed: a file that does not decode completely is an error with a st
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,8 @@ def is_dicom(data: bytes) -> bool:
 def _read_bytes(path: Path, max_bytes: int) -> bytes:
     try:
         if not path.is_file():
-            raise unreadable("unreadable", "is not a file", str(path))
+            text = "is not a file" if os.path.lexists(path) else "there is no such file"
+            raise unreadable("unreadable", text, str(path))
         size = path.stat().st_size
         if size > max_bytes:
             raise unreadable("too_large", f"{size} bytes are above the limit of {max_bytes}", str(path))

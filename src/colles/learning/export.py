@@ -64,7 +64,7 @@ def export_bundle(
         save_weights(model, staged / WEIGHTS)
         save_recipe(portable(resolved), staged / RECIPE)
         metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged)
-        metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog)})
+        metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog, split)})
         if split is not None:
             metadata = add_companions(staged, graph, metadata, _images(split, catalog), recipe)
         metadata = metadata.model_copy(update={"version": _version(staged, metadata)})
@@ -138,23 +138,27 @@ def _test_figures(judged: Evaluation) -> dict[str, Any] | None:
     return {"subset": "test", **counts, "figures": found["figures"], "operating_points": points, "subgroups": groups}
 
 
-def _training(run: Path, recipe: Recipe, model: FractureClassifier, catalog: Catalog) -> dict[str, Any]:
+def _training(
+    run: Path, recipe: Recipe, model: FractureClassifier, catalog: Catalog, split: Split | None
+) -> dict[str, Any]:
     provenance = read_json(run / "provenance.json") if (run / "provenance.json").is_file() else {}
     digests = provenance.get("digests", {})
     return {
         "catalog_digest": digests.get("catalog") or catalog.digest,
         "split_digest": digests.get("split"),
         "recipe_digest": sha256_json(portable(recipe).model_dump(mode="json")),
-        "sources": _sources(catalog.frame),
+        "sources": _sources(catalog.frame, split),
         "weights_from": model.weights_from,
         "simulated": recipe.data.phantom is not None,
     }
 
 
-def _sources(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    ok = frame.filter(pl.col("status") == "ok")
-    counted = ok.group_by("source").agg(images=pl.len(), fractures=(pl.col("label") == 1).sum()).sort("source")
-    return [{"name": name, "images": n, "fractures": positive} for name, n, positive in counted.iter_rows()]
+def _sources(frame: pl.DataFrame, split: Split | None) -> list[dict[str, Any]]:
+    ok = frame.filter(pl.col("status") == "ok").rename({"source": "name"})
+    counts = [pl.len().alias("images"), (pl.col("label") == 1).sum().alias("fractures")]
+    if split is not None:
+        counts.append(pl.col("image_id").is_in(split.subset("train")).sum().alias("train"))
+    return ok.group_by("name").agg(counts).sort("name").to_dicts()
 
 
 def _version(folder: Path, metadata: BundleMetadata) -> str:

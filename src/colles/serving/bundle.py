@@ -120,7 +120,7 @@ def find_bundle(bundle: str | Path) -> Path:
                 return root / path.name
     known = [found.parent.name for root in roots for found in sorted(root.glob(f"*/{MANIFEST}"))]
     guess = nearest(path.name, known)
-    places = ", ".join(str(root) for root in roots)
+    places = ", ".join(dict.fromkeys(str(root.absolute()) for root in roots))
     repair = f"Did you mean {guess!r}?" if guess else f"There are {', '.join(known)}" if known else "Run colles export"
     raise MissingInputError(f"no such bundle; looked for it as a folder and in {places}", path=path, repair=repair)
 

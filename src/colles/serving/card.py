@@ -96,9 +96,14 @@ def _start(metadata: BundleMetadata) -> str:
 def _training(metadata: BundleMetadata) -> str:
     training = metadata.training
     rows = [
-        f"| {source['name']} | {source['images']} | {source['fractures']} |" for source in training.get("sources", [])
+        f"| {source['name']} | {source['images']} | {source['fractures']} | {source.get('train', 'not recorded')} |"
+        for source in training.get("sources", [])
     ]
-    table = ["| source | images | fractures |", "|---|---|---|", *rows] if rows else ["Sources: not recorded."]
+    table = (
+        ["| source | images | fractures | of the images, for training |", "|---|---|---|---|", *rows]
+        if rows
+        else ["Sources: not recorded."]
+    )
     simulated = ["All radiographs were simulated (phantoms): the figures say nothing of patients.", ""]
     digests = [
         f"- {name.replace('_', ' ')}: `{training[name]}`"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from colles.core.errors import MissingInputError
+from colles.core.errors import MissingInputError, UsageError
 from colles.imaging.read import IMAGE_ENDINGS
 from colles.serving.archive import ZipMember, is_archive, zip_members
 from colles.serving.remote import RemoteFile, is_uri, remote_images
@@ -82,8 +82,13 @@ def find_images(inputs: Iterable[str | Path]) -> ImageList:
     `-` is a list of paths on standard input; `s3://…` and the like are files or prefixes of an object store. A file is
     taken whatever its ending, and also where it is not there (the table then says so), so that no input is lost. In
     folders, at any depth, files with an image's ending count and DICOM files without one; hidden ones do not. Going
-    over the list raises `MissingInputError` for a folder or a pattern that gives nothing.
+    over the list raises `MissingInputError` for a folder or a pattern that gives nothing. Raise `UsageError` for an
+    empty path.
     """
+    inputs = list(inputs)
+    if any(str(item) == "" for item in inputs):
+        # Path("") is the folder that one happens to be in: what `predict "$UNSET"` would judge.
+        raise UsageError("an empty path", field="PATH", repair="Name a file or folder; . is this one")
     return ImageList(tuple(PathList(sys.stdin.buffer) if item == STDIN else item for item in inputs))
 
 

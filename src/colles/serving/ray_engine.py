@@ -7,8 +7,10 @@ driver. The bundle's files travel once, through Ray's object store.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +51,23 @@ def predict_with_ray(
     items = [_describe(image) for image in images]
     if not items:
         return
-    _connect(ray)
-    data.DataContext.get_current().execution_options.preserve_order = True
-    data.DataContext.get_current().enable_progress_bars = False
-    files = {name: (bundle.folder / name).read_bytes() for name in [MANIFEST, *bundle.manifest.files]}
-    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    workers = min(cores, -(-len(items) // (batch or _BATCH)))
-    answers = data.from_items(items, override_num_blocks=min(len(items), 4 * workers)).map_batches(
-        Worker,
-        fn_constructor_args=(ray.put(files), {"gate": gate, "precision": precision}, boxes),
-        batch_size=batch or _BATCH,
-        concurrency=workers,
-        num_cpus=1,
-    )
-    for row in answers.iter_rows():
-        yield _prediction(json.loads(row["answer"]))
+    with _connected(ray):
+        # Held here: an actor that is started again elsewhere asks for the bundle's files once more.
+        files = ray.put({name: (bundle.folder / name).read_bytes() for name in [MANIFEST, *bundle.manifest.files]})
+        cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        workers = min(cores, -(-len(items) // (batch or _BATCH)))
+        context = data.DataContext.get_current()
+        context.execution_options.preserve_order = True
+        context.enable_progress_bars = False
+        answers = data.from_items(items, override_num_blocks=min(len(items), 4 * workers)).map_batches(
+            Worker,
+            fn_constructor_args=(files, {"gate": gate, "precision": precision}, boxes),
+            batch_size=batch or _BATCH,
+            compute=data.ActorPoolStrategy(size=workers),
+            num_cpus=1,
+        )
+        for row in answers.iter_rows():
+            yield _prediction(json.loads(row["answer"]))
 
 
 class Worker:
@@ -116,10 +120,11 @@ def _raw(text: str) -> str:
     return str(json.loads(text)) if text else text
 
 
-def _connect(ray: Any) -> None:
-    import os
-
+@contextmanager
+def _connected(ray: Any) -> Iterator[None]:
+    """Enter the cluster, and leave it afterwards: Ray ends a process whose cluster goes away before it does."""
     if ray.is_initialized():
+        yield
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if os.environ.get("RAY_ADDRESS"):
@@ -127,6 +132,10 @@ def _connect(ray: Any) -> None:
     else:
         # "local": else Ray looks for a cluster that was once started here, and waits for it where it is gone.
         ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _prediction(row: dict[str, Any]) -> Prediction:

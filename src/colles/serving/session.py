@@ -63,10 +63,17 @@ class Session:
             )
 
     def run(self, batch: NDArray[np.float32], *, cam: bool = False, embedding: bool = False) -> Outputs:
-        """Compute a batch (N, C, S, S); with `cam` and `embedding` these as well, where the graph gives them."""
+        """Compute a batch (N, C, S, S); with `cam` and `embedding` these as well, where the graph gives them.
+
+        Each image is computed by itself: the layers of one stay in the processor's cache, which is faster than 16
+        together (docs/experiments.md), and no score depends on the images beside it.
+        """
         wanted = {"logit": True, "cam": cam, "embedding": embedding}
         names = [name for name in self.outputs if wanted.get(name)]
-        found: dict[str, Any] = dict(zip(names, self._session.run(names, {INPUT: batch}), strict=True))
+        parts = [self._session.run(names, {INPUT: part}) for part in np.split(batch, max(1, len(batch)))]
+        found: dict[str, Any] = {
+            name: np.concatenate(each) for name, each in zip(names, zip(*parts, strict=True), strict=True)
+        }
         logit = found["logit"].reshape(-1).astype(np.float64)
         maps = found.get("cam")
         return Outputs(sigmoid(logit), None if maps is None else maps[:, 0], found.get("embedding"))
