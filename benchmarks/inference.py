@@ -192,6 +192,7 @@ def measure_speed(bundle: Path, paths: list[Path], seconds: float, rounds: int) 
         "torch as it comes": Process("torch", bundle, listed, {}),
         "torch, allocator set": Process("torch", bundle, listed, environment()),
     }
+    print("all processes are ready", file=sys.stderr, flush=True)
     slices: dict[str, list[float]] = {f"{kind}: {name}": [] for kind, each in processes.items() for name in each.names}
     try:
         for _ in range(rounds):

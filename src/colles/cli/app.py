@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -85,6 +86,8 @@ def _options(
 
 def main() -> None:
     """Run the program and end the process with its exit code."""
+    # On damaged metadata of a picture: they name no file, and the row of the table says what could not be read.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\b")
     try:
         app()
     except CollesError as error:
