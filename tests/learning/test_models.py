@@ -132,6 +132,14 @@ def test_local_weights_fill_the_whole_or_the_backbone(tmp_path: Path) -> None:
     assert str(tmp_path) not in whole.weights_from
 
 
+def test_weights_of_an_own_checkpoint_say_what_they_started_from_themselves(tmp_path: Path) -> None:
+    save_file(build().state_dict(), str(tmp_path / "best.safetensors"))
+    (tmp_path / "best.json").write_text('{"weights_from": "ImageNet weights of a package"}')
+    assert build(weights=str(tmp_path / "best.safetensors")).weights_from.endswith(
+        ", itself from ImageNet weights of a package"
+    )
+
+
 def test_local_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.safetensors"
     save_file(build("timm:test_resnet").state_dict(), str(file))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from colles.core.errors import InputError, MissingInputError
 from colles.core.extras import require
-from colles.core.files import existing_file, sha256_file
+from colles.core.files import existing_file, read_json, sha256_file
 from colles.core.progress import say
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.timm_backbone import create_backbone
@@ -74,7 +74,17 @@ def load_local(model: FractureClassifier, path: str | Path) -> str:
         _fill(backbone, {key.removeprefix("backbone."): value for key, value in state.items()}, file)
     else:
         _fill(model, state, file)
-    return f"local file {file.name} (sha256 {sha256_file(file)[:16]})"
+    return f"local file {file.name} (sha256 {sha256_file(file)[:16]}){_origin(file)}"
+
+
+def _origin(weights: Path) -> str:
+    """Return what the weights of a checkpoint or bundle started from themselves, as the JSON beside them says it."""
+    for beside in (weights.with_suffix(".json"), weights.with_name("metadata.json")):
+        if beside.is_file():
+            known = read_json(beside)
+            origin = known.get("training", known).get("weights_from") if isinstance(known, dict) else None
+            return f", itself from {origin}" if isinstance(origin, str) else ""
+    return ""
 
 
 def _fill(module: nn.Module, state: dict[str, Tensor], file: Path) -> None:
