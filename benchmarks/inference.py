@@ -103,13 +103,8 @@ def own_slices(bundle: Path, paths: list[Path]) -> dict[str, Slice]:
 
 
 def _predict(predictor: Predictor, paths: list[Path], batch: Any) -> Slice:
-    def work(seconds: float) -> float:
-        answers = predictor.stream(itertools.cycle(paths), batch=batch)
-        done = rate(lambda: len([next(answers)]), seconds)
-        answers.close()
-        return done
-
-    return work
+    # All images from the first to the last: neither a full queue at the start nor work thrown away at the end.
+    return lambda seconds: rate(lambda: len(predictor.predict_batch(paths, batch=batch)), seconds)
 
 
 def _pure(loaded: Any, graph: str, batch: int, threads: int) -> Slice:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tiny_run import TinyRun, make_run
 
-from colles.core.errors import UsageError
+from colles.core.errors import BundleError, UsageError
 from colles.core.recipe import ExportRecipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
@@ -63,6 +63,15 @@ def test_int8_answers_like_fp32(run: TinyRun, folder: Path) -> None:
     path = run.catalog.frame["path"][0]
     fp32, int8 = (Predictor(bundle, gate=False, precision=kind).predict(path).score for kind in ("fp32", "int8"))
     assert fp32 != int8 and fp32 == pytest.approx(int8, abs=0.1)
+
+
+def test_an_int8_network_that_answers_otherwise_on_this_processor_is_refused(folder: Path) -> None:
+    bundle = load_bundle(folder)
+    assert bundle.metadata.int8 is not None
+    bundle.metadata.int8["known_score"] += 0.05
+    with pytest.raises(BundleError, match="on this processor"):
+        Predictor(bundle, precision="int8").session  # noqa: B018 - loads the network
+    assert Predictor(bundle).session
 
 
 def test_neither_graph_tells_of_the_machine(folder: Path) -> None:

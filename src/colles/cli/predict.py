@@ -38,7 +38,9 @@ def predict(
     bundle: Annotated[str, typer.Option(help="Bundle folder, or the name of one in models/.")],
     out: Annotated[Path, typer.Option(help="Table to write: .csv, .parquet, .jsonl or .json (these two with boxes).")],
     overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
-    batch: Annotated[str, typer.Option(help="Images computed together: a number, or auto, which tries.")] = "auto",
+    batch: Annotated[
+        str, typer.Option(help="Images that a thread takes at once: a number, or auto, which tries.")
+    ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Computing threads; one a core by default.")] = None,
     precision: Annotated[
         Literal["fp32", "int8"], typer.Option(help="int8 is faster, where the bundle has it.")

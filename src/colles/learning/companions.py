@@ -15,16 +15,18 @@ from colles.core.machine import usable_cpus
 from colles.core.progress import say
 from colles.core.recipe import ExportRecipe, PreprocessRecipe
 from colles.imaging.preprocess import to_input
-from colles.learning.quantise import judge_int8, quantise
+from colles.learning.quantise import Quantiser, judge_int8
 from colles.serving.bundle import INT8_MODEL
 from colles.serving.decision import DecisionRule
 from colles.serving.decode import Sample, decode
 from colles.serving.gate import LEAST, Gate
+from colles.serving.known_answer import KEY, known_score
 from colles.serving.metadata import BundleMetadata, GateMetadata
 from colles.serving.pipeline import BatchSizes, in_order
 from colles.serving.session import Session
 
 _BATCH = 8
+_CALIBRATED = 2  # images at a time: all layers of them are held
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,22 @@ def _add_int8(
     if not canvases or not known.any():
         say("  no int8 network: no training or no labelled val image to measure it on")
         return None
-    batches = [to_input(np.stack(canvases[n : n + _BATCH]), preprocess) for n in range(0, len(canvases), _BATCH)]
-    small = quantise(graph, batches)
-    int8 = show(val["path"].to_list(), Session(small, preprocess, threads=1), preprocess).score
+    batches = [
+        to_input(np.stack(canvases[n : n + _CALIBRATED]), preprocess) for n in range(0, len(canvases), _CALIBRATED)
+    ]
     labels = val["label"].to_numpy()[known].astype(np.int64)
     rule = DecisionRule.from_operating_points(metadata.operating_points)
-    told = judge_int8(labels, fp32[known], int8[known], rule, recipe) | {"calibrated_on": len(canvases)}
-    if told["kept"]:
-        write_bytes(folder / INT8_MODEL, small)
+    quantiser, tried = Quantiser(graph, batches), []
+    for first in quantiser.choices:
+        small = quantiser.quantise(first)
+        quick = Session(small, preprocess, threads=1)
+        int8 = show(val["path"].to_list(), quick, preprocess).score
+        told = {"fp32_convolutions": first, **judge_int8(labels, fp32[known], int8[known], rule, recipe)}
+        tried.append(told | {KEY: round(known_score(quick, preprocess), 6)})
+        if told["kept"]:
+            write_bytes(folder / INT8_MODEL, small)
+            break
+        say(f"  int8 but for {first} convolutions: {told['reason']}")
     else:
-        say(f"  no int8 network: {told['reason']}")
-    return told
+        say("  no int8 network")
+    return {**tried[-1], "calibrated_on": len(canvases), "tried": tried}

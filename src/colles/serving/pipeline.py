@@ -15,11 +15,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 _AHEAD = 2  # chunks a worker, so that none waits for the reader of the answers
 _TRIALS = 3  # of each size; the first of all is left out, since it warms the network up
-_PIXELS = 1 << 21  # of one chunk's canvases at most: about 150 MB of activations in an EfficientNet-Lite0
+_PIXELS = 1 << 21  # of one chunk's canvases at most: an answer should not wait long for the images beside it
 
 
 class BatchSizes:
-    """How many images to compute together: a given number, or the fastest one found while working."""
+    """How many images a thread takes at once: a given number, or the fastest one found while working."""
 
     def __init__(self, fixed: int | None = None, *, side: int = 256) -> None:
         """`side` is the canvas' in pixels; larger canvases allow fewer at a time."""

@@ -15,6 +15,7 @@ from colles.serving.decode import ImageLike, decode
 from colles.serving.gate import Gate
 from colles.serving.inputs import Source
 from colles.serving.judge import Judge
+from colles.serving.known_answer import assert_known
 from colles.serving.location import Overlays
 from colles.serving.pipeline import BatchSizes, in_order
 from colles.serving.prediction import Prediction
@@ -60,7 +61,10 @@ class Predictor:
         with self._lock:
             if threads not in self._sessions:
                 graph, name = self.bundle.read(self._graph), str(self.bundle.folder / self._graph)
-                self._sessions[threads] = Session(graph, self.recipe, threads=threads, name=name)
+                session = Session(graph, self.recipe, threads=threads, name=name)
+                if self._graph == INT8_MODEL:
+                    assert_known(session, self.recipe, self.bundle.metadata.int8, name)
+                self._sessions[threads] = session
             return self._sessions[threads]
 
     def predict(self, image: ImageLike, *, heat: bool = False, boxes: bool = False) -> Prediction:
