@@ -104,10 +104,14 @@ def find_shortcuts(frame: pl.DataFrame, clusters: pl.DataFrame) -> list[Shortcut
 
     Properties that are unknown or the same everywhere are left out.
     """
+    from threadpoolctl import threadpool_limits
+
     rows = with_fold_groups(frame, clusters).with_columns(_aspect_ratio())
     sources = sorted(rows["source"].unique().to_list())
     parts = [(ALL, rows)] + ([(name, rows.filter(source=name)) for name in sources] if len(sources) > 1 else [])
-    return [found for over, part in parts for found in _measure(part, over)]
+    # Trees this small gain nothing from threads, which wait for each other in a busy loop where a core is taken.
+    with threadpool_limits(1):
+        return [found for over, part in parts for found in _measure(part, over)]
 
 
 def shortcut_issues(found: Sequence[Shortcut]) -> Iterator[Issue]:
