@@ -48,7 +48,6 @@ def test_every_planted_copy_is_found(made: tuple[Catalog, Audit, pl.DataFrame]) 
     assert missed == []
 
 
-@pytest.mark.xfail(strict=False, reason="simulated strangers in one pose agree at 0.97 (docs/experiments.md)")
 def test_strangers_are_hardly_ever_merged(made: tuple[Catalog, Audit, pl.DataFrame]) -> None:
     _, audit, truth = made
     joined = audit.clusters.drop_nulls("copy_id").join(truth.select("image_id", "patient_id"), on="image_id")

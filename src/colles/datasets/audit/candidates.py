@@ -12,13 +12,12 @@ from colles.datasets.audit.canvases import Described
 from colles.datasets.audit.descriptors import SCALES, Floats, signatures
 from colles.datasets.audit.hash_pairs import near_pairs
 from colles.datasets.audit.hashes import framed_hashes
-from colles.datasets.audit.neighbours import Kin, Whitening, nearest
+from colles.datasets.audit.neighbours import Numbers, Search, Whitening, nearest
 from colles.datasets.audit.orientations import ORIENTATIONS, orient
 
-# Neighbours looked at for each picture, and the cosine below which they are strangers (planted copies lie above).
-_LAYOUTS, _LEAST_LAYOUT = 4, 0.72
-_SPECTRA, _LEAST_SPECTRUM = 6, 0.40
-_EMBEDDINGS, _LEAST_EMBEDDING = 4, 0.60
+_LAYOUTS = Search(count=3, least=0.78, margin=0.28)
+_SPECTRA = Search(count=4, least=0.46, margin=0.17)
+_EMBEDDINGS = Search(count=4, least=0.60, margin=0.15)
 
 
 @dataclass
@@ -57,30 +56,27 @@ class Suspicions:
         return sorted(self.pairs.values(), key=lambda pair: (-round(pair.strength, 4), pair.first, pair.second))
 
 
-def suspect(
-    seen: Described, kin: Kin, *, hash_distance: int, spare: int, embeddings: Floats | None = None
-) -> Suspicions:
-    """Propose pairs among described pictures; `embeddings` (N, d) are optional, `spare` neighbours may be kin."""
+def suspect(seen: Described, kin: Numbers, *, hash_distance: int, embeddings: Floats | None = None) -> Suspicions:
+    """Propose pairs among described pictures; `kin` (N,) numbers sets known to be copies, `embeddings` are (N, d)."""
     found = Suspicions()
     if len(seen) < 2:
         return found
     for near in near_pairs(framed_hashes(seen.waves), hash_distance):
-        if not kin(near.first, near.second):
+        if kin[near.first] != kin[near.second]:
             found.add(near.first, near.second, "hash", 1.0, (near.orientation, near.inverted))
-    _by_layout(found, seen, kin, spare)
-    _by_spectrum(found, seen, kin, spare)
+    _by_layout(found, seen, kin)
+    _by_spectrum(found, seen, kin)
     if embeddings is not None:
-        _by_embedding(found, embeddings, kin, spare)
+        _by_embedding(found, embeddings, kin)
     return found
 
 
-def _by_layout(found: Suspicions, seen: Described, kin: Kin, spare: int) -> None:
+def _by_layout(found: Suspicions, seen: Described, kin: Numbers) -> None:
     turned = [np.ascontiguousarray(orient(seen.layouts, index)).reshape(len(seen), -1) for index in range(8)]
     # No mean is taken off, so that an inverted picture has the opposite vector.
     learned = Whitening.learn(np.concatenate([each[::8] for each in turned]), size=96, power=0.5, centred=False)
-    stored = learned.apply(turned[0])
-    views = [sign * learned.apply(each) for each in turned for sign in (1, -1)]
-    for row, other, view, value in nearest(stored, views, kin, count=_LAYOUTS, least=_LEAST_LAYOUT, spare=spare):
+    views = [learned.apply(each) for each in turned]
+    for row, other, view, value in nearest(views[0], views, kin, _LAYOUTS, negatives=True):
         # The query is `row`, oriented: it looks like `other`.
         orientation, inverted = view // 2, bool(view % 2)
         if row > other:
@@ -89,19 +85,19 @@ def _by_layout(found: Suspicions, seen: Described, kin: Kin, spare: int) -> None
             found.add(row, other, "layout", value, (_INVERSE[orientation], inverted))
 
 
-def _by_spectrum(found: Suspicions, seen: Described, kin: Kin, spare: int) -> None:
+def _by_spectrum(found: Suspicions, seen: Described, kin: Numbers) -> None:
     plain = signatures(seen.spectra)
     learned = Whitening.learn(plain, size=128, power=0.75)
     stored = learned.apply(plain)
     sizes = [stored if scale == 1.0 else learned.apply(signatures(seen.spectra, scale)) for scale in SCALES]
-    for row, other, _, value in nearest(stored, sizes, kin, count=_SPECTRA, least=_LEAST_SPECTRUM, spare=spare):
+    for row, other, _, value in nearest(stored, sizes, kin, _SPECTRA):
         found.add(min(row, other), max(row, other), "spectrum", value)
 
 
-def _by_embedding(found: Suspicions, embeddings: Floats, kin: Kin, spare: int) -> None:
+def _by_embedding(found: Suspicions, embeddings: Floats, kin: Numbers) -> None:
     learned = Whitening.learn(embeddings, size=128, power=0.5)
     stored = learned.apply(embeddings)
-    for row, other, _, value in nearest(stored, [stored], kin, count=_EMBEDDINGS, least=_LEAST_EMBEDDING, spare=spare):
+    for row, other, _, value in nearest(stored, [stored], kin, _EMBEDDINGS):
         found.add(min(row, other), max(row, other), "embedding", value)
 
 

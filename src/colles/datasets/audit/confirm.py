@@ -14,14 +14,17 @@ import numpy.typing as npt
 from colles.datasets.audit.alignment import Matrix, Picture, Placement, clipped_band, inside, refine, rescale
 from colles.datasets.audit.descriptors import SIDE, Floats, Grey
 
-_GATE = 0.36  # correlation of coarse edges below which a placement is not refined; planted copies: 0.4 and more
-_FIRST_SIDE, _LAST_SIDE = 192, 320  # pixels of the longer side at which a placement is refined
-_FIRST_GATE = 0.5  # correlation at the first of them; planted copies: 0.6 and more
+_GATE = 0.22  # correlation of coarse edges below which a placement is not refined; planted copies: 0.25 and more
+_LADDER = ((96, 30, 0.45), (192, 30, 0.6))
+"""Pixels of the longer side at which a placement is refined, steps at most, and what the median block has to reach."""
+_LAST_SIDE, _LAST_STEPS = 320, 25
+_SETTLED = 0.985  # nothing to refine
 _LEAST_SIDE = 96
 _BLOCKS = 10  # along the longer side
 _FULL = 0.7  # share of a block that has to be covered
+_PAINTED = 0.1  # share of the blocks that may hold something else
 _MARGIN = 7  # pixels at the border of the overlap that are not compared
-_LOOSE, _LOOSER = 0.11, 0.16  # by how much less the whole, and the third worst block, may agree than the median block
+_LOOSE, _LOOSER = 0.03, 0.16  # by how much less the whole, and the third worst block, may agree than the median block
 _SKEW = 1.06  # ratio of the two scales of a placement: one radiograph is squeezed in no direction
 _OVERLAP = 0.6  # share of the smaller picture that has to lie on the other
 _FLAT_SIDE = 192
@@ -33,7 +36,7 @@ class Agreement:
     """How well two pictures agree once one lies on the other."""
 
     whole: float
-    """Correlation of their fine structure over the overlap, −1 to 1."""
+    """Correlation of their fine structure over the overlap, −1 to 1, without the tenth that differs most: a marker."""
     median: float
     """Of blocks of it, weighed by how much structure they have."""
     third: float
@@ -67,15 +70,26 @@ def compare(first: Picture, second: Picture, placement: Placement | None) -> Agr
     """Refine a placement and compare what lies on each other; None where it is not worth it."""
     if placement is None or placement.agreement < _GATE:
         return None
-    one, other = _pair(first, second, _FIRST_SIDE, placement.inverted)
-    matrix = refine(one, other, rescale(placement.matrix, _FIRST_SIDE / SIDE), steps=40)
-    early = _agreement(one, other, matrix, placement)
-    if early is None or early.median < _FIRST_GATE:
-        return None
-    side = max(_LEAST_SIDE, min(_LAST_SIDE, max(first.width, first.height), max(second.width, second.height)))
-    one, other = _pair(first, second, side, placement.inverted)
-    matrix = refine(one, other, rescale(matrix, side / _FIRST_SIDE), steps=25)
-    return _agreement(one, other, matrix, placement)
+    last = max(_LEAST_SIDE, min(_LAST_SIDE, max(first.width, first.height), max(second.width, second.height)))
+    matrix, known, found = placement.matrix, SIDE, None
+    for side, steps, gate in (*_LADDER, (last, _LAST_STEPS, -1.0)):
+        matrix, known = rescale(matrix, side / known), side
+        matrix, found = _improve(*_pair(first, second, side, placement.inverted), matrix, placement, steps)
+        if found is None or found.median < gate:
+            return None
+    return found
+
+
+def _improve(one: Grey, other: Grey, matrix: Matrix, start: Placement, steps: int) -> tuple[Matrix, Agreement | None]:
+    # Refining may lose its way, above all where something was painted over: the better placement stays.
+    before = _agreement(one, other, matrix, start)
+    if before is not None and before.median >= _SETTLED:
+        return matrix, before
+    refined = refine(one, other, matrix, steps=steps)
+    after = _agreement(one, other, refined, start)
+    if after is None or (before is not None and before.median > after.median):
+        return matrix, before
+    return refined, after
 
 
 def _pair(first: Picture, second: Picture, side: int, inverted: bool) -> tuple[Grey, Grey]:
@@ -91,14 +105,15 @@ def _agreement(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> Agre
     if covered.sum() < 0.1 * one.size or smaller < 1:
         return None
     p, q = clipped_band(one, 1.0, 3.0), clipped_band(np.asarray(laid, np.uint8), 1.0, 3.0)
-    values, weights = _by_block(p, q, covered, max(8, max(size) // _BLOCKS))
-    if len(values) < 4:
+    products = _by_block(p, q, covered, max(8, max(size) // _BLOCKS))
+    if products.shape[1] < 4:
         return None
+    values, weights = products[2] / np.sqrt(products[0] * products[1]), np.sqrt(products[0] * products[1])
     change = matrix[:2, :2] @ np.linalg.inv(start.frame)
     left, scales, right = np.linalg.svd(change)
     turn = left @ right
     return Agreement(
-        whole=_correlation(p[covered], q[covered]),
+        whole=_most(products),
         median=_quantile(values, weights, 0.5),
         third=_quantile(values, weights, 0.3),
         skew=float(scales[0] / max(scales[1], 1e-9)),
@@ -108,22 +123,23 @@ def _agreement(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> Agre
     )
 
 
-def _correlation(p: Floats, q: Floats) -> float:
-    p, q = p - p.mean(), q - q.mean()
-    power = float(np.linalg.norm(p) * np.linalg.norm(q))
-    return float((p * q).sum() / power) if power > 1e-6 else 0.0
+def _most(products: Floats) -> float:
+    differing = products[0] + products[1] - 2 * products[2]
+    kept = np.argsort(differing)[: len(differing) - round(_PAINTED * len(differing))]
+    one, other, both = products[:, kept].sum(1)
+    return float(both / np.sqrt(one * other))
 
 
-def _by_block(p: Floats, q: Floats, covered: npt.NDArray[np.bool_], side: int) -> tuple[Floats, Floats]:
-    # Correlation and structure of each block that is covered well enough.
+def _by_block(p: Floats, q: Floats, covered: npt.NDArray[np.bool_], side: int) -> Floats:
+    # Power of either picture and their product, (3, B), in each block that is covered well enough.
     mask = _blocks(covered.astype(np.float32), side)
     n = mask.sum(1)
     one, other = _blocks(p, side) * mask, _blocks(q, side) * mask
     one = (one - (one.sum(1) / np.maximum(n, 1))[:, None]) * mask
     other = (other - (other.sum(1) / np.maximum(n, 1))[:, None]) * mask
-    power = np.sqrt(np.square(one).sum(1) * np.square(other).sum(1))
-    full = (n > _FULL * side * side) & (power > 1e-6)
-    return np.asarray((one * other).sum(1)[full] / power[full], np.float32), np.asarray(power[full], np.float32)
+    products = np.stack([np.square(one).sum(1), np.square(other).sum(1), (one * other).sum(1)])
+    full = (n > _FULL * side * side) & (products[0] * products[1] > 1e-12)
+    return np.asarray(products[:, full], np.float32)
 
 
 def _blocks(values: Floats, side: int) -> Floats:

@@ -20,7 +20,6 @@ from colles.datasets.audit.groups import Groups
 from colles.datasets.audit.pairing import Verdict, judge
 
 _BATCH = 64  # pairs judged side by side; a pair whose pictures were joined meanwhile is not looked at
-_SPARE = 24  # copies of one base name that may crowd a picture's neighbours
 
 Embeddings = Mapping[str, npt.NDArray[np.float32]]
 """image_id → features of a network, all of one length."""
@@ -99,14 +98,8 @@ def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe, embeddings: Embedd
     seen = describe_files(paths)
     shown = [ids[index] for index in seen.index.tolist()]
     vectors = None if embeddings is None else chosen_embeddings(shown, embeddings)
-    kin, largest = _kin_numbers(shown, _known_copies(rows, exact))
-    suspicions = suspect(
-        seen,
-        lambda one, other: bool(kin[one] == kin[other]),
-        hash_distance=recipe.hash_distance,
-        spare=min(_SPARE, largest - 1),
-        embeddings=vectors,
-    ).ordered()
+    kin = _kin_numbers(shown, _known_copies(rows, exact))
+    suspicions = suspect(seen, kin, hash_distance=recipe.hash_distance, embeddings=vectors).ordered()
     near, looked_at = _confirm(suspicions, Pictures(paths, seen), shown, kin, recipe.min_correlation)
     flat = tuple(ids[index] for index in sorted(set(range(len(ids))) - set(seen.index.tolist())))
     methods = ("hash", "layout", "spectrum", *(() if vectors is None else ("embedding",)))
@@ -142,11 +135,10 @@ def _pair(pair: Suspicion, verdict: Verdict, ids: list[str]) -> Pair:
     return Pair(ids[pair.first], ids[pair.second], verdict.words, verdict.agreement.median, found_by)
 
 
-def _kin_numbers(shown: list[str], known: Groups[str]) -> tuple[npt.NDArray[np.int64], int]:
-    # A number for each set of images that belong together already, and the size of the largest set.
+def _kin_numbers(shown: list[str], known: Groups[str]) -> npt.NDArray[np.int64]:
+    # A number for each set of images that belong together already.
     numbers: dict[str, int] = {}
-    kin = np.array([numbers.setdefault(known.find(image), len(numbers)) for image in shown], np.int64)
-    return kin, int(np.bincount(kin).max()) if len(kin) else 1
+    return np.array([numbers.setdefault(known.find(image), len(numbers)) for image in shown], np.int64)
 
 
 def _equal(rows: pl.DataFrame) -> list[list[str]]:
