@@ -1,4 +1,4 @@
-"""The wheel in an empty environment: it installs, is small, and does its work without torch."""
+"""The wheel in empty environments: it installs, is small, answers from the bundle inside, and works without torch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from colles.serving.bundle import load_bundle
+from colles.serving.known import default_bundle, find_known
+from colles.serving.transport import push_bundle
+from served import serve
+
 ROOT = Path(__file__).parents[1]
 LIMIT = 25_000_000  # bytes
+HEAVY = {"train", "dev"}  # gigabytes, or tools of this repository alone: resolved and not installed
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 pytestmark = pytest.mark.slow
@@ -72,6 +78,10 @@ def test_the_wheel_is_small_and_states_its_licence(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "colles/datasets/registry.yaml" in names
     assert not [name for name in names if name.startswith(("tests", "docs"))]
+    bundles = {Path(name).parts[2] for name in names if name.startswith("colles/bundles/")}
+    assert bundles == {default_bundle()}
+    assert f"colles/bundles/{default_bundle()}/model.onnx" in names
+    assert not [name for name in names if name.endswith(".safetensors")], "prediction does without the weights"
 
 
 def test_the_base_install_has_no_torch_and_starts(installed, empty: Path, tmp_path: Path) -> None:
@@ -83,6 +93,28 @@ def test_the_base_install_has_no_torch_and_starts(installed, empty: Path, tmp_pa
     health = json.loads(installed("doctor", "--json", cwd=tmp_path).stdout)
     assert health["healthy"] is True
     assert {c["topic"]: c["state"] for c in health["checks"]}["extra train"] in ("absent", "note")
+
+
+def test_it_answers_from_the_bundle_inside(installed, tmp_path: Path, write_image: Callable[..., Path]) -> None:
+    write_image(tmp_path / "wrist.png", 448, 448)
+    done = installed("predict", "wrist.png", "--out", "answers.csv", "--no-gate", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    name = load_bundle(ROOT / "models" / default_bundle()).name
+    assert f",{name}," in (tmp_path / "answers.csv").read_text()
+    done = installed("bundle", "verify", default_bundle(), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    checks = json.loads(installed("doctor", "--json", cwd=tmp_path).stdout)["checks"]
+    assert {check["state"] for check in checks if check["topic"] == f"bundle {default_bundle()}"} == {"ok"}
+
+
+def test_it_fetches_a_bundle_with_its_weights(installed, tmp_path: Path) -> None:
+    known = find_known(default_bundle())
+    push_bundle(load_bundle(ROOT / "models" / known.name), tmp_path / known.archive)
+    with serve((tmp_path / known.archive).read_bytes(), known.archive) as served:
+        done = installed("bundle", "get", known.name, "--from", served.url, "--out", "models/full", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert known.licence in done.stderr
+    assert (tmp_path / "models" / "full" / "model.safetensors").is_file()
 
 
 def test_it_evaluates_a_table_of_scores(installed, tmp_path: Path) -> None:
@@ -112,6 +144,23 @@ def test_what_needs_torch_names_the_extra(installed, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.strip() == "error: this needs torch, which is not installed. pip install 'colles[train]'"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("extra", sorted(EXTRAS.keys() - HEAVY))
+def test_an_extra_installs_into_an_empty_environment(wheel: Path, tmp_path: Path, extra: str) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    assert uv("venv", "--no-config", "--python", sys.executable, tmp_path / "venv").returncode == 0
+    done = install(python, f"{wheel}[{extra}]")
+    if done.returncode != 0 and "network" in done.stderr.lower():
+        pytest.skip(f"neither uv's cache nor a package index has the dependencies: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = [str(python.with_name("colles")), "doctor", "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300)
+    assert told.returncode == 0, told.stderr
+    states = {check["topic"]: check["state"] for check in json.loads(told.stdout)["checks"]}
+    assert states[f"extra {extra}"] == "ok"
+    assert states["extra train"] != "ok"
 
 
 @pytest.mark.parametrize("extra", sorted(EXTRAS))

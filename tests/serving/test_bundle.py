@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from colles.core.errors import BundleError, MissingInputError
 from colles.serving.bundle import Bundle, license_text, load_bundle
-from colles.serving.manifest import write_manifest
+from colles.serving.manifest import MANIFEST, FileEntry, write_manifest
 
 
 def test_a_written_bundle_loads_with_every_file_listed(drawn_bundle: Path) -> None:
@@ -47,6 +48,34 @@ def test_a_missing_file_is_refused_and_named(bundle_copy: Path) -> None:
         load_bundle(bundle_copy)
 
 
+def leave_out(folder: Path, name: str) -> None:
+    """Take a file away as the wheel does: the manifest says so."""
+    data = (folder / name).read_bytes()
+    (folder / name).unlink()
+    write_manifest(folder, {name: FileEntry(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))})
+
+
+def test_a_copy_without_weights_predicts_where_its_manifest_says_so(bundle_copy: Path, grey_files: list[Path]) -> None:
+    (bundle_copy / "model.safetensors").write_bytes(b"weights")
+    write_manifest(bundle_copy)
+    full = load_bundle(bundle_copy)
+    assert json.loads((bundle_copy / MANIFEST).read_text())["schema_version"] == 1
+    leave_out(bundle_copy, "model.safetensors")
+    slim = load_bundle(bundle_copy)
+    assert slim.manifest.left_out == {"model.safetensors": full.manifest.files["model.safetensors"]}
+    assert slim.predict(grey_files[0]).score == full.predict(grey_files[0]).score
+    (bundle_copy / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(BundleError, match="not in the manifest"):
+        load_bundle(bundle_copy)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "metadata.json", "recipe.yaml"])
+def test_nothing_else_may_be_left_out(bundle_copy: Path, name: str) -> None:
+    leave_out(bundle_copy, name)
+    with pytest.raises(BundleError, match=rf"(lists no|leaves out) {name}"):
+        load_bundle(bundle_copy)
+
+
 @pytest.mark.parametrize("name", ["custom_ops.so", "load.py", "weights/model.pkl", "notes.txt"])
 def test_a_file_that_nobody_vouches_for_is_refused(bundle_copy: Path, name: str) -> None:
     (bundle_copy / name).parent.mkdir(exist_ok=True)
@@ -73,7 +102,7 @@ def test_a_folder_without_manifest_is_foreign(bundle_copy: Path) -> None:
         ("{", "cannot be read"),
         ("[]", "not the manifest of a colles bundle"),
         ('{"manifest_version": 3, "name": "an extension"}', "not the manifest of a colles bundle"),
-        ('{"format": "colles-bundle", "schema_version": 2, "files": {}}', "newer"),
+        ('{"format": "colles-bundle", "schema_version": 3, "files": {}}', "newer"),
         ('{"format": "colles-bundle", "schema_version": "1", "files": {}}', "not a number"),
         ('{"format": "colles-bundle", "schema_version": 1, "files": {"a": {"sha256": "x", "bytes": 1}}}', "damaged"),
         ('{"format": "colles-bundle", "schema_version": 1, "files": {}}', r"lists no metadata\.json"),

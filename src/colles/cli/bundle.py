@@ -1,4 +1,4 @@
-"""`colles bundle`: look at, verify, compare and move bundles, without torch."""
+"""`colles bundle`: list, fetch, look at, verify, compare and move bundles, without torch."""
 
 from __future__ import annotations
 
@@ -7,29 +7,88 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from colles.cli.options import AsJson, example, print_json
+from colles.cli.options import AsJson, as_digest, example, print_json, print_rows
 
 if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
 
-Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, or the name of one in models/.")]
+Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, or the name of one.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
-    group = typer.Typer(no_args_is_help=True, help="Show, verify, compare and move bundles.", epilog=_EXAMPLES)
-    for command in (show, verify, diff, push, pull):
+    group = typer.Typer(
+        no_args_is_help=True, help="List, fetch, show, verify, compare and move bundles.", epilog=_EXAMPLES
+    )
+    group.command("list")(list_bundles)
+    for command in (get, show, verify, diff, push, pull):
         group.command()(command)
     app.add_typer(group, name="bundle")
 
 
 _EXAMPLES = example(
+    "colles bundle list",
+    "colles bundle get fracture-lite0 --from fracture-lite0.zip",
     "colles bundle show models/mine",
     "colles bundle diff models/mine models/recalibrated",
     "colles bundle push models/mine mine.zip",
     "colles bundle push models/mine upload --hub   (then: hf upload ORG/NAME upload)",
     "colles bundle pull mine.zip --out models/mine",
 )
+
+
+def list_bundles(as_json: AsJson = False) -> None:
+    """List the bundles that are here or can be fetched, and which one is the default."""
+    from colles.serving.known import default_bundle, known_bundles
+
+    here, default = _here(), default_bundle()
+    known = known_bundles()
+    names = list(dict.fromkeys([*known, *here]))
+    if as_json:
+        print_json([
+            {"name": name, "default": name == default, "here": here.get(name),
+             "published": known[name].model_dump() if name in known else None}
+            for name in names
+        ])  # fmt: skip
+        return
+    rows = [
+        [name + (" (default)" if name == default else ""), here.get(name) or f"no: colles bundle get {name}",
+         known[name].licence if name in known else "", known[name].title if name in known else ""]
+        for name in names
+    ]  # fmt: skip
+    print_rows("Bundles", ["name", "here", "licence", "what"], rows)
+
+
+def _here() -> dict[str, str]:
+    from colles.serving.bundle import bundle_roots
+    from colles.serving.manifest import MANIFEST
+
+    found = [file.parent for root in bundle_roots() for file in sorted(root.glob(f"*/{MANIFEST}"))]
+    return {folder.name: str(folder) for folder in reversed(found)}
+
+
+def get(
+    name: Annotated[str, typer.Argument(help="A name of `colles bundle list`.")],
+    out: Annotated[Path | None, typer.Option(help="Bundle folder to make; a folder in the cache by default.")] = None,
+    origin: Annotated[
+        str | None, typer.Option("--from", metavar="URL|FILE", help="Another address, or a .zip on this machine.")
+    ] = None,
+    sha256: Annotated[str | None, typer.Option(help="Digest of the archive, in place of the registered one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a bundle by name: shows its licence, checks its sha256, goes on after an interrupt, and verifies it."""
+    from colles.core.progress import say
+    from colles.serving.fetch import fetch_bundle
+    from colles.serving.known import find_known
+
+    known = find_known(name)
+    for line in (known.title, f"Licence: {known.licence}, {known.licence_url}", known.terms):
+        say(line)
+    bundle = fetch_bundle(known, out, origin=origin, sha256=as_digest(sha256))
+    if as_json:
+        print_json({"bundle": bundle.name, "folder": str(bundle.folder)})
+    else:
+        typer.echo(f"{bundle.name} in {bundle.folder}\nNext: colles predict IMAGES --bundle {name} --out answers.csv")
 
 
 def show(bundle: Name, as_json: AsJson = False) -> None:
@@ -122,6 +181,7 @@ def _lines(bundle: Bundle) -> list[tuple[str, Any]]:
     rows.append(("int8", _int8(told.int8)))
     rows.append(("parity", ", ".join(f"{key} {value}" for key, value in told.parity.items()) or "not measured"))
     rows += [(f"  {name}", f"{entry.bytes:>11,} bytes  {entry.sha256[:12]}") for name, entry in files.items()]
+    rows += [("left out", f"{name}: this copy predicts, and needs no more") for name in bundle.manifest.left_out]
     return rows
 
 

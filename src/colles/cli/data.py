@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from colles.cli.options import AsJson, example, print_json, print_rows
+from colles.cli.options import AsJson, as_digest, example, print_json, print_rows
 
 if TYPE_CHECKING:
     from colles.datasets.registry import DataSet
@@ -66,7 +66,7 @@ def get(
     for line in (item.title, f"Licence: {item.licence}, {item.licence_url}", item.terms, f"Cite: {item.citation}"):
         say(line)
     _confirm(accept)
-    folder = obtain(item, root, origin=origin, sha256=_digest(sha256))
+    folder = obtain(item, root, origin=origin, sha256=as_digest(sha256))
     record = root / f"{item.folder}.origin.json"
     if as_json:
         print_json({"name": name, "kind": item.kind, "folder": str(folder), "origin": str(record)})
@@ -86,16 +86,6 @@ def _here(item: DataSet) -> str | None:
 
 def _size(count: int | None) -> str:
     return "?" if count is None else f"{count / 1e6:.0f} MB"
-
-
-def _digest(text: str | None) -> str | None:
-    import re
-
-    from colles.core.errors import UsageError
-
-    if text is None or re.fullmatch(r"[0-9a-f]{64}", text.lower()):
-        return None if text is None else text.lower()
-    raise UsageError(f"--sha256 {text!r} is not a sha256", repair="It has 64 hexadecimal digits: sha256sum FILE")
 
 
 def _confirm(accept: bool) -> None:

@@ -39,6 +39,17 @@ def print_rows(title: str, header: list[str], rows: list[list[str]]) -> None:
     console.print(table)
 
 
+def as_digest(text: str | None) -> str | None:
+    """Return the value of --sha256 in small letters; raise `UsageError` where it is no sha256."""
+    import re
+
+    from colles.core.errors import UsageError
+
+    if text is None or re.fullmatch(r"[0-9a-f]{64}", text.lower()):
+        return None if text is None else text.lower()
+    raise UsageError(f"--sha256 {text!r} is not a sha256", repair="It has 64 hexadecimal digits: sha256sum FILE")
+
+
 def example(*commands: str) -> str:
     """Format example commands for the end of a help page."""
     return "Examples:\n\n" + "\n\n".join(commands)

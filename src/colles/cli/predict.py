@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "predict",
         epilog=example(
+            "colles predict image.jpg --out predictions.csv",
             "colles predict image.jpg --bundle out/demo/bundle --out predictions.csv",
             "colles predict folder/ study.zip 'more/*.png' --bundle mine --out predictions.parquet --overlays maps",
             "colles predict visits/ --bundle mine --out images.csv --studies studies.csv --study-by folder",
@@ -35,8 +36,10 @@ def predict(
             metavar="PATH...", help="Files, folders, zip files or patterns; - for a list on standard input."
         ),
     ],
-    bundle: Annotated[str, typer.Option(help="Bundle folder, or the name of one in models/.")],
     out: Annotated[Path, typer.Option(help="Table to write: .csv, .parquet, .jsonl or .json (these two with boxes).")],
+    bundle: Annotated[
+        str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
+    ] = None,
     overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
     batch: Annotated[
         str, typer.Option(help="Images that a thread takes at once: a number, or auto, which tries.")

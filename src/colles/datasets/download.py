@@ -1,4 +1,4 @@
-"""Fetch the archive of a data set and unpack it: checksum, resume, nothing half done. The one place with a network."""
+"""Fetch the archive of a data set or bundle: checksum, resume, nothing half done. The one place with a network."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def fetch_archive(address: str, target: Path, sha256: str | None) -> Path:
 def _local(address: str) -> Path:
     path = Path(address.removeprefix("file://")).expanduser()
     if path.is_dir():
-        repair = "Nothing has to be fetched: set COLLES_DATA to the folder above it, or name it in a recipe"
+        repair = "Nothing has to be fetched: name the folder itself; data: set COLLES_DATA to the one above"
         raise DownloadError("is a folder, not an archive", path=path, repair=repair)
     if not path.is_file():
         raise DownloadError(
@@ -58,7 +58,7 @@ def _verified(path: Path, sha256: str | None) -> Path:
 
 
 def _mismatch(where: str, expected: str | None, found: str) -> DownloadError:
-    repair = "Fetch it again; if you mean another version of the set, name its digest with --sha256"
+    repair = "Fetch it again; if you mean another version, name its digest with --sha256"
     return DownloadError(f"is not the expected file (sha256 {found}, expected {expected})", path=where, repair=repair)
 
 

@@ -192,12 +192,14 @@ def _data_set(name: str, kind: str, folder: Path) -> Check:
 
 def _bundles() -> list[Check]:
     from colles.serving.bundle import bundle_roots, load_bundle
+    from colles.serving.known import default_bundle
     from colles.serving.manifest import MANIFEST
 
     folders = [found.parent for root in bundle_roots() for found in sorted(root.glob(f"*/{MANIFEST}"))]
     if not folders:
         where = ", ".join(str(root) for root in bundle_roots())
-        return [Check(topic="bundles", state="absent", detail=f"none in {where}", repair="Make one: colles export RUN")]
+        repair = f"Fetch one: colles bundle get {default_bundle()}, or make one: colles export RUN"
+        return [Check(topic="bundles", state="absent", detail=f"none in {where}", repair=repair)]
     checks = []
     for folder in folders:
         try:

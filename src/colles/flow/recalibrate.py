@@ -148,8 +148,9 @@ def _write(old: Bundle, metadata: BundleMetadata, out: Path) -> Bundle:
         for name in old.manifest.files.keys() - _REMADE:
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(old.folder / name, staged / name)
-        files = old.manifest.files
+        left_out = old.manifest.left_out
+        files = {**old.manifest.files, **left_out}
         weights = files[WEIGHTS].sha256 if WEIGHTS in files else None
         version = bundle_version(files[MODEL].sha256, weights, metadata)
-        write_bundle(staged, metadata.model_copy(update={"version": version}))
+        write_bundle(staged, metadata.model_copy(update={"version": version}), left_out)
     return load_bundle(out)

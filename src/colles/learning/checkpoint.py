@@ -19,6 +19,7 @@ from colles.core.recipe_text import load_recipe
 from colles.learning.models import create_model
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.ensemble import count_members, create_ensemble
+from colles.serving.manifest import MANIFEST, load_manifest
 
 SCHEMA_VERSION = 1
 ENDING = ".safetensors"
@@ -87,6 +88,9 @@ def find_weights(folder: Path) -> Path:
     for place in (folder, *places) if folder.suffix == ENDING else places:
         if place.is_file():
             return place
+    if (folder / MANIFEST).is_file() and load_manifest(folder).left_out:
+        repair = f"Fetch the full one: colles bundle get {folder.name} --out models/{folder.name}"
+        raise MissingInputError("this copy of the bundle came without its weights", path=folder, repair=repair)
     looked = ", ".join(str(place.relative_to(folder)) for place in places)
     raise MissingInputError(f"no trained weights; looked for {looked}", path=folder, repair="Name a run or a bundle")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
@@ -18,9 +18,11 @@ from colles.core.errors import BundleError, MissingInputError
 from colles.core.files import write_json, write_text
 from colles.core.names import nearest
 from colles.serving.card import model_card
+from colles.serving.known import default_bundle, fetched_bundles, known_bundles, packaged_bundles
 from colles.serving.manifest import (
     MANIFEST,
     REPAIR,
+    FileEntry,
     Manifest,
     load_manifest,
     refuse_newer,
@@ -42,6 +44,8 @@ METADATA = "metadata.json"
 CARD = "MODEL_CARD.md"
 LICENSE = "LICENSE"
 _NEEDED = (METADATA, MODEL)
+MAY_BE_LEFT_OUT = frozenset({WEIGHTS})
+"""What prediction does without: it is there to train on, and for maps that need torch."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +96,19 @@ class Bundle:
         return data
 
 
-def load_bundle(bundle: str | Path) -> Bundle:
-    """Load and verify a bundle by folder, or by its name under COLLES_MODELS or models/.
+def load_bundle(bundle: str | Path | None = None) -> Bundle:
+    """Load and verify a bundle by folder or by name (see `bundle_roots`); None means the default one.
 
     Raise `MissingInputError` where there is none, `BundleError` where it is foreign, altered, incomplete or newer.
     """
-    folder = find_bundle(bundle)
+    folder = find_bundle(default_bundle() if bundle is None else bundle)
     manifest = load_manifest(folder)
     for name in _NEEDED:
         if name not in manifest.files:
             raise BundleError(f"lists no {name}", path=folder / MANIFEST, repair=REPAIR)
+    needed = sorted(manifest.left_out.keys() - MAY_BE_LEFT_OUT)
+    if needed:
+        raise BundleError(f"leaves out {needed[0]}, which is needed", path=folder / MANIFEST, repair=REPAIR)
     verify_files(folder, manifest)
     return Bundle(folder, _load_metadata(folder / METADATA), manifest)
 
@@ -118,18 +125,30 @@ def find_bundle(bundle: str | Path) -> Path:
         for root in roots:
             if (root / path.name / MANIFEST).is_file():
                 return root / path.name
-    known = [found.parent.name for root in roots for found in sorted(root.glob(f"*/{MANIFEST}"))]
-    guess = nearest(path.name, known)
     places = ", ".join(dict.fromkeys(str(root.absolute()) for root in roots))
-    repair = f"Did you mean {guess!r}?" if guess else f"There are {', '.join(known)}" if known else "Run colles export"
+    repair = _next_step(str(bundle), [found.parent.name for root in roots for found in root.glob(f"*/{MANIFEST}")])
     raise MissingInputError(f"no such bundle; looked for it as a folder and in {places}", path=path, repair=repair)
 
 
+def _next_step(name: str, here: list[str]) -> str:
+    if name in known_bundles():
+        return f"Fetch it: colles bundle get {name}"
+    guess = nearest(Path(name).name, [*here, *known_bundles()])
+    if guess:
+        return f"Did you mean {guess!r}?"
+    return f"There are {', '.join(sorted(set(here)))}" if here else "Make one: colles export RUN, or colles bundle list"
+
+
 def bundle_roots() -> list[Path]:
-    """Return the folders that hold bundles by name: COLLES_MODELS, ./models, and models/ of a source checkout."""
+    """Return the folders that hold bundles by name, the first to be looked at first.
+
+    COLLES_MODELS, ./models, models/ of a source checkout, the installed package's own, and what `colles bundle get`
+    fetched.
+    """
     named = [Path(part) for part in os.environ.get("COLLES_MODELS", "").split(os.pathsep) if part]
     here, checkout = Path("models"), Path(__file__).parents[3] / "models"
-    return [*named, here] + ([checkout] if checkout.is_dir() and checkout != here.absolute() else [])
+    ours = [checkout] if checkout.is_dir() and checkout != here.absolute() else []
+    return [*named, here, *ours, *(root for root in (packaged_bundles(), fetched_bundles()) if root.is_dir())]
 
 
 def _load_metadata(file: Path) -> BundleMetadata:
@@ -148,12 +167,15 @@ def _load_metadata(file: Path) -> BundleMetadata:
         raise BundleError(str(first["msg"]), path=file, field=field, repair=REPAIR) from error
 
 
-def write_bundle(folder: Path, metadata: BundleMetadata) -> Bundle:
-    """Complete a folder that holds model.onnx, model.safetensors and recipe.yaml: metadata, card, licence, manifest."""
+def write_bundle(folder: Path, metadata: BundleMetadata, left_out: Mapping[str, FileEntry] | None = None) -> Bundle:
+    """Complete a folder that holds model.onnx, model.safetensors and recipe.yaml: metadata, card, licence, manifest.
+
+    `left_out` names what a full bundle would also hold.
+    """
     write_json(folder / METADATA, metadata.model_dump(mode="json"))
     write_text(folder / CARD, model_card(metadata))
     write_text(folder / LICENSE, license_text())
-    return Bundle(folder, metadata, write_manifest(folder))
+    return Bundle(folder, metadata, write_manifest(folder, left_out))
 
 
 def license_text() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +14,7 @@ from colles.core.files import sha256_file, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = "colles-bundle"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2 adds left_out; a manifest without it still says 1, so older versions read it
 REPAIR = "Copy the bundle again, or export it again"
 # File managers drop these into any folder they show.
 _DEBRIS = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -34,18 +35,24 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: str = FORMAT
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 1
     files: dict[str, FileEntry]
+    left_out: dict[str, FileEntry] = {}
+    """What the full bundle also holds, and this copy does without on purpose."""
+
+    def dump(self) -> dict[str, Any]:
+        """Return what manifest.json holds."""
+        return self.model_dump(exclude=None if self.left_out else {"left_out"})
 
 
-def write_manifest(folder: Path) -> Manifest:
+def write_manifest(folder: Path, left_out: Mapping[str, FileEntry] | None = None) -> Manifest:
     """Digest every file of a folder and write its manifest.json."""
     files = {
         name: FileEntry(sha256=sha256_file(folder / name), bytes=(folder / name).stat().st_size)
         for name in _names(folder)
     }
-    manifest = Manifest(files=files)
-    write_json(folder / MANIFEST, manifest.model_dump())
+    manifest = Manifest(schema_version=2 if left_out else 1, files=files, left_out=dict(left_out or {}))
+    write_json(folder / MANIFEST, manifest.dump())
     return manifest
 
 

@@ -74,10 +74,11 @@ def _names(bundle: Bundle) -> list[str]:
 
 
 def _write_zip(bundle: Bundle, path: Path) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    # Stored as they are: what deflate makes of them differs between versions of zlib, and weights hardly shrink.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name in _names(bundle):
             info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            info.compress_type, info.external_attr = zipfile.ZIP_STORED, 0o644 << 16
             archive.writestr(info, (bundle.folder / name).read_bytes())
 
 

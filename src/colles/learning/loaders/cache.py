@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from colles.core.cache import cache_folder
 from colles.core.errors import CollesError, UnreadableImageError
 from colles.core.files import atomic_path, locked, read_json, sha256_file, sha256_json, write_json
 from colles.core.progress import say, track
@@ -25,7 +26,6 @@ from colles.datasets.catalog import CatalogRows
 from colles.imaging.preprocess import to_canvas
 from colles.imaging.read import RawImage, read_image
 
-VARIABLE = "COLLES_CACHE"
 LIMITS = DataRecipe()
 _SCHEMA = 1  # raise it when to_canvas gives other pixels
 
@@ -38,11 +38,6 @@ class CanvasCache:
     """(N, S, S), memory-mapped; black where the file could not be read."""
     bad: dict[int, str]
     """Rows whose file could not be read, and why."""
-
-
-def cache_folder() -> Path:
-    """Return the folder for caches: the variable COLLES_CACHE, else ~/.cache/colles."""
-    return Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "colles")
 
 
 def load_canvases(

@@ -23,13 +23,13 @@ class Served:
 
 
 @contextmanager
-def serve(data: bytes) -> Iterator[Served]:
-    """Serve `data` on 127.0.0.1 until the block ends."""
+def serve(data: bytes, name: str = "set.zip") -> Iterator[Served]:
+    """Serve `data` under a name on 127.0.0.1 until the block ends."""
     served = Served(data)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.path != "/set.zip":
+            if self.path != f"/{name}":
                 self.send_error(404)
                 return
             served.ranges.append(self.headers.get("Range"))
@@ -46,7 +46,7 @@ def serve(data: bytes) -> Iterator[Served]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}/set.zip"
+    served.url = f"http://127.0.0.1:{server.server_port}/{name}"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield served

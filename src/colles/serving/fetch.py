@@ -1,0 +1,53 @@
+"""Bring a published bundle into the cache: fetch its archive, verify both, and leave nothing half done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from colles.core.errors import BundleError, CollesError
+from colles.core.files import refuse_existing, remove
+from colles.datasets.download import fetch_archive
+from colles.serving.bundle import Bundle, load_bundle
+from colles.serving.known import KnownBundle, address_of, fetched_bundles
+from colles.serving.transport import pull_bundle
+
+
+def fetch_bundle(
+    known: KnownBundle, out: Path | None = None, *, origin: str | None = None, sha256: str | None = None
+) -> Bundle:
+    """Return a published bundle in the folder `out` or in the cache, from its address or from `origin` (a .zip, too).
+
+    A download that was cut short goes on where it stopped. What the cache holds is kept where it is sound and of the
+    registered version, and replaced otherwise. `sha256` replaces the registered digest. Raise `DownloadError` where the
+    archive cannot be had or is another file, `BundleError` where it is no sound bundle of that name,
+    `OutputExistsError` where `out` holds something.
+    """
+    folder = out or fetched_bundles() / known.name
+    if out is not None:
+        refuse_existing(out, repair="Use it, or choose another --out")
+    elif origin is None and _is_current(folder, known):
+        return load_bundle(folder)
+    kept = fetched_bundles() / ".downloads" / known.archive
+    archive = fetch_archive(origin or address_of(known), kept, sha256 or known.sha256)
+    _unpack(archive, folder, known.name)
+    if archive == kept:
+        remove(kept.parent)
+    return load_bundle(folder)
+
+
+def _is_current(folder: Path, known: KnownBundle) -> bool:
+    try:
+        return folder.is_dir() and load_bundle(folder).metadata.version == known.version
+    except CollesError:
+        return False  # damaged: it is fetched again
+
+
+def _unpack(archive: Path, folder: Path, name: str) -> None:
+    fresh = folder.with_name(f".{folder.name}.fetched")
+    remove(fresh)
+    bundle = pull_bundle(archive, fresh)
+    if bundle.metadata.name != name:
+        remove(fresh)
+        raise BundleError(f"is {bundle.name}, not {name}", path=archive, repair="Check the address or file")
+    remove(folder)
+    fresh.rename(folder)
