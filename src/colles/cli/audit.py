@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -68,8 +69,8 @@ def audit(
     if as_json:
         print_json(found.summary)
     else:
-        kinds = sorted({(issue.kind, issue.severity) for issue in found.issues})
-        rows = [[kind, level, str(sum(issue.kind == kind for issue in found.issues))] for kind, level in kinds]
+        counts = Counter((issue.kind, issue.severity) for issue in found.issues)
+        rows = [[kind, severity, str(count)] for (kind, severity), count in sorted(counts.items())]
         print_rows(f"{len(table)} images", ["issue", "severity", "count"], rows)
         typer.echo(f"Details: {out / 'audit.html'}")
     if fail_on_leak and found.has_leak:
