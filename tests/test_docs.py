@@ -27,6 +27,7 @@ TINY = [
     "preprocess.size=64", "model.name=timm:test_efficientnet", "model.weights=none", "train.epochs=1",
     "train.head_epochs=0", "train.allocator=false", "evaluate.replicates=100", "explain.per_outcome=1",
 ]  # fmt: skip
+FEW = ["sweep.trials=1", "data.phantom.images=60", "data.phantom.size=64"]
 _FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.M | re.S)
 OWN_TESTS = ("python.md",)  # pages whose snippets need a folder of their own, and have a test that makes it
 RUN = ("console", "python")
@@ -84,8 +85,8 @@ def _run(command: str) -> None:
 
 
 def _colles(arguments: list[str]) -> None:
-    if arguments[0] in ("run", "train"):
-        arguments = [*arguments, *(word for setting in TINY for word in ("--set", setting))]
+    small = TINY if arguments[0] in ("run", "train") else [*TINY, *FEW] if arguments[:2] == ["sweep", "run"] else []
+    arguments = [*arguments, *(word for setting in small for word in ("--set", setting))]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, (arguments, result.output[-2000:], result.exception)
 
