@@ -67,7 +67,7 @@ def table(catalog: Catalog) -> pl.DataFrame:
 
 
 def test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it(drawn: Catalog) -> None:
-    scores = judge_run(Truth(), drawn, table(drawn), ExplainRecipe(sample=5, check_images=0))
+    scores = judge_run(Truth(), drawn, table(drawn), ExplainRecipe(sample=5, check_images=0, probe_images=0))
     bright = scores["methods"]["bright"]
     assert {name: figure["value"] for name, figure in bright["figures"].items()} == pytest.approx(
         {"pointing": 1, "pointing_margin": 1, "share_of_mass": 1, "energy_pointing": 1, "auprc": 1, "iou": 1}
@@ -87,7 +87,7 @@ def test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it(drawn: Catalo
 
 
 def test_slow_methods_are_judged_on_a_sample_and_say_so(drawn: Catalog) -> None:
-    scores = judge_run(Truth(), drawn, table(drawn), ExplainRecipe(sample=5, check_images=0))
+    scores = judge_run(Truth(), drawn, table(drawn), ExplainRecipe(sample=5, check_images=0, probe_images=0))
     even = scores["methods"]["even"]
     assert 0 < even["n"] < 15 and even["sample"] == {"n": even["n"], "of": 15} and even["froc"] == []
     assert even["figures"]["share_of_mass"]["value"] == pytest.approx((12 / SIZE) ** 2)
@@ -115,5 +115,5 @@ def test_what_cannot_be_judged_says_why(drawn: Catalog, tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="--catalog"):
         sources_of_run(tmp_path)
     only = table(drawn).filter(pl.col("subset") == "test")
-    scores = judge_run(Truth(), drawn, only, ExplainRecipe(check_images=0))
+    scores = judge_run(Truth(), drawn, only, ExplainRecipe(check_images=0, probe_images=0))
     assert "iou" not in scores["methods"]["bright"]["figures"] and any("no overlap" in note for note in scores["notes"])

@@ -72,7 +72,7 @@ def explain(
     source = open_maps(model, method or ["auto"], target)
     recipe = ExplainRecipe(
         methods=tuple(method or ["auto"]), score_images=limit, sample=sample, seed=seed,
-        check_images=ExplainRecipe().check_images if checks else 0,
+        **({} if checks else {"check_images": 0, "probe_images": 0}),
     )  # fmt: skip
     entries: list[Entry] = []
     if images:

@@ -191,7 +191,10 @@ class ExplainRecipe(Section):
     sample: int = Field(default=50, ge=1)
     """Images that slow methods (occlusion, Score-CAM, SmoothGrad, integrated gradients) see, drawn by seed."""
     check_images: int = Field(default=12, ge=0)
-    """Images of the sanity checks; the shortcut probes see four times as many of each label. 0 leaves both out."""
+    """Fractures of the sanity checks, drawn by seed. 0 leaves out the checks."""
+    probe_images: int = Field(default=48, ge=0)
+    """Images of each label that the shortcut probes see, drawn by seed: not every picture has a marker. 0 leaves them
+    out."""
 
 
 class ExportRecipe(Section):

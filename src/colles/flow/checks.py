@@ -31,17 +31,20 @@ SHIFTS = ((3, 0), (0, 3), (-2, 2))
 """Hundredths of the canvas by which the image is moved."""
 PATCHES = 16
 """Patches a side that are deleted and inserted."""
-SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 
 Native = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
-    """An image of the checks with what the trained model shows on it."""
+class Checked:
+    """The images of the checks, with what the trained model shows on each."""
 
-    sample: Sample
+    samples: Sequence[Sample]
+    canvases: NDArray[np.uint8]
+    """(N, S, S)."""
     maps: dict[str, Native]
+    """By method (N, h, w)."""
 
 
 def check_methods(source: MapSource, items: Sequence[Item], seed: int = 0) -> dict[str, dict[str, Any]]:
@@ -53,22 +56,27 @@ def check_methods(source: MapSource, items: Sequence[Item], seed: int = 0) -> di
     if not samples:
         return {}
     names = [method.name for method in source.methods]
-    probes = [Probe(sample, _maps(source, sample.canvas, names)) for sample in samples]
-    random = _curves(source, samples, [_random_order(seed + place) for place in range(len(samples))])
-    layers, correlations = _randomise(source, probes, names, seed)
+    canvases = np.stack([sample.canvas for sample in samples])
+    checked = Checked(samples, canvases, _maps(source, canvases, names))
+    curves = Curves(source, canvases)
+    random = curves.areas([_random_order(seed + place) for place in range(len(samples))])
+    layers, correlations = _randomise(source, checked, names, seed)
+    moved = _moved_back(source, checked, names)
     found = {}
     for name in names:
         checks = {"randomisation": judge_randomisation(layers, correlations[name])} if layers else {}
-        checks["repeatability"] = judge_repeatability(*_repeat(source, probes, name))
-        orders = [_order(probe.maps[name]) for probe in probes]
-        checks["faithfulness"] = judge_faithfulness(*_curves(source, samples, orders), random)
+        checks["repeatability"] = judge_repeatability(*_repeat(checked, name, moved[name]))
+        checks["faithfulness"] = judge_faithfulness(*curves.areas([_order(m) for m in checked.maps[name]]), random)
         found[name] = {"checks": checks, "warnings": warnings_of(checks)}
     return found
 
 
-def _maps(source: MapSource, canvas: NDArray[np.uint8], names: Sequence[str]) -> dict[str, Native]:
-    found = source.explain(to_input(canvas[None], source.recipe), names).maps
-    return {name: values[0] for name, values in found.items()}
+def _maps(source: MapSource, canvases: NDArray[np.uint8], names: Sequence[str]) -> dict[str, Native]:
+    pieces = [
+        source.explain(to_input(canvases[start : start + source.batch], source.recipe), names).maps
+        for start in range(0, len(canvases), source.batch)
+    ]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
 
 
 def _shown(native: Native, sample: Sample) -> Native:
@@ -76,39 +84,45 @@ def _shown(native: Native, sample: Sample) -> Native:
 
 
 def _randomise(
-    source: MapSource, probes: Sequence[Probe], names: Sequence[str], seed: int
+    source: MapSource, checked: Checked, names: Sequence[str], seed: int
 ) -> tuple[list[str], dict[str, FloatArray]]:
     steps: Callable[[int], Iterator[tuple[str, MapSource]]] | None = getattr(source, "randomised", None)
     layers: list[str] = []
-    rows: dict[str, list[list[float]]] = {name: [] for name in names}
+    rows: dict[str, list[FloatArray]] = {name: [] for name in names}
     for layer, other in steps(seed) if steps is not None else ():
         layers.append(layer)
-        drawn = [_maps(other, probe.sample.canvas, names) for probe in probes]
+        drawn = _maps(other, checked.canvases, names)
         for name in names:
-            rows[name].append([_same(probe, maps[name], name) for probe, maps in zip(probes, drawn, strict=True)])
+            rows[name].append(_same(checked, drawn[name], name))
     return layers, {name: np.array(values) for name, values in rows.items()}
 
 
-def _same(probe: Probe, other: Native, name: str) -> float:
-    return rank_correlation(_shown(probe.maps[name], probe.sample), _shown(other, probe.sample))
+def _same(checked: Checked, others: Sequence[Native] | Native, name: str) -> FloatArray:
+    """Return the rank correlation (N,) of other maps of the images with those of the trained model."""
+    pairs = zip(checked.samples, checked.maps[name], others, strict=True)
+    return np.array([rank_correlation(_shown(own, sample), _shown(other, sample)) for sample, own, other in pairs])
 
 
-def _repeat(source: MapSource, probes: Sequence[Probe], name: str) -> tuple[FloatArray, FloatArray]:
-    correlations, moved = [], []
-    for place, probe in enumerate(probes):
-        size = probe.sample.place.size
-        share = SHIFTS[place % len(SHIFTS)]
-        dx, dy = (round(size * part / 100) for part in share)
-        native = _maps(source, shift(probe.sample.canvas, dx, dy), [name])[name]
-        back = shift(resize(native, size, size), -dx, -dy)
-        correlations.append(_same(probe, back, name))
-        moved.append(_peak_shift(probe, back, name))
-    return np.array(correlations), np.array(moved)
+def _moved_back(source: MapSource, checked: Checked, names: Sequence[str]) -> dict[str, list[Native]]:
+    """Return by method the maps of the images moved a little, moved back, at the size of the canvas."""
+    size = checked.canvases.shape[-1]
+    steps = [tuple(round(size * part / 100) for part in SHIFTS[i % len(SHIFTS)]) for i in range(len(checked.samples))]
+    moved = np.stack([shift(canvas, dx, dy) for canvas, (dx, dy) in zip(checked.canvases, steps, strict=True)])
+    maps = _maps(source, moved, names)
+    return {
+        name: [shift(resize(native, size, size), -dx, -dy) for native, (dx, dy) in zip(values, steps, strict=True)]
+        for name, values in maps.items()
+    }
 
 
-def _peak_shift(probe: Probe, back: Native, name: str) -> float:
-    place = probe.sample.place
-    one = locate_peak(resize(probe.maps[name], place.size, place.size), place)
+def _repeat(checked: Checked, name: str, back: Sequence[Native]) -> tuple[FloatArray, FloatArray]:
+    pairs = zip(checked.samples, checked.maps[name], back, strict=True)
+    return _same(checked, back, name), np.array([_peak_shift(sample, own, other) for sample, own, other in pairs])
+
+
+def _peak_shift(sample: Sample, own: Native, back: Native) -> float:
+    place = sample.place
+    one = locate_peak(resize(own, place.size, place.size), place)
     other = locate_peak(back, place)
     if one is None or other is None:
         return 0.0 if one is other else 1.0
@@ -133,21 +147,38 @@ def _random_order(seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).permutation(PATCHES * PATCHES)
 
 
-def _curves(
-    source: MapSource, samples: Sequence[Sample], orders: Sequence[NDArray[np.int64]]
-) -> tuple[FloatArray, FloatArray]:
-    """Return the mean score over the deletion and the insertion curve of each image (N,)."""
-    deletion: list[float] = []
-    insertion: list[float] = []
-    for sample, order in zip(samples, orders, strict=True):
-        canvas, place = sample.canvas, sample.place
-        blurred = cv2.GaussianBlur(canvas, (0, 0), place.size / PATCHES)
-        masks = [_mask(order, share, canvas.shape) for share in SHARES]
-        for kept, curve in ((~np.array(masks), deletion), (np.array(masks), insertion)):
-            pictures = np.where(kept, canvas, blurred)
-            scores = source.score(to_input(pictures, source.recipe))
-            curve.append(float(np.trapezoid(scores if source.target == "fracture" else 1 - scores, SHARES)))
-    return np.array(deletion), np.array(insertion)
+class Curves:
+    """Deletion and insertion: the score while the image turns into its blurred copy, or back, in an order of patches.
+
+    Both ends are the same for every order, so they are scored once.
+    """
+
+    def __init__(self, source: MapSource, canvases: NDArray[np.uint8]) -> None:
+        self.source = source
+        self.canvases = canvases
+        deviation = canvases.shape[-1] / PATCHES
+        self.blurred = np.stack([cv2.GaussianBlur(canvas, (0, 0), deviation) for canvas in canvases])
+        self.whole, self.gone = self._score(canvases), self._score(self.blurred)
+
+    def areas(self, orders: Sequence[NDArray[np.int64]]) -> tuple[FloatArray, FloatArray]:
+        """Return the mean score over the deletion and over the insertion curve of each image (N,)."""
+        rows = [self._areas(place, order) for place, order in enumerate(orders)]
+        deletion, insertion = np.array(rows).T
+        return deletion, insertion
+
+    def _areas(self, place: int, order: NDArray[np.int64]) -> tuple[float, float]:
+        canvas, blurred = self.canvases[place], self.blurred[place]
+        masks = np.array([_mask(order, share, canvas.shape) for share in SHARES[1:-1]])
+        pictures = np.concatenate([np.where(masks, blurred, canvas), np.where(masks, canvas, blurred)])
+        out, back = np.split(self._score(pictures), 2)
+        whole, gone = self.whole[place], self.gone[place]
+        deletion, insertion = (np.trapezoid([a, *curve, b], SHARES) for a, curve, b in
+                               ((whole, out, gone), (gone, back, whole)))  # fmt: skip
+        return float(deletion), float(insertion)
+
+    def _score(self, canvases: NDArray[np.uint8]) -> FloatArray:
+        scores = self.source.score(to_input(canvases, self.source.recipe))
+        return scores if self.source.target == "fracture" else 1 - scores
 
 
 def _mask(order: NDArray[np.int64], share: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from colles.serving.bundle import Bundle, find_bundle, load_bundle
 from colles.serving.decision import DecisionRule
 from colles.serving.decode import Sample, decode
 from colles.serving.manifest import MANIFEST
-from colles.serving.maps import GRAPH_METHODS, BundleMaps, MapSource, graph_methods
+from colles.serving.maps import GRAPH_METHODS, BundleMaps, Maps, MapSource, Method, graph_methods
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,29 +97,45 @@ def look(
     Slow methods see at most `sample` images, drawn by seed.
     """
     chosen = slow_sample(len(items), sample, seed)
+    methods = [method for method in source.methods if only is None or method.name in only]
     size = source.batch
     with ThreadPoolExecutor(usable_cpus()) as pool:
         for start in track(range(0, len(items), size), "explain", total=-(-len(items) // size)):
             chunk = items[start : start + size]
             samples = list(pool.map(lambda item: decode(item.path, source.recipe, keep_grey=True), chunk))
-            readable = [each for each in samples if isinstance(each, Sample)]
-            names = [m.name for m in source.methods if only is None or m.name in only]
-            names = [m.name for m in source.methods if m.name in names and (not m.slow or start in chosen)]
-            found = None
-            if readable:
-                batch = to_input(np.stack([each.canvas for each in readable]), source.recipe)
-                found = source.explain(batch, names)
-                for name, seconds in found.seconds.items():
-                    source.spent.setdefault(name, []).extend([seconds] * len(readable))
-            place = 0
-            for item, each in zip(chunk, samples, strict=True):
-                if found is None or not isinstance(each, Sample):
-                    reason = None if isinstance(each, Sample) else each.reason
-                    yield Shown(item, None, reason, None, {})
-                    continue
-                maps = {name: values[place] for name, values in found.maps.items()}
-                yield Shown(item, each, None, float(found.score[place]), maps)
-                place += 1
+            readable = {place: each for place, each in enumerate(samples) if isinstance(each, Sample)}
+            seen = _see(source, methods, readable, {place for place in readable if start + place in chosen})
+            for place, (item, each) in enumerate(zip(chunk, samples, strict=True)):
+                if isinstance(each, Sample):
+                    yield Shown(item, each, None, *seen[place])
+                else:
+                    yield Shown(item, None, each.reason, None, {})
+
+
+def _see(
+    source: MapSource, methods: Sequence[Method], samples: Mapping[int, Sample], sampled: Collection[int]
+) -> dict[int, tuple[float, dict[str, NDArray[np.float32]]]]:
+    """Return score and maps of each image by its place; slow methods look at `sampled` alone."""
+    if not samples:
+        return {}
+    batch = to_input(np.stack([each.canvas for each in samples.values()]), source.recipe)
+    found = _explain(source, batch, [method.name for method in methods if not method.slow])
+    slow = [method.name for method in methods if method.slow]
+    seen = {}
+    for row, place in enumerate(samples):
+        maps = {name: values[row] for name, values in found.maps.items()}
+        if slow and place in sampled:
+            more = _explain(source, batch[row : row + 1], slow)
+            maps |= {name: values[0] for name, values in more.maps.items()}
+        seen[place] = float(found.score[row]), maps
+    return seen
+
+
+def _explain(source: MapSource, batch: NDArray[np.float32], names: Sequence[str]) -> Maps:
+    found = source.explain(batch, names)
+    for name, seconds in found.seconds.items():
+        source.spent.setdefault(name, []).extend([seconds] * len(batch))
+    return found
 
 
 def slow_sample(count: int, sample: int, seed: int) -> set[int]:

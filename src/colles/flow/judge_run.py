@@ -21,8 +21,6 @@ from colles.flow.probes import probe_shortcuts
 from colles.serving.maps import MapSource
 
 TUNES = "val"
-PROBES = 4
-"""Images of each label that the probes see, for each image of the checks: not every picture has a marker."""
 
 
 def judge_run(
@@ -52,8 +50,8 @@ def judge_run(
     bare = sum(item.label == 1 and not item.boxes for item in items)
     if bare:
         scores["notes"].append(f"{bare} fractured image{'' if bare == 1 else 's'} of {subset}: no reference box")
-    if recipe.check_images:
-        _add_checks(scores, source, boxed, others, recipe)
+    _add_checks(scores, source, boxed, recipe)
+    _add_probes(scores, source, boxed, others, recipe)
     if untrained is None:
         scores["notes"].append("the untrained network was left out: it needs torch (judge the run, or install it)")
     if tune is None:
@@ -61,15 +59,21 @@ def judge_run(
     return scores
 
 
-def _add_checks(
+def _add_checks(scores: dict[str, Any], source: MapSource, boxed: Sequence[Item], recipe: ExplainRecipe) -> None:
+    items = draw(boxed, recipe.check_images, recipe.seed)
+    if items:
+        say(f"  sanity checks on {len(items)} fractures")
+        for name, found in check_methods(source, items, recipe.seed).items():
+            scores["methods"][name].update(found)
+
+
+def _add_probes(
     scores: dict[str, Any], source: MapSource, boxed: Sequence[Item], others: Sequence[Item], recipe: ExplainRecipe
 ) -> None:
-    say(f"  checks on {min(len(boxed), recipe.check_images)} images, probes on more")
-    for name, found in check_methods(source, draw(boxed, recipe.check_images, recipe.seed), recipe.seed).items():
-        scores["methods"][name].update(found)
-    count = PROBES * recipe.check_images
-    probed = [*draw(boxed, count, recipe.seed), *draw(others, count, recipe.seed)]
-    scores["probes"] = probe_shortcuts(source, probed, seed=recipe.seed)
+    probed = [*draw(boxed, recipe.probe_images, recipe.seed), *draw(others, recipe.probe_images, recipe.seed)]
+    if probed:
+        say(f"  shortcut probes on {len(probed)} images")
+        scores["probes"] = probe_shortcuts(source, probed, seed=recipe.seed)
 
 
 def _tune(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,35 +60,54 @@ def probe_shortcuts(
     source: MapSource, items: Sequence[Item], *, seed: int = 0, parts: Sequence[Part] = PARTS
 ) -> list[dict[str, Any]]:
     """Return a row a part, as docs/artefacts.md describes; parts on fewer than eight images say only that."""
-    samples = [decode(item.path, source.recipe, keep_grey=True) for item in items]
-    pairs = [(item, each) for item, each in zip(items, samples, strict=True) if isinstance(each, Sample)]
-    return [_probe(source, part, pairs, np.random.default_rng(seed)) for part in parts]
-
-
-def _probe(
-    source: MapSource, part: Part, pairs: Sequence[tuple[Item, Sample]], rng: np.random.Generator
-) -> dict[str, Any]:
-    rows, labels = [], []
-    for item, sample in pairs:
-        assert sample.grey is not None
-        mask = part.find(sample.grey)
-        # A fracture under the part is no shortcut: what lies in a reference box stays.
-        boxes = _boxes(item, sample.grey)
-        mask &= ~boxes
-        if not mask.any() or (part.name == "hardware" and item.columns.get("hardware") is False):
+    draws = [np.random.default_rng(seed) for _ in parts]
+    rows: list[list[list[float]]] = [[] for _ in parts]
+    labels: list[list[int | None]] = [[] for _ in parts]
+    for item in items:
+        sample = decode(item.path, source.recipe, keep_grey=True)
+        if not isinstance(sample, Sample):
             continue
-        pictures = [cover(sample.grey, mask)]
-        pictures += [cover(sample.grey, moved_mask(mask, rng, boxes))] if part.has_control else []
-        canvases = [sample.canvas, *(to_canvas(picture, source.recipe) for picture in pictures)]
-        rows.append(_logits(source, np.stack(canvases)))
-        labels.append(item.label)
-    if len(rows) < MIN_IMAGES:
-        return _too_few(part, len(rows))
-    table = np.array([row if part.has_control else [*row, row[0]] for row in rows])
+        assert sample.grey is not None
+        covered = [_cover(part, item, sample.grey, rng) for part, rng in zip(parts, draws, strict=True)]
+        for place, logits in enumerate(_score_all(source, sample, covered)):
+            if logits:
+                rows[place].append(logits)
+                labels[place].append(item.label)
+    return [_probe(part, np.array(rows[place]), labels[place]) for place, part in enumerate(parts)]
+
+
+def _cover(part: Part, item: Item, grey: Grey, rng: np.random.Generator) -> list[Grey]:
+    """Return the image without the part and, where there is a control, without an equal area; nothing without a part.
+
+    A fracture under the part is no shortcut: what lies in a reference box stays.
+    """
+    if part.name == "hardware" and item.columns.get("hardware") is False:
+        return []
+    boxes = _boxes(item, grey)
+    mask = part.find(grey) & ~boxes
+    if not mask.any():
+        return []
+    return [cover(grey, mask), *([cover(grey, moved_mask(mask, rng, boxes))] if part.has_control else [])]
+
+
+def _score_all(source: MapSource, sample: Sample, covered: Sequence[Sequence[Grey]]) -> Iterator[list[float]]:
+    """Yield for each part the logits as it is, covered, and with the control covered; nothing where it is missing.
+
+    All pictures of an image are scored at once, and the image itself once for all parts.
+    """
+    canvases = [sample.canvas, *(to_canvas(picture, source.recipe) for pictures in covered for picture in pictures)]
+    first, *rest = _logits(source, np.stack(canvases)) if len(canvases) > 1 else [0.0]
+    for pictures in covered:
+        own, rest = rest[: len(pictures)], rest[len(pictures) :]
+        yield [first, *own, *([first] if len(own) == 1 else [])] if own else []
+
+
+def _probe(part: Part, table: FloatArray, labels: Sequence[int | None]) -> dict[str, Any]:
+    if len(table) < MIN_IMAGES:
+        return _too_few(part, len(table))
     known = np.array([label is not None for label in labels])
     fractured = np.array([label == 1 for label in labels])
-    moves = Moves(table[:, 0], table[:, 1], table[:, 2], fractured, known)
-    return _describe(part, moves)
+    return _describe(part, Moves(table[:, 0], table[:, 1], table[:, 2], fractured, known))
 
 
 def _boxes(item: Item, grey: Grey) -> Mask:

@@ -44,6 +44,19 @@ class Explainer(ABC):
         return model if self.target == "fracture" else lambda x: -model(x)
 
 
+class OutputExplainer(Explainer):
+    """A method that reads what the network gives anyway, so that it costs no pass of its own."""
+
+    @abstractmethod
+    def read(self, model: FractureClassifier, outputs: dict[str, Tensor]) -> Tensor:
+        """Return maps (N, h, w) ≥ 0 from the network's `outputs`."""
+
+    @torch.no_grad()
+    def attribute(self, model: FractureClassifier, x: Tensor) -> Tensor:
+        """Return maps (N, h, w) ≥ 0 over the whole canvas."""
+        return self.read(model, model.outputs(x))
+
+
 def grid_of(batch: Tensor) -> Tensor:
     """Return a copy of a batch through which gradients flow, although a backbone may be frozen."""
     return batch.detach().clone().requires_grad_()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from colles.learning.explain.base import Explainer
+from colles.learning.explain.base import OutputExplainer
 from colles.learning.models.base import FractureClassifier
 
 
@@ -14,16 +14,15 @@ def has_location_map(model: FractureClassifier) -> bool:
     return model.has_cam and model.map_kind == "location"
 
 
-class Location(Explainer):
+class Location(OutputExplainer):
     """The location map: at each place the probability that a fracture's middle lies there."""
 
     title = "location map"
     absolute = True
 
-    @torch.no_grad()
-    def attribute(self, model: FractureClassifier, x: Tensor) -> Tensor:
+    def read(self, model: FractureClassifier, outputs: dict[str, Tensor]) -> Tensor:
         """Return maps (N, h, w) in 0–1."""
-        found = torch.sigmoid(model.outputs(x)["cam"][:, 0])
+        found = torch.sigmoid(outputs["cam"][:, 0])
         return found if self.target == "fracture" else 1 - found
 
     def refusal(self, model: FractureClassifier) -> str | None:
@@ -31,15 +30,14 @@ class Location(Explainer):
         return None if has_location_map(model) else f"{model.name} has no location map (try gradcam)"
 
 
-class Cam(Explainer):
+class Cam(OutputExplainer):
     """The positive part of the class activation map without its bias (Zhou et al. 2016, arXiv:1512.04150)."""
 
     title = "class activation map"
 
-    @torch.no_grad()
-    def attribute(self, model: FractureClassifier, x: Tensor) -> Tensor:
+    def read(self, model: FractureClassifier, outputs: dict[str, Tensor]) -> Tensor:
         """Return maps (N, h, w) at the resolution of the last features."""
-        found = model.outputs(x)["cam"][:, 0] - model.head.bias
+        found = outputs["cam"][:, 0] - model.head.bias
         return (found if self.target == "fracture" else -found).clamp(min=0)
 
     def refusal(self, model: FractureClassifier) -> str | None:

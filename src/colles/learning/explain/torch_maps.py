@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from colles.core.errors import UsageError
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
-from colles.learning.explain.base import Explainer, Target
+from colles.learning.explain.base import Explainer, OutputExplainer, Target
 from colles.learning.explain.explainers import AUTO, create_explainer, default_method
 from colles.learning.explain.randomise import cascade
 from colles.learning.models import create_model
@@ -20,9 +21,14 @@ from colles.learning.models.base import FractureClassifier
 from colles.serving.decision import DecisionRule
 from colles.serving.maps import Maps, MapSource, Method
 
+_MOST = 16  # pictures that are scored at once
+
 
 class TorchMaps(MapSource):
     """A network and the methods that look into it."""
+
+    # Larger batches are hardly faster on a processor, and gradients of eight images of 512 px take over a gigabyte.
+    batch = 4
 
     def __init__(
         self,
@@ -34,7 +40,8 @@ class TorchMaps(MapSource):
         rule: DecisionRule | None = None,
     ) -> None:
         """Leave out, with a note, what this network cannot have; raise `UsageError` where nothing remains."""
-        self.model = model.eval()
+        # Channels last is up to a fifth faster on a processor.
+        self.model = model.eval().to(memory_format=torch.channels_last)
         self.recipe = recipe
         self.target: Target = target
         self.rule = rule
@@ -53,14 +60,28 @@ class TorchMaps(MapSource):
         )
 
     def explain(self, batch: NDArray[np.float32], names: Sequence[str]) -> Maps:
-        """Return scores and maps of the named methods."""
+        """Return scores and maps of the named methods; the network's own maps come from the pass that scores."""
         x = torch.from_numpy(batch)
+        outputs, shared = timed(lambda: self._outputs(x))
         maps, seconds = {}, {}
         for name in names:
-            started = time.perf_counter()
-            maps[name] = self.explainers[name].attribute(self.model, x).numpy().astype(np.float32)
-            seconds[name] = (time.perf_counter() - started) / len(batch)
-        return Maps(self.score(batch), maps, seconds)
+            method = self.explainers[name]
+            maps[name], spent = timed(lambda method=method: self._attribute(method, x, outputs))  # type: ignore[misc]
+            seconds[name] = (spent + (shared if isinstance(method, OutputExplainer) else 0.0)) / len(batch)
+        return Maps(_score(outputs["logit"]), maps, seconds)
+
+    def _attribute(self, method: Explainer, x: Tensor, outputs: dict[str, Tensor]) -> NDArray[np.float32]:
+        if isinstance(method, OutputExplainer):
+            found = method.read(self.model, outputs)
+        elif method.slow:  # many passes an image, with batches of their own
+            found = torch.cat([method.attribute(self.model, image[None]) for image in x])
+        else:
+            found = method.attribute(self.model, x)
+        return found.detach().numpy().astype(np.float32)
+
+    @torch.no_grad()
+    def _outputs(self, x: Tensor) -> dict[str, Tensor]:
+        return self.model.outputs(x)
 
     def untrained(self, seed: int) -> TorchMaps:
         """Return the same network with random weights, explained by the default method."""
@@ -81,8 +102,20 @@ class TorchMaps(MapSource):
     @torch.no_grad()
     def score(self, batch: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the scores (N,)."""
-        found: NDArray[np.float64] = torch.sigmoid(self.model(torch.from_numpy(batch)).double())[:, 0].numpy()
-        return found
+        pieces = torch.split(torch.from_numpy(batch), _MOST)
+        return np.concatenate([_score(self.model(piece)) for piece in pieces])
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """Return what a call gives and the seconds it took."""
+    started = time.perf_counter()
+    found = work()
+    return found, time.perf_counter() - started
+
+
+def _score(logit: Tensor) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = torch.sigmoid(logit.double())[:, 0].numpy()
+    return found
 
 
 def _switch(model: FractureClassifier) -> Literal["on", "off"]:
