@@ -141,6 +141,17 @@ pair = compare_predictions(tables, replicates=500)["pairs"][0]
 print(f"AUROC of {pair['first']} minus {pair['second']}:", colles.Estimate.model_validate(pair["difference"]))
 
 # %% [markdown]
+# ### The network in `models`
+# It learned from the two public sets. Its scores of val and test lie in `models/predictions`, and every figure here is
+# made anew from them, whatever data were found above: no image is needed.
+
+# %%
+published = weeks.shipped()
+display(weeks.models_table(published))
+(scored,) = published.values()
+Image(roc_curve(scored.model_dump(mode="json")["subsets"]).png, width=420)
+
+# %% [markdown]
 # ## Week 7 · Where it looks, and this page
 # Heat maps of some hits, misses and false alarms, drawn by seed and not by hand. A map shows what moved the
 # score; it is no proof that the network found the fracture. The reader's box is drawn where there is one.

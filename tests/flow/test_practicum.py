@@ -12,6 +12,7 @@ from colles.datasets.catalog import Catalog, build_catalog
 from colles.datasets.sources import create_source
 from colles.datasets.split import Split, split_digest
 from colles.flow import practicum as weeks
+from colles.serving.bundle import load_bundle
 
 
 @pytest.fixture
@@ -85,3 +86,10 @@ def test_progress_stays_off_the_page(capsys: pytest.CaptureFixture[str]) -> None
     with weeks.quiet():
         print("12.3 s")
     assert capsys.readouterr().out == ""
+
+
+def test_the_published_scores_give_the_figures_of_the_bundle() -> None:
+    ((name, evaluation),) = weeks.shipped().items()
+    told = load_bundle(name).metadata.evaluation
+    assert told is not None
+    assert evaluation.subsets["test"].figures["auroc"].value == pytest.approx(told["figures"]["auroc"]["value"])

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from colles.core.files import remove
-from colles.core.recipe import Recipe
+from colles.core.recipe import EvaluateRecipe, Recipe
 from colles.core.recipe_text import recipe_from
 from colles.core.records import Estimate
 from colles.datasets.audit.audit import Audit
@@ -29,6 +29,7 @@ from colles.flow.gallery import choose_gallery, gallery_items, write_sheets
 from colles.flow.run import prepare_data
 from colles.flow.sources import DATA_VARIABLE
 from colles.flow.workspace import Workspace
+from colles.serving.known import default_bundle
 
 FIGURES = ("auroc", "average_precision", "brier", "ece")
 RATES = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy")
@@ -157,6 +158,13 @@ def judge(practicum: Practicum, runs: Mapping[str, Path]) -> dict[str, Evaluatio
         name: evaluate(Predictions.load(run / "predictions.parquet"), practicum.recipe.evaluate, catalog_frame=frame)
         for name, run in runs.items()
     }
+
+
+def shipped() -> dict[str, Evaluation]:
+    """Evaluate the default bundle's published scores of val and test; raise `MissingInputError` without a checkout."""
+    name = default_bundle()
+    table = Path(__file__).parents[3] / "models" / "predictions" / f"{name}.parquet"
+    return {name: evaluate(Predictions.load(table), EvaluateRecipe(replicates=500))}
 
 
 def explain(practicum: Practicum, run: Path, threshold: float) -> list[Path]:
