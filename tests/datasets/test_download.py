@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served import Served, serve
 from typer.testing import CliRunner
 
 from colles.cli.app import app
@@ -20,6 +19,7 @@ from colles.datasets.download import fetch_archive
 from colles.datasets.obtain import obtain
 from colles.datasets.registry import DataSet, find_data_set, load_registry
 from colles.datasets.sources import create_source
+from served import Served, serve
 
 
 @pytest.fixture
