@@ -82,9 +82,10 @@ def test_neither_graph_tells_of_the_machine(folder: Path) -> None:
 
 
 def test_exporting_twice_gives_the_same_bytes_with_gate_and_int8(
-    run: TinyRun, split: Split, folder: Path, tmp_path: Path
+    run: TinyRun, split: Split, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     again = export_bundle(run.folder, tmp_path / "b", evaluation=None, catalog=run.catalog, recipe=KEEP, split=split)
+    assert capsys.readouterr().out == "", "the quantiser's settings stood before the JSON of `export --json`"
     assert (again / "manifest.json").read_bytes() == (folder / "manifest.json").read_bytes()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,11 @@ def judge_int8(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # The quantiser gives advice that is followed already.
+    # The quantiser gives advice that is followed already, and prints its settings where JSON may be asked for.
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        yield
+        with redirect_stdout(StringIO()):
+            yield
     finally:
         logging.getLogger().setLevel(level)
