@@ -39,6 +39,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(phantoms: Path, tmp_path: Path) -> None:
     again = write_phantoms(tmp_path / "again", PhantomRecipe(images=120, size=96, seed=5), workers=2)
     assert files_of(phantoms) == files_of(again)
@@ -89,6 +90,7 @@ def test_the_sources_read_what_was_written(phantoms: Path) -> None:
     assert (frame["label"] != frame["metadata_label"]).sum() == 1
 
 
+@pytest.mark.slow
 def test_the_label_is_not_to_be_had_without_looking_at_bone(tmp_path: Path) -> None:
     folder = write_phantoms(tmp_path / "set", PhantomRecipe(images=300, size=96, seed=2), workers=2)
     truth = truth_of(folder).filter(~pl.col("planted").fill_null("").is_in(BROKEN))
