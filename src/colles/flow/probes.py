@@ -160,5 +160,5 @@ def _sentence(part: Part, change: Estimate, found: bool) -> str:
 def _too_few(part: Part, count: int) -> dict[str, Any]:
     nothing = mean_estimate(np.zeros(0), None).model_dump(mode="json")
     empty = dict.fromkeys(("change_fractured", "change_others", "auroc_before", "auroc_after"))
-    sentence = f"a {part.name} was seen on {count} images only, which says nothing"
+    sentence = f"{part.name} seen on {count} images only, which says nothing"
     return {"name": part.name, "n": count, "change": nothing, **empty, "found": False, "sentence": sentence}
