@@ -10,3 +10,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name nearest to `name`, or None where none is near."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def suggest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Return the repair of a mistyped name: the known name nearest to it, or `otherwise` where none is near."""
+    guess = nearest(name, known)
+    return f"Did you mean {guess!r}?" if guess else otherwise

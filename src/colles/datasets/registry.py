@@ -8,7 +8,7 @@ from importlib.resources import files
 import yaml
 
 from colles.core.errors import UsageError
-from colles.core.names import nearest
+from colles.core.names import suggest
 from colles.core.records import Record
 
 
@@ -51,7 +51,6 @@ def find_data_set(name: str) -> DataSet:
     """Return a data set by name; raise `UsageError` with the nearest known name."""
     known = load_registry()
     if name not in known:
-        guess = nearest(name.lower(), known)
-        repair = f"Did you mean {guess!r}?" if guess else f"Known: {', '.join(known)}"
+        repair = suggest(name.lower(), known, f"Known: {', '.join(known)}")
         raise UsageError(f"unknown data set {name!r}", repair=repair)
     return known[name]

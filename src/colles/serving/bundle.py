@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from colles.core.errors import BundleError, MissingInputError
 from colles.core.files import write_json, write_text
-from colles.core.names import nearest
+from colles.core.names import suggest
 from colles.serving.card import model_card
 from colles.serving.known import default_bundle, fetched_bundles, known_bundles, packaged_bundles
 from colles.serving.manifest import (
@@ -133,10 +133,8 @@ def find_bundle(bundle: str | Path) -> Path:
 def _next_step(name: str, here: list[str]) -> str:
     if name in known_bundles():
         return f"Fetch it: colles bundle get {name}"
-    guess = nearest(Path(name).name, [*here, *known_bundles()])
-    if guess:
-        return f"Did you mean {guess!r}?"
-    return f"There are {', '.join(sorted(set(here)))}" if here else "Make one: colles export RUN, or colles bundle list"
+    there = f"There are {', '.join(sorted(set(here)))}" if here else "Make one: colles export RUN, or colles bundle list"
+    return suggest(Path(name).name, [*here, *known_bundles()], there)
 
 
 def bundle_roots() -> list[Path]:

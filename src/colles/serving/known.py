@@ -12,7 +12,7 @@ import yaml
 
 from colles.core.cache import cache_folder
 from colles.core.errors import DownloadError, UsageError
-from colles.core.names import nearest
+from colles.core.names import suggest
 from colles.core.records import Record
 
 VARIABLE = "COLLES_BUNDLES"
@@ -57,9 +57,7 @@ def find_known(name: str) -> KnownBundle:
     """Return a published bundle by name; raise `UsageError` with the nearest known name."""
     known = known_bundles()
     if name not in known:
-        guess = nearest(name.lower(), known)
-        repair = f"Did you mean {guess!r}?" if guess else f"Known: {', '.join(known)}"
-        raise UsageError(f"unknown bundle {name!r}", repair=repair)
+        raise UsageError(f"unknown bundle {name!r}", repair=suggest(name.lower(), known, f"Known: {', '.join(known)}"))
     return known[name]
 
 

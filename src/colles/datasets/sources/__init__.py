@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from colles.core.errors import UsageError
-from colles.core.names import nearest
+from colles.core.names import suggest
 from colles.datasets.sources.base import Frame, Source, read_class_map
 from colles.datasets.sources.csv_table import CsvTable
 from colles.datasets.sources.dicom import Dicom
@@ -38,8 +38,7 @@ def create_source(
     `salt` is the file that the names of a dicom source's patients are made with; others do not read it.
     """
     if kind not in SOURCES:
-        guess = nearest(kind, SOURCES)
-        repair = f"Did you mean {guess!r}?" if guess else f"Known kinds: {', '.join(SOURCES)}"
+        repair = suggest(kind, SOURCES, f"Known kinds: {', '.join(SOURCES)}")
         raise UsageError(f"unknown kind of source {kind!r}", repair=repair)
     return SOURCES[kind](root, name=name, class_map=read_class_map(class_map), boxes_on=boxes_on, salt=salt)
 

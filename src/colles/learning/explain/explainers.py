@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from colles.core.errors import UsageError
-from colles.core.names import nearest
+from colles.core.names import suggest
 from colles.learning.explain.base import TARGETS, Explainer, Target
 from colles.learning.explain.gradcam import GradCam
 from colles.learning.explain.gradcam_plus import GradCamPlus
@@ -42,8 +42,7 @@ def create_explainer(name: str, target: Target = "fracture") -> Explainer:
         raise UsageError(f"unknown target {target!r}", field="target", repair=f"Use {' or '.join(TARGETS)}")
     base, at, layer = name.partition("@")
     if base not in EXPLAINERS:
-        guess = nearest(base, EXPLAINERS)
-        repair = f"Did you mean {guess!r}?" if guess else f"Known: {', '.join(EXPLAINERS)}"
+        repair = suggest(base, EXPLAINERS, f"Known: {', '.join(EXPLAINERS)}")
         raise UsageError(f"unknown method {name!r}", field="method", repair=repair)
     kind = EXPLAINERS[base]
     if not at:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from colles.core.errors import UsageError
-from colles.core.names import nearest
+from colles.core.names import suggest
 from colles.learning.explain.base import Explainer, Target, grid_of
 from colles.learning.models.base import FractureClassifier
 
@@ -27,9 +27,8 @@ class LayerExplainer(Explainer):
             return last
         named = {name: module for name, module in model.named_modules() if name}
         if self.layer not in named:
-            guess = nearest(self.layer, named)
             some = ", ".join(name for name in named if name.count(".") < 2)[:300]
-            repair = f"Did you mean {guess!r}?" if guess else f"It has {some}"
+            repair = suggest(self.layer, named, f"It has {some}")
             raise UsageError(f"{model.name} has no layer {self.layer!r}", field="method", repair=repair)
         found: nn.Module = named[self.layer]
         return found

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from colles.core.errors import CollesError, RecipeError
-from colles.core.names import nearest
+from colles.core.names import suggest
 from colles.core.recipe import Recipe
 from colles.core.recipe_sweep import RangeRecipe
 from colles.core.recipe_text import recipe_from
@@ -121,8 +121,7 @@ def _annotation(name: str) -> Any:
         section = name.split(".")[0]
         if section in Recipe.model_fields and section not in SEARCHED:
             raise RecipeError(f"{section!r} cannot be searched", field=f"sweep.space.{name}", repair=_WORDS)
-        guess = nearest(name, known)
-        repair = f"Did you mean {guess!r}?" if guess else f"Known: {', '.join(known)}"
+        repair = suggest(name, known, f"Known: {', '.join(known)}")
         raise RecipeError(f"unknown parameter {name!r}", field=f"sweep.space.{name}", repair=repair)
     annotation: Any = Recipe
     for part in name.split("."):
