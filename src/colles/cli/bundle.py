@@ -60,11 +60,9 @@ def list_bundles(as_json: AsJson = False) -> None:
 
 
 def _here() -> dict[str, str]:
-    from colles.serving.bundle import bundle_roots
-    from colles.serving.manifest import MANIFEST
+    from colles.serving.bundle import bundles_here
 
-    found = [file.parent for root in bundle_roots() for file in sorted(root.glob(f"*/{MANIFEST}"))]
-    return {folder.name: str(folder) for folder in reversed(found)}
+    return {folder.name: str(folder) for folder in reversed(bundles_here())}
 
 
 def get(

@@ -191,11 +191,10 @@ def _data_set(name: str, kind: str, folder: Path) -> Check:
 
 
 def _bundles() -> list[Check]:
-    from colles.serving.bundle import bundle_roots, load_bundle
+    from colles.serving.bundle import bundle_roots, bundles_here, load_bundle
     from colles.serving.known import default_bundle
-    from colles.serving.manifest import MANIFEST
 
-    folders = [found.parent for root in bundle_roots() for found in sorted(root.glob(f"*/{MANIFEST}"))]
+    folders = bundles_here()
     if not folders:
         where = ", ".join(str(root) for root in bundle_roots())
         repair = f"Fetch one: colles bundle get {default_bundle()}, or make one: colles export RUN"

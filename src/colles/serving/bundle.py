@@ -126,15 +126,17 @@ def find_bundle(bundle: str | Path) -> Path:
             if (root / path.name / MANIFEST).is_file():
                 return root / path.name
     places = ", ".join(dict.fromkeys(str(root.absolute()) for root in roots))
-    repair = _next_step(str(bundle), [found.parent.name for root in roots for found in root.glob(f"*/{MANIFEST}")])
+    repair = _next_step(str(bundle), [folder.name for folder in bundles_here()])
     raise MissingInputError(f"no such bundle; looked for it as a folder and in {places}", path=path, repair=repair)
 
 
 def _next_step(name: str, here: list[str]) -> str:
     if name in known_bundles():
         return f"Fetch it: colles bundle get {name}"
-    there = f"There are {', '.join(sorted(set(here)))}" if here else "Make one: colles export RUN, or colles bundle list"
-    return suggest(Path(name).name, [*here, *known_bundles()], there)
+    make = "Make one: colles export RUN, or colles bundle list"
+    return suggest(
+        Path(name).name, [*here, *known_bundles()], f"There are {', '.join(sorted(set(here)))}" if here else make
+    )
 
 
 def bundle_roots() -> list[Path]:
@@ -147,6 +149,11 @@ def bundle_roots() -> list[Path]:
     here, checkout = Path("models"), Path(__file__).parents[3] / "models"
     ours = [checkout] if checkout.is_dir() and checkout != here.absolute() else []
     return [*named, here, *ours, *(root for root in (packaged_bundles(), fetched_bundles()) if root.is_dir())]
+
+
+def bundles_here() -> list[Path]:
+    """Return the folders of all bundles that can be named, in the order in which they are looked for."""
+    return [found.parent for root in bundle_roots() for found in sorted(root.glob(f"*/{MANIFEST}"))]
 
 
 def _load_metadata(file: Path) -> BundleMetadata:
