@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import logit
 from scipy.stats import t
 
+from colles.core.logistic import to_logit
 from colles.evaluation.metrics.intervals import Interval, wilson, wilson_groups
 from colles.evaluation.metrics.logistic import LogisticFit, fit_logistic
 from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores
@@ -17,8 +17,6 @@ BINS = 10
 MIN_PER_BIN = 5
 """Fewer rows get fewer bins."""
 _DRAWS = 4000
-_LARGEST_SCALE = 1e6
-_EPSILON = 1e-12
 
 
 def brier_score(y_true: BoolArray, y_prob: FloatArray) -> float:
@@ -97,10 +95,9 @@ def _scale(gaps: FloatArray, noise: FloatArray, value: float, quantile: float) -
 
     if value == 0 or beyond(0.0) >= 0:
         return 0.0
-    largest = 2.0
-    while beyond(largest) < 0 and largest < _LARGEST_SCALE:
-        largest *= 2
-    return float(brentq(beyond, 0.0, largest, xtol=1e-4)) if beyond(largest) > 0 else largest
+    # Here no noise can hold the ECE below its value any more.
+    largest = 1.0 + float(np.abs(noise).sum(axis=1).max()) / value
+    return float(brentq(beyond, 0.0, largest, xtol=1e-4))
 
 
 def _gap_covariance(residuals: FloatArray, cut: Bins, gaps: FloatArray, groups: IntArray) -> FloatArray:
@@ -154,15 +151,11 @@ def _bin_interval(scores: Scores, rows: BoolArray, level: float) -> Interval:
 
 def calibration_slope(scores: Scores, y_prob: FloatArray) -> LogisticFit | None:
     """Fit the label on the logit of the probability: coefficient 0 is the slope, 1 if perfect; below 1: too extreme."""
-    x = _logit(y_prob)
+    x = to_logit(y_prob)
     return fit_logistic(np.stack([x, np.ones_like(x)], axis=1), scores.y_true.astype(float), groups=scores.groups)
 
 
 def calibration_intercept(scores: Scores, y_prob: FloatArray) -> LogisticFit | None:
     """Fit the intercept with the slope held at 1 (calibration in the large), 0 if perfect; below 0: too high."""
     ones = np.ones((scores.n, 1))
-    return fit_logistic(ones, scores.y_true.astype(float), offset=_logit(y_prob), groups=scores.groups)
-
-
-def _logit(y_prob: FloatArray) -> FloatArray:
-    return np.asarray(logit(np.clip(y_prob, _EPSILON, 1 - _EPSILON)))
+    return fit_logistic(ones, scores.y_true.astype(float), offset=to_logit(y_prob), groups=scores.groups)

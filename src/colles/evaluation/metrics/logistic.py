@@ -54,7 +54,7 @@ def fit_logistic(
         if np.abs(beta).max() > _LARGEST:
             return None
         if np.abs(step).max() < 1e-10:
-            return _with_sandwich(design, target, expit(design @ beta + shift), beta, groups)
+            return _with_variance(design, target, expit(design @ beta + shift), beta, groups)
     return None
 
 
@@ -83,7 +83,7 @@ def _log_likelihood(linear: FloatArray, target: FloatArray) -> float:
     return float((target * linear - np.logaddexp(0.0, linear)).sum())
 
 
-def _with_sandwich(
+def _with_variance(
     design: FloatArray, target: FloatArray, p: FloatArray, beta: FloatArray, groups: IntArray | None
 ) -> LogisticFit | None:
     pieces = design * (target - p)[:, None]
