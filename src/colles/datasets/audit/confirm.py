@@ -108,7 +108,8 @@ def _agreement(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> Agre
     products = _by_block(p, q, covered, max(8, max(size) // _BLOCKS))
     if products.shape[1] < 4:
         return None
-    values, weights = products[2] / np.sqrt(products[0] * products[1]), np.sqrt(products[0] * products[1])
+    weights = np.sqrt(products[0] * products[1])
+    values = products[2] / weights
     change = matrix[:2, :2] @ np.linalg.inv(start.frame)
     left, scales, right = np.linalg.svd(change)
     turn = left @ right

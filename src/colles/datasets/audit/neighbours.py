@@ -70,8 +70,7 @@ def nearest(
         rows = np.arange(start, min(len(stored), start + _ROWS))
         some = [query[rows] for query in queries]
         found = _all_strangers(stored, some, kin, rows, negatives) if index is None else index(some, rows, negatives)
-        values, places, sets = found
-        order = np.argsort(-values, axis=1, kind="stable")[:, :_COMMON]
+        order = np.argsort(-found[0], axis=1, kind="stable")[:, :_COMMON]
         values, places, sets = (np.take_along_axis(each, order, 1) for each in found)
         near = values > -1.5
         if len(stored) > _FEW:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from colles.learning.models.base import FractureClassifier
 from colles.serving.decision import DecisionRule
 from colles.serving.maps import Maps, MapSource, Method
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _MOST = 16  # pictures that are scored at once
 
 
@@ -62,11 +64,11 @@ class TorchMaps(MapSource):
     def explain(self, batch: NDArray[np.float32], names: Sequence[str]) -> Maps:
         """Return scores and maps of the named methods; the network's own maps come from the pass that scores."""
         x = torch.from_numpy(batch)
-        outputs, shared = timed(lambda: self._outputs(x))
+        outputs, shared = _timed(self._outputs, x)
         maps, seconds = {}, {}
         for name in names:
             method = self.explainers[name]
-            maps[name], spent = timed(lambda method=method: self._attribute(method, x, outputs))  # type: ignore[misc]
+            maps[name], spent = _timed(self._attribute, method, x, outputs)
             seconds[name] = (spent + (shared if isinstance(method, OutputExplainer) else 0.0)) / len(batch)
         return Maps(_score(outputs["logit"]), maps, seconds)
 
@@ -106,10 +108,10 @@ class TorchMaps(MapSource):
         return np.concatenate([_score(self.model(piece)) for piece in pieces])
 
 
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+def _timed(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tuple[R, float]:
     """Return what a call gives and the seconds it took."""
     started = time.perf_counter()
-    found = work()
+    found = work(*arguments, **named)
     return found, time.perf_counter() - started
 
 
