@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from colles.core.errors import CollesError
-from colles.core.recipe_text import recipe_from
+from colles.core.recipe_text import recipe_from, save_recipe
 from colles.flow.run import run
+from colles.flow.workspace import Ledger, Workspace
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,15 @@ def test_what_would_stop_the_training_is_said_before_anything_is_made(
     with pytest.raises(CollesError, match=message.replace("?", r"\?")):
         run(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_has_its_training_asks_no_more_for_the_weights_that_it_started_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report could not be made again where the starting weights were gone, and each call built the network."""
+    recipe = recipe_from({"data": {"phantom": {"images": 40, "size": 64}}, "model": {"weights": "gone.safetensors"}})
+    space = Workspace(tmp_path / "out")
+    save_recipe(recipe, space.recipe)
+    Ledger(space.state).finish("train", "key", 1.0)
+    monkeypatch.setattr("colles.flow.run.run_stages", lambda stages, ledger: [])
+    assert run(recipe, space.out) == []

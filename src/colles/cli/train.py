@@ -54,8 +54,10 @@ def train(
     require("torch", "train")
     relaunch_with_allocator(settings.train)
     if catalog is None or split is None:
-        from colles.flow.run import prepare_data
+        from colles.flow.run import check_training, prepare_data
 
+        if not resume:
+            check_training(settings)
         space = prepare_data(settings, out / "data", recipe_folder=recipe.parent)
         catalog, split = space.catalog, space.split
     if find_lr:

@@ -33,7 +33,8 @@ def run(
     A stage whose inputs are the same as when it was last made is skipped. Raise `OutputExistsError` where `out` holds
     something else, or a run of another recipe and `overwrite` is not set (an earlier training is kept even then).
     """
-    check_training(recipe)
+    if Ledger(Workspace(Path(out)).state).key("train") is None:
+        check_training(recipe)
     space = prepare_workspace(recipe, Path(out), overwrite=overwrite)
     return run_stages(Stages(recipe, space, Path(recipe_folder)).all, Ledger(space.state))
 
