@@ -98,6 +98,14 @@ def test_an_unknown_name_is_answered_with_the_nearest(name: str, hint: str) -> N
         build(name)
 
 
+@pytest.mark.parametrize("foreign", ["no json", "[1]", '{"training": true}', '{"weights_from": 3}'])
+def test_what_another_program_left_beside_the_weights_is_no_matter(tmp_path: Path, foreign: str) -> None:
+    save_file(build().state_dict(), str(tmp_path / "model.safetensors"))
+    for name in ("model.json", "metadata.json"):
+        (tmp_path / name).write_text(foreign)
+    assert build(weights=str(tmp_path / "model.safetensors")).weights_from.endswith(")")
+
+
 def test_a_network_without_maps_is_refused() -> None:
     with pytest.raises(RecipeError, match="not maps"):
         build("timm:test_vit")
@@ -138,6 +146,9 @@ def test_weights_of_an_own_checkpoint_say_what_they_started_from_themselves(tmp_
     assert build(weights=str(tmp_path / "best.safetensors")).weights_from.endswith(
         ", itself from ImageNet weights of a package"
     )
+    (tmp_path / "best.json").unlink()
+    (tmp_path / "metadata.json").write_text('{"training": {"weights_from": "a bundle\'s"}}')
+    assert build(weights=str(tmp_path / "best.safetensors")).weights_from.endswith(", itself from a bundle's")
 
 
 def test_local_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from colles.core.errors import InputError, MissingInputError
+from colles.core.errors import CollesError, InputError, MissingInputError
 from colles.core.extras import require
 from colles.core.files import existing_file, read_json, sha256_file
 from colles.core.progress import say
@@ -79,11 +79,13 @@ def load_local(model: FractureClassifier, path: str | Path) -> str:
 
 def _origin(weights: Path) -> str:
     """Return what the weights of a checkpoint or bundle started from themselves, as the JSON beside them says it."""
-    for beside in (weights.with_suffix(".json"), weights.with_name("metadata.json")):
-        if beside.is_file():
+    for beside, section in ((weights.with_suffix(".json"), None), (weights.with_name("metadata.json"), "training")):
+        try:
             known = read_json(beside)
-            origin = known.get("training", known).get("weights_from") if isinstance(known, dict) else None
-            return f", itself from {origin}" if isinstance(origin, str) else ""
+            origin = (known if section is None else known[section])["weights_from"]
+        except (CollesError, KeyError, TypeError):
+            continue  # not there, or of another program
+        return f", itself from {origin}" if isinstance(origin, str) else ""
     return ""
 
 
