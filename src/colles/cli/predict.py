@@ -12,6 +12,7 @@ from colles.core.errors import MissingInputError, UsageError
 
 if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
+    from colles.serving.output import Tally
     from colles.serving.study_ids import StudyIds
 
 
@@ -97,6 +98,10 @@ def predict(
         print_json(told)
     else:
         typer.echo("\n".join(lines))
+    _end(tally, out)
+
+
+def _end(tally: Tally, out: Path) -> None:
     if tally.interrupted:
         typer.echo("interrupted: add --resume to go on from there", err=True)
         raise typer.Exit(130)
