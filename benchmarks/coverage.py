@@ -9,8 +9,6 @@ and writes benchmarks/coverage.json; `--only` with `--merge` repeats one design 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -152,6 +150,8 @@ def main() -> None:
     parser.add_argument("--merge", action="store_true", help="keep the other designs of coverage.json")
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
+    from machine import describe  # this file's folder is on the path of a script only
+
     results = read_json(options.out)["designs"] if options.merge and options.out.is_file() else {}
     for design in DESIGNS:
         if options.only not in (None, design.name):
@@ -159,8 +159,8 @@ def main() -> None:
         results[design.name] = measure(design, options.studies, options.replicates)
         print(design.name, results[design.name]["coverage"], flush=True)
         ordered = {d.name: results[d.name] for d in DESIGNS if d.name in results}
-        machine = {"cpu_count": os.cpu_count(), "machine": platform.machine(), "versions": package_versions()}
-        write_json(options.out, {"level": 0.95, "designs": ordered, **machine})
+        told = {"machine": describe(), "versions": package_versions()}
+        write_json(options.out, {"level": 0.95, "designs": ordered, **told})
 
 
 if __name__ == "__main__":

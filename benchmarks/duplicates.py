@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import resource
 import tempfile
 import time
@@ -27,6 +26,7 @@ import cv2
 import imagehash
 import numpy as np
 import polars as pl
+from machine import describe
 from PIL import Image
 
 from colles.core.files import read_json, write_json
@@ -326,7 +326,7 @@ def main() -> None:
         found = planted(root, options.originals, options.strangers, options.peer)
     else:
         found = grouping(root, options.sizes)
-    machine = {"cpu_count": os.cpu_count(), "machine": platform.machine(), "other_load": options.load}
+    machine = {"machine": describe(), "other_load": options.load}
     known = read_json(RESULT) if RESULT.exists() else {}
     write_json(RESULT, {**known, options.part: {**found, **machine, "versions": package_versions()}})
     print(RESULT.read_text("utf-8"))

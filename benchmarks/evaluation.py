@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import resource
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import describe
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
@@ -110,8 +110,7 @@ def measure(n: int, replicates: int, peer_replicates: int) -> dict[str, Any]:
         "speed_up": round(peers.wall * scale / ours.wall, 1),
         "speed_up_processor_seconds": round(peers.cpu * scale / ours.cpu, 1),
         "load_before": round(load, 1),
-        "cpu_count": os.cpu_count(),
-        "machine": platform.machine(),
+        "machine": describe(),
         "versions": package_versions(),
     }
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from machine import describe
 from PIL import Image
 
 from colles.core.files import write_bytes, write_json
@@ -95,9 +95,8 @@ def measure(images: int, size: int, peer_images: int) -> dict[str, Any]:
         "torch_images_timed": 2 * half,
         "torch_images_per_second": round(2 * half / peer, 1),
         "speed_up": round(peer / (2 * half) / (ours / images), 1),
-        "cpu_count": os.cpu_count(),
         "load_average_at_the_end": round(os.getloadavg()[0], 1),
-        "machine": platform.machine(),
+        "machine": describe(),
         "versions": package_versions(),
     }
 

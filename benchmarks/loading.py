@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from machine import describe
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -255,10 +255,9 @@ def measure_memory(listed: int) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """Describe where this ran."""
+    """Describe where and beside what this ran."""
     return {
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
+        **describe(),
         "torch_threads": torch.get_num_threads(),
         "load_average": round(os.getloadavg()[0], 1),
         "versions": package_versions(),

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from machine import describe
 
 from colles.core.files import write_json
 from colles.core.provenance import package_versions
@@ -226,11 +227,7 @@ def report(options: argparse.Namespace, batches: int, rounds: list[dict[str, dic
         print(f"{name:<10} {found['wall']:7.2f} images/s   {found['cpu']:7.2f} images/s of processor time")
     for peer, found in ratio.items():
         print(f"colles / {peer:<10} {found['wall']:.2f} by the clock, {found['cpu']:.2f} by processor time")
-    machine = {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpu_count": os.cpu_count(),
-        "load": os.getloadavg(),
-    }
+    machine = {**describe(), "load": os.getloadavg()}
     settings = {name: getattr(options, name) for name in ("rounds", "images", "size", "batch", "epochs", "threads")}
     settings["batches"] = batches
     values = {"machine": machine, "versions": package_versions(), "settings": settings, "images_per_second": speed}
