@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
 from colles.core.errors import RecipeError
@@ -36,6 +39,22 @@ def test_the_map_has_a_cell_every_sixteen_pixels() -> None:
         "embedding": (2, 256),
         "cam": (2, 1, 4, 4),
     }
+
+
+def test_a_map_of_stride_eight_starts_as_the_coarser_one_that_its_weights_come_from(tmp_path: Path) -> None:
+    coarse = build()
+    save_file(coarse.state_dict(), tmp_path / "coarse.safetensors")
+    recipe = ModelRecipe(name=TINY, weights=str(tmp_path / "coarse.safetensors"), location="on", location_stride=8)
+    fine = create_model(recipe, PreprocessRecipe(size=64, channels=1, mean=(0.5,), std=(0.5,))).eval()
+    image = torch.randn(2, 1, 64, 64)
+    found, before = fine.outputs(image), coarse.outputs(image)
+    assert found["cam"].shape == (2, 1, 8, 8)
+    torch.testing.assert_close(found["embedding"], before["embedding"])
+    assert isinstance(fine, LocationClassifier) and fine.pyramid.finest is not None
+    assert not fine.pyramid.finest.weight.any()
+    torch.testing.assert_close(fine.pyramid.out.weight, coarse.pyramid.out.weight)
+    fine.train().training_outputs(image)["cam"].sum().backward()  # type: ignore[no-untyped-call]
+    assert fine.pyramid.finest.weight.grad is not None and fine.pyramid.finest.weight.grad.any()
 
 
 def test_an_untrained_map_says_nothing_of_the_image_at_any_size() -> None:
@@ -135,3 +154,19 @@ def test_gamma_blur_and_inversion_keep_size_and_type() -> None:
     canvas = torch.zeros(1, 32, 32, dtype=torch.uint8)
     changed, _ = augment_seeded(create_augment(recipe, 32), canvas, 1)
     assert changed.dtype == torch.uint8 and changed.shape == (1, 32, 32) and (changed == 255).all()
+
+
+def test_each_image_draws_its_own_noise_up_to_the_largest() -> None:
+    recipe = AugmentRecipe(noise=0.1, brightness=0, contrast=0, flip=0, rotation=0)
+    grey = torch.full((1, 64, 64), 128, dtype=torch.uint8)
+    spreads = [float(augment_seeded(create_augment(recipe, 64), grey, seed)[0].float().std()) for seed in range(20)]
+    assert max(spreads) <= 0.1 * 255 * 1.1 and min(spreads) < 8 and max(spreads) > 16
+
+
+def test_jpeg_leaves_its_blocks_behind() -> None:
+    recipe = AugmentRecipe(jpeg=1.0, noise=0, brightness=0, contrast=0, flip=0, rotation=0)
+    canvas = torch.randint(0, 255, (1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    changed, _ = augment_seeded(create_augment(recipe, 64), canvas, 1)
+    assert changed.dtype == torch.uint8 and changed.shape == (1, 64, 64) and not torch.equal(changed, canvas)
+    again, _ = augment_seeded(create_augment(recipe, 64), canvas, 1)
+    assert torch.equal(changed, again)

@@ -144,6 +144,8 @@ class ModelRecipe(Section):
     dropout: Share = 0.2
     location: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """A head that learns from boxes where fractures are; `auto` has it where train has boxes and the network can."""
+    location_stride: Literal[8, 16] = 16
+    """Canvas pixels a cell of that head's map."""
 
 
 class EvaluateRecipe(Section):

@@ -21,7 +21,9 @@ class AugmentRecipe(Section):
     brightness: float = Field(default=0.1, ge=0)
     contrast: float = Field(default=0.1, ge=0)
     noise: float = Field(default=0.02, ge=0)
-    """Standard deviation of Gaussian noise, as a share of full scale."""
+    """Largest standard deviation of Gaussian noise, as a share of full scale; each image draws its own from 0 on."""
+    jpeg: Share = 0.0
+    """Probability of storing the image as a JPEG of quality 10 to 70."""
     quarter_turn: Share = 0.0
     """Probability of a turn by 90°, 180° or 270°."""
     gamma: float = Field(default=0.0, ge=0, lt=1)
@@ -49,6 +51,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "gamma": 0.3,
         "blur": 0.2,
         "invert": 0.03,
+        "noise": 0.04,
+        "jpeg": 0.2,
         "cut_out": 0.2,
         "collimation": 0.2,
     },

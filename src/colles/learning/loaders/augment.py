@@ -18,21 +18,26 @@ from colles.core.recipe import AugmentRecipe
 from colles.learning.loaders.geometry import RandomPlace
 from colles.learning.loaders.occlusion import Collimation, CutOut
 
+JPEG_QUALITY = (10, 70)
 NO_BOXES = np.zeros((0, 4), np.float32)
 
 
 class Noise(v2.Transform):  # type: ignore[misc]
-    """Add Gaussian noise to a uint8 canvas (1, S, S); `sigma` is a share of full scale."""
+    """Add Gaussian noise to a uint8 canvas (1, S, S), of a deviation between 0 and `largest` of full scale."""
 
     _transformed_types = (tv_tensors.Image,)
 
-    def __init__(self, sigma: float) -> None:
+    def __init__(self, largest: float) -> None:
         super().__init__()
-        self.sigma = sigma
+        self.largest = largest
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the deviation."""
+        return {"sigma": float(torch.empty(1).uniform_(0.0, self.largest))}
 
     def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
         """Return the canvas with noise, rounded and clipped to 0–255."""
-        noisy = torch.randn(inpt.shape).mul_(self.sigma * 255.0).add_(inpt)
+        noisy = torch.randn(inpt.shape).mul_(params["sigma"] * 255.0).add_(inpt)
         changed: Tensor = tv_tensors.Image(noisy.round_().clamp_(0, 255).to(torch.uint8))
         return changed
 
@@ -75,6 +80,8 @@ def create_augment(recipe: AugmentRecipe, size: int) -> v2.Transform:
         steps.append(Collimation(recipe.collimation))
     if recipe.noise:
         steps.append(Noise(recipe.noise))
+    if recipe.jpeg:
+        steps.append(v2.RandomApply([v2.JPEG(JPEG_QUALITY)], p=recipe.jpeg))
     return v2.Compose(steps)
 
 

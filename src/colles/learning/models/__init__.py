@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import timm
+from torch import nn
 
 from colles.core.errors import RecipeError
 from colles.core.names import nearest
@@ -51,13 +52,20 @@ def _from_timm(timm_name: str) -> Builder:
             backbone, weights_from = lite0_backbone(preprocess.channels)
         else:
             backbone, weights_from = hub_backbone(timm_name, preprocess.channels)
-        kind = LocationClassifier if recipe.location == "on" else TimmClassifier
-        model = kind(recipe.name, backbone, size=preprocess.size, channels=preprocess.channels, dropout=recipe.dropout)
+        model = _classifier(backbone, recipe, preprocess)
         if weights_from is not None:
             model.weights_from, model.pretrained = weights_from, True
         return model
 
     return build
+
+
+def _classifier(backbone: nn.Module, recipe: ModelRecipe, preprocess: PreprocessRecipe) -> FractureClassifier:
+    size, channels, dropout = preprocess.size, preprocess.channels, recipe.dropout
+    if recipe.location != "on":
+        return TimmClassifier(recipe.name, backbone, size=size, channels=channels, dropout=dropout)
+    stride = recipe.location_stride
+    return LocationClassifier(recipe.name, backbone, size=size, channels=channels, dropout=dropout, stride=stride)
 
 
 MODELS: dict[str, Builder] = {

@@ -1,4 +1,4 @@
-"""A classifier with a location head: a pyramid of two feature maps becomes a map of where fractures are.
+"""A classifier with a location head: a pyramid of feature maps becomes a map of where fractures are.
 
 The image's logit is a learned sum of the pooled head and of the map, so that both learn from boxes and labels.
 """
@@ -15,27 +15,43 @@ from colles.core.errors import RecipeError
 from colles.learning.models.timm_backbone import TimmClassifier
 
 STRIDES = (16, 32)
-"""Canvas pixels a cell of the fine and of the coarse features; the map has the fine ones."""
+"""Canvas pixels a cell of the fine and of the coarse features that every map is made of."""
+FINEST = 8
+"""Canvas pixels a cell of the features that a map of half the stride adds."""
+LATER_BRANCH = "pyramid.finest."
+"""Weights that a network with a finer map has beside those of one without."""
 # The map starts at a probability of 0.01 everywhere (RetinaNet, arXiv:1708.02002, section 4.1).
 PRIOR_LOGIT = math.log(0.01 / 0.99)
 
 
 class PyramidMap(nn.Module):
-    """Feature maps at strides 16 and 32 → one map of logits at stride 16 (after FPN, arXiv:1612.03144)."""
+    """Feature maps at strides 16 and 32 → one map of logits at stride 16, or with those at 8 → one at stride 8.
 
-    def __init__(self, fine: int, coarse: int, width: int = 96) -> None:
+    After FPN (arXiv:1612.03144). The finest branch starts at zero, so that weights of a coarser map can go on with it.
+    """
+
+    def __init__(self, fine: int, coarse: int, finest: int | None = None, width: int = 96) -> None:
         super().__init__()
+        self.finest = None if finest is None else nn.Conv2d(finest, width, 1)
+        if self.finest is not None:
+            nn.init.zeros_(self.finest.weight)
         self.fine = nn.Conv2d(fine, width, 1)
         self.coarse = nn.Conv2d(coarse, width, 1)
         self.blocks = nn.Sequential(_separable(width), _separable(width))
         self.out = nn.Conv2d(width, 1, 1)
         nn.init.constant_(self.out.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
 
-    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """Return logits (N, 1, h, w) of features (N, c, h, w) and (N, c', h', w')."""
-        grown = nn.functional.interpolate(self.coarse(coarse), size=fine.shape[-2:], mode="nearest")
-        found: Tensor = self.out(self.blocks(self.fine(fine) + grown))
+    def forward(self, fine: Tensor, coarse: Tensor, finest: Tensor | None = None) -> Tensor:
+        """Return logits (N, 1, h, w) of features (N, c, h, w), (N, c', h', w') and perhaps finer ones."""
+        merged = self.fine(fine) + _grow(self.coarse(coarse), fine)
+        if self.finest is not None and finest is not None:
+            merged = self.finest(finest) + _grow(merged, finest)
+        found: Tensor = self.out(self.blocks(merged))
         return found
+
+
+def _grow(small: Tensor, like: Tensor) -> Tensor:
+    return nn.functional.interpolate(small, size=like.shape[-2:], mode="nearest")
 
 
 def _separable(width: int) -> nn.Sequential:
@@ -52,12 +68,23 @@ class LocationClassifier(TimmClassifier):
 
     map_kind = "location"
 
-    def __init__(self, name: str, backbone: nn.Module, *, size: int, channels: int = 3, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        backbone: nn.Module,
+        *,
+        size: int,
+        channels: int = 3,
+        dropout: float = 0.0,
+        stride: int = STRIDES[0],
+    ) -> None:
+        """`stride` is the map's, 16 or 8 canvas pixels a cell."""
         super().__init__(name, backbone, size=size, channels=channels, dropout=dropout)
-        stages = pyramid_stages(backbone)
+        strides = (*STRIDES, FINEST) if stride == FINEST else STRIDES
+        stages = pyramid_stages(backbone, strides)
         if stages is None:
             raise RecipeError(
-                f"{name} has no features at strides {STRIDES[0]} and {STRIDES[1]}, which a location head needs",
+                f"{name} has no features at strides {', '.join(map(str, strides))}, which a location head needs",
                 field="model.location",
                 repair="Set model.location=off, or choose another network",
             )
@@ -75,10 +102,11 @@ class LocationClassifier(TimmClassifier):
 
     def parts(self, x: Tensor) -> dict[str, Tensor]:
         """Return `logit` (N, 1), `pooled` (N, 1), `embedding` (N, d) and `cam` (N, 1, h, w), all but d as logits."""
-        last, (fine, coarse) = self.backbone.forward_intermediates(x, indices=self._indices)  # type: ignore[operator]
+        last, features = self.backbone.forward_intermediates(x, indices=sorted(self._indices))  # type: ignore[operator]
+        by_index = dict(zip(sorted(self._indices), features, strict=True))
         embedding = self._embed(self.last_feature_layer(last))
         pooled = self.head(self._regularise(embedding))
-        cam = self.pyramid(fine, coarse)
+        cam = self.pyramid(*(by_index[index] for index in self._indices))
         logit = self.mix(torch.cat([pooled, map_evidence(cam)], dim=1))
         return {"logit": logit, "embedding": embedding, "pooled": pooled, "cam": cam}
 
@@ -102,11 +130,11 @@ def map_evidence(cam: Tensor) -> Tensor:
     return torch.logsumexp(flat, dim=1, keepdim=True) - math.log(flat.shape[1]) - PRIOR_LOGIT
 
 
-def pyramid_stages(backbone: nn.Module) -> list[tuple[int, int]] | None:
+def pyramid_stages(backbone: nn.Module, strides: tuple[int, ...] = STRIDES) -> list[tuple[int, int]] | None:
     """Return (index, channels) of the last features of each stride of a timm network, or None where one is missing."""
     described: Any = getattr(backbone, "feature_info", None)
     if described is None or not hasattr(backbone, "forward_intermediates"):
         return None
     stages = described if isinstance(described, list) else described.info
     found = {stage["reduction"]: (index, stage["num_chs"]) for index, stage in enumerate(stages)}
-    return [found[stride] for stride in STRIDES] if all(stride in found for stride in STRIDES) else None
+    return [found[stride] for stride in strides] if all(stride in found for stride in strides) else None

@@ -16,6 +16,7 @@ from colles.core.extras import require
 from colles.core.files import existing_file, read_json, sha256_file
 from colles.core.progress import say
 from colles.learning.models.base import FractureClassifier
+from colles.learning.models.location import LATER_BRANCH
 from colles.learning.models.timm_backbone import create_backbone
 
 LITE0 = "tf_efficientnet_lite0"
@@ -68,8 +69,8 @@ def load_local(model: FractureClassifier, path: str | Path) -> str:
     except (SafetensorError, OSError) as error:
         raise InputError(f"not a readable .safetensors file ({error})", path=file, repair=REPAIR) from error
     own, backbone = model.state_dict(), getattr(model, "backbone", None)
-    if own.keys() <= state.keys():
-        _fill(model, state, file)
+    if all(key in state or key.startswith(LATER_BRANCH) for key in own):
+        _fill(model, {key: value for key, value in own.items() if key.startswith(LATER_BRANCH)} | state, file)
     elif isinstance(backbone, nn.Module):
         _fill(backbone, {key.removeprefix("backbone."): value for key, value in state.items()}, file)
     else:

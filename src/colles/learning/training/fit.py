@@ -32,7 +32,6 @@ from colles.learning.checkpoint import describe_model, load_classifier
 from colles.learning.devices import choose_device
 from colles.learning.loaders.datamodule import USED, RadiographDataModule
 from colles.learning.models import FractureClassifier, can_locate, count_parameters, create_model
-from colles.learning.models.location import STRIDES
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
 from colles.learning.training.inputs import assert_same_inputs, describe_inputs, save_inputs
@@ -129,7 +128,7 @@ def _load(catalog: Catalog, split: Split, recipe: Recipe) -> RadiographDataModul
         recipe.train,
         seed=recipe.seed,
         limits=recipe.data,
-        stride=STRIDES[0] if recipe.model.location == "on" else 0,
+        stride=recipe.model.location_stride if recipe.model.location == "on" else 0,
     )
 
 
