@@ -14,6 +14,8 @@ from torch import nn
 
 from colles.core.errors import RecipeError
 from colles.core.recipe import AugmentRecipe, ModelRecipe, PreprocessRecipe
+from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
+from colles.learning.explain import TorchMaps
 from colles.learning.loaders.augment import augment_seeded, create_augment
 from colles.learning.loaders.geometry import draw_matrix, move_boxes
 from colles.learning.loaders.targets import boxes_inside, location_target
@@ -55,6 +57,18 @@ def test_a_map_of_stride_eight_starts_as_the_coarser_one_that_its_weights_come_f
     torch.testing.assert_close(fine.pyramid.out.weight, coarse.pyramid.out.weight)
     fine.train().training_outputs(image)["cam"].sum().backward()  # type: ignore[no-untyped-call]
     assert fine.pyramid.finest.weight.grad is not None and fine.pyramid.finest.weight.grad.any()
+
+
+def test_a_checkpoint_and_the_untrained_twin_keep_the_maps_stride(tmp_path: Path) -> None:
+    recipe = ModelRecipe(name=TINY, weights="none", location="on", location_stride=8)
+    preprocess = PreprocessRecipe(size=64, channels=1, mean=(0.5,), std=(0.5,))
+    model = create_model(recipe, preprocess).eval()
+    file = save_checkpoint(model, tmp_path / "best.safetensors", describe_model(recipe, preprocess, model))
+    again, _ = load_classifier(file)
+    image = torch.randn(1, 1, 64, 64)
+    torch.testing.assert_close(again.outputs(image), model.outputs(image))
+    twin = TorchMaps(again, preprocess, ["auto"]).untrained(0)
+    assert twin.explain(image.numpy(), ["location"]).maps["location"].shape == (1, 8, 8)
 
 
 def test_an_untrained_map_says_nothing_of_the_image_at_any_size() -> None:

@@ -23,13 +23,15 @@ from colles.serving.manifest import MANIFEST, load_manifest
 
 SCHEMA_VERSION = 1
 ENDING = ".safetensors"
+_DESCRIBED = ("name", "dropout", "location", "location_stride")
+"""Settings of the network, without which its weights mean nothing."""
 
 
 def describe_model(recipe: ModelRecipe, preprocess: PreprocessRecipe, model: FractureClassifier) -> dict[str, Any]:
     """Return the JSON that rebuilds a network without its weights: architecture, preprocessing, origin."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": {"name": recipe.name, "dropout": recipe.dropout, "location": recipe.location},
+        "model": {name: getattr(recipe, name) for name in _DESCRIBED},
         "preprocessing": preprocess.model_dump(mode="json"),
         "weights_from": model.weights_from,
     }
@@ -106,7 +108,7 @@ def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str, fl
             recipe = load_recipe(recipe_file)
             named, preprocess = recipe.model, recipe.preprocess
         else:
-            known = {key: values["model"][key] for key in ("name", "dropout", "location") if key in values["model"]}
+            known = {key: values["model"][key] for key in _DESCRIBED if key in values["model"]}
             named, preprocess = ModelRecipe(**known), PreprocessRecipe.model_validate(values["preprocessing"])
     except (KeyError, TypeError, ValidationError) as error:
         reason = " ".join(str(error).split())

@@ -87,7 +87,12 @@ class TorchMaps(MapSource):
 
     def untrained(self, seed: int) -> TorchMaps:
         """Return the same network with random weights, explained by the default method."""
-        recipe = ModelRecipe(name=self.model.name, weights="none", location=_switch(self.model))
+        recipe = ModelRecipe(
+            name=self.model.name,
+            weights="none",
+            location=_switch(self.model),
+            location_stride=self.model.map_stride,
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             twin = create_model(recipe, self.recipe)

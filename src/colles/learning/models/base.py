@@ -26,6 +26,8 @@ class FractureClassifier(nn.Module, ABC):
     """True where `outputs` gives a map."""
     map_kind: Literal["class_activation", "location"] = "class_activation"
     """What the map is: the logit is its mean, or it was trained on boxes to say where fractures are."""
+    map_stride: Literal[8, 16] = 16
+    """Canvas pixels a cell of a location map."""
     head: nn.Linear
 
     def __init__(self) -> None:

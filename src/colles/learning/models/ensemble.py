@@ -19,7 +19,7 @@ class Ensemble(FractureClassifier):
         super().__init__()
         first = members[0]
         self.name, self.weights_from, self.pretrained = first.name, first.weights_from, first.pretrained
-        self.has_cam, self.map_kind = first.has_cam, first.map_kind
+        self.has_cam, self.map_kind, self.map_stride = first.has_cam, first.map_kind, first.map_stride
         self.members = nn.ModuleList(members)
         self.last_feature_layer = first.last_feature_layer
 

@@ -6,7 +6,7 @@ The image's logit is a learned sum of the pooled head and of the map, so that bo
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -76,9 +76,9 @@ class LocationClassifier(TimmClassifier):
         size: int,
         channels: int = 3,
         dropout: float = 0.0,
-        stride: int = STRIDES[0],
+        stride: Literal[8, 16] = 16,
     ) -> None:
-        """`stride` is the map's, 16 or 8 canvas pixels a cell."""
+        """`stride` is the map's, in canvas pixels a cell."""
         super().__init__(name, backbone, size=size, channels=channels, dropout=dropout)
         strides = (*STRIDES, FINEST) if stride == FINEST else STRIDES
         stages = pyramid_stages(backbone, strides)
@@ -88,6 +88,7 @@ class LocationClassifier(TimmClassifier):
                 field="model.location",
                 repair="Set model.location=off, or choose another network",
             )
+        self.map_stride = stride
         self._indices = [index for index, _ in stages]
         self.pyramid = PyramidMap(*(width for _, width in stages))
         self.mix = nn.Linear(2, 1)
