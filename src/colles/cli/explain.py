@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
             "colles explain out/demo/bundle image.jpg --out maps",
             "colles explain out/demo/train folder --method gradcam --method occlusion --out maps",
             "colles explain out/demo --scores test --method auto --method gradcam++ --out judged",
+            "colles explain out/demo --scores test --against out/seed1 --against out/shuffled --out compared",
         ),
     )(explain)
 
@@ -45,6 +46,14 @@ def explain(
     ] = None,
     split: Annotated[Path | None, typer.Option(help="Table of image_id, group_id, subset for --scores.")] = None,
     checks: Annotated[bool, typer.Option(help="With --scores: sanity checks and shortcut probes.")] = True,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="With --scores: another training to compare maps with, such as another seed's "
+            "or one with train.random_labels=true. May be repeated.",
+        ),
+    ] = None,
     sample: Annotated[int, typer.Option(min=1, help="Images that slow methods see, drawn by seed.")] = 50,
     limit: Annotated[int, typer.Option(min=1, help="With --scores: images of each label at most.")] = 400,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
@@ -66,6 +75,7 @@ def explain(
         raise UsageError(f"unknown form {maps!r}", field="--maps", repair="Use full, native or none")
     if not overwrite:
         refuse_existing(out)
+    from colles.flow.agreement import open_twin
     from colles.flow.explain import open_maps
     from colles.flow.pictures import Look
 
@@ -78,7 +88,10 @@ def explain(
     if images:
         look = Look(opacity=opacity, contour=contour if 0 < contour < 1 else None, maps=maps, overlays=overlays)  # type: ignore[arg-type]
         entries = _explain(source, images, out, look, catalog, recipe)
-    judged = _judge(source, model, out, catalog, split, scores, recipe) if scores is not None else None
+    judged = None
+    if scores is not None:
+        twins = [open_twin(folder, recipe.methods, target) for folder in against or []]
+        judged = _judge(source, model, out, catalog, split, scores, recipe, twins)
     if as_json:
         print_json(entries if judged is None else judged)
     else:
@@ -104,7 +117,14 @@ def _explain(source: Any, images: list[str], out: Path, look: Any, catalog: Path
 
 
 def _judge(
-    source: Any, model: Path, out: Path, catalog: Path | None, split: Path | None, subset: str, recipe: Any
+    source: Any,
+    model: Path,
+    out: Path,
+    catalog: Path | None,
+    split: Path | None,
+    subset: str,
+    recipe: Any,
+    twins: list[Any],
 ) -> dict[str, Any]:
     from colles.core.files import write_json
     from colles.core.tables import read_table
@@ -116,7 +136,7 @@ def _judge(
         found = sources_of_run(model)
         catalog, split = catalog or found[0], split or found[1]
     frame = read_table(split, ("image_id", "group_id", "subset"))
-    judged = judge_run(source, Catalog.load(catalog), frame, recipe, subset=subset)
+    judged = judge_run(source, Catalog.load(catalog), frame, recipe, subset=subset, twins=twins)
     write_json(out / SCORES, judged)
     return judged
 

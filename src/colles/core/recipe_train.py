@@ -119,6 +119,9 @@ class TrainRecipe(Section):
     loss: Literal["bce", "weighted_bce", "focal"] = "bce"
     focal_gamma: float = Field(default=2.0, ge=0)
     """Exponent of the focal loss; 0 is plain cross-entropy."""
+    random_labels: bool = False
+    """Shuffle labels and boxes among the training images: the twin that heat maps are checked against (Adebayo et al.
+    2018, arXiv:1810.03292, section 3.2), never a model."""
     prior_correction: bool = True
     """Move the trained scores back to the share of fractures in train, where drawing or weighting taught another."""
     mixup: float = Field(default=0.0, ge=0)

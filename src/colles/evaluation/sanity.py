@@ -20,6 +20,8 @@ REPEATS = 0.5
 """Rank correlation under a small shift below which a map is not repeatable."""
 NO_WEIGHTS = "does not depend on the weights"
 NO_REPEAT = "changes under a shift of the image that nobody would notice"
+NO_LABELS = "does not depend on the labels"
+NO_TWIN = "changes from one training to the next"
 NO_FAITH = "what it marks matters to the score no more than places drawn at random"
 
 
@@ -60,6 +62,40 @@ def judge_repeatability(correlations: FloatArray, shifts: FloatArray) -> dict[st
     }
 
 
+def judge_labels(correlations: FloatArray, models: int) -> dict[str, Any]:
+    """Return the check from correlations (N,) with the maps of networks that were trained on shuffled labels."""
+    correlation = float(correlations.mean())
+    passed = correlation < SAME
+    verdict = "the map comes from the labels" if passed else f"the map {NO_LABELS}"
+    return {
+        "passed": passed,
+        "sentence": f"trained on shuffled labels the network's map correlates with it by {correlation:.2f}: {verdict}",
+        "images": len(correlations) // models,
+        "models": models,
+        "correlation": round(correlation, 4),
+    }
+
+
+def judge_trainings(correlations: FloatArray, distances: FloatArray, near: float, models: int) -> dict[str, Any]:
+    """Return the check from correlations and peak distances (N,) with other trainings' maps of the same images.
+
+    Distances are shares of the image's longer side; `near` is the share up to which two peaks count as one place.
+    """
+    correlation, same = float(correlations.mean()), float((distances <= near).mean())
+    passed = correlation >= REPEATS
+    words = "stays the same" if passed else NO_TWIN
+    return {
+        "passed": passed,
+        "sentence": f"between trainings it {words}: correlation {correlation:.2f}, peaks in the same place on "
+        f"{same:.0%} of the images",
+        "images": len(correlations) // models,
+        "models": models,
+        "correlation": round(correlation, 4),
+        "peak_distance": round(float(np.median(distances)), 4),
+        "same_place": round(same, 4),
+    }
+
+
 def judge_faithfulness(
     deletion: FloatArray, insertion: FloatArray, random: tuple[FloatArray, FloatArray]
 ) -> dict[str, Any]:
@@ -90,5 +126,11 @@ def _above_zero(gain: Estimate) -> bool:
 
 def warnings_of(checks: dict[str, dict[str, Any]]) -> list[str]:
     """Return the sentences that a method has earned by failed checks."""
-    sentences = {"randomisation": NO_WEIGHTS, "repeatability": NO_REPEAT, "faithfulness": NO_FAITH}
+    sentences = {
+        "randomisation": NO_WEIGHTS,
+        "repeatability": NO_REPEAT,
+        "faithfulness": NO_FAITH,
+        "labels": NO_LABELS,
+        "trainings": NO_TWIN,
+    }
     return [text for name, text in sentences.items() if name in checks and not checks[name]["passed"]]

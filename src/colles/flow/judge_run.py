@@ -13,6 +13,8 @@ from colles.core.errors import MissingInputError
 from colles.core.progress import say
 from colles.core.recipe import ExplainRecipe
 from colles.datasets.catalog import Catalog
+from colles.evaluation.sanity import warnings_of
+from colles.flow.agreement import Twin, compare_twins
 from colles.flow.checks import check_methods
 from colles.flow.explain import Item, look
 from colles.flow.known import items_of_subset, with_boxes, without_fracture
@@ -24,12 +26,19 @@ TUNES = "val"
 
 
 def judge_run(
-    source: MapSource, catalog: Catalog, frame: pl.DataFrame, recipe: ExplainRecipe, *, subset: str = "test"
+    source: MapSource,
+    catalog: Catalog,
+    frame: pl.DataFrame,
+    recipe: ExplainRecipe,
+    *,
+    subset: str = "test",
+    twins: Sequence[Twin] = (),
 ) -> dict[str, Any]:
     """Return the content of scores.json for one subset.
 
     `frame` (split or predictions) has image_id, group_id and subset. The threshold of the overlap is fitted on val
-    where it has boxes. Raise `MissingInputError` where no image of the subset has a box.
+    where it has boxes. Maps of `twins`, other trainings of the task, are compared with the source's.
+    Raise `MissingInputError` where no image of the subset has a box.
     """
     items = items_of_subset(catalog, frame, subset)
     boxed = draw(with_boxes(items), recipe.score_images, recipe.seed)
@@ -51,6 +60,7 @@ def judge_run(
     if bare:
         scores["notes"].append(f"{bare} fractured image{'' if bare == 1 else 's'} of {subset}: no reference box")
     _add_checks(scores, source, boxed, recipe)
+    _add_twins(scores, source, twins, draw(boxed, max(recipe.sample, recipe.check_images), recipe.seed), recipe)
     _add_probes(scores, source, boxed, others, recipe)
     if untrained is None:
         scores["notes"].append("the untrained network was left out: it needs torch (judge the run, or install it)")
@@ -65,6 +75,18 @@ def _add_checks(scores: dict[str, Any], source: MapSource, boxed: Sequence[Item]
         say(f"  sanity checks on {len(items)} fractures")
         for name, found in check_methods(source, items, recipe.seed).items():
             scores["methods"][name].update(found)
+
+
+def _add_twins(
+    scores: dict[str, Any], source: MapSource, twins: Sequence[Twin], items: Sequence[Item], recipe: ExplainRecipe
+) -> None:
+    if not twins:
+        return
+    say(f"  maps of {len(twins)} other trainings on {len(items)} fractures")
+    for name, found in compare_twins(source, twins, items, sample=recipe.sample, seed=recipe.seed).items():
+        method = scores["methods"][name]
+        method["checks"] |= found
+        method["warnings"] += warnings_of(found)
 
 
 def _add_probes(

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from colles.core.errors import StaleInputError
+from colles.core.errors import InputError, StaleInputError
 from colles.core.files import (
     atomic_path,
     existing_file,
@@ -48,11 +48,15 @@ def export_bundle(
     Without an evaluation the operating points and the calibration are chosen on the run's val predictions. With `split`
     the gate and the int8 network are made from its train and val images. Raise `ParityError` where bundle, checkpoint
     and predictions disagree on real images of the run (nothing is written then), `StaleInputError` where the evaluation
-    is of other predictions, `OutputExistsError` where `out` holds something.
+    is of other predictions, `InputError` where it was trained on shuffled labels, `OutputExistsError` where `out` holds
+    something.
     """
     refuse_existing(out)
     model, preprocess = load_classifier(run)
     resolved = load_recipe(existing_file(run / RECIPE, "Name the run folder of colles train"))
+    if resolved.train.random_labels:
+        repair = "Train with train.random_labels=false"
+        raise InputError("was trained on shuffled labels, so it is no model", path=run, repair=repair)
     predictions = Predictions.load(run / "predictions.parquet")
     judged = evaluation or evaluate(predictions, resolved.evaluate)
     _assert_same_predictions(judged, predictions, run)

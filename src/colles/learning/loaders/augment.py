@@ -63,6 +63,25 @@ class RandomGamma(v2.Transform):  # type: ignore[misc]
         return changed
 
 
+class Jpeg(v2.Transform):  # type: ignore[misc]
+    """Store a canvas (1, S, S) as a JPEG of a quality that is drawn, and read it back.
+
+    torchvision's own transform of this is deprecated with its codecs.
+    """
+
+    _transformed_types = (tv_tensors.Image,)
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw the quality."""
+        return {"quality": int(torch.randint(JPEG_QUALITY[0], JPEG_QUALITY[1] + 1, ()))}
+
+    def transform(self, inpt: Tensor, params: dict[str, Any]) -> Tensor:
+        """Encode and decode."""
+        _, stored = cv2.imencode(".jpg", inpt[0].numpy(), [cv2.IMWRITE_JPEG_QUALITY, params["quality"]])
+        changed: Tensor = tv_tensors.Image(torch.from_numpy(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE))[None])
+        return changed
+
+
 def create_augment(recipe: AugmentRecipe, size: int) -> v2.Transform:
     """Build the chain of random changes: a canvas (1, C, C) uint8 and its boxes → (1, `size`, `size`) and theirs."""
     steps: list[v2.Transform] = [RandomPlace(recipe, size)]
@@ -81,7 +100,7 @@ def create_augment(recipe: AugmentRecipe, size: int) -> v2.Transform:
     if recipe.noise:
         steps.append(Noise(recipe.noise))
     if recipe.jpeg:
-        steps.append(v2.RandomApply([v2.JPEG(JPEG_QUALITY)], p=recipe.jpeg))
+        steps.append(v2.RandomApply([Jpeg()], p=recipe.jpeg))
     return v2.Compose(steps)
 
 

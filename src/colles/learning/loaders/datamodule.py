@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +91,19 @@ class RadiographDataModule(lightning.LightningDataModule):
         self.canvases, self.bad = cache.canvases, dict(cache.bad)
         self.stride = stride
         self.drawing = self._training_canvases(rows, limits)
+        if recipe.random_labels:
+            self._shuffle_labels()
         self.weights = np.ones(len(rows), np.float32)
         self.weights[list(self.bad)] = 0.0
         self.epoch = 0
         self.drawn: NDArray[np.int64] = np.empty(0, np.int64)
+
+    def _shuffle_labels(self) -> None:
+        """Give every training image label and boxes of another one, by seed; val and test stay as they are."""
+        train = self.rows("train")
+        order = np.random.default_rng(self.seed).permutation(len(train))
+        self.labels[train] = self.labels[train][order]
+        self.drawing = replace(self.drawing, boxes=[self.drawing.boxes[place] for place in order.tolist()])
 
     def _training_canvases(self, rows: CatalogRows, limits: DataRecipe) -> TrainingCanvases:
         """Return what augmentation starts from, larger than the network's input where the recipe asks for it."""

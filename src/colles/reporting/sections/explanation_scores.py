@@ -17,7 +17,13 @@ _FIGURES = {
     "iou": "IoU",
     "auprc": "AUPRC of pixels",
 }
-_CHECKS = {"randomisation": "Weights matter", "repeatability": "Repeatable", "faithfulness": "Faithful"}
+_CHECKS = {
+    "randomisation": "Weights matter",
+    "labels": "Labels matter",
+    "trainings": "Same in another training",
+    "repeatability": "Repeatable",
+    "faithfulness": "Faithful",
+}
 Scores = Mapping[str, Any]
 
 
