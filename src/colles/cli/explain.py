@@ -165,7 +165,10 @@ def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, ou
             ["method", "an image", "peak in a box", "within 1/16", "share of mass"],
             rows,
         )
-        for note in judged["notes"]:
+        for name, found in judged["methods"].items():
+            for check in found.get("checks", {}).values():
+                typer.echo(f"{'passed' if check['passed'] else 'FAILED'}  {name}: {check['sentence']}")
+        for note in [*(probe["sentence"] for probe in judged["probes"]), *judged["notes"]]:
             typer.echo(note)
 
 

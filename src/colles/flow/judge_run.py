@@ -82,7 +82,7 @@ def _add_twins(
 ) -> None:
     if not twins:
         return
-    say(f"  maps of {len(twins)} other trainings on {len(items)} fractures")
+    say(f"  maps of {len(twins)} other training{'' if len(twins) == 1 else 's'} on {len(items)} fractures")
     for name, found in compare_twins(source, twins, items, sample=recipe.sample, seed=recipe.seed).items():
         method = scores["methods"][name]
         method["checks"] |= found
