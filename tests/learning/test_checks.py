@@ -138,10 +138,7 @@ def phantoms(folder: Path, count: int, *, marker: str) -> list[Item]:
     return items
 
 
-@pytest.mark.slow
-def test_the_probe_finds_a_marker_that_comes_with_the_label(tmp_path: Path) -> None:
-    size = PreprocessRecipe(size=128, channels=1, mean=(0.5,), std=(0.5,))
-    items = phantoms(tmp_path, 70, marker="label")
+def fit_on(items: list[Item], size: PreprocessRecipe) -> FractureClassifier:
     from colles.imaging.preprocess import to_canvas, to_input
 
     canvases = np.stack([to_canvas(np.asarray(Image.open(item.path)), size) for item in items])
@@ -149,10 +146,25 @@ def test_the_probe_finds_a_marker_that_comes_with_the_label(tmp_path: Path) -> N
     model = create_model(RECIPE, size)
     labels = torch.tensor([float(item.label or 0) for item in items])
     fit(model, torch.from_numpy(to_input(canvases, size)), labels, 80)
-    marker, border, _ = probe_shortcuts(TorchMaps(model, size, ["gradcam"]), items)
+    return model
+
+
+@pytest.mark.slow
+def test_the_probe_finds_a_marker_that_comes_with_the_label(tmp_path: Path) -> None:
+    size = PreprocessRecipe(size=128, channels=1, mean=(0.5,), std=(0.5,))
+    items = phantoms(tmp_path, 70, marker="label")
+    marker, border, _ = probe_shortcuts(TorchMaps(fit_on(items, size), size, ["gradcam"]), items)
     assert marker["found"] and marker["change"]["high"] < 0 and "rests on the marker" in marker["sentence"]
     assert marker["auroc_before"] >= marker["auroc_after"]
     assert border["n"] == len(items)
+
+
+@pytest.mark.slow
+def test_the_probe_finds_no_marker_where_every_image_has_one(tmp_path: Path) -> None:
+    size = PreprocessRecipe(size=128, channels=1, mean=(0.5,), std=(0.5,))
+    items = phantoms(tmp_path, 70, marker="all")
+    marker, *_ = probe_shortcuts(TorchMaps(fit_on(items, size), size, ["gradcam"]), items)
+    assert marker["n"] > 40 and not marker["found"] and "no shortcut" in marker["sentence"]
 
 
 def test_a_covered_marker_is_gone_and_the_rest_stays(tmp_path: Path) -> None:
