@@ -68,6 +68,27 @@ def test_folders_of_unknown_meaning_become_a_to_do(two_folders: Path, tmp_path: 
         CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
+def test_no_figure_is_made_up_before_every_class_has_its_meaning(two_folders: Path) -> None:
+    (two_folders / "fractured").rename(two_folders / "A")
+    chosen = {choice.key: choice for choice in choose([survey(str(two_folders))], gpu=False)}
+    assert chosen["train.sampler"].value == "weighted"
+    assert not any(character.isdigit() for key in ("train.sampler", "split.test") for character in chosen[key].why)
+
+
+def test_a_folder_without_class_folders_is_an_error_that_says_what_to_do(two_folders: Path) -> None:
+    with pytest.raises(InputError, match="lie in the folder itself") as raised:
+        survey(str(two_folders / "fractured"))
+    assert "fractured and normal" in str(raised.value)
+
+
+def test_an_image_beside_the_class_folders_is_of_unknown_label(
+    two_folders: Path, write_image: Callable[..., Path]
+) -> None:
+    write_image(two_folders / "cover.png", seed=99)
+    seen = survey(str(two_folders))
+    assert (seen.fractured, seen.normal, seen.unknown, seen.unclear) == (12, 30, 1, [])
+
+
 def test_each_kind_of_source_is_recognised(
     yolo_export: Path, fracatlas: Path, two_folders: Path, tmp_path: Path
 ) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
+from colles.cli.app import app
 from colles.cli.options import print_rows
 
 
@@ -14,3 +16,9 @@ def test_a_piped_table_is_not_cut_off(capsys: pytest.CaptureFixture[str], monkey
     printed = capsys.readouterr().out
     assert all(cell in printed for cell in wide)
     assert "…" not in printed
+
+
+def test_no_verb_is_described_by_half_a_sentence() -> None:
+    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
+    assert "predict " in told
+    assert "..." not in told.partition("Commands:")[2]

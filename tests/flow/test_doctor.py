@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from typer.testing import CliRunner
 
 from colles.cli.app import app
 from colles.core.errors import CheckError
+from colles.core.machine import usable_cpus
 from colles.flow import doctor
 from colles.flow.doctor import Check
 
@@ -82,23 +82,16 @@ def test_a_damaged_bundle_is_broken(tmp_path: Path) -> None:
 
 
 def test_threads_above_the_cores_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", str(doctor.usable_cores() + 1))
+    monkeypatch.setenv("OMP_NUM_THREADS", str(usable_cpus() + 1))
     assert found(doctor.examine(), "threads").state == "note"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert found(doctor.examine(), "threads").state == "ok"
 
 
-@pytest.mark.parametrize(("quota", "cores"), [("max 100000", None), ("150000 100000", 2), ("20000 100000", 1)])
-def test_cores_respect_the_control_group(monkeypatch: pytest.MonkeyPatch, quota: str, cores: int | None) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(doctor, "_read", lambda path: quota if path.endswith("cpu.max") else "")
-    assert doctor.usable_cores() == (cores or 8)
-
-
 def test_memory_is_what_the_control_group_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"/proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 8000000 kB\n"}
     read: Callable[[str], str] = lambda path: files.get(path, "")  # noqa: E731
-    monkeypatch.setattr(doctor, "_read", read)
+    monkeypatch.setattr(doctor, "kernel_text", read)
     assert doctor.free_memory() == 8_192_000_000
     files["/sys/fs/cgroup/memory.max"], files["/sys/fs/cgroup/memory.current"] = "3000000000\n", "1000000000\n"
     assert doctor.free_memory() == 2_000_000_000

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from colles.cli.options import AsJson, Overwrite, example, print_json, print_rows
+
+if TYPE_CHECKING:
+    from colles.datasets.audit.audit import Audit
+    from colles.datasets.catalog import Catalog
 
 
 def register(app: typer.Typer) -> None:
@@ -37,43 +41,56 @@ def audit(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find broken files, duplicates, contradicting labels, leaks and shortcuts."""
-    from dataclasses import replace
-
-    from colles.core.errors import LeakError
+    """Find broken files, copies, wrong labels, leaks, shortcuts."""
     from colles.core.files import refuse_existing
     from colles.core.recipe import AuditRecipe
     from colles.core.tables import read_table
     from colles.datasets.audit import audit_catalog
     from colles.datasets.catalog import Catalog
-    from colles.datasets.naming import trust_names
     from colles.reporting.audit_page import write_audit_page
 
     if not overwrite:
         refuse_existing(out)
     table = Catalog.load(catalog)
     given = None if split is None else read_table(split, ("image_id", "subset"))
-    features = None
-    if embed or inflation:
-        from colles.flow.embeddings import embeddings_file, load_embeddings
-
-        features = load_embeddings(table.frame, embeddings_file(catalog))
+    features = _features(catalog, table) if embed or inflation else None
     found = audit_catalog(table, AuditRecipe(), split=given, embeddings=features)
-    if inflation and features is not None:
-        from colles.flow.inflation import measure_inflation
-
-        prices = measure_inflation(trust_names(table.frame), found.clusters, features)
-        found = replace(found, summary={**found.summary, "inflation": prices})
+    if inflation:
+        found = _with_inflation(found, table, features)
     found.save(out)
     write_audit_page(found, table, out / "audit.html")
-    if as_json:
-        print_json(found.summary)
-    else:
-        counts = Counter((issue.kind, issue.severity) for issue in found.issues)
-        rows = [[kind, severity, str(count)] for (kind, severity), count in sorted(counts.items())]
-        print_rows(f"{len(table)} images", ["issue", "severity", "count"], rows)
-        typer.echo(f"Details: {out / 'audit.html'}")
-    if fail_on_leak and found.has_leak:
+    print_json(found.summary) if as_json else _report(found, len(table), out)
+    if fail_on_leak:
+        _refuse_leak(found, out)
+
+
+def _features(catalog: Path, table: Catalog) -> Any:
+    from colles.flow.embeddings import embeddings_file, load_embeddings
+
+    return load_embeddings(table.frame, embeddings_file(catalog))
+
+
+def _with_inflation(found: Audit, table: Catalog, features: Any) -> Audit:
+    from dataclasses import replace
+
+    from colles.datasets.naming import trust_names
+    from colles.flow.inflation import measure_inflation
+
+    prices = measure_inflation(trust_names(table.frame), found.clusters, features)
+    return replace(found, summary={**found.summary, "inflation": prices})
+
+
+def _report(found: Audit, images: int, out: Path) -> None:
+    counts = Counter((issue.kind, issue.severity) for issue in found.issues)
+    rows = [[kind, severity, str(count)] for (kind, severity), count in sorted(counts.items())]
+    print_rows(f"{images} images", ["issue", "severity", "count"], rows)
+    typer.echo(f"Details: {out / 'audit.html'}")
+
+
+def _refuse_leak(found: Audit, out: Path) -> None:
+    from colles.core.errors import LeakError
+
+    if found.has_leak:
         leaks = sum(issue.kind == "split_leak" for issue in found.issues)
         repair = "See split_leak in audit.json; `colles split --groups` keeps copies together"
         raise LeakError(f"{leaks} leaks across the split", path=out / "audit.json", repair=repair)

@@ -46,7 +46,7 @@ def catalog(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read every source, decode each file once, and write the catalog."""
+    """Read every source and write the catalog. Each file is decoded once."""
     from typing import get_args
 
     from colles.core.errors import UsageError

@@ -26,7 +26,7 @@ def compare(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare models on the images that all tables share: AUROC pairwise, decisions, with intervals and p."""
+    """Compare models on the images that all tables share. AUROC pairwise, decisions, with intervals and p."""
     from colles.core.errors import UsageError
     from colles.core.files import refuse_existing, write_json, write_text
     from colles.evaluation import comparison_table as tables_of

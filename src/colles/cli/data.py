@@ -14,7 +14,7 @@ from colles.cli.options import AsJson, as_digest, example, print_json, print_row
 if TYPE_CHECKING:
     from colles.datasets.registry import DataSet
 
-data = typer.Typer(no_args_is_help=True, help="List public data sets, and fetch one with its licence and checksum.")
+data = typer.Typer(no_args_is_help=True, help="List public data sets; fetch one with licence and checksum.")
 
 
 def register(app: typer.Typer) -> None:

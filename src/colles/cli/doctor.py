@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check environment, threads, memory, GPU, data, bundles and extras; exit 1 where something needed is broken."""
+    """Check environment, machine, data, bundles and extras. Exits with 1 where something needed is broken."""
     from colles.core.errors import CheckError
     from colles.flow.doctor import examine
 

@@ -50,7 +50,7 @@ def evaluate(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge scores: thresholds chosen on val, figures on test, an interval on each."""
+    """Judge scores, with an interval on every figure. Thresholds are chosen on val, figures are of test."""
     from colles.core.files import refuse_existing
     from colles.core.recipe_text import recipe_from
     from colles.evaluation.evaluate import evaluate as judge

@@ -10,6 +10,7 @@ import typer
 from colles.cli.options import AsJson, Overwrite, example, print_json
 
 if TYPE_CHECKING:
+    from colles.core.recipe import ExplainRecipe
     from colles.flow.pictures import Entry
 
 _METHODS = (
@@ -64,15 +65,10 @@ def explain(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show where a model looks, and judge it against reference boxes and against chance."""
-    from colles.core.errors import UsageError
+    """Show where a model looks. Maps are judged against reference boxes and against chance."""
     from colles.core.files import refuse_existing
-    from colles.core.recipe import ExplainRecipe
 
-    if not images and scores is None:
-        raise UsageError("no image named", field="PATH", repair="Name files or folders, or --scores test")
-    if maps not in ("full", "native", "none"):
-        raise UsageError(f"unknown form {maps!r}", field="--maps", repair="Use full, native or none")
+    _check(images, scores, maps)
     if not overwrite:
         refuse_existing(out)
     from colles.flow.agreement import open_twin
@@ -80,10 +76,7 @@ def explain(
     from colles.flow.pictures import Look
 
     source = open_maps(model, method or ["auto"], target)
-    recipe = ExplainRecipe(
-        methods=tuple(method or ["auto"]), score_images=limit, sample=sample, seed=seed,
-        **({} if checks else {"check_images": 0, "probe_images": 0}),
-    )  # fmt: skip
+    recipe = _recipe(method, limit, sample, seed, checks)
     entries: list[Entry] = []
     if images:
         look = Look(opacity=opacity, contour=contour if 0 < contour < 1 else None, maps=maps, overlays=overlays)  # type: ignore[arg-type]
@@ -96,6 +89,23 @@ def explain(
         print_json(entries if judged is None else judged)
     else:
         _report(source, entries, judged, out)
+
+
+def _check(images: list[str] | None, scores: str | None, maps: str) -> None:
+    from colles.core.errors import UsageError
+
+    if not images and scores is None:
+        raise UsageError("no image named", field="PATH", repair="Name files or folders, or --scores test")
+    if maps not in ("full", "native", "none"):
+        raise UsageError(f"unknown form {maps!r}", field="--maps", repair="Use full, native or none")
+
+
+def _recipe(method: list[str] | None, limit: int, sample: int, seed: int, checks: bool) -> ExplainRecipe:
+    from colles.core.recipe import ExplainRecipe
+
+    without = {} if checks else {"check_images": 0, "probe_images": 0}
+    methods = tuple(method or ["auto"])
+    return ExplainRecipe(methods=methods, score_images=limit, sample=sample, seed=seed, **without)
 
 
 def _explain(source: Any, images: list[str], out: Path, look: Any, catalog: Path | None, recipe: Any) -> list[Entry]:

@@ -24,7 +24,7 @@ def export(
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the recipe's otherwise.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write an ONNX bundle, and fail unless it gives the checkpoint's probabilities on real pixels."""
+    """Write an ONNX bundle. Fails unless it gives the checkpoint's probabilities on real pixels."""
     from colles.core.extras import require
     from colles.core.files import refuse_existing, remove
 

@@ -37,7 +37,7 @@ def init(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look at the data (labels, sizes, imbalance), write a recipe for it, and say what was chosen and why."""
+    """Look at own data and write a commented recipe for it. Labels, sizes and imbalance decide; it says why."""
     from colles.core.files import refuse_existing, write_text
     from colles.datasets.survey import survey
     from colles.flow.starter import choose, has_gpu, recipe_text, recipe_values

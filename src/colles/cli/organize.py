@@ -22,7 +22,10 @@ def organize(
     link: Annotated[Literal["hard", "sym", "copy"], typer.Option(help="Links, or copies of the files.")] = "hard",
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make it again where it exists.")] = False,
 ) -> None:
-    """Lay the images out as data/combined and data/combined_organized/{train,val,test}/{fractured,non_fractured}."""
+    """Lay the images out in folders, one a subset and class.
+
+    OUT/combined holds all, OUT/combined_organized/{train,val,test}/{fractured,non_fractured} what was divided.
+    """
     from colles.datasets.catalog import Catalog
     from colles.datasets.organize import organize as make
     from colles.datasets.split import Split

@@ -22,7 +22,7 @@ def phantom(
     size: Annotated[int, typer.Option(min=64, max=2048, help="Longer side in pixels.")] = 384,
     overwrite: Overwrite = False,
 ) -> None:
-    """Simulate radiographs as a YOLO export and in FracAtlas layout, with a truth table."""
+    """Simulate radiographs with a table of the truth. They lie as a YOLO export and in FracAtlas' layout."""
     from colles.core.files import refuse_existing
     from colles.core.recipe import PhantomRecipe
     from colles.datasets.phantom import write_phantoms

@@ -66,7 +66,7 @@ def predict(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge images: a row each in input order; an unreadable file is a row too."""
+    """Judge images, a row each in input order. An unreadable file is a row too."""
     from colles.serving.bundle import load_bundle
     from colles.serving.inputs import find_images
     from colles.serving.predict import predict_to_table, predict_to_table_with_ray, prepare_output

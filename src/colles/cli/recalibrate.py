@@ -41,7 +41,7 @@ def recalibrate(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Refit calibration and operating points on your own labelled images; the weights stay, the old bundle too."""
+    """Refit thresholds and probabilities on own labelled images. The weights stay, the old bundle too."""
     from colles.core.recipe_text import recipe_from
     from colles.flow.recalibrate import recalibrate as refit
 

@@ -34,7 +34,7 @@ def report(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the report again from a run's files; no model is called."""
+    """Write the report again from a run's files. No model is called."""
     from colles.core.files import refuse_existing
     from colles.flow.report import write_report_and_card
 

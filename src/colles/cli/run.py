@@ -33,7 +33,7 @@ def run(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run every stage from data to report; the same command goes on where it was interrupted."""
+    """Run every stage from data to report. The same command goes on where it was interrupted."""
     from colles.cli.relaunch import relaunch_with_allocator
     from colles.core.errors import UsageError
     from colles.core.extras import require

@@ -47,7 +47,7 @@ def split(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Divide a catalog by group, stratified by label, source and body part."""
+    """Divide a catalog by group. Label, source and body part are shared out evenly."""
     from colles.core.errors import UsageError
     from colles.core.recipe import SplitRecipe
     from colles.core.tables import read_table

@@ -35,7 +35,7 @@ def train(
     folds: Annotated[int | None, typer.Option(help="Cross-validate by group in so many folds.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Train so many times, with other seeds.")] = None,
 ) -> None:
-    """Train a classifier; what the recipe leaves out has defaults that the run folder records."""
+    """Train a classifier. What the recipe leaves out has defaults that the run folder records."""
     from colles.cli.relaunch import relaunch_with_allocator
     from colles.core.errors import UsageError
     from colles.core.extras import require

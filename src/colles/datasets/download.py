@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from colles.core.errors import DownloadError
 from colles.core.files import remove, sha256_file, storage_errors, write_text
@@ -81,7 +82,7 @@ class ResumingDownload:
         except requests.RequestException as error:
             arrived = self._size()
             kept = f"; {arrived:,} bytes are kept" if arrived else ""
-            reason = _reason(error)
+            reason = _reason(error, url)
             repair = "Check the address and the network; the same command goes on from there, --from takes a local copy"
             raise DownloadError(f"cannot be downloaded ({reason}{kept})", path=url, repair=repair) from error
         self.part.replace(output_file)
@@ -127,8 +128,15 @@ class ResumingDownload:
             raise requests.ConnectionError(f"{length - arrived:,} bytes are missing")
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, url: str) -> str:
+    import requests
+
     answer = getattr(error, "response", None)
     if answer is not None:
         return f"the server answers {answer.status_code} {answer.reason}"
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+    host = urlsplit(url).hostname
+    if isinstance(error, requests.Timeout):
+        return f"{host} does not answer in time"
+    if isinstance(error, requests.ConnectionError) and any(isinstance(part, Exception) for part in error.args):
+        return f"no connection to {host}"  # what urllib3 says besides is three lines long
+    return " ".join(str(error).split())[:200]

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from colles.core.errors import MissingInputError, UsageError
+from colles.core.errors import InputError, MissingInputError, UsageError
 from colles.core.files import existing_folder
 from colles.core.records import Radiograph, Record
 from colles.core.tables import read_table
@@ -47,8 +47,8 @@ class Survey(Record):
 
     @property
     def unclear(self) -> list[str]:
-        """Classes whose meaning could not be told."""
-        return [name for name, meaning in self.classes.items() if meaning is None]
+        """Classes whose meaning could not be told; images beside the class folders (`""`) have none to tell."""
+        return [name for name, meaning in self.classes.items() if meaning is None and name]
 
 
 def survey(text: str) -> Survey:
@@ -138,6 +138,9 @@ def _folder_classes(root: Path) -> dict[str, int | None]:
         inner = [part for part in reversed(parts) if part.lower() not in SUBSET_FOLDERS]
         name = next(iter(meaningful or inner), "")
         found[name] = guess_label(name)
+    if set(found) == {""}:
+        repair = "Put them into two folders in it, such as fractured and normal; or name a table of path and label"
+        raise InputError("the images lie in the folder itself, so nothing tells fractures", path=root, repair=repair)
     return found
 
 

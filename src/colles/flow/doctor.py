@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from colles.core.errors import CollesError
-from colles.core.machine import usable_cpus
+from colles.core.machine import kernel_text, usable_cpus
 from colles.core.records import Record
 
 State = Literal["ok", "note", "absent", "broken"]
@@ -100,7 +100,7 @@ def _extra(name: str, modules: tuple[str, ...]) -> Check:
 
 
 def _processor() -> list[Check]:
-    cores = usable_cores()
+    cores = usable_cpus()
     limit = os.environ.get("OMP_NUM_THREADS")
     detail = f"{cores} of {os.cpu_count()} cores usable; OMP_NUM_THREADS is {limit or 'not set'}"
     if limit and limit.isdigit() and int(limit) > cores:
@@ -108,22 +108,13 @@ def _processor() -> list[Check]:
     return [Check(topic="threads", state="ok", detail=detail)]
 
 
-def usable_cores() -> int:
-    """Count the cores that this process may use (affinity and the control group's quota)."""
-    cores = usable_cpus()
-    quota = _read("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and quota[0].isdigit():
-        cores = min(cores, max(1, round(int(quota[0]) / int(quota[1]))))
-    return cores
-
-
 def free_memory() -> int | None:
     """Return the bytes that can still be used (MemAvailable, and what the control group leaves), or None off Linux."""
-    lines = [line for line in _read("/proc/meminfo").splitlines() if line.startswith("MemAvailable:")]
+    lines = [line for line in kernel_text("/proc/meminfo").splitlines() if line.startswith("MemAvailable:")]
     if not lines:
         return None
     free = int(lines[0].split()[1]) * 1024
-    most, used = (_read(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
+    most, used = (kernel_text(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
     return min(free, int(most) - int(used)) if most.isdigit() and used.isdigit() else free
 
 
@@ -217,10 +208,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "(no version)"
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text("utf-8")
-    except OSError:
-        return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from colles.core.errors import MissingInputError, RecipeError
 from colles.core.files import sha256_file, sha256_json
 from colles.core.recipe import DataRecipe, SourceRecipe
+from colles.datasets.registry import load_registry
 from colles.datasets.sources import Source, create_source
 
 DATA_VARIABLE = "COLLES_DATA"
@@ -62,12 +63,18 @@ def _open(source: SourceRecipe, root: Path, recipe_folder: Path, salt: Path) -> 
         raise MissingInputError(
             f"the source {source.name or source.kind} is not there",
             path=path,
-            repair=f"Put it there, or name its parent: {DATA_VARIABLE}=/path/to/data (or data.root in the recipe)",
+            repair=f"Put it there, or name its parent: {DATA_VARIABLE}=/path/to/data (or data.root in the recipe)"
+            + _how_to_fetch(path.name),
         )
     class_map = source.class_map
     if isinstance(class_map, str) and not Path(class_map).is_absolute():
         class_map = str(recipe_folder / class_map)
     return create_source(source.kind, path, source.name, class_map, source.boxes_on, salt)
+
+
+def _how_to_fetch(folder: str) -> str:
+    known = [item for item in load_registry().values() if item.folder == folder]
+    return f"; `colles data get {known[0].name}` fetches it, or says how" if known else ""
 
 
 def digest_folder(folder: Path) -> str:

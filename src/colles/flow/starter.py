@@ -20,6 +20,7 @@ _LEAST = 10  # images of a class, below which there is nothing to learn or judge
 _BALANCED = 0.35  # share of the rarer class from which no balancing is needed
 _PASSES = 12_000  # images seen in training on a CPU: about an hour on two cores at 256 px
 _LISTED = 20  # more classes than this are not written out where their names say it all
+_LATER = "a safe choice: how many are fractured is not known before every class has its meaning"
 _SIDES = (96, 128, 160, 192, 224, 256, 320, 384, 512)
 
 
@@ -33,14 +34,13 @@ class Choice(Record):
 
 def choose(surveys: Sequence[Survey], *, gpu: bool) -> list[Choice]:
     """Choose settings for these sources; raise `InputError` where a class is missing or has too few images."""
-    fractured, normal = _counts(surveys)
-    known = fractured + normal
-    val, test, why_split = _shares(fractured)
+    open_ = any(item.unclear for item in surveys)
+    fractured, normal = _counts(surveys, open_)
+    known = sum(item.images for item in surveys) if open_ else fractured + normal
+    val, test, why_split = _shares(None if open_ else fractured)
     size, why_size = _size(surveys, gpu)
     epochs = max(5, min(25, round(_PASSES / (known * (1 - val - test))))) if not gpu else 25
-    share = min(fractured, normal) / known
-    balanced = share >= _BALANCED
-    rare = f"the rarer class holds {share:.0%} of the images"
+    sampler, why_sampler = ("weighted", _LATER) if open_ else _sampler(fractured, normal)
     return [
         Choice(key="split.val", value=val, why="chooses the epoch, the thresholds and the calibration"),
         Choice(key="split.test", value=test, why=why_split),
@@ -50,28 +50,34 @@ def choose(surveys: Sequence[Survey], *, gpu: bool) -> list[Choice]:
         ),
         Choice(key="train.epochs", value=epochs, why="at most; stops earlier when val no longer gets better"),
         Choice(key="train.batch_size", value=32 if gpu else 16, why="fits the GPU" if gpu else "no GPU was found"),
-        Choice(
-            key="train.sampler",
-            value="plain" if balanced else "weighted",
-            why=f"{rare}: {'no balancing needed' if balanced else 'drawn more often'}",
-        ),
+        Choice(key="train.sampler", value=sampler, why=why_sampler),
     ]
 
 
-def _counts(surveys: Sequence[Survey]) -> tuple[int, int]:
+def _counts(surveys: Sequence[Survey], unclear: bool) -> tuple[int, int]:
     fractured, normal = sum(item.fractured for item in surveys), sum(item.normal for item in surveys)
-    unclear = [name for item in surveys for name in item.unclear]
     if min(fractured, normal) < _LEAST and not unclear:
         repair = f"A class needs {_LEAST} images at least to train, and hundreds to be judged; add a source"
         raise InputError(f"{fractured} images are fractured and {normal} are not", path=surveys[0].path, repair=repair)
-    return max(fractured, 1), max(normal, 1)
+    return fractured, normal
 
 
-def _shares(fractured: int) -> tuple[float, float, str]:
-    val, test = (0.2, 0.25) if fractured < _FEW else (0.15, 0.2)
+def _sampler(fractured: int, normal: int) -> tuple[str, str]:
+    share = min(fractured, normal) / (fractured + normal)
+    rare = f"the rarer class holds {share:.0%} of the images"
+    if share >= _BALANCED:
+        return "plain", f"{rare}: no balancing needed"
+    return "weighted", f"{rare}: drawn more often"
+
+
+def _shares(fractured: int | None) -> tuple[float, float, str]:
+    val, test = (0.2, 0.25) if fractured is None or fractured < _FEW else (0.15, 0.2)
+    if fractured is None:
+        return val, test, _LATER
     count = max(1, round(fractured * test))
     low, high = wilson(0.85, count)
-    why = f"about {count} fractures: a sensitivity of 0.85 will carry an interval of about {low:.2f}–{high:.2f}"
+    what = "fracture" if count == 1 else "fractures"
+    why = f"about {count} {what}: a sensitivity of 0.85 will carry an interval of about {low:.2f}–{high:.2f}"
     return val, test, why
 
 
