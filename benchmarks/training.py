@@ -1,14 +1,16 @@
-"""Measure images/s of `colles train` on a CPU against a bare torch loop and against torchvision's reference recipe.
+"""Measure images/s of `colles train` on a CPU against a bare torch loop, torchvision's reference recipe and fastai.
 
     python benchmarks/training.py [--rounds 3] [--images 96] [--size 224] [--batch 16] [--threads 1]
 
-Three programs in turn, each in a process of its own, on the same simulated radiographs and the same network
+Programs in turn, each in a process of its own, on the same simulated radiographs and the same network
 (efficientnet_lite0 from random weights):
 
 - colles: `colles.learning.training.train` with the practicum's augmentation, allocator settings in the environment;
 - bare: the same network, optimiser and layout over tensors that lie in memory, without augmentation, same allocator;
 - reference: ImageFolder, DataLoader, RandomResizedCrop, flip and Normalize on files, SGD, glibc's allocator as it
-  comes, as torchvision's references/classification does.
+  comes, as torchvision's references/classification does;
+- fastai: `vision_learner(...).fine_tune(...)` with `aug_transforms` on the same files, allocator as it comes. It is no
+  dependency of this project and is left out where it is not installed (`pip install fastai`).
 
 Both wall clock and processor time are measured, epochs after the first; the ratios of processor time hardly depend on
 what else the machine does. Prints a table and writes benchmarks/training.json.
@@ -17,6 +19,7 @@ what else the machine does. Prints a table and writes benchmarks/training.json.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -130,6 +133,34 @@ def run_reference(options: argparse.Namespace) -> Clock:
     return _epochs(options, lambda: ((x, y[:, None].float()) for x, y in loader), model, optimizer)
 
 
+def run_fastai(options: argparse.Namespace) -> Clock:
+    """Train as fastai's quick start does; the epoch of the head alone and validation are not counted."""
+    import torch
+    from fastai.vision.all import Callback, ImageDataLoaders, Resize, aug_transforms, vision_learner
+
+    torch.set_num_threads(options.threads)
+    clock = Clock()
+
+    class Watch(Callback):  # type: ignore[misc]
+        def before_train(self) -> None:
+            self.whole = all(part.requires_grad for part in self.learn.model[0].parameters())
+            if self.whole:
+                clock.start()
+
+        def after_train(self) -> None:
+            if self.whole:
+                clock.stop(len(self.learn.dls.train) * options.batch)
+
+    data = ImageDataLoaders.from_folder(
+        Path(options.data) / "folders", valid_pct=0.05, seed=0, item_tfms=Resize(options.size),
+        batch_tfms=aug_transforms(), bs=options.batch, num_workers=0, device=torch.device("cpu"),
+    )  # fmt: skip
+    learner = vision_learner(data, f"tf_{NAME}", pretrained=False)
+    with learner.no_bar(), learner.no_logging():
+        learner.fine_tune(options.epochs - 1, cbs=[Watch()])
+    return clock
+
+
 def _epochs(options: argparse.Namespace, batches: Callable[[], Any], model: Any, optimizer: Any) -> Clock:
     import torch
 
@@ -150,7 +181,14 @@ def _epochs(options: argparse.Namespace, batches: Callable[[], Any], model: Any,
     return clock
 
 
-PROGRAMS = {"colles": run_colles, "bare": run_bare, "reference": run_reference}
+PROGRAMS = {"colles": run_colles, "bare": run_bare, "reference": run_reference, "fastai": run_fastai}
+AS_IT_COMES = ("reference", "fastai")
+"""Programs that are run with glibc's allocator, as people run them."""
+
+
+def installed() -> list[str]:
+    """Return the programs that can be run here."""
+    return [name for name in PROGRAMS if name != "fastai" or importlib.util.find_spec("fastai")]
 
 
 def prepare(folder: Path, images: int) -> int:
@@ -180,7 +218,7 @@ def measure(program: str, arguments: list[str]) -> dict[str, float]:
     from colles.learning.training.allocator import environment
 
     plain = {name: value for name, value in os.environ.items() if name not in environment()}
-    given = plain if program == "reference" else {**plain, **environment()}
+    given = plain if program in AS_IT_COMES else {**plain, **environment()}
     done = subprocess.run(
         [sys.executable, __file__, "--program", program, *arguments], env=given, capture_output=True, text=True
     )
@@ -210,18 +248,19 @@ def main() -> None:
         batches = count // options.batch
         arguments = [f"--{name}={getattr(options, name)}" for name in ("size", "batch", "epochs", "threads")]
         arguments += [f"--batches={batches}", f"--data={folder}"]
-        rounds = [{name: measure(name, arguments) for name in PROGRAMS} for _ in range(options.rounds)]
+        rounds = [{name: measure(name, arguments) for name in installed()} for _ in range(options.rounds)]
     report(options, batches, rounds)
 
 
 def report(options: argparse.Namespace, batches: int, rounds: list[dict[str, dict[str, float]]]) -> None:
     """Print and write medians over the rounds, and the medians of the ratios within a round."""
     speed = {name: {clock: round(statistics.median(r[name][clock] for r in rounds), 2) for clock in ("wall", "cpu")}
-             for name in PROGRAMS}  # fmt: skip
+             for name in rounds[0]}  # fmt: skip
     ratio = {
         peer: {clock: round(statistics.median(r["colles"][clock] / r[peer][clock] for r in rounds), 3)
                for clock in ("wall", "cpu")}
-        for peer in ("bare", "reference")
+        for peer in rounds[0]
+        if peer != "colles"
     }  # fmt: skip
     for name, found in speed.items():
         print(f"{name:<10} {found['wall']:7.2f} images/s   {found['cpu']:7.2f} images/s of processor time")
