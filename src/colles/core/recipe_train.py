@@ -142,6 +142,11 @@ class TrainRecipe(Section):
     threads: int | None = Field(default=None, ge=1)
     processes: int = Field(default=1, ge=1)
     """Training processes that share each batch out: one a GPU, or several on the CPU (gloo), each with one thread."""
+    engine: Literal["local", "ray"] = "local"
+    """`ray` shares the processes out over the machines of the cluster that RAY_ADDRESS names; the run folder and the
+    images have to lie on a disk that all of them see."""
+    retries: int = Field(default=2, ge=0)
+    """With `ray`: so often a training whose machine is lost goes on from its last finished epoch."""
     workers: int = Field(default=0, ge=0)
     """Loading processes beside the training one; the cache makes 0 fast enough on few cores."""
     allocator: bool = True

@@ -17,7 +17,12 @@ def describe_gpus() -> list[str]:
 
 
 def choose_device(recipe: TrainRecipe) -> str:
-    """Return `cpu` or `cuda`; raise `DeviceError` where the recipe asks for a GPU that is not there."""
+    """Return `cpu` or `cuda`; raise `DeviceError` where the recipe asks for a GPU that is not there.
+
+    A cluster's GPUs are elsewhere, so there the recipe is believed, and `auto` means the processor.
+    """
+    if recipe.engine == "ray":
+        return "cuda" if recipe.device == "cuda" else "cpu"
     if recipe.device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("there is no CUDA device here", field="train.device", repair="Set train.device=cpu or auto")
     return "cuda" if recipe.device != "cpu" and torch.cuda.is_available() else "cpu"

@@ -38,7 +38,7 @@ from colles.learning.training.inputs import assert_same_inputs, describe_inputs,
 from colles.learning.training.mode import assert_trained, shorten
 from colles.learning.training.module import ClassifierModule
 from colles.learning.training.prior import prior_shift
-from colles.learning.training.processes import create_strategy, readable_errors
+from colles.learning.training.processes import on_this_machine, readable_errors
 from colles.learning.training.samples import write_samples
 from colles.learning.training.scores import predict_subset
 
@@ -91,9 +91,14 @@ def train_once(
     data.write_bad_files(out / "bad_files.csv")
     write_samples(data, out / "samples.png")
     if not skip:
-        model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
         save_inputs(out / "checkpoints", inputs)
-        Stages(model, data, recipe, out, device, callbacks).fit()
+        if recipe.train.engine == "ray":
+            from colles.learning.training.ray_train import fit_on_ray
+
+            fit_on_ray(catalog, split, recipe, out, device)
+        else:
+            model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
+            Stages(model, data, recipe, out, device, callbacks).fit()
     best, _ = load_classifier(out)
     table = pl.concat([predict_subset(best, data, subset) for subset in USED[1:]])
     write_table(table, out / "predictions.parquet")
@@ -171,8 +176,11 @@ class Stages:
         out: Path,
         device: str,
         callbacks: Sequence[Callback] = (),
+        placing: dict[str, Any] | None = None,
     ) -> None:
+        """`placing` holds a trainer's arguments that say where its processes are; by default on this machine."""
         self.callbacks = callbacks
+        self.placing = on_this_machine(recipe.train.processes, device) if placing is None else placing
         self.model, self.data, self.recipe, self.out, self.device = model, data, recipe, out, device
         self.folder = out / "checkpoints"
         described = describe_model(recipe.model, recipe.preprocess, model)
@@ -211,8 +219,7 @@ class Stages:
         )
         trainer = lightning.Trainer(
             accelerator="cpu" if self.device == "cpu" else "gpu",
-            devices=self.recipe.train.processes,
-            strategy=create_strategy(self.recipe.train.processes, self.device),
+            **self.placing,
             use_distributed_sampler=False,  # the loader shares the draws out itself
             default_root_dir=str(self.out),
             precision="32-true" if self.device == "cpu" else "16-mixed",  # half precision is slower on CPUs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
@@ -21,6 +22,11 @@ def create_strategy(processes: int, device: str) -> Strategy | str:
     if device == "cpu":
         return DDPStrategy(process_group_backend="gloo", start_method="fork")
     return DDPStrategy(start_method="spawn")
+
+
+def on_this_machine(processes: int, device: str) -> dict[str, Any]:
+    """Return the arguments of a Lightning trainer whose processes are all here."""
+    return {"devices": processes, "strategy": create_strategy(processes, device)}
 
 
 @contextmanager
