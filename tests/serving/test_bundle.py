@@ -103,6 +103,7 @@ def test_a_folder_without_manifest_is_foreign(bundle_copy: Path) -> None:
         ("[]", "not the manifest of a colles bundle"),
         ('{"manifest_version": 3, "name": "an extension"}', "not the manifest of a colles bundle"),
         ('{"format": "colles-bundle", "schema_version": 3, "files": {}}', "newer"),
+        ('{"format": "colles-bundle", "schema_version": 0, "files": {}}', "older than 1"),
         ('{"format": "colles-bundle", "schema_version": "1", "files": {}}', "not a number"),
         ('{"format": "colles-bundle", "schema_version": 1, "files": {"a": {"sha256": "x", "bytes": 1}}}', "damaged"),
         ('{"format": "colles-bundle", "schema_version": 1, "files": {}}', r"lists no metadata\.json"),
@@ -126,7 +127,9 @@ def test_a_manifest_may_not_point_outside(bundle_copy: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema_version": 99}, "newer"),
+        ({"schema_version": 99}, "newer than .*Update colles; or export its run"),
+        ({"schema_version": 0}, "older than 1, .*colles export RUN"),
+        ({"operating_points": None, "thresholds": {}}, "operating_points: .*export it again"),
         ({"schema_version": None}, "not a number"),
         ({"preprocessing": {"size": -3}}, r"preprocessing\.size"),
         ({"operating_points": None}, "operating_points"),

@@ -51,18 +51,26 @@ def recipe_from(values: dict[str, Any], overrides: Iterable[str] = (), *, path: 
     merged = copy.deepcopy(values)
     for text in overrides:
         _override(merged, text)
-    _assert_not_newer(merged.get("recipe_version"), path)
+    _assert_version(merged.get("recipe_version", RECIPE_VERSION), path)
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
         raise _explain(error, path) from error
 
 
-def _assert_not_newer(version: Any, path: Path | None) -> None:
-    if isinstance(version, int) and version > RECIPE_VERSION:
+def _assert_version(version: Any, path: Path | None) -> None:
+    if isinstance(version, int) and not isinstance(version, bool) and 1 <= version <= RECIPE_VERSION:
+        return
+    write = f"write recipe_version: {RECIPE_VERSION}, or leave it out"
+    if not isinstance(version, int) or isinstance(version, bool):
+        message, repair = f"{version!r} is no version", f"Versions are whole numbers: {write}"
+    elif version < 1:
+        message = f"{version} is older than 1, the oldest that there is"
+        repair = f"{write.capitalize()}; a key that is unknown today is then named, with the nearest known one"
+    else:
         message = f"{version} is newer than {RECIPE_VERSION}, the newest that this version of colles reads"
-        repair = f"Update colles; or take out what is new in it and write recipe_version: {RECIPE_VERSION}"
-        raise RecipeError(message, path=path, field="recipe_version", repair=repair)
+        repair = f"Update colles; or take out what is new in it and {write}"
+    raise RecipeError(message, path=path, field="recipe_version", repair=repair)
 
 
 def save_recipe(recipe: Recipe, path: str | Path) -> Path:
@@ -107,10 +115,20 @@ def _explain(error: ValidationError, path: Path | None) -> RecipeError:
         repair = None if isinstance(first["input"], dict) else f"It is {first['input']!r} now"
         return RecipeError(message, path=path, field=field, repair=repair)
     known = _known_keys(places[:-1])
-    other = _OTHER_NAMES.get(places[-1])
+    other = _OTHER_NAMES.get(places[-1], places[-1])
+    elsewhere = [] if other in known else _sections_with(other)
     guess = other if other in known else nearest(places[-1], known)
-    repair = f"Did you mean {guess!r}?" if guess else f"Known keys: {', '.join(known)}"
+    if elsewhere:
+        repair = f"It belongs elsewhere: {', '.join(elsewhere)}"
+    else:
+        repair = f"Did you mean {guess!r}?" if guess else f"Known keys: {', '.join(known)}"
     return RecipeError(f"unknown key {places[-1]!r}", path=path, field=field, repair=repair)
+
+
+def _sections_with(key: str) -> list[str]:
+    """Return `section.key` of the top sections that know a key: where a misplaced or moved one may belong."""
+    sections = [(name, _sections(field.annotation)) for name, field in Recipe.model_fields.items()]
+    return [f"{name}.{key}" for name, found in sections if any(key in model.model_fields for model in found)]
 
 
 def _known_keys(places: list[str]) -> list[str]:

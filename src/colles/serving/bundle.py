@@ -25,7 +25,7 @@ from colles.serving.manifest import (
     FileEntry,
     Manifest,
     load_manifest,
-    refuse_newer,
+    refuse_other_versions,
     verify_files,
     write_manifest,
 )
@@ -163,7 +163,7 @@ def _load_metadata(file: Path) -> BundleMetadata:
         raise BundleError(f"not valid JSON ({error})", path=file, repair=REPAIR) from error
     if not isinstance(values, dict):
         raise BundleError("not the metadata of a bundle", path=file, repair=REPAIR)
-    refuse_newer(values.get("schema_version"), SCHEMA_VERSION, file)
+    refuse_other_versions(values.get("schema_version"), SCHEMA_VERSION, file)
     try:
         return BundleMetadata.model_validate(values)
     except ValidationError as error:

@@ -67,22 +67,28 @@ def load_manifest(folder: Path) -> Manifest:
         raise BundleError(f"cannot be read ({error})", path=file, repair=REPAIR) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise BundleError("not the manifest of a colles bundle", path=file, repair="Name a folder of `colles export`")
-    refuse_newer(values.get("schema_version"), SCHEMA_VERSION, file)
+    refuse_other_versions(values.get("schema_version"), SCHEMA_VERSION, file)
     try:
         return Manifest.model_validate(values)
     except ValidationError as error:
         raise BundleError(f"is damaged ({_first(error)})", path=file, repair=REPAIR) from error
 
 
-def refuse_newer(found: Any, known: int, file: Path) -> None:
-    """Raise `BundleError` where a file's schema_version is no number or above the one known here."""
+def refuse_other_versions(found: Any, known: int, file: Path) -> None:
+    """Raise `BundleError` where a file's schema_version is no number, below 1, or above the one known here."""
     if not isinstance(found, int) or isinstance(found, bool):
         raise BundleError(f"schema_version is {found!r}, not a number", path=file, repair=REPAIR)
+    if found < 1:
+        raise BundleError(
+            f"schema_version {found} is older than 1, the oldest that this version of colles reads",
+            path=file,
+            repair="Export the run again: colles export RUN --out BUNDLE",
+        )
     if found > known:
         raise BundleError(
             f"schema_version {found} is newer than {known}, the newest that this version of colles reads",
             path=file,
-            repair="Update colles",
+            repair="Update colles; or export its run with this version: colles export RUN --out BUNDLE",
         )
 
 
