@@ -36,6 +36,14 @@ def same(first: Path, second: Path) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
 
 
+def test_deterministic_mode_does_not_fill_every_tensor_first(
+    data: tuple[Catalog, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    train(*data, recipe("train.head_epochs=0", "train.epochs=1"), tmp_path / "run")
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
 def test_a_run_folder_is_complete_and_repeats_to_the_last_bit(data: tuple[Catalog, Split], tmp_path: Path) -> None:
     runs = [train(*data, recipe(), tmp_path / name) for name in ("one", "two")]
     assert same(*runs)
