@@ -155,7 +155,7 @@ def _prepare_process(recipe: Recipe, device: str) -> None:
     torch.set_num_threads(_threads(recipe))
     lightning.seed_everything(recipe.seed, verbose=False)
     # Deterministic mode writes a value into every new tensor first: a fifth of a step's time (docs/experiments.md).
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pytorch_)?lightning.*")
