@@ -23,6 +23,6 @@ class IntegratedGradients(Explainer):
         # Black is the letterbox's padding, the lowest value of any normalised canvas that has one.
         black = x.amin(dim=(1, 2, 3), keepdim=True).expand_as(x)
         found: Tensor = Integrated(self.logit(model)).attribute(
-            grid_of(x), baselines=black, target=0, n_steps=STEPS, internal_batch_size=8
+            grid_of(x), baselines=black, target=0, n_steps=STEPS, internal_batch_size=4
         )
         return of_one_channel(found).clamp(min=0).float()
