@@ -3,9 +3,9 @@
     python benchmarks/inference.py BUNDLE IMAGES... [--seconds 4] [--rounds 3] [--parts speed starts memory]
 
 The peer is run as it comes and with the allocator settings of `colles train`, channels-last, with two loading
-processes that prefetch between the slices. `pure` is ONNX Runtime alone on prepared arrays, on one session of all
-threads and on a session a thread; the faster one counts. All configurations take turns in short slices, in processes
-that stay alive.
+processes that prefetch between the slices. `pure` is ONNX Runtime alone on prepared arrays: as it comes with the
+batch in one call, and image by image on one session of all threads and on a session a thread; the fastest one counts.
+All configurations take turns in short slices, in processes that stay alive.
 `starts` are `colles --help` and the first answer on one small file, `memory` is the peak over `--files` images. A part
 replaces its own section of benchmarks/inference.json and leaves the others.
 """
@@ -27,17 +27,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
 
 from colles.core.files import read_json, write_json
 from colles.core.machine import usable_cpus
 from colles.core.provenance import package_versions
+from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
 from colles.serving.bundle import INT8_MODEL, MODEL, find_bundle, load_bundle
 from colles.serving.decode import Sample, decode
 from colles.serving.inputs import list_images
 from colles.serving.predictor import Predictor
-from colles.serving.session import Session
+from colles.serving.session import INPUT, Session
 
 sys.path.insert(0, str(Path(__file__).parent))
 from machine import describe
@@ -98,20 +101,32 @@ def own_slices(bundle: Path, paths: list[Path]) -> dict[str, Slice]:
         for batch in (*BATCHES, "auto"):
             found[f"{precision}, batch {batch}"] = _predict(predictor, paths, batch)
         for batch in BATCHES:
+            found[f"pure {precision}, batch {batch}, as it comes"] = _as_it_comes(loaded, graph, batch)
             found[f"pure {precision}, batch {batch}, one session"] = _pure(loaded, graph, batch, usable_cpus())
             found[f"pure {precision}, batch {batch}, a session a thread"] = _pure(loaded, graph, batch, 1)
     return found
 
 
 def _predict(predictor: Predictor, paths: list[Path], batch: Any) -> Slice:
+    predictor.predict_batch(paths[:4])
     # All images from the first to the last: neither a full queue at the start nor work thrown away at the end.
     return lambda seconds: rate(lambda: len(predictor.predict_batch(paths, batch=batch)), seconds)
 
 
+def _as_it_comes(loaded: Any, graph: str, batch: int) -> Slice:
+    session = onnxruntime.InferenceSession(loaded.read(graph), providers=["CPUExecutionProvider"])
+    feed = {INPUT: _noise(loaded.metadata.preprocessing, batch)}
+    session.run(["logit"], feed)
+    return lambda seconds: rate(lambda: len(session.run(["logit"], feed)[0]), seconds)
+
+
+def _noise(recipe: PreprocessRecipe, batch: int) -> NDArray[np.float32]:
+    return np.random.default_rng(0).random((batch, recipe.channels, recipe.size, recipe.size), dtype=np.float32)
+
+
 def _pure(loaded: Any, graph: str, batch: int, threads: int) -> Slice:
     recipe = loaded.metadata.preprocessing
-    session = Session(loaded.read(graph), recipe, threads=threads)
-    array = np.random.default_rng(0).random((batch, recipe.channels, recipe.size, recipe.size), dtype=np.float32)
+    session, array = Session(loaded.read(graph), recipe, threads=threads), _noise(recipe, batch)
     workers = usable_cpus() // threads
 
     def work(seconds: float) -> float:

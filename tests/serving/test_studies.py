@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,27 @@ def test_dicom_studies_have_salted_names(bundle_maker: Callable[..., Path], tmp_
     assert rows(tmp_path / "s.csv") == found
 
 
+def test_a_dicom_header_is_read_once_and_again_only_for_answers_of_an_earlier_run(
+    bundle_maker: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    bundle, file = bundle_maker(tmp_path / "bundle", study=settings()), tmp_path / "film.dcm"
+    file.write_bytes(dicom_file(np.full((64, 64), 40_000, np.uint16)) or b"")
+    ds = pydicom.dcmread(file)
+    ds.StudyInstanceUID = "1.2.3.4"
+    ds.save_as(file)
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
+        archive.write(file, "inside.dcm")
+    read, real = [], pydicom.dcmread
+    monkeypatch.setattr(pydicom, "dcmread", lambda *a, **k: read.append(a) or real(*a, **k))
+    shared = ("--bundle", bundle, "--out", tmp_path / "t.csv", "--studies", tmp_path / "s.csv")
+    predict(file, tmp_path / "films.zip", *shared)
+    found = rows(tmp_path / "s.csv")
+    assert [row["images"] for row in found] == ["2"] and len(read) == 2
+    predict(file, tmp_path / "films.zip", *shared, "--resume")
+    assert rows(tmp_path / "s.csv") == found and len(read) == 4
+
+
 def test_a_table_names_studies_by_paths_from_its_folder_on(
     bundle_maker: Callable[..., Path], visits: Path, tmp_path: Path
 ) -> None:
@@ -128,7 +150,7 @@ def test_without_studies_in_the_bundle_or_a_way_to_tell_them_nothing_is_written(
     drawn_bundle: Path, bundle_maker: Callable[..., Path], visits: Path, tmp_path: Path
 ) -> None:
     shared = ("--out", tmp_path / "t.csv", "--studies", tmp_path / "s.csv", "--study-by")
-    with pytest.raises(UsageError, match="no operating points for studies"):
+    with pytest.raises(UsageError, match=r"judges images alone.*--studies out"):
         predict(visits, "--bundle", drawn_bundle, *shared, "folder")
     with pytest.raises(UsageError, match="--study-by"):
         predict(visits, "--bundle", bundle_maker(tmp_path / "bundle", study=settings()), *shared, "nonsense")

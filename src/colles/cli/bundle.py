@@ -11,6 +11,7 @@ from colles.cli.options import AsJson, as_digest, example, print_json, print_row
 
 if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
+    from colles.serving.metadata import BundleMetadata
 
 Name = Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, or the name of one.")]
 
@@ -174,6 +175,7 @@ def _lines(bundle: Bundle) -> list[tuple[str, Any]]:
         for name, point in told.operating_points.items()
     ]
     rows.append(("calibration", told.calibration.method if told.calibration else "none"))
+    rows.append(("studies", _studies(told)))
     rows += _figures(told.evaluation or {})
     rows.append(("gate", _gate(told)))
     rows.append(("int8", _int8(told.int8)))
@@ -195,6 +197,13 @@ def _figures(evaluation: dict[str, Any]) -> list[tuple[str, Any]]:
     found, wanted = evaluation.get("figures", {}), ("auroc", "average_precision", "brier", "ece")
     told = {name: Estimate.model_validate(found[name]) for name in wanted if name in found}
     return [(f"{evaluation['subset']} {name}", str(figure)) for name, figure in told.items()]
+
+
+def _studies(told: BundleMetadata) -> str:
+    if told.study is None:
+        return "none: it judges images alone, and colles predict --studies refuses it"
+    points = ", ".join(f"{name} ≥ {point.threshold:.4f}" for name, point in told.study.operating_points.items())
+    return f"a {told.study.unit} by the {told.study.aggregation} of its images' scores, {points}"
 
 
 def _gate(told: Any) -> str:

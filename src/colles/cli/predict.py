@@ -54,7 +54,8 @@ def predict(
         Literal["local", "ray"], typer.Option(help="ray shares the images out over the cluster of RAY_ADDRESS.")
     ] = "local",
     studies: Annotated[
-        Path | None, typer.Option(help="Table to write besides: a row a study of several images.")
+        Path | None,
+        typer.Option(help="Table to write besides, a row a study: for bundles with thresholds for studies."),
     ] = None,
     study_by: Annotated[
         str, typer.Option(metavar="WAY", help="dicom (the header), folder, or a table of path and study_id.")
@@ -85,7 +86,15 @@ def predict(
         )
     else:
         predictor = Predictor(loaded, threads=threads, gate=gate, precision=precision)
-        tally = predict_to_table(predictor, found, out, answered=answered, batch=size, overlays=overlays)
+        tally = predict_to_table(
+            predictor,
+            found,
+            out,
+            answered=answered,
+            batch=size,
+            overlays=overlays,
+            on_header=None if ids is None else ids.on_header,
+        )
     told = {"table": str(out), "bundle": loaded.name, **vars(tally)}
     lines = [f"{tally}; table in {out}"]
     if studies is not None and ids is not None:

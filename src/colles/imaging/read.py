@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from colles.core.records import Status
+from colles.imaging.libtiff import silence_libtiff
 from colles.imaging.raw import RawImage, unreadable
 
 __all__ = ["IMAGE_ENDINGS", "RawImage", "read_image", "to_grey", "unreadable"]
@@ -27,13 +28,20 @@ _ORIENTATION, _PHOTOMETRIC = 274, 262  # tags of EXIF and TIFF
 _DEEP_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 
 
-def read_image(source: str | Path | bytes, *, max_pixels: int = 100_000_000, max_bytes: int = 200_000_000) -> RawImage:
+def read_image(
+    source: str | Path | bytes,
+    *,
+    max_pixels: int = 100_000_000,
+    max_bytes: int = 200_000_000,
+    on_header: Callable[[Any], object] | None = None,
+) -> RawImage:
     """Decode an image completely.
 
     Grey stays grey, alpha is laid on black, palettes and CMYK become RGB, 16 bits keep their range; of several frames
     the first counts. DICOM is told by its bytes (see `read_dicom`) and needs colles[dicom]. Raise
     `UnreadableImageError` with `status` empty, too_large, truncated, unreadable or unsupported. Pillow's own guard
-    (179 megapixels) holds where `max_pixels` is above it.
+    (179 megapixels) holds where `max_pixels` is above it. `on_header` is given the data set of a DICOM file, before its
+    pixels are decoded.
     """
     name = None if isinstance(source, bytes) else str(source)
     data = source if isinstance(source, bytes) else _read_bytes(Path(source), max_bytes)
@@ -44,7 +52,7 @@ def read_image(source: str | Path | bytes, *, max_pixels: int = 100_000_000, max
     if is_dicom(data):
         from colles.imaging.read_dicom import read_dicom
 
-        return read_dicom(data, name, max_pixels)
+        return read_dicom(data, name, max_pixels, on_header)
     return _decode(data, name, max_pixels)
 
 
@@ -80,6 +88,8 @@ def _decode(data: bytes, name: str | None, max_pixels: int) -> RawImage:
         raise unreadable("too_large", f"{width} x {height} pixels are above the limit of {max_pixels}", name)
     if width < 1 or height < 1:
         raise unreadable("unreadable", "has no pixels", name)
+    if image.format == "TIFF":
+        silence_libtiff()
     try:
         return _load(image)
     except Exception as error:  # decoders raise many kinds on damaged data

@@ -9,6 +9,7 @@ import io
 import logging
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ _PICTURES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CUT = ("truncated", "less than expected", "shorter than", "expected length", "end of file", "not enough", "eof")
 
 
-def read_dicom(data: bytes, name: str | None, max_pixels: int) -> RawImage:
-    """Decode the first frame of a DICOM file.
+def read_dicom(
+    data: bytes, name: str | None, max_pixels: int, on_header: Callable[[Any], object] | None = None
+) -> RawImage:
+    """Decode the first frame of a DICOM file; `on_header` is given its data set first.
 
     Grey runs through Modality LUT, then VOI LUT or the first window, then MONOCHROME1 is inverted; padding is black.
     More than 8 stored bits become uint16. Raise `UnreadableImageError` as `read_image` does; `unsupported` where the
@@ -45,6 +48,8 @@ def read_dicom(data: bytes, name: str | None, max_pixels: int) -> RawImage:
     quieten()
     try:
         ds = _dataset(data, name, max_pixels)
+        if on_header is not None:
+            on_header(ds)
         _assert_size(ds, name, max_pixels)
     except CollesError:
         raise

@@ -55,8 +55,11 @@ def _colour(image: RawImage | NDArray[Any]) -> float:
     pixels = image.pixels if isinstance(image, RawImage) else image
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
         return 0.0
-    few = pixels[_every(pixels.shape[0]), _every(pixels.shape[1])].astype(np.int16)
-    return float((few.max(axis=2) - few.min(axis=2) > 40).mean())
+    few = pixels[_every(pixels.shape[0]), _every(pixels.shape[1])]
+    red, green, blue = few[..., 0], few[..., 1], few[..., 2]
+    # By whole channels: numpy's own maximum along an axis of three took twenty times as long, longer than the decoder.
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return float((spread > 40).mean())
 
 
 def _white(grey: NDArray[np.uint8]) -> float:

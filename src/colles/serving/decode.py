@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +23,7 @@ from colles.serving.checks import Look, look_at
 from colles.serving.remote import RemoteFile
 
 ImageLike = str | Path | bytes | ZipMember | RemoteFile | NDArray[Any] | Image.Image
+OnHeader = Callable[[ImageLike, Any], object]
 MAX_BYTES, MAX_PIXELS = 200_000_000, 64_000_000
 """Of one file: a film of a whole leg has 50 million pixels, and two at once stay below a gigabyte."""
 # Modes that PNG keeps exactly; TIFF keeps the deep ones, and the rest become RGB as they do when read from a file.
@@ -50,16 +53,23 @@ class Rejected:
     seconds: float
 
 
-def decode(image: ImageLike, recipe: PreprocessRecipe, *, keep_grey: bool = False) -> Sample | Rejected:
+def decode(
+    image: ImageLike,
+    recipe: PreprocessRecipe,
+    *,
+    keep_grey: bool = False,
+    on_header: OnHeader | None = None,
+) -> Sample | Rejected:
     """Read an image and lay it on the canvas; never raise for what the image holds.
 
-    Raise `UsageError` for a value that is no kind of image at all.
+    `on_header` is given the image and, where it is a DICOM file, its data set. Raise `UsageError` for a value that is
+    no kind of image at all.
     """
     started = time.perf_counter()
     if isinstance(image, ZipMember | RemoteFile) and image.refusal:
         return Rejected("refused", image.refusal, time.perf_counter() - started)
     try:
-        pixels = _pixels(image)
+        pixels = _pixels(image, None if on_header is None else partial(on_header, image))
         grey = to_grey(pixels)
         canvas = to_canvas(grey, recipe)
         look = look_at(pixels, grey)
@@ -79,11 +89,11 @@ def path_of(image: ImageLike) -> str | None:
     return str(image) if isinstance(image, str | Path | ZipMember | RemoteFile) else None
 
 
-def _pixels(image: ImageLike) -> RawImage | NDArray[Any]:
+def _pixels(image: ImageLike, on_header: Callable[[Any], object] | None) -> RawImage | NDArray[Any]:
     if isinstance(image, ZipMember | RemoteFile):
-        return read_image(image.read(MAX_BYTES), max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
+        image = image.read(MAX_BYTES)
     if isinstance(image, str | Path | bytes):
-        return read_image(image, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS)
+        return read_image(image, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, on_header=on_header)
     if isinstance(image, Image.Image):
         return read_image(_encode(image))
     if isinstance(image, np.ndarray) and image.size and image.dtype.kind in "buif":

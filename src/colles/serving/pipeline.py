@@ -14,7 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 _AHEAD = 2  # chunks a worker, so that none waits for the reader of the answers
-_TRIALS = 3  # of each size; the first of all is left out, since it warms the network up
+_TRIALS = 2  # of each size by every worker; the first of all is left out, since it warms the network up
 _PIXELS = 1 << 21  # of one chunk's canvases at most: an answer should not wait long for the images beside it
 
 
@@ -54,7 +54,7 @@ def in_order(
 
     A bounded number of chunks is under way, so memory does not grow with the number of items.
     """
-    source, waiting = iter(items), deque[Future[list[R]]]()
+    chunks, waiting = _chunks(iter(items), sizes, workers), deque[Future[list[R]]]()
     pool = ThreadPoolExecutor(workers, "predict")
 
     def timed(chunk: list[T]) -> list[R]:
@@ -65,7 +65,7 @@ def in_order(
 
     try:
         while True:
-            while len(waiting) < _AHEAD * workers and (chunk := _take(source, sizes)):
+            while len(waiting) < _AHEAD * workers and (chunk := next(chunks, None)):
                 waiting.append(pool.submit(timed, chunk))
             if not waiting:
                 return
@@ -74,5 +74,8 @@ def in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _take(source: Iterator[T], sizes: BatchSizes) -> list[T]:
-    return list(islice(source, sizes.next()))
+def _chunks(source: Iterator[T], sizes: BatchSizes, workers: int) -> Iterator[list[T]]:
+    # As many images as fill every worker once; the last ones are shared out, so that no worker ends long after others.
+    while block := list(islice(source, sizes.next() * workers)):
+        share = -(-len(block) // workers)
+        yield from (block[start : start + share] for start in range(0, len(block), share))

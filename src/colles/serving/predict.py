@@ -9,6 +9,7 @@ from colles.core.errors import OutputExistsError
 from colles.core.files import refuse_existing, remove
 from colles.core.progress import track
 from colles.serving.bundle import Bundle
+from colles.serving.decode import OnHeader
 from colles.serving.inputs import ImageList, Source
 from colles.serving.journal import Answered, Journal, left_behind, read_rows
 from colles.serving.output import Tally, as_utf8, assert_writable, save_predictions
@@ -52,16 +53,17 @@ def predict_to_table(
     answered: Answered | None = None,
     batch: Batch = "auto",
     overlays: Path | None = None,
+    on_header: OnHeader | None = None,
 ) -> Tally:
     """Judge images and write a row each in their order; an unreadable file is a row too.
 
-    JSON tables have candidate boxes where the bundle has a location map. A signal to stop leaves a valid table of what
-    was answered. Raise `MissingInputError` where an input holds no image at all.
+    JSON tables have candidate boxes where the bundle has a location map. `on_header` as in `predict_paths`. A signal to
+    stop leaves a valid table of what was answered. Raise `MissingInputError` where an input holds no image at all.
     """
     pending = Pending(images, answered)
     total = sum(1 for _ in pending)
     boxes = out.suffix.lower() in _WITH_BOXES
-    answers = predictor.predict_paths(pending, batch=batch, overlays=overlays, boxes=boxes)
+    answers = predictor.predict_paths(pending, batch=batch, overlays=overlays, boxes=boxes, on_header=on_header)
     return write_answers(answers, images, out, answered=answered, total=total)
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from colles.core.errors import UsageError
 from colles.core.machine import usable_cpus
 from colles.serving.bundle import INT8_MODEL, MODEL, Bundle
-from colles.serving.decode import ImageLike, decode
+from colles.serving.decode import ImageLike, OnHeader, decode
 from colles.serving.gate import Gate
 from colles.serving.inputs import Source
 from colles.serving.judge import Judge
@@ -86,7 +86,7 @@ class Predictor:
 
         No more than a few batches are held, so `images` may be endless. Close the generator to stop early.
         """
-        return self._in_order(images, batch, heat, boxes, None)
+        return self._in_order(images, batch, heat, boxes)
 
     def predict_paths(
         self,
@@ -96,15 +96,16 @@ class Predictor:
         overlays: str | Path | None = None,
         heat: bool = False,
         boxes: bool = False,
+        on_header: OnHeader | None = None,
     ) -> Iterator[Prediction]:
         """Yield an answer a path, in their order.
 
         `overlays` is a folder for a picture a readable image, named after it; `paths` is then gone through twice.
-        `heat` keeps the maps on the answers. Raise `UsageError` where pictures are asked for and the bundle has no
-        location map.
+        `heat` keeps the maps on the answers. `on_header` is given each DICOM file's path and data set, in the thread
+        that reads it. Raise `UsageError` where pictures are asked for and the bundle has no location map.
         """
         if overlays is None:
-            return self.stream(paths, batch=batch, heat=heat, boxes=boxes)
+            return self._in_order(paths, batch, heat, boxes, on_header=on_header)
         if "cam" not in self._session(1).outputs:
             raise UsageError(
                 f"the bundle {self.bundle.name} has no location map to draw",
@@ -112,16 +113,26 @@ class Predictor:
                 repair="Use colles explain --method input_gradient",
             )
         paths = list(paths) if isinstance(paths, Iterator) else paths
-        return self._in_order(paths, batch, heat, boxes, Overlays(Path(overlays), paths))
+        drawn = Overlays(Path(overlays), paths)
+        return self._in_order(paths, batch, heat, boxes, overlays=drawn, on_header=on_header)
 
     def _in_order(
-        self, images: Iterable[ImageLike], batch: Batch, heat: bool, boxes: bool, overlays: Overlays | None
+        self,
+        images: Iterable[ImageLike],
+        batch: Batch,
+        heat: bool,
+        boxes: bool,
+        *,
+        overlays: Overlays | None = None,
+        on_header: OnHeader | None = None,
     ) -> Generator[Prediction, None, None]:
         # Each worker computes on one thread of its own: no core waits for another, and reading hides behind computing.
         session = self._session(1)
 
         def work(chunk: list[ImageLike]) -> list[Prediction]:
-            samples = [decode(image, self.recipe, keep_grey=overlays is not None) for image in chunk]
+            samples = [
+                decode(image, self.recipe, keep_grey=overlays is not None, on_header=on_header) for image in chunk
+            ]
             answers = self.judge.answer(chunk, samples, session, heat=heat or overlays is not None, boxes=boxes)
             if overlays is None:
                 return answers

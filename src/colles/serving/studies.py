@@ -69,9 +69,10 @@ def study_settings(bundle: Bundle) -> StudyMetadata:
     """Return how a bundle judges studies; raise `UsageError` where it was never evaluated on any."""
     if bundle.metadata.study is None:
         raise UsageError(
-            f"{bundle.name} has no operating points for studies: none with several images was evaluated",
+            f"{bundle.name} judges images alone: it has no thresholds for studies, since none was evaluated",
             field="--studies",
-            repair="Recalibrate it on labelled images with a study_id, or export with an evaluation that has studies",
+            repair="Leave --studies out for a row an image. For studies, `colles recalibrate` it on labelled images "
+            "with a study_id, or export a run whose evaluation has studies",
         )
     return bundle.metadata.study
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
 
 from colles.core.errors import CollesError, TableError, UsageError
 from colles.core.extras import require
 from colles.core.tables import read_table
-from colles.serving.decode import MAX_BYTES
+from colles.serving.decode import MAX_BYTES, OnHeader
 from colles.serving.inputs import Found
 from colles.serving.metadata import StudyMetadata
 from colles.serving.output import as_utf8
@@ -20,6 +21,9 @@ COLUMNS = {"study": "study_id", "patient": "patient_id"}
 
 class StudyIds(ABC):
     """Name the study (or patient) of an image."""
+
+    on_header: OnHeader | None = None
+    """Takes what a file says of its study while the file is open anyway."""
 
     @abstractmethod
     def of(self, image: Found) -> str | None:
@@ -34,16 +38,28 @@ class HeaderIds(StudyIds):
 
         require("pydicom", "dicom")
         self._unit, self._names = unit, Pseudonyms.load(salt)
+        self._seen: dict[str, str | None] = {}
+        self.on_header = self._note
+
+    def _note(self, image: object, ds: Any) -> None:
+        self._seen[str(image)] = self._name(ds)
 
     def of(self, image: Found) -> str | None:
-        from colles.datasets.sources.dicom_words import identity
         from colles.imaging.read_dicom import read_header
 
+        if str(image) in self._seen:
+            return self._seen[str(image)]
+        # One that an earlier run, or another machine, has answered.
         try:
             ds = read_header(image if isinstance(image, Path) else image.read(MAX_BYTES))
         except (CollesError, OSError):
             return None
-        value = None if ds is None else identity(ds, KEYWORDS[self._unit])
+        return None if ds is None else self._name(ds)
+
+    def _name(self, ds: Any) -> str | None:
+        from colles.datasets.sources.dicom_words import identity
+
+        value = identity(ds, KEYWORDS[self._unit])
         return self._names.name(self._unit, value) if value else None
 
 

@@ -1,0 +1,57 @@
+"""Chunks of images through threads: order, and who takes how many."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from colles.imaging.read import read_image, to_grey
+from colles.serving.checks import look_at
+from colles.serving.pipeline import BatchSizes, in_order
+
+
+def chunks_of(count: int, size: int, workers: int) -> list[int]:
+    seen: list[int] = []
+
+    def work(chunk: list[int]) -> list[int]:
+        seen.append(len(chunk))
+        return chunk
+
+    assert list(in_order(range(count), work, BatchSizes(size), workers)) == list(range(count))
+    return sorted(seen)
+
+
+def test_few_images_are_shared_out_rather_than_taken_by_one_worker() -> None:
+    assert chunks_of(20, 16, 2) == [10, 10]
+    assert chunks_of(47, 16, 2) == [7, 8, 16, 16]
+    assert chunks_of(64, 16, 2) == [16] * 4
+    assert chunks_of(3, 16, 4) == [1, 1, 1] and chunks_of(0, 16, 4) == []
+
+
+def test_looking_at_a_picture_costs_less_than_decoding_it() -> None:
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(0).normal(128, 20, (900, 700, 3)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(stream, "JPEG", quality=85)
+    image = read_image(stream.getvalue())
+    grey = to_grey(image)
+    assert _least(lambda: look_at(image, grey)) < _least(lambda: read_image(stream.getvalue()))
+
+
+def _least(step: Callable[[], object]) -> float:
+    def once() -> float:
+        started = time.thread_time()
+        step()
+        return time.thread_time() - started
+
+    return min(once() for _ in range(7))
+
+
+def test_colour_is_told_by_the_widest_gap_between_two_channels() -> None:
+    pixels = np.full((100, 100, 3), 100, np.uint8)
+    pixels[:10] = (100, 59, 100)
+    pixels[10:20] = (140, 100, 120)
+    assert look_at(pixels, to_grey(pixels)).colour == 0.1
