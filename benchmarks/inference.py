@@ -3,9 +3,10 @@
     python benchmarks/inference.py BUNDLE IMAGES... [--seconds 4] [--rounds 3] [--parts speed starts memory]
 
 The peer is run as it comes and with the allocator settings of `colles train`, channels-last, with two loading
-processes that prefetch between the slices. `pure` is ONNX Runtime alone on prepared arrays: as it comes with the
-batch in one call, and image by image on one session of all threads and on a session a thread; the fastest one counts.
-All configurations take turns in short slices, in processes that stay alive.
+processes that prefetch between the slices. `pure` is ONNX Runtime alone on one prepared array, again and again: as it
+comes, on one session of all threads and on a thread an image; the fastest one counts (several images in one call are
+slower at these sizes, docs/experiments.md). All configurations take turns in short slices, in processes that stay
+alive, for `--rounds` or until `--limit` is over.
 `starts` are `colles --help` and the first answer on one small file, `memory` is the peak over `--files` images. A part
 replaces its own section of benchmarks/inference.json and leaves the others.
 """
@@ -100,10 +101,9 @@ def own_slices(bundle: Path, paths: list[Path]) -> dict[str, Slice]:
         predictor = Predictor(loaded, precision=precision)  # type: ignore[arg-type]
         for batch in (*BATCHES, "auto"):
             found[f"{precision}, batch {batch}"] = _predict(predictor, paths, batch)
-        for batch in BATCHES:
-            found[f"pure {precision}, batch {batch}, as it comes"] = _as_it_comes(loaded, graph, batch)
-            found[f"pure {precision}, batch {batch}, one session"] = _pure(loaded, graph, batch, usable_cpus())
-            found[f"pure {precision}, batch {batch}, a session a thread"] = _pure(loaded, graph, batch, 1)
+        found[f"pure {precision}, as it comes"] = _as_it_comes(loaded, graph)
+        found[f"pure {precision}, one session"] = _pure(loaded, graph, usable_cpus())
+        found[f"pure {precision}, a thread an image"] = _pure(loaded, graph, 1)
     return found
 
 
@@ -113,20 +113,20 @@ def _predict(predictor: Predictor, paths: list[Path], batch: Any) -> Slice:
     return lambda seconds: rate(lambda: len(predictor.predict_batch(paths, batch=batch)), seconds)
 
 
-def _as_it_comes(loaded: Any, graph: str, batch: int) -> Slice:
+def _as_it_comes(loaded: Any, graph: str) -> Slice:
     session = onnxruntime.InferenceSession(loaded.read(graph), providers=["CPUExecutionProvider"])
-    feed = {INPUT: _noise(loaded.metadata.preprocessing, batch)}
+    feed = {INPUT: _noise(loaded.metadata.preprocessing)}
     session.run(["logit"], feed)
     return lambda seconds: rate(lambda: len(session.run(["logit"], feed)[0]), seconds)
 
 
-def _noise(recipe: PreprocessRecipe, batch: int) -> NDArray[np.float32]:
-    return np.random.default_rng(0).random((batch, recipe.channels, recipe.size, recipe.size), dtype=np.float32)
+def _noise(recipe: PreprocessRecipe) -> NDArray[np.float32]:
+    return np.random.default_rng(0).random((1, recipe.channels, recipe.size, recipe.size), dtype=np.float32)
 
 
-def _pure(loaded: Any, graph: str, batch: int, threads: int) -> Slice:
+def _pure(loaded: Any, graph: str, threads: int) -> Slice:
     recipe = loaded.metadata.preprocessing
-    session, array = Session(loaded.read(graph), recipe, threads=threads), _noise(recipe, batch)
+    session, array = Session(loaded.read(graph), recipe, threads=threads), _noise(recipe)
     workers = usable_cpus() // threads
 
     def work(seconds: float) -> float:
@@ -185,14 +185,12 @@ def summarise(rates: dict[str, float]) -> dict[str, float]:
                 continue
             for peer in ("torch as it comes", "torch, allocator set"):
                 found[f"{precision} over {peer}, batch {batch}"] = round(own / rates[f"{peer}: batch {batch}"], 2)
-            pure = max(
-                rate for name, rate in rates.items() if name.startswith(f"own: pure {precision}, batch {batch},")
-            )
+            pure = max(rate for name, rate in rates.items() if name.startswith(f"own: pure {precision},"))
             found[f"{precision} end to end over pure ONNX Runtime, batch {batch}"] = round(own / pure, 2)
     return found
 
 
-def measure_speed(bundle: Path, paths: list[Path], seconds: float, rounds: int) -> dict[str, Any]:
+def measure_speed(bundle: Path, paths: list[Path], seconds: float, rounds: int, limit: float) -> dict[str, Any]:
     """Let all configurations take turns, and return their rates and ratios."""
     from colles.learning.training.allocator import environment
 
@@ -208,11 +206,14 @@ def measure_speed(bundle: Path, paths: list[Path], seconds: float, rounds: int) 
     }
     print("all processes are ready", file=sys.stderr, flush=True)
     slices: dict[str, list[float]] = {f"{kind}: {name}": [] for kind, each in processes.items() for name in each.names}
+    started = time.perf_counter()
     try:
-        for _ in range(rounds):
-            for key, measured in slices.items():
-                kind, name = key.split(": ", 1)
-                measured.append(processes[kind].measure(name, seconds))
+        for key, measured in itertools.chain.from_iterable(itertools.repeat(list(slices.items()), rounds)):
+            # Every configuration is measured at least once, whatever the limit says.
+            if time.perf_counter() - started > limit and measured:
+                break
+            kind, name = key.split(": ", 1)
+            measured.append(processes[kind].measure(name, seconds))
     finally:
         for process in processes.values():
             process.close()
@@ -226,7 +227,7 @@ def measure_speed(bundle: Path, paths: list[Path], seconds: float, rounds: int) 
         # Of the fastest slices: what is left of other load has the least say there.
         "ratios_of_the_fastest": summarise({key: max(measured) for key, measured in slices.items()}),
         "seconds_a_slice": seconds,
-        "rounds": rounds,
+        "slices": min(map(len, slices.values())),
     }
 
 
@@ -237,6 +238,7 @@ def main() -> None:
     parser.add_argument("images", nargs="+")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--limit", type=float, default=3600.0, help="Seconds after which no slice of speed begins.")
     parser.add_argument("--most", type=int, default=128, help="Images for the speed, at even distances.")
     parser.add_argument("--files", type=int, default=3000, help="Images for the memory.")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
@@ -250,7 +252,9 @@ def main() -> None:
     everything = list_images(options.images)
     bundle = find_bundle(options.bundle)
     parts: dict[str, Callable[[], dict[str, Any]]] = {
-        "speed": lambda: measure_speed(bundle, _spread(everything, options.most), options.seconds, options.rounds),
+        "speed": lambda: measure_speed(
+            bundle, _spread(everything, options.most), options.seconds, options.rounds, options.limit
+        ),
         "starts": lambda: starts(bundle, everything),
         "memory": lambda: memory(bundle, _spread(everything, options.files)),
     }
