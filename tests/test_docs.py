@@ -16,9 +16,11 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from colles.cli.app import app
+from colles.core.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs"
@@ -29,6 +31,47 @@ TINY = [
 ]  # fmt: skip
 FEW = ["sweep.trials=1", "data.phantom.images=60", "data.phantom.size=64"]
 _FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.M | re.S)
+_INLINE = re.compile(r"`((?:[A-Z_]+=\S+ )?(?:colles|make|pip|python) [^`]+)`")
+_FILE = re.compile(r"\.(?:html|json|csv|parquet|yaml|png|jsonl|onnx|safetensors|npz)$")
+DATED = ("experiments.md", "fracatlas_audit.md", "decisions.md")  # what was run on a day, on data that are not here
+ELSEWHERE = {  # commands in a sentence or a table, with names that stand for the reader's own: who runs them
+    "COLLES_BUNDLES=https://mirror.example/bundles colles bundle get NAME": "serving/test_fetch.py::"
+    "test_the_verbs_show_the_licence_and_where_a_bundle_is",
+    "colles bundle get NAME": "serving/test_fetch.py::test_the_verbs_show_the_licence_and_where_a_bundle_is",
+    "colles bundle get NAME --from NAME.zip": "test_wheel.py::test_it_fetches_a_bundle_with_its_weights",
+    "python scripts/publish_bundle.py NAME": "serving/test_fetch.py::"
+    "test_publishing_a_bundle_enters_it_and_keeps_what_was_said",
+    "colles predict IMAGES --out answers.csv": "test_wheel.py::test_it_answers_from_the_bundle_inside",
+    "colles data get fracatlas --out data": "datasets/test_download.py::"
+    "test_the_verb_asks_for_the_licence_and_says_what_comes_next",
+    "colles data get fracatlas --from ~/Downloads/FracAtlas.zip --out data": "datasets/test_download.py::"
+    "test_a_local_copy_is_checked_and_left_where_it_is",
+    "colles data get fracatlas --from https://mirror.example/FracAtlas.zip --out data": "datasets/test_download.py::"
+    "test_the_verb_asks_for_the_licence_and_says_what_comes_next",
+    "colles sweep run recipes/sweep.yaml --out /shared/sweep --set sweep.engine=ray": "learning/sweep/test_sweep_ray.py"
+    "::test_a_lost_node_loses_no_trial",
+    "colles train recipe.yaml --catalog catalog.parquet --split split.csv --out /shared/run --set train.engine=ray "
+    "--set train.processes=4": "learning/test_ray_train.py::"
+    "test_a_cluster_that_loses_a_machine_ends_in_the_weights_of_one_process",
+    "colles predict s3://bucket/images --out answers.parquet --engine ray": "serving/test_ray_engine.py::"
+    "test_a_prefix_of_a_store_gives_its_images_by_name",
+    "colles recalibrate BUNDLE LABELS": "serving/test_recalibrate.py",
+    "colles catalog --corrections FILE": "datasets/test_corrections.py",
+    "colles explain RUN --scores test": "flow/test_judge_run.py::"
+    "test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it",
+    "colles explain RUN --scores test --method auto --method gradcam --no-checks --out DIR": "flow/test_judge_run.py::"
+    "test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it",
+}
+ALIKE = {  # the same command with other names stands in a block of these pages
+    "colles run RECIPE --out DIR",
+    "colles run mine.yaml --out out/mine-again",
+    "colles train recipe.yaml --catalog catalog.parquet --split split.csv --out out/seed-k --set seed=k",
+}
+NOT_RUN = {
+    "colles --install-completion": "it writes into the shell's start-up files of whoever runs the tests",
+    "colles run recipes/practicum.yaml --out out/gpu --set preprocess.size=512 --set train.batch_size=32 "
+    "--set train.workers=4": "needs both public sets and hours; its settings are parsed",
+}
 OWN_TESTS = ("python.md",)  # pages whose snippets need a folder of their own, and have a test that makes it
 RUN = ("console", "python")
 SHOWN = ("text", "yaml")  # what a reader types nowhere
@@ -56,6 +99,82 @@ def commands(text: str) -> list[str]:
     """Return the commands of a console block (lines that begin with `$ `, joined where they go on with a backslash)."""
     joined = text.replace("\\\n", " ")
     return [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
+
+
+def inline_commands(page: Path) -> list[str]:
+    """Return the commands that stand in a page's sentences and tables."""
+    return [" ".join(found.split()) for found in _INLINE.findall(_FENCE.sub("", page.read_text("utf-8")))]
+
+
+def named_in_prose() -> list[tuple[str, str]]:
+    """Return page and command of every inline command that goes beyond the name of a verb."""
+    every = [*(page for page in PAGES.rglob("*.md") if page.name not in DATED), ROOT / "README.md"]
+    found = [(page.name, command) for page in every for command in inline_commands(page)]
+    return [(page, command) for page, command in found if not re.fullmatch(r"colles(?: [a-z]+){1,2}", command)]
+
+
+def _unknown_to_the_program(arguments: list[str]) -> str | None:
+    """Parse a command as the program would, and run nothing; return what is wrong besides what it leaves out."""
+    command: Any = get_command(app)
+    context: Any = None
+    while hasattr(command, "commands") and not arguments[0].startswith("-"):
+        context = command.context_class(command, info_name="colles", parent=context)
+        name, *arguments = arguments
+        if name not in command.commands:
+            return f"no verb {name}"
+        command = command.commands[name]
+    try:
+        command.make_context("colles", arguments, parent=context, resilient_parsing=context is None)
+    except Exception as error:  # of the click that typer carries
+        return None if type(error).__name__ == "MissingParameter" else str(error)
+    return None
+
+
+def test_every_command_in_a_sentence_is_run_somewhere_or_says_why_not() -> None:
+    in_blocks = {
+        " ".join(command.split())
+        for page in pages()
+        for language, text in blocks(page)
+        if language == "console"
+        for command in commands(text)
+    }
+    named = {command for _, command in named_in_prose() if not command.startswith("make ")}
+    told = in_blocks | ELSEWHERE.keys() | ALIKE | NOT_RUN.keys()
+    assert named <= told, named - told
+    assert ELSEWHERE.keys() | ALIKE | NOT_RUN.keys() <= named, "no longer on any page"
+    for test in ELSEWHERE.values():
+        file, _, name = test.partition("::")
+        assert f"def {name}" in (ROOT / "tests" / file).read_text(), test
+
+
+def test_every_command_in_a_sentence_is_one_that_the_program_takes() -> None:
+    for page, command in named_in_prose():
+        words = shlex.split(re.sub(r"^[A-Z_]+=\S+ ", "", command))
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M), (page, command)
+        elif words[0] == "colles":
+            assert _unknown_to_the_program(words[1:]) is None, (page, command)
+
+
+def test_every_setting_in_a_sentence_is_one_of_the_recipe() -> None:
+    every = [*(page for page in PAGES.rglob("*.md") if page.name not in DATED), ROOT / "README.md"]
+    named = {(page.name, key) for page in every for key in re.findall(r"--set ([a-z_.]+)=", page.read_text("utf-8"))}
+    for page in every:
+        prose = _FENCE.sub("", page.read_text("utf-8"))
+        spans = re.findall(r"`([a-z]+\.[a-z_.]+)(?:[:=][^`]*)?`", prose)
+        settings = [key for key in spans if key.partition(".")[0] in Recipe.model_fields and not _FILE.search(key)]
+        named |= {(page.name, key) for key in settings}
+    assert len(named) > 20
+    for page_name, key in named - {("recipe.md", "section.key")}:
+        model: Any = Recipe
+        for part in key.split("."):
+            assert part in model.model_fields, (page_name, key)
+            inner = [kind for kind in _kinds(model.model_fields[part].annotation) if hasattr(kind, "model_fields")]
+            model = inner[0] if inner else None
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    return [annotation, *(kind for part in getattr(annotation, "__args__", ()) for kind in _kinds(part))]
 
 
 def test_every_block_says_what_it_is() -> None:
@@ -86,6 +205,8 @@ def _run(command: str) -> None:
 
 def _colles(arguments: list[str]) -> None:
     small = TINY if arguments[0] in ("run", "train") else [*TINY, *FEW] if arguments[:2] == ["sweep", "run"] else []
+    # the test has taken typer's look at the shell away, so that the shell has to be named
+    arguments = [*arguments, "bash"] if arguments == ["--show-completion"] else arguments
     arguments = [*arguments, *(word for setting in small for word in ("--set", setting))]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, (arguments, result.output[-2000:], result.exception)
