@@ -8,7 +8,7 @@ RECIPE ?= recipes/demo.yaml
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
 
-.PHONY: help setup demo test fast check fix docs licences lock clean
+.PHONY: help setup demo test fast check fix docs notebooks licences lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -43,6 +43,9 @@ fix: setup       ## mend format and lint where that is safe
 
 docs: setup      ## the documentation in out/site (strict: a broken link is an error)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: setup ## run the notebooks on simulated radiographs and keep their outputs
+	$(PY) scripts/notebooks.py
 
 licences: setup  ## list the licences of all dependencies in docs/licences.md
 	$(PY) scripts/licences.py

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ jupytext = pytest.importorskip("jupytext", reason="the extra notebook is not ins
 nbformat = pytest.importorskip("nbformat")
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
+DATA = Path(os.environ.get("COLLES_DATA") or Path(__file__).parents[2] / "shared" / "data")
 _MACHINE = re.compile(r"(?:^|[\s'\"(])/(?:home|root|tmp|work|Users|mnt|var)/", re.M)
 
 
@@ -32,40 +35,89 @@ def test_the_committed_notebook_is_its_source_and_holds_clean_outputs(source: Pa
     committed = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
     written = jupytext.read(source)
     assert [cell.source for cell in committed.cells] == [cell.source for cell in written.cells], (
-        f"make it again: jupytext --to ipynb --execute notebooks/{source.name}"
+        f"make {source.stem} again: make notebooks"
     )
     shown = outputs(committed)
     assert any(shown)
-    text = "\n".join(
-        str(part) for cell in shown for part in cell if not isinstance(part[1], dict) or "image/png" not in part[1]
-    )
+    text = _text(shown)
     assert not _MACHINE.search(text)
     assert "stderr" not in {part[0] for cell in shown for part in cell}
     assert "error" not in {part[0] for cell in shown for part in cell}
+    assert source.with_suffix(".ipynb").stat().st_size < 1_000_000  # what the hook before a commit lets pass
     assert "Simulated radiographs" in text  # no real radiograph is ever committed
 
 
-def _execute(source: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
+def _execute(source: Path, work: Path, monkeypatch: pytest.MonkeyPatch, *on: str) -> list[list[Any]]:
+    """Run a notebook in `work` with the named toggles on; return its outputs."""
     from nbclient import NotebookClient
 
     monkeypatch.setenv("COLLES_NOTEBOOK", str(work))
-    monkeypatch.delenv("COLLES_DATA", raising=False)
     work.mkdir(exist_ok=True)
     notebook = jupytext.read(source)
+    toggles = next(cell for cell in notebook.cells if "REBUILD_DATA = False" in cell.source) if on else None
+    for name in on:
+        assert toggles is not None and f"{name} = False" in toggles.source
+        toggles.source = toggles.source.replace(f"{name} = False", f"{name} = True")
     resources = {"metadata": {"path": str(work)}}
     NotebookClient(notebook, timeout=900, kernel_name="python3", resources=resources).execute()
     return outputs(notebook)
 
 
+def _text(shown: list[list[Any]]) -> str:
+    return "\n".join(str(part) for cell in shown for part in cell if not _is_picture(part))
+
+
+def _is_picture(part: Any) -> bool:
+    return isinstance(part[1], dict) and not {"image/png", "image/jpeg"}.isdisjoint(part[1])
+
+
+def _made(work: Path) -> dict[str, int]:
+    """Return when each catalog and each trained network was written, by name."""
+    files = [*work.glob("*/catalog.parquet"), *work.rglob("best.safetensors")]
+    return {str(path.relative_to(work)): path.stat().st_mtime_ns for path in files}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_two_executions_give_identical_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_toggles_work_and_two_executions_give_identical_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("nbclient")
+    monkeypatch.delenv("COLLES_DATA", raising=False)
     pipeline, leakage = NOTEBOOKS
-    first = _execute(pipeline, tmp_path / "one", monkeypatch)
-    second = _execute(pipeline, tmp_path / "two", monkeypatch)
-    assert len(first) == len(second)
-    for number, (cell, again) in enumerate(zip(first, second, strict=True)):
-        assert cell == again, f"code cell {number} differs"
-    assert sum("image/png" in part[1] for cell in first for part in cell if isinstance(part[1], dict)) >= 6
-    assert any(_execute(leakage, tmp_path / "two", monkeypatch))  # on the data that the other left there
+    first = _execute(pipeline, tmp_path, monkeypatch)
+    made = _made(tmp_path)
+    again = _execute(pipeline, tmp_path, monkeypatch, "REBUILD_DATA", "QUICK_RETRAIN")
+    remade = _made(tmp_path)
+    assert made.keys() == remade.keys() and len(made) == 3
+    assert all(remade[name] > made[name] for name in made)
+    for number, (cell, other) in enumerate(zip(first, again, strict=True)):
+        assert cell == other, f"code cell {number} differs"
+    assert sum(_is_picture(part) for cell in first for part in cell) >= 6
+    more = _text(_execute(pipeline, tmp_path, monkeypatch, "FINE_TUNE", "SWEEP"))
+    assert {name: _made(tmp_path)[name] for name in remade} == remade  # nothing heavy ran twice
+    assert any("efficientnet_lite0_tuned" in name for name in _made(tmp_path))
+    assert len(list(tmp_path.rglob("results_config_*.json"))) == 3
+    assert "FINE_TUNE" not in more and "SWEEP" not in more and "efficientnet_lite0, tuned" in more
+    assert any(_execute(leakage, tmp_path, monkeypatch))  # on the data that the other left there
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not (DATA / "FracAtlas").is_dir(), reason="no real radiographs (COLLES_DATA or ../shared/data)")
+def test_they_run_on_the_real_sets_in_five_minutes_of_two_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nbclient")
+    monkeypatch.setenv("COLLES_DATA", str(DATA.resolve()))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    pipeline, leakage = NOTEBOOKS
+    shown = _execute(pipeline, tmp_path, monkeypatch)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2 * 300  # seconds of processor
+    assert "Real radiographs" in _text(shown) and "stderr" not in {part[0] for cell in shown for part in cell}
+    sheets = [part for part in shown[-1] if _is_picture(part)]
+    assert len(sheets) == 4  # hits, false alarms, misses and right negatives of its own test
+    assert "Real radiographs" in _text(_execute(leakage, tmp_path, monkeypatch))

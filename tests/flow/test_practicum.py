@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from colles.core.recipe import Recipe
 from colles.datasets.catalog import Catalog, build_catalog
 from colles.datasets.sources import create_source
 from colles.datasets.split import Split, split_digest
@@ -37,7 +38,6 @@ def test_real_sets_are_taken_only_where_both_are_there(tmp_path: Path, monkeypat
     found = weeks.open_practicum(tmp_path / "work")
     assert found.real and "Real radiographs" in found.found
     assert [source.kind for source in found.recipe.data.sources] == ["fracatlas", "yolo"]
-    assert not weeks.open_practicum(tmp_path / "work", real=False).real
 
 
 def test_a_careless_split_has_its_own_place_and_is_accepted(walk: weeks.Practicum) -> None:
@@ -57,6 +57,49 @@ def test_test_copies_stand_in_train_as_well(walk: weeks.Practicum) -> None:
     assert copied.split.subset("test") == walk.split.subset("test")
     paths = {row.image_id: row.path for row in copied.catalog.rows()}
     assert all(paths[f"{name} (copy)"] == paths[name] for name in originals)
+
+
+def test_a_part_holds_whole_groups_and_no_more_images_than_asked(walk: weeks.Practicum) -> None:
+    whole = walk.split.frame
+    part = weeks.draw_part(walk, {"train": 1, "val": 9, "test": 1}).split.frame
+    assert part.filter(pl.col("subset") == "train").height <= 1
+    assert part.filter(pl.col("subset") == "val").height == 1
+    for group, count in part.group_by("group_id").len().iter_rows():
+        assert count == whole.filter(pl.col("group_id") == group).height
+    assert part.equals(weeks.draw_part(walk, {"train": 1, "val": 9, "test": 1}).split.frame)
+
+
+def test_a_training_is_kept_until_data_or_settings_change(
+    walk: weeks.Practicum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[tuple[str, float]] = []
+
+    def fake(catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> None:
+        trained.append((out.name, recipe.train.lr))
+        out.mkdir(parents=True)
+
+    monkeypatch.setattr("colles.learning.training.fit.train", fake)
+    for overrides, again in (((), False), ((), False), ((), True), (("train.lr=0.5",), False)):
+        weeks.train_model(walk, "net", *overrides, again=again)
+    assert trained == [("net", 0.001), ("net", 0.001), ("net", 0.5)]
+    run = weeks.fine_tune(walk, walk.space.out / "runs" / "net")
+    assert run.name == "net_tuned"
+
+
+def test_rebuilding_makes_the_data_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLLES_DATA", raising=False)
+    walk = weeks.open_practicum(tmp_path / "work")
+    made: list[bool] = []
+
+    def fake(recipe: Recipe, out: Path) -> None:
+        made.append(out.exists())
+        (out / "data").mkdir(parents=True, exist_ok=True)
+        (out / "data" / "manifest.csv").write_text("")
+
+    monkeypatch.setattr("colles.flow.practicum.walk.prepare_data", fake)
+    for rebuild in (False, False, True):
+        weeks.prepare(walk, rebuild=rebuild)
+    assert made == [False, True, False]
 
 
 def test_tables_count_what_is_there(walk: weeks.Practicum) -> None:
