@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from colles.cli import run
 from colles.cli.app import app
-from colles.core.errors import CollesError, InputError, OutputExistsError
+from colles.core.errors import CollesError, InputError, OutputExistsError, UsageError
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.survey import detect_kind, survey
 from colles.flow.sources import open_sources
@@ -87,6 +87,17 @@ def test_an_image_beside_the_class_folders_is_of_unknown_label(
     write_image(two_folders / "cover.png", seed=99)
     seen = survey(str(two_folders))
     assert (seen.fractured, seen.normal, seen.unknown, seen.unclear) == (12, 30, 1, [])
+
+
+def test_a_folder_above_whole_sets_is_not_read_as_classes(yolo_export: Path, fracatlas: Path, tmp_path: Path) -> None:
+    """Every image below `bonefractureyolo/` counted as fractured, for the name of its folder."""
+    root = tmp_path / "above"
+    root.mkdir()
+    yolo_export.rename(root / "bonefractureyolo")
+    fracatlas.rename(root / "FracAtlas")
+    for source in (str(root), f"folder={root}"):
+        with pytest.raises(UsageError, match=r"whole sets \(FracAtlas, bonefractureyolo\).*Name each: colles init"):
+            survey(source)
 
 
 def test_each_kind_of_source_is_recognised(

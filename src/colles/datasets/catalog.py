@@ -19,7 +19,7 @@ import polars as pl
 from PIL import Image
 
 from colles.core.errors import TableError, UnreadableImageError, UsageError
-from colles.core.files import sha256_json
+from colles.core.files import existing_file, sha256_json
 from colles.core.progress import track
 from colles.core.records import Radiograph
 from colles.core.schema import BOX_DTYPE, CATALOG_SCHEMA
@@ -49,6 +49,7 @@ class Catalog:
     @classmethod
     def load(cls, path: str | Path) -> Catalog:
         """Read a catalog; raise `MissingInputError`, or `TableError` where it is not one."""
+        existing_file(path, repair="Make one: colles catalog --source folder=DIR --out catalog.parquet")
         frame = read_table(path)
         require_columns(frame, ("image_id", "source", "path", "label", "group_id", "status"), path=path)
         try:

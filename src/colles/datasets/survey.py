@@ -95,10 +95,8 @@ def detect_kind(path: Path) -> str:
             return "csv"
         raise UsageError(f"{path} is neither a folder nor a table", repair="Name the folder that holds the images")
     existing_folder(path)
-    if (path / "data.yaml").is_file():
-        return "yolo"
-    if (path / "images" / "Fractured").is_dir():
-        return "fracatlas"
+    if _is_set(path):
+        return "yolo" if (path / "data.yaml").is_file() else "fracatlas"
     if files_below(path, _is_picture):
         return "folder"
     if files_below(path, _is_dicom):
@@ -121,6 +119,7 @@ def _is_dicom(path: Path) -> bool:
 
 def _classes(kind: str, path: Path) -> dict[str, int | None]:
     if kind == "folder":
+        _refuse_several_sets(path)
         return _folder_classes(path)
     if kind == "yolo":
         # as the source itself reads them: a class marks a fracture unless its name denies one
@@ -128,6 +127,19 @@ def _classes(kind: str, path: Path) -> dict[str, int | None]:
     if kind == "csv":
         return _table_classes(path)
     return {}
+
+
+def _refuse_several_sets(root: Path) -> None:
+    # A set's own name would be read as a class: every image of `bonefractureyolo/` would count as fractured.
+    inside = sorted(path for path in root.iterdir() if path.is_dir() and _is_set(path))
+    if inside:
+        named = ", ".join(path.name for path in inside)
+        repair = f"Name each: colles init {' '.join(str(path) for path in inside)} --out recipe.yaml"
+        raise UsageError(f"{root} holds whole sets ({named}), not classes", repair=repair)
+
+
+def _is_set(folder: Path) -> bool:
+    return (folder / "data.yaml").is_file() or (folder / "images" / "Fractured").is_dir()
 
 
 def _folder_classes(root: Path) -> dict[str, int | None]:
