@@ -110,7 +110,9 @@ def test_each_kind_of_source_is_recognised(
     assert survey(f"yolo:clinic={yolo_export}").name == "clinic"
 
 
-def test_a_folder_of_dicom_is_recognised_by_content_and_its_patients_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["", ".dcm"])
+def test_a_folder_of_dicom_is_recognised_and_its_patients_counted(tmp_path: Path, ending: str) -> None:
+    """With the ending .dcm it was taken for a folder without classes, and labels.csv for nothing."""
     pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
     sys.path.insert(0, str(Path(__file__).parents[1] / "imaging"))
     from dicom_files import dicom, encoded
@@ -119,11 +121,14 @@ def test_a_folder_of_dicom_is_recognised_by_content_and_its_patients_counted(tmp
     root.mkdir()
     for number in range(4):
         pixels = np.full((20, 30), number, np.uint16)
-        (root / f"IM{number}").write_bytes(encoded(dicom(pixels, PatientID=f"P{number // 2}")))
-    (root / "labels.csv").write_text("file,label\nIM0,1\nIM1,0\n")
+        (root / f"IM{number}{ending}").write_bytes(encoded(dicom(pixels, PatientID=f"P{number // 2}")))
+    (root / "labels.csv").write_text(f"file,label\nIM0{ending},1\nIM1{ending},0\n")
     seen = survey(str(root))
     assert (seen.kind, seen.fractured, seen.normal, seen.unknown, seen.patients) == ("dicom", 1, 1, 2, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
+    (root / "fractured").mkdir()
+    (root / f"IM0{ending}").rename(root / "fractured" / "IM0.dcm")
+    assert detect_kind(root) == "folder"  # here the name of a folder says the class
 
 
 def test_a_table_of_words_gets_a_class_map(tmp_path: Path, write_image: Callable[..., Path]) -> None:

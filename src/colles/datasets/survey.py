@@ -20,6 +20,7 @@ from colles.datasets.sources.files import files_below
 from colles.imaging.read import IMAGE_ENDINGS
 
 _SAMPLE = 200  # files whose header is read for their size
+_DICOM_ENDINGS = {".dcm", ".dicom"}
 _TABLES = {".csv", ".parquet", ".json"}
 _LISTED = 50  # more distinct labels than this are not classes
 
@@ -97,12 +98,17 @@ def detect_kind(path: Path) -> str:
     existing_folder(path)
     if _is_set(path):
         return "yolo" if (path / "data.yaml").is_file() else "fracatlas"
-    if files_below(path, _is_picture):
+    pictures = files_below(path, _is_picture)
+    if any(file.suffix.lower() not in _DICOM_ENDINGS for file in pictures) or _say_classes(path, pictures):
         return "folder"
-    if files_below(path, _is_dicom):
-        return "dicom"
+    if pictures or files_below(path, _is_dicom):
+        return "dicom"  # labels and patients stand in its files, not in the names of folders
     repair = f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}, and DICOM files whatever their ending"
     raise MissingInputError("holds no images", path=path, repair=repair)
+
+
+def _say_classes(root: Path, files: list[Path]) -> bool:
+    return any(guess_label(part) is not None for file in files for part in file.relative_to(root).parts[:-1])
 
 
 def _is_picture(path: Path) -> bool:
