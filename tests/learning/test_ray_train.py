@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +16,11 @@ from colles.core.recipe_text import save_recipe
 from colles.learning.devices import choose_device
 from colles.learning.training import train
 from colles.learning.training.ray_train import _reason
+from ray_alone import run_alone
 
 SCRIPT = Path(__file__).with_name("ray_training.py")
 SETTINGS = ("model.name=simple_cnn", "model.dropout=0", "train.head_epochs=0", "train.epochs=6", "train.patience=6",
             "train.sampler=plain")  # fmt: skip
-
-
-def alone() -> list[str]:
-    """Return the start of a command without a network, since Ray listens on all interfaces; or skip."""
-    command = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        pytest.skip("needs unshare and ip, to run Ray without a network")
-    if subprocess.run([*command, "true"], capture_output=True).returncode:
-        pytest.skip("needs the right to make a network namespace, to run Ray without a network")
-    return command
 
 
 @pytest.mark.slow
@@ -43,18 +30,9 @@ def test_a_cluster_that_loses_a_machine_ends_in_the_weights_of_one_process(data:
     one = train(*data, recipe(*SETTINGS), tmp_path / "one")
     catalog, split = data[0].save(tmp_path / "catalog.parquet"), data[1].save(tmp_path / "split.csv")
     shared = save_recipe(recipe(*SETTINGS, "train.processes=2", "train.engine=ray"), tmp_path / "recipe.yaml")
-    arguments = [sys.executable, SCRIPT, catalog, split, shared, tmp_path / "two", "lose"]
-    # short paths: Ray's sockets lie in its temporary folder, and a socket's path has at most 107 characters
-    environment = {**os.environ, "RAY_TMPDIR": "/tmp", "RAY_DEDUP_LOGS": "0", "OMP_NUM_THREADS": "1"}
-    environment["RAY_memory_monitor_refresh_ms"] = "0"  # what else this machine does is no reason to end workers
-    done = subprocess.run(
-        [*alone(), *map(str, arguments)], capture_output=True, text=True, timeout=540, env=environment
-    )
-    if done.returncode == 77:
-        pytest.skip(f"Ray did not start two nodes here in its time: {done.stdout[-200:]}")
-    assert done.returncode == 0, done.stderr[-3000:]
-    lost = re.search(r"lost after (\d) epochs", done.stdout)
-    assert lost is not None and 1 <= int(lost[1]) < 6, done.stdout
+    told = run_alone(SCRIPT, catalog, split, shared, tmp_path / "two")
+    lost = re.search(r"lost after (\d) epochs", told)
+    assert lost is not None and 1 <= int(lost[1]) < 6, told
     two = tmp_path / "two"
     assert pl.read_csv(two / "metrics.csv")["epoch"].to_list() == list(range(6))
     first, second = (load_file(run / "checkpoints" / "last.safetensors") for run in (one, two))

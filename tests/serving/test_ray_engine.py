@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,6 +18,7 @@ from colles.serving.inputs import find_images
 from colles.serving.output import row_of
 from colles.serving.ray_engine import _describe, _prediction, _raw, _restore
 from colles.serving.remote import RemoteFile
+from ray_alone import alone
 
 CLUSTER = """
 import os
@@ -50,11 +50,6 @@ PATIENT = {
 }
 
 
-def alone(*command: object) -> list[str]:
-    """Return a command that runs where nothing but the loopback exists: Ray listens on every interface."""
-    return ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *map(str, command)]
-
-
 def rows(path: Path) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return [
@@ -65,8 +60,6 @@ def rows(path: Path) -> list[list[str]]:
 @pytest.mark.slow
 def test_two_nodes_give_the_same_table(drawn_bundle: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    if not shutil.which("unshare") or subprocess.run(alone("true"), capture_output=True).returncode:
-        pytest.skip("this system does not let a test cut itself off the network (unshare -n)")
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(30):

@@ -13,47 +13,29 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import ray
-from ray.cluster_utils import Cluster
-
 from colles.core.recipe_text import load_recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.learning.sweep.logs import SweepLogs
 from colles.learning.sweep.search import search
-
-BUSY = 77
-"""Exit code where this machine is too busy to start two nodes in Ray's time."""
+from ray_alone import nodes, replace_node
 
 
-def lose_one(cluster: Cluster, node: object, out: Path, searching: Future[SweepLogs]) -> None:
-    """Kill the node when its trial has finished an epoch, and bring another."""
+def wait_for_an_epoch(out: Path, searching: Future[SweepLogs]) -> None:
+    """Return when the first trial has finished an epoch, or the search has ended."""
     while not list(out.glob("trials/*/metrics.csv")) and not searching.done():
         time.sleep(0.05)
-    cluster.remove_node(node, allow_graceful=False)
-    cluster.add_node(num_cpus=1)
 
 
 def main() -> None:
     catalog, split, recipe, out = (Path(argument) for argument in sys.argv[1:])
-    head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
-    try:
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        second = cluster.add_node(num_cpus=1)
-        cluster.wait_for_nodes()
-        ray.init(address=cluster.address, log_to_driver=False)
-    except Exception as error:
-        print(f"no cluster: {error}")
-        sys.exit(BUSY)
-    # The main thread is the one that may add a node: Ray sets a signal handler there.
-    with ThreadPoolExecutor(1) as pool:
+    with nodes(1) as (cluster, (second,)), ThreadPoolExecutor(1) as pool:
         searching = pool.submit(search, Catalog.load(catalog), Split.load(split), load_recipe(recipe), out)
-        lose_one(cluster, second, out, searching)
+        wait_for_an_epoch(out, searching)
+        replace_node(cluster, second)
         logs = searching.result()
     lost = {path.parent.name for path in (out / "ray").rglob("error.txt")}
     print(f"trials {len(logs.entries)} complete {len(logs.of('complete'))} lost {len(lost)}")
-    ray.shutdown()
-    cluster.shutdown()
 
 
 if __name__ == "__main__":
