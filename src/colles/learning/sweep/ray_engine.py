@@ -6,12 +6,12 @@ disk that every machine sees. Ray itself opens ports on all interfaces; run it i
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from colles.core.extras import require
+from colles.learning.cluster import connect
 from colles.learning.sweep.entries import Entry, write_entry
 from colles.learning.sweep.space import decode
 from colles.learning.sweep.study import create_sampler, interrupted, open_study, storage_url
@@ -23,14 +23,12 @@ _SCORE = "score"
 
 def run_ray(job: SweepJob) -> None:
     """Run trials until `sweep.trials` are done, on the cluster of RAY_ADDRESS or on this machine."""
-    ray, tune = require("ray", "ray"), require("ray.tune", "ray")
+    tune = require("ray.tune", "ray")
     study, sweep = open_study(job), job.recipe.sweep
     left = sweep.trials - len(study.trials) + len(interrupted(study))
     if left <= 0:
         return
-    if not ray.is_initialized():
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(address=os.environ.get("RAY_ADDRESS"), include_dashboard=False, log_to_driver=False)
+    connect()
     resources = {"cpu": sweep.cpus, **({"gpu": sweep.gpus} if sweep.gpus else {})}
     trainable = tune.with_resources(tune.with_parameters(train_point, job=job), resources)
     schedule = None

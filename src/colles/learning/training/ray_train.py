@@ -6,7 +6,6 @@ epoch. Ray itself opens ports on all interfaces; run it in a network that you tr
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
+from colles.learning.cluster import connect
 
 
 def fit_on_ray(catalog: Catalog, split: Split, recipe: Recipe, out: Path, device: str) -> None:
@@ -23,11 +23,8 @@ def fit_on_ray(catalog: Catalog, split: Split, recipe: Recipe, out: Path, device
 
     Raise `MissingExtraError` without Ray, `TrainingError` with the one line that matters where the workers fail.
     """
-    ray, train = require("ray", "ray"), require("ray.train", "ray")
-    torch_backend = require("ray.train.torch", "ray")
-    if not ray.is_initialized():
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(address=os.environ.get("RAY_ADDRESS"), include_dashboard=False, log_to_driver=False)
+    train, torch_backend = require("ray.train", "ray"), require("ray.train.torch", "ray")
+    connect()
     processes = recipe.train.processes
     say(f"  {processes} processes on the cluster; {out / 'metrics.csv'} grows by a row an epoch")
     trainer = torch_backend.TorchTrainer(
