@@ -14,7 +14,7 @@ from colles.core.errors import InputError
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.evaluation.sanity import NO_LABELS, NO_TWIN, judge_labels, judge_trainings, warnings_of
 from colles.flow.agreement import compare_twins, open_twin
-from colles.flow.explain import Item, open_maps
+from colles.flow.explain import Item, look, open_maps
 from colles.learning.export import export_bundle
 from colles.learning.loaders.datamodule import RadiographDataModule
 
@@ -59,39 +59,35 @@ def test_a_network_of_shuffled_labels_is_never_exported(tmp_path: Path) -> None:
 
 
 def test_a_twin_that_is_the_same_network_agrees_and_shuffled_labels_then_condemn(run: TinyRun, tmp_path: Path) -> None:
-    source = open_maps(run.folder, ["gradcam"])
     items = [Item(Path(str(row["path"])), str(row["image_id"])) for row in run.catalog.frame.iter_rows(named=True)]
+    own = list(look(open_maps(run.folder, ["gradcam"]), items))
     same = open_twin(run.folder, ["gradcam"])
     assert not same.random_labels
-    found = compare_twins(source, [same], items, sample=4, seed=0)["gradcam"]
+    found = compare_twins(["gradcam"], own, [same])["gradcam"]
     assert set(found) == {"trainings"} and found["trainings"]["passed"]
     assert found["trainings"]["correlation"] == pytest.approx(1) and found["trainings"]["same_place"] == 1
     copy = make_run(tmp_path, images=8)  # the same weights, said to come from shuffled labels
     shuffled(copy)
     twin = open_twin(copy.folder, ["gradcam"])
     assert twin.random_labels
-    checks = compare_twins(source, [twin], items, sample=4, seed=0)["gradcam"]
+    checks = compare_twins(["gradcam"], own, [twin])["gradcam"]
     assert not checks["labels"]["passed"] and warnings_of(checks) == [NO_LABELS]
 
 
 def test_networks_of_other_sizes_are_compared_on_the_image(run: TinyRun, tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 60), dtype=np.uint8)).save(tmp_path / "x.png")
     larger = make_run(tmp_path / "larger", images=4, preprocess=run.recipe.preprocess.model_copy(update={"size": 128}))
-    found = compare_twins(
-        open_maps(run.folder, ["gradcam"]),
-        [open_twin(larger.folder, ["gradcam"])],
-        [Item(tmp_path / "x.png"), Item(tmp_path / "missing.png")],
-        sample=4,
-        seed=0,
-    )["gradcam"]["trainings"]
+    items = [Item(tmp_path / "x.png"), Item(tmp_path / "missing.png")]
+    own = list(look(open_maps(run.folder, ["gradcam"]), items))
+    found = compare_twins(["gradcam"], own, [open_twin(larger.folder, ["gradcam"])])["gradcam"]["trainings"]
     assert found["images"] == 1 and -1 <= found["correlation"] <= 1
 
 
 def test_a_method_that_the_twin_has_not_is_left_out(run: TinyRun) -> None:
     items = [Item(Path(str(run.catalog.frame["path"][0])))]
-    found = compare_twins(
-        open_maps(run.folder, ["gradcam", "layercam"]), [open_twin(run.folder, ["gradcam"])], items, sample=1, seed=0
-    )
+    names = ["gradcam", "layercam"]
+    own = list(look(open_maps(run.folder, names), items))
+    found = compare_twins(names, own, [open_twin(run.folder, ["gradcam"])])
     assert found["layercam"] == {} and "trainings" in found["gradcam"]
 
 

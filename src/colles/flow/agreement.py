@@ -14,9 +14,9 @@ from colles.core.errors import CollesError
 from colles.core.recipe_text import load_recipe
 from colles.evaluation.localisation import MARGIN
 from colles.evaluation.sanity import judge_labels, judge_trainings, rank_correlation
-from colles.flow.checks import GRID
-from colles.flow.explain import Item, Shown, look, open_maps
-from colles.imaging.heatmap import at_most, locate_peak, unletterbox
+from colles.flow.checks import on_grid
+from colles.flow.explain import Shown, look, open_maps
+from colles.imaging.heatmap import locate_peak, peak_distance
 from colles.serving.maps import MapSource
 
 
@@ -54,13 +54,16 @@ def _shuffled(folder: Path) -> bool:
 
 
 def compare_twins(
-    source: MapSource, twins: Sequence[Twin], items: Sequence[Item], *, sample: int, seed: int
+    names: Sequence[str], own: Sequence[Shown], twins: Sequence[Twin]
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return by method the checks `labels` and `trainings`, as far as there are twins for them that have the method."""
-    own = list(look(source, items, sample=sample, seed=seed))
-    seen = [(twin.random_labels, list(look(twin.source, items, sample=sample, seed=seed))) for twin in twins]
+    """Return the checks `labels` and `trainings` of each named method, as far as there are twins that have it.
+
+    `own` are images with the maps of the model in question; the twins look at the same ones.
+    """
+    items = [shown.item for shown in own]
+    seen = [(twin.random_labels, list(look(twin.source, items, sample=len(items)))) for twin in twins]
     found: dict[str, dict[str, dict[str, Any]]] = {}
-    for name in (method.name for method in source.methods):
+    for name in names:
         checks = {}
         for shuffled in (True, False):
             several = [pairs for kind, others in seen if kind is shuffled if (pairs := _pair(own, others, name))]
@@ -92,17 +95,7 @@ def _pair(own: Iterable[Shown], others: Iterable[Shown], name: str) -> Pairs | N
 
 def _compare(one: Shown, other: Shown, name: str) -> tuple[float, float]:
     assert one.sample is not None and other.sample is not None  # an image with a map could be read
-    places = one.sample.place, other.sample.place
-    # Both grids are the image's, so networks of different sizes can be compared.
-    grids = [
-        unletterbox(each.maps[name], at_most(place, GRID)) for each, place in zip((one, other), places, strict=True)
-    ]
-    peaks = [locate_peak(each.maps[name], place) for each, place in zip((one, other), places, strict=True)]
-    return rank_correlation(*grids), _distance(peaks, max(places[0].width, places[0].height))
-
-
-def _distance(peaks: Sequence[tuple[float, float] | None], longer_side: int) -> float:
-    first, second = peaks
-    if first is None or second is None:
-        return 0.0 if first is second else 1.0
-    return float(np.hypot(first[0] - second[0], first[1] - second[1]) / longer_side)
+    maps, place = (one.maps[name], other.maps[name]), one.sample.place
+    correlation = rank_correlation(on_grid(maps[0], one.sample), on_grid(maps[1], other.sample))
+    peaks = locate_peak(maps[0], place), locate_peak(maps[1], other.sample.place)
+    return correlation, peak_distance(*peaks, place)

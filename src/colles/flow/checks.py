@@ -19,7 +19,7 @@ from colles.evaluation.sanity import (
 )
 from colles.evaluation.scores import FloatArray
 from colles.flow.explain import Item
-from colles.imaging.heatmap import at_most, locate_peak, unletterbox
+from colles.imaging.heatmap import at_most, locate_peak, peak_distance, unletterbox
 from colles.imaging.preprocess import to_input
 from colles.imaging.resize import resize
 from colles.serving.decode import Sample, decode
@@ -79,7 +79,8 @@ def _maps(source: MapSource, canvases: NDArray[np.uint8], names: Sequence[str]) 
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
 
 
-def _shown(native: Native, sample: Sample) -> Native:
+def on_grid(native: Native, sample: Sample) -> Native:
+    """Return a map of the canvas on the grid of the image, where maps are correlated whatever the network's size."""
     return unletterbox(native, at_most(sample.place, GRID))
 
 
@@ -100,7 +101,7 @@ def _randomise(
 def _same(checked: Checked, others: Sequence[Native] | Native, name: str) -> FloatArray:
     """Return the rank correlation (N,) of other maps of the images with those of the trained model."""
     pairs = zip(checked.samples, checked.maps[name], others, strict=True)
-    return np.array([rank_correlation(_shown(own, sample), _shown(other, sample)) for sample, own, other in pairs])
+    return np.array([rank_correlation(on_grid(own, sample), on_grid(other, sample)) for sample, own, other in pairs])
 
 
 def _moved_back(source: MapSource, checked: Checked, names: Sequence[str]) -> dict[str, list[Native]]:
@@ -122,11 +123,7 @@ def _repeat(checked: Checked, name: str, back: Sequence[Native]) -> tuple[FloatA
 
 def _peak_shift(sample: Sample, own: Native, back: Native) -> float:
     place = sample.place
-    one = locate_peak(resize(own, place.size, place.size), place)
-    other = locate_peak(back, place)
-    if one is None or other is None:
-        return 0.0 if one is other else 1.0
-    return float(np.hypot(one[0] - other[0], one[1] - other[1]) / max(place.width, place.height))
+    return peak_distance(locate_peak(resize(own, place.size, place.size), place), locate_peak(back, place), place)
 
 
 def shift(values: NDArray[Any], dx: int, dy: int) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from colles.datasets.catalog import Catalog
 from colles.evaluation.sanity import warnings_of
 from colles.flow.agreement import Twin, compare_twins
 from colles.flow.checks import check_methods
-from colles.flow.explain import Item, look
+from colles.flow.explain import Item, Shown, look
 from colles.flow.known import items_of_subset, with_boxes, without_fracture
 from colles.flow.localise import Judge, judge_all, scores_of
 from colles.flow.probes import probe_shortcuts
@@ -52,7 +52,9 @@ def judge_run(
     untrained = untrained_of(source, recipe.seed)
     judge = Judge(source, untrained)
     say(f"  {subset}: {len(boxed)} fractures with boxes, {len(others)} images without fracture")
-    judge_all(look(source, boxed, sample=recipe.sample, seed=recipe.seed), judge)
+    compared = draw(boxed, max(recipe.sample, recipe.check_images), recipe.seed) if twins else []
+    own: list[Shown] = []
+    judge_all(_keep(look(source, boxed, sample=recipe.sample, seed=recipe.seed), compared, own), judge)
     judge_all(look(source, others, only=[source.default]), judge)
     tune = None if subset == TUNES else _tune(source, catalog, frame, recipe, untrained)
     scores = scores_of(judge, subset, tune=tune)
@@ -60,7 +62,7 @@ def judge_run(
     if bare:
         scores["notes"].append(f"{bare} fractured image{'' if bare == 1 else 's'} of {subset}: no reference box")
     _add_checks(scores, source, boxed, recipe)
-    _add_twins(scores, source, twins, draw(boxed, max(recipe.sample, recipe.check_images), recipe.seed), recipe)
+    _add_twins(scores, source, twins, own)
     _add_probes(scores, source, boxed, others, recipe)
     if untrained is None:
         scores["notes"].append("the untrained network was left out: it needs torch (judge the run, or install it)")
@@ -77,13 +79,20 @@ def _add_checks(scores: dict[str, Any], source: MapSource, boxed: Sequence[Item]
             scores["methods"][name].update(found)
 
 
-def _add_twins(
-    scores: dict[str, Any], source: MapSource, twins: Sequence[Twin], items: Sequence[Item], recipe: ExplainRecipe
-) -> None:
+def _keep(shown: Iterable[Shown], items: Sequence[Item], kept: list[Shown]) -> Iterator[Shown]:
+    """Pass every image on, and keep those of `items` with their maps: they need not be looked at again."""
+    wanted = {id(item) for item in items}
+    for each in shown:
+        if id(each.item) in wanted:
+            kept.append(each)
+        yield each
+
+
+def _add_twins(scores: dict[str, Any], source: MapSource, twins: Sequence[Twin], own: Sequence[Shown]) -> None:
     if not twins:
         return
-    say(f"  maps of {len(twins)} other training{'' if len(twins) == 1 else 's'} on {len(items)} fractures")
-    for name, found in compare_twins(source, twins, items, sample=recipe.sample, seed=recipe.seed).items():
+    say(f"  maps of {len(twins)} other training{'' if len(twins) == 1 else 's'} on {len(own)} fractures")
+    for name, found in compare_twins([method.name for method in source.methods], own, twins).items():
         method = scores["methods"][name]
         method["checks"] |= found
         method["warnings"] += warnings_of(found)

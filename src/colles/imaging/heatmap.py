@@ -99,6 +99,13 @@ def locate_peak(heat: NDArray[Any], placement: Placement) -> Point | None:
     return _to_image(refine(cells, column, row), cells, placement) if cells[row, column] > 0 else None
 
 
+def peak_distance(one: Point | None, other: Point | None, placement: Placement) -> float:
+    """Return how far two peaks (x, y) lie apart, as a share of the image's longer side; 1 where only one is there."""
+    if one is None or other is None:
+        return 0.0 if one is other else 1.0
+    return float(np.hypot(one[0] - other[0], one[1] - other[1]) / max(placement.width, placement.height))
+
+
 def refine(heat: NDArray[Any], column: int, row: int) -> Point:
     """Return the centroid of the 3 × 3 cells about a cell, weighted by their values above 0, in cells.
 
