@@ -41,8 +41,8 @@ class PyramidMap(nn.Module):
         self.out = nn.Conv2d(width, 1, 1)
         nn.init.constant_(self.out.bias, PRIOR_LOGIT)  # type: ignore[arg-type]
 
-    def forward(self, fine: Tensor, coarse: Tensor, finest: Tensor | None = None) -> Tensor:
-        """Return logits (N, 1, h, w) of features (N, c, h, w), (N, c', h', w') and perhaps finer ones."""
+    def forward(self, coarse: Tensor, fine: Tensor, finest: Tensor | None = None) -> Tensor:
+        """Return logits (N, 1, h, w) of features (N, c', h', w'), (N, c, 2h', 2w') and perhaps finer ones."""
         merged = self.fine(fine) + _grow(self.coarse(coarse), fine)
         if self.finest is not None and finest is not None:
             merged = self.finest(finest) + _grow(merged, finest)
@@ -89,7 +89,7 @@ class LocationClassifier(TimmClassifier):
                 repair="Set model.location=off, or choose another network",
             )
         self.map_stride = stride
-        self._indices = [index for index, _ in stages]
+        self._indices = sorted(index for index, _ in stages)
         self.pyramid = PyramidMap(*(width for _, width in stages))
         self.mix = nn.Linear(2, 1)
         with torch.no_grad():
@@ -103,11 +103,10 @@ class LocationClassifier(TimmClassifier):
 
     def parts(self, x: Tensor) -> dict[str, Tensor]:
         """Return `logit` (N, 1), `pooled` (N, 1), `embedding` (N, d) and `cam` (N, 1, h, w), all but d as logits."""
-        last, features = self.backbone.forward_intermediates(x, indices=sorted(self._indices))  # type: ignore[operator]
-        by_index = dict(zip(sorted(self._indices), features, strict=True))
+        last, features = self.backbone.forward_intermediates(x, indices=self._indices)  # type: ignore[operator]
         embedding = self._embed(self.last_feature_layer(last))
         pooled = self.head(self._regularise(embedding))
-        cam = self.pyramid(*(by_index[index] for index in self._indices))
+        cam = self.pyramid(*reversed(features))
         logit = self.mix(torch.cat([pooled, map_evidence(cam)], dim=1))
         return {"logit": logit, "embedding": embedding, "pooled": pooled, "cam": cam}
 
