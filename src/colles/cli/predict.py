@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -74,40 +74,37 @@ def predict(
     from colles.serving.predictor import Predictor
 
     size = _batch(batch)
+    if engine == "ray" and overlays is not None:
+        raise UsageError("the ray engine draws none", field="--overlays", repair="Leave out --engine ray")
     loaded = load_bundle(bundle)
     ids = None if studies is None else _study_ids(loaded, studies, study_by, salt, again=resume or overwrite)
     answered = prepare_output(out, loaded.name, resume=resume, overwrite=overwrite)
     found = find_images(images)
+    shared: dict[str, Any] = {"answered": answered, "batch": size}
     if engine == "ray":
-        if overlays is not None:
-            raise UsageError("the ray engine draws none", field="--overlays", repair="Leave out --engine ray")
-        tally = predict_to_table_with_ray(
-            loaded, found, out, answered=answered, batch=size, gate=gate, precision=precision
-        )
+        tally = predict_to_table_with_ray(loaded, found, out, gate=gate, precision=precision, **shared)
     else:
         predictor = Predictor(loaded, threads=threads, gate=gate, precision=precision)
-        tally = predict_to_table(
-            predictor,
-            found,
-            out,
-            answered=answered,
-            batch=size,
-            overlays=overlays,
-            on_header=None if ids is None else ids.on_header,
-        )
-    told = {"table": str(out), "bundle": loaded.name, **vars(tally)}
-    lines = [f"{tally}; table in {out}"]
+        on_header = None if ids is None else ids.on_header
+        tally = predict_to_table(predictor, found, out, overlays=overlays, on_header=on_header, **shared)
+    tables: list[tuple[Path, Any]] = [(out, tally)]
     if studies is not None and ids is not None:
         from colles.serving.studies import write_studies
 
-        written = write_studies(found, out, ids, loaded, studies)
-        told["studies"] = {"table": str(studies), **vars(written)}
-        lines.append(f"{written}; table in {studies}")
-    if as_json:
-        print_json(told)
-    else:
-        typer.echo("\n".join(lines))
+        tables.append((studies, write_studies(found, out, ids, loaded, studies)))
+    _tell(loaded, tables, as_json)
     _end(tally, out)
+
+
+def _tell(loaded: Bundle, tables: list[tuple[Path, Any]], as_json: bool) -> None:
+    (out, tally), *studies = tables
+    if not as_json:
+        typer.echo("\n".join(f"{counted}; table in {table}" for table, counted in tables))
+        return
+    told = {"table": str(out), "bundle": loaded.name, **vars(tally)}
+    for table, written in studies:
+        told["studies"] = {"table": str(table), **vars(written)}
+    print_json(told)
 
 
 def _end(tally: Tally, out: Path) -> None:
