@@ -106,10 +106,14 @@ def inline_commands(page: Path) -> list[str]:
     return [" ".join(found.split()) for found in _INLINE.findall(_FENCE.sub("", page.read_text("utf-8")))]
 
 
+def undated() -> list[Path]:
+    """Return the pages whose commands hold today, and the README."""
+    return [*(page for page in PAGES.rglob("*.md") if page.name not in DATED), ROOT / "README.md"]
+
+
 def named_in_prose() -> list[tuple[str, str]]:
     """Return page and command of every inline command that goes beyond the name of a verb."""
-    every = [*(page for page in PAGES.rglob("*.md") if page.name not in DATED), ROOT / "README.md"]
-    found = [(page.name, command) for page in every for command in inline_commands(page)]
+    found = [(page.name, command) for page in undated() for command in inline_commands(page)]
     return [(page, command) for page, command in found if not re.fullmatch(r"colles(?: [a-z]+){1,2}", command)]
 
 
@@ -157,7 +161,7 @@ def test_every_command_in_a_sentence_is_one_that_the_program_takes() -> None:
 
 
 def test_every_setting_in_a_sentence_is_one_of_the_recipe() -> None:
-    every = [*(page for page in PAGES.rglob("*.md") if page.name not in DATED), ROOT / "README.md"]
+    every = undated()
     named = {(page.name, key) for page in every for key in re.findall(r"--set ([a-z_.]+)=", page.read_text("utf-8"))}
     for page in every:
         prose = _FENCE.sub("", page.read_text("utf-8"))
