@@ -11,6 +11,7 @@ import pytest
 from colles.core.errors import AnnotationError, CollesError, MissingInputError, RecipeError, TableError, UsageError
 from colles.core.records import Box, Radiograph
 from colles.datasets.sources import SOURCES, create_source, parse_source
+from colles.datasets.sources.base import guess_label
 
 
 def _rows(kind: str, root: Path, **options) -> list[Radiograph]:
@@ -90,6 +91,17 @@ def test_class_folders_are_understood_by_name(tmp_path: Path, write_image, one: 
     rows = _rows("folder", tmp_path)
     assert {(row.label, row.given_split) for row in rows} == {(1, "train"), (0, "test")}
     assert [row.image_id for row in rows] == [f"folder/test/{other}/b.png", f"folder/train/{one}/wrist/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("ElbowFracture", 1), ("NotFractured", 0), ("without any fracture", 0), ("XR_WRIST_positive", 1),
+        ("seropositive", None), ("fracture_not_present", None), ("Fracture No 3", None),
+    ],
+)  # fmt: skip
+def test_a_name_is_guessed_by_whole_words_and_never_against_a_negation(name: str, label: int | None) -> None:
+    assert guess_label(name) == label
 
 
 def test_unknown_folder_names_ask_for_a_class_map(tmp_path: Path, write_image) -> None:

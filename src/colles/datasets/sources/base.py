@@ -26,7 +26,8 @@ _NEGATIVE = re.compile(
     r"|^\W*no(ne)?\W*$",
     re.I,
 )
-_POSITIVE = re.compile(r"fractur|positive|abnormal|broken", re.I)
+_POSITIVE = re.compile(r"\b(fractur|positive|abnormal|broken)", re.I)
+_NEGATION = re.compile(r"\b(non|no|not|without)\b", re.I)
 
 SUBSET_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Folder names of a source's own subsets."""
@@ -93,11 +94,11 @@ def _clipped(box: Box, size: tuple[int, int]) -> Box:
 
 
 def guess_label(name: str) -> int | None:
-    """Guess what a class or folder name means: 1, 0, or None where it does not say."""
-    words = re.sub(r"[_\-]+", " ", name)
+    """Guess what a class or folder name means: 1, 0, or None where it does not say or says it in a turn not known."""
+    words = re.sub(r"[_\-]+|(?<=[a-z])(?=[A-Z])", " ", name)
     if _NEGATIVE.search(words):
         return 0
-    return 1 if _POSITIVE.search(words) else None
+    return 1 if _POSITIVE.search(words) and not _NEGATION.search(words) else None
 
 
 def mapped_label(name: str, class_map: ClassMap, *, path: Path, field: str | None = None) -> int | None:
