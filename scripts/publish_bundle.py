@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     out = given.out or ROOT / "out" / "bundles"
     registry = yaml.safe_load(REGISTRY.read_text("utf-8")) if REGISTRY.is_file() else {}
     registry = {"default": given.name, "address": None, "bundles": {}} | registry
-    bundle = load_bundle(ROOT / "models" / given.name)
+    bundle = load_bundle(ROOT / "models" / given.name, to_answer=False)
     enter(registry, bundle, pack(bundle, out), title=given.title, terms=given.terms)
     if given.default:
         registry["default"] = given.name

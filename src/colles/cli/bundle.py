@@ -87,14 +87,16 @@ def get(
     if as_json:
         print_json({"bundle": bundle.name, "folder": str(bundle.folder)})
     else:
-        typer.echo(f"{bundle.name} in {bundle.folder}\nNext: colles predict IMAGES --bundle {name} --out answers.csv")
+        answers = f"colles predict IMAGES --bundle {name} --out answers.csv"
+        whole = f"colles export {bundle.folder} --out {name}   (weights alone: this makes the network that answers)"
+        typer.echo(f"{bundle.name} in {bundle.folder}\nNext: {answers if bundle.has_graph else whole}")
 
 
 def show(bundle: Name, as_json: AsJson = False) -> None:
     """Show what a bundle is, what it was trained on, how it decides, and what is known of its worth."""
     from colles.serving.bundle import load_bundle
 
-    loaded = load_bundle(bundle)
+    loaded = load_bundle(bundle, to_answer=False)
     if as_json:
         print_json(
             {"metadata": loaded.metadata.model_dump(mode="json"), "files": loaded.manifest.model_dump()["files"]}
@@ -109,14 +111,16 @@ def verify(bundle: Name, as_json: AsJson = False) -> None:
     from colles.serving.bundle import INT8_MODEL, load_bundle
     from colles.serving.predictor import Precision, Predictor
 
-    loaded = load_bundle(bundle)
-    precisions: list[Precision] = ["fp32", "int8"] if INT8_MODEL in loaded.manifest.files else ["fp32"]
+    loaded = load_bundle(bundle, to_answer=False)
+    precisions: list[Precision] = ["fp32"] if loaded.has_graph else []
+    precisions += ["int8"] if INT8_MODEL in loaded.manifest.files else []
     for precision in precisions:
         Predictor(loaded, precision=precision).session  # noqa: B018 - loads the graph and checks its shape
     if as_json:
         print_json({"bundle": loaded.name, "verified": True, "files": len(loaded.manifest.files)})
     else:
-        typer.echo(f"{loaded.name}: {len(loaded.manifest.files)} files as the manifest says; its networks load")
+        networks = "its networks load" if precisions else "it holds weights alone and no network that answers"
+        typer.echo(f"{loaded.name}: {len(loaded.manifest.files)} files as the manifest says; {networks}")
 
 
 def diff(one: Name, other: Name, as_json: AsJson = False) -> None:
@@ -126,7 +130,7 @@ def diff(one: Name, other: Name, as_json: AsJson = False) -> None:
     from colles.serving.bundle import load_bundle
     from colles.serving.difference import compare_bundles
 
-    found = compare_bundles(load_bundle(one), load_bundle(other))
+    found = compare_bundles(load_bundle(one, to_answer=False), load_bundle(other, to_answer=False))
     if as_json:
         print_json([asdict(each) for each in found])
     else:
@@ -147,7 +151,7 @@ def push(
     from colles.serving.bundle import load_bundle
     from colles.serving.transport import push_bundle
 
-    made = push_bundle(load_bundle(bundle), target, hub=hub)
+    made = push_bundle(load_bundle(bundle, to_answer=False), target, hub=hub)
     typer.echo(f"{made}" + (f". Next: hf upload ORG/NAME {made}" if hub else ""))
 
 
@@ -181,7 +185,8 @@ def _lines(bundle: Bundle) -> list[tuple[str, Any]]:
     rows.append(("int8", _int8(told.int8)))
     rows.append(("parity", ", ".join(f"{key} {value}" for key, value in told.parity.items()) or "not measured"))
     rows += [(f"  {name}", f"{entry.bytes:>11,} bytes  {entry.sha256[:12]}") for name, entry in files.items()]
-    rows += [("left out", f"{name}: this copy predicts, and needs no more") for name in bundle.manifest.left_out]
+    why = "this copy predicts, and needs no more" if bundle.has_graph else "colles export makes it from the weights"
+    rows += [("left out", f"{name}: {why}") for name in bundle.manifest.left_out]
     return rows
 
 

@@ -12,28 +12,47 @@ from colles.cli.options import Overwrite, example
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
-    app.command("export", epilog=example("colles export out/run --out models/mine"))(export)
+    app.command("export", epilog=_EXAMPLES)(export)
+
+
+_EXAMPLES = example(
+    "colles export out/run --out models/mine",
+    "colles export out/run --out models/mine-small --weights-only",
+    "colles export models/mine-small --out models/mine   (makes the network again)",
+)
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of `colles train` or `colles run`.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", help="Run folder of `colles train` or `colles run`, or a bundle of weights alone."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Bundle folder to make.")],
     evaluation: Annotated[Path | None, typer.Option(help="evaluation.json whose thresholds are locked in.")] = None,
     catalog: Annotated[Path | None, typer.Option(help="Catalog of the run, for the check on real pixels.")] = None,
     split: Annotated[Path | None, typer.Option(help="Split of the run, for the gate and the int8 network.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the recipe's otherwise.")] = None,
+    weights_only: Annotated[
+        bool, typer.Option("--weights-only", help="Weights in 16 bits and no network, to keep or send many of.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write an ONNX bundle. Fails unless it gives the checkpoint's probabilities on real pixels."""
     from colles.core.extras import require
-    from colles.core.files import refuse_existing, remove
+    from colles.core.files import refuse_existing
 
     if not overwrite:
         refuse_existing(out)
     require("torch", "train")
     from colles.flow.export import export_run
 
-    if overwrite:
-        remove(out)
-    made = export_run(run, out, evaluation=evaluation, catalog=catalog, split=split, name=name)
-    typer.echo(f"Bundle: {made}. Next: colles predict IMAGES --bundle {made} --out predictions.csv")
+    made = export_run(
+        run, out, evaluation=evaluation, catalog=catalog, split=split, name=name, weights_only=weights_only,
+        overwrite=overwrite,
+    )  # fmt: skip
+    following = (
+        f"colles export {made} --out DIR" if weights_only else f"colles predict IMAGES --bundle {made} --out FILE"
+    )
+    typer.echo(f"Bundle: {made}. Next: {following}")

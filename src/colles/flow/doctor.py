@@ -193,13 +193,13 @@ def _bundles() -> list[Check]:
     checks = []
     for folder in folders:
         try:
-            bundle = load_bundle(folder)
+            bundle = load_bundle(folder, to_answer=False)
         except CollesError as error:
             checks.append(Check(topic=f"bundle {folder.name}", state="broken", detail=str(error), repair=error.repair))
         else:
-            checks.append(
-                Check(topic=f"bundle {folder.name}", state="ok", detail=f"{bundle.name}, every sha256 agrees")
-            )
+            alone = "" if bundle.has_graph else "; weights alone"
+            detail = f"{bundle.name}, every sha256 agrees{alone}"
+            checks.append(Check(topic=f"bundle {folder.name}", state="ok", detail=detail))
     return checks
 
 

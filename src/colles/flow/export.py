@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from colles.core.errors import MissingInputError, StaleInputError
+from colles.core.errors import MissingInputError, StaleInputError, UsageError
 from colles.core.files import existing_file
 from colles.core.progress import say
 from colles.core.recipe_text import load_recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.evaluation.evaluate import Evaluation
+from colles.serving.manifest import MANIFEST
 
 
 def export_run(
@@ -21,14 +22,22 @@ def export_run(
     catalog: Path | None = None,
     split: Path | None = None,
     name: str | None = None,
+    weights_only: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Write the bundle of a run of `colles train`, or of the training inside a run of `colles run`.
 
-    Without an evaluation the operating points are chosen on the run's val predictions. Raise `MissingInputError`
-    naming where a catalog was looked for, `ParityError` where ONNX and checkpoint disagree.
+    Without an evaluation the operating points are chosen on the run's val predictions. `run` may also be a bundle of
+    weights alone: its network is made again, and nothing else can be chosen. What `out` holds is replaced, with
+    `overwrite`, when the new bundle is whole. Raise `MissingInputError` naming where a catalog was looked for,
+    `ParityError` where ONNX and checkpoint disagree, `UsageError` for what a bundle has fixed already.
     """
     from colles.learning.export import export_bundle
+    from colles.learning.weights_alone import complete_bundle
 
+    if (run / MANIFEST).is_file():
+        _refuse_choices(run, evaluation=evaluation, catalog=catalog, split=split, name=name, weights_only=weights_only)
+        return complete_bundle(run, out, overwrite=overwrite)
     inner = run / "train" if (run / "train" / "recipe.yaml").is_file() else run
     recipe = load_recipe(existing_file(inner / "recipe.yaml", "Name the folder of a colles train or colles run")).export
     if name is not None:
@@ -38,7 +47,16 @@ def export_run(
     beside = inner.parent / "evaluation" / "evaluation.json"
     chosen = evaluation or (beside if inner != run and beside.is_file() else None)
     judged = Evaluation.load(chosen) if chosen is not None else None
-    return export_bundle(inner, out, evaluation=judged, catalog=table, recipe=recipe, split=divided)
+    return export_bundle(
+        inner, out, evaluation=judged, catalog=table, recipe=recipe, split=divided, weights_only=weights_only,
+        overwrite=overwrite,
+    )  # fmt: skip
+
+
+def _refuse_choices(bundle: Path, **given: object) -> None:
+    chosen = [f"--{option.replace('_', '-')}" for option, value in given.items() if value]
+    if chosen:
+        raise UsageError(f"{bundle} is a bundle already", field=", ".join(chosen), repair="Name the run it was made of")
 
 
 def _load_split(file: Path | None, catalog: Catalog, *, asked: bool) -> Split | None:

@@ -49,9 +49,11 @@ def save_checkpoint(model: nn.Module, path: str | Path, meta: Mapping[str, Any])
     return file
 
 
-def save_weights(model: nn.Module, file: Path) -> Path:
-    """Write the weights alone as .safetensors."""
+def save_weights(model: nn.Module, file: Path, *, half: bool = False) -> Path:
+    """Write the weights alone as .safetensors; with `half` in 16 bits."""
     state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    if half:
+        state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     with atomic_path(file) as temporary:
         save_file(state, str(temporary))
     return file

@@ -28,6 +28,7 @@ from colles.learning.companions import add_companions
 from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images, measure_parity
+from colles.learning.weights_alone import SCORE_TOLERANCE, leave_out_graph, round_to_half
 from colles.serving.bundle import MODEL, RECIPE, WEIGHTS, write_bundle
 from colles.serving.locked import bundle_version, calibration_metadata, study_metadata
 from colles.serving.metadata import BundleMetadata
@@ -42,16 +43,20 @@ def export_bundle(
     catalog: Catalog,
     recipe: ExportRecipe,
     split: Split | None = None,
+    weights_only: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """Write the bundle of a run's best checkpoint, and return its folder.
 
     Without an evaluation the operating points and the calibration are chosen on the run's val predictions. With `split`
-    the gate and the int8 network are made from its train and val images. Raise `ParityError` where bundle, checkpoint
+    the gate and the int8 network are made from its train and val images. With `weights_only` the weights are rounded to
+    16 bits and the networks left out (see `weights_alone`). Raise `ParityError` where bundle, checkpoint
     and predictions disagree on real images of the run (nothing is written then), `StaleInputError` where the evaluation
     is of other predictions, `InputError` where it was trained on shuffled labels, `OutputExistsError` where `out` holds
-    something.
+    something and `overwrite` is not set.
     """
-    refuse_existing(out)
+    if not overwrite:
+        refuse_existing(out)
     model, preprocess = load_classifier(run)
     resolved = load_recipe(existing_file(run / RECIPE, "Name the run folder of colles train"))
     if resolved.train.random_labels:
@@ -61,11 +66,14 @@ def export_bundle(
     judged = evaluation or evaluate(predictions, resolved.evaluate)
     _assert_same_predictions(judged, predictions, run)
     rows = choose_images(_own(predictions.frame, run), catalog.frame, recipe.parity_images)
+    if weights_only:
+        round_to_half(model)
+        recipe = recipe.model_copy(update={"int8": False})
     graph = export_graph(model, preprocess)
     with atomic_path(out) as staged:
         staged.mkdir()
         write_bytes(staged / MODEL, graph)
-        save_weights(model, staged / WEIGHTS)
+        save_weights(model, staged / WEIGHTS, half=weights_only)
         save_recipe(portable(resolved), staged / RECIPE)
         metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged)
         metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog, split)})
@@ -74,8 +82,11 @@ def export_bundle(
         metadata = metadata.model_copy(update={"version": _version(staged, metadata)})
         # Without the gate: a refused image of val has a score to be compared all the same.
         predictor = Predictor(write_bundle(staged, metadata), gate=False)
-        parity = measure_parity(model, preprocess, predictor, rows, recipe.tolerance)
-        write_bundle(staged, metadata.model_copy(update={"parity": parity}))
+        rounded = SCORE_TOLERANCE if weights_only else None
+        parity = measure_parity(model, preprocess, predictor, rows, recipe.tolerance, rounded=rounded)
+        whole = write_bundle(staged, metadata.model_copy(update={"parity": parity}))
+        if weights_only:
+            leave_out_graph(whole)
     return out
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from colles.imaging.read import read_image
 from colles.learning.models.base import FractureClassifier
 from colles.serving.predictor import Predictor
 
+Scores = NDArray[np.float64]
 _BATCH = 8
 
 
@@ -47,12 +48,19 @@ def choose_images(predictions: pl.DataFrame, catalog: pl.DataFrame, count: int) 
 
 
 def measure_parity(
-    model: FractureClassifier, preprocess: PreprocessRecipe, predictor: Predictor, rows: pl.DataFrame, tolerance: float
+    model: FractureClassifier,
+    preprocess: PreprocessRecipe,
+    predictor: Predictor,
+    rows: pl.DataFrame,
+    tolerance: float,
+    *,
+    rounded: float | None = None,
 ) -> dict[str, Any]:
     """Return the largest differences of probability over `rows`, for the metadata.
 
     The checkpoint and ONNX Runtime see the same arrays; the run's y_score is held against the predictor's own path
     from the file on. Raise `ParityError` above the tolerance, `MissingInputError` for an image that cannot be read.
+    `rounded` is allowed in place of the tolerance between the run's predictions and weights that were rounded since.
     """
     paths = [Path(path) for path in rows["path"]]
     answers = list(predictor.predict_paths(paths, batch=_BATCH))
@@ -70,25 +78,39 @@ def measure_parity(
         "max_difference_to_checkpoint": _largest(predictor, trained, exported),
         "max_difference_to_predictions": _largest(predictor, recorded, served),
     }
+    if rounded is not None:
+        certificate["tolerance_to_predictions"] = rounded
     _assert_parity(certificate)
     return certificate
 
 
+def score_files(model: FractureClassifier, preprocess: PreprocessRecipe, paths: Sequence[Path]) -> Scores:
+    """Return the checkpoint's scores (N,), 0 to 1, of image files."""
+    return np.concatenate([_score(model, batch) for batch in _batches(paths, preprocess)])
+
+
 def _scores(
     model: FractureClassifier, preprocess: PreprocessRecipe, predictor: Predictor, paths: Sequence[Path]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    trained, exported = [], []
-    model.eval()
-    for start in range(0, len(paths), _BATCH):
-        canvases = [to_canvas(read_image(path), preprocess) for path in paths[start : start + _BATCH]]
-        batch = to_input(np.stack(canvases), preprocess)
-        with torch.no_grad():
-            trained.append(torch.sigmoid(model(torch.from_numpy(batch)).double()).reshape(-1).numpy())
-        exported.append(predictor.session.run(batch).score)
+) -> tuple[Scores, Scores]:
+    pairs = [(_score(model, batch), predictor.session.run(batch).score) for batch in _batches(paths, preprocess)]
+    trained, exported = zip(*pairs, strict=True)
     return np.concatenate(trained), np.concatenate(exported)
 
 
-def _largest(predictor: Predictor, one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def _batches(paths: Sequence[Path], preprocess: PreprocessRecipe) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(paths), _BATCH):
+        canvases = [to_canvas(read_image(path), preprocess) for path in paths[start : start + _BATCH]]
+        yield to_input(np.stack(canvases), preprocess)
+
+
+def _score(model: FractureClassifier, batch: NDArray[np.float32]) -> Scores:
+    model.eval()
+    with torch.no_grad():
+        scores: Scores = torch.sigmoid(model(torch.from_numpy(batch)).double()).reshape(-1).numpy()
+    return scores
+
+
+def _largest(predictor: Predictor, one: Scores, other: Scores) -> float:
     # A difference must hide neither in the score nor, magnified by a steep calibration, in the probability.
     probability = np.abs(predictor.calibrate(one) - predictor.calibrate(other))
     largest = float(max(probability.max(), np.abs(one - other).max()))
@@ -97,12 +119,15 @@ def _largest(predictor: Predictor, one: NDArray[np.float64], other: NDArray[np.f
 
 
 def _assert_parity(certificate: dict[str, Any]) -> None:
-    allowed, images = certificate["tolerance"], certificate["images"]
+    images, general = certificate["images"], certificate["tolerance"]
+    rounded = certificate.get("tolerance_to_predictions", general)
+    limits = {"max_difference_to_checkpoint": general, "max_difference_to_predictions": rounded}
     reasons = {
         "max_difference_to_checkpoint": "ONNX and the checkpoint differ",
         "max_difference_to_predictions": "the bundle, from the file on, and the run's predictions differ",
     }
     for key, reason in reasons.items():
+        allowed = limits[key]
         # A NaN fails too: no comparison with it is true.
         if not certificate[key] <= allowed:
             raise ParityError(

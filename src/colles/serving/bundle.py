@@ -43,9 +43,8 @@ RECIPE = "recipe.yaml"
 METADATA = "metadata.json"
 CARD = "MODEL_CARD.md"
 LICENSE = "LICENSE"
-_NEEDED = (METADATA, MODEL)
-MAY_BE_LEFT_OUT = frozenset({WEIGHTS})
-"""What prediction does without: it is there to train on, and for maps that need torch."""
+MAY_BE_LEFT_OUT = frozenset({WEIGHTS, MODEL})
+"""The weights, which prediction does without, or the graph, which `colles export` makes from them."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,11 @@ class Bundle:
     def name(self) -> str:
         """`name@version`."""
         return self.metadata.label
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether it can answer; one of weights alone is made whole first, by `colles export`."""
+        return MODEL in self.manifest.files
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -96,21 +100,32 @@ class Bundle:
         return data
 
 
-def load_bundle(bundle: str | Path | None = None) -> Bundle:
+def load_bundle(bundle: str | Path | None = None, *, to_answer: bool = True) -> Bundle:
     """Load and verify a bundle by folder or by name (see `bundle_roots`); None means the default one.
 
-    Raise `MissingInputError` where there is none, `BundleError` where it is foreign, altered, incomplete or newer.
+    Raise `MissingInputError` where there is none, or where it is to answer and holds weights alone; `BundleError` where
+    it is foreign, altered, incomplete or newer.
     """
     folder = find_bundle(default_bundle() if bundle is None else bundle)
     manifest = load_manifest(folder)
-    for name in _NEEDED:
-        if name not in manifest.files:
+    _assert_complete(folder, manifest)
+    verify_files(folder, manifest)
+    loaded = Bundle(folder, _load_metadata(folder / METADATA), manifest)
+    if to_answer and not loaded.has_graph:
+        repair = f"Make one that answers: colles export {folder} --out {folder.name}"
+        raise MissingInputError("this bundle holds weights alone", path=folder, repair=repair)
+    return loaded
+
+
+def _assert_complete(folder: Path, manifest: Manifest) -> None:
+    without = manifest.left_out.keys()
+    listed = manifest.files.keys() | (without & {MODEL} if WEIGHTS in manifest.files else set())
+    for name in (METADATA, MODEL):
+        if name not in listed:
             raise BundleError(f"lists no {name}", path=folder / MANIFEST, repair=REPAIR)
-    needed = sorted(manifest.left_out.keys() - MAY_BE_LEFT_OUT)
+    needed = sorted(without - MAY_BE_LEFT_OUT)
     if needed:
         raise BundleError(f"leaves out {needed[0]}, which is needed", path=folder / MANIFEST, repair=REPAIR)
-    verify_files(folder, manifest)
-    return Bundle(folder, _load_metadata(folder / METADATA), manifest)
 
 
 def find_bundle(bundle: str | Path) -> Path:
@@ -178,7 +193,7 @@ def write_bundle(folder: Path, metadata: BundleMetadata, left_out: Mapping[str, 
     `left_out` names what a full bundle would also hold.
     """
     write_json(folder / METADATA, metadata.model_dump(mode="json"))
-    write_text(folder / CARD, model_card(metadata))
+    write_text(folder / CARD, model_card(metadata, weights_alone=MODEL in (left_out or {})))
     write_text(folder / LICENSE, license_text())
     return Bundle(folder, metadata, write_manifest(folder, left_out))
 

@@ -23,14 +23,17 @@ GATED = (
 """Stands for the last limit where the bundle has a gate."""
 
 
-def model_card(metadata: BundleMetadata) -> str:
-    """Write the card as Markdown with a YAML front matter, from the metadata alone."""
+def model_card(metadata: BundleMetadata, *, weights_alone: bool = False) -> str:
+    """Write the card as Markdown with a YAML front matter, from the metadata alone.
+
+    With `weights_alone` it says how to make the network that the bundle lacks.
+    """
     sections = (
         front_matter(metadata),
         _details(metadata),
         _uses(metadata),
         "## Bias, risks and limitations\n" + "\n".join(f"- {limit}" for limit in _limits(metadata)),
-        _start(metadata),
+        _start(metadata, weights_alone),
         _training(metadata),
         _figures(metadata),
         _subgroups(metadata),
@@ -79,10 +82,15 @@ def _uses(metadata: BundleMetadata) -> str:
     )
 
 
-def _start(metadata: BundleMetadata) -> str:
+def _start(metadata: BundleMetadata, weights_alone: bool) -> str:
+    first = [
+        "This bundle holds weights in 16 bits and no network that answers. Make one (it needs `colles[train]`):",
+        f"`colles export path/to/{metadata.name} --out answers/{metadata.name}`; then, with that one:",
+    ]
     return "\n".join(
         [
             "## How to get started",
+            *(first if weights_alone else []),
             "```python",
             "import colles",
             "",
@@ -190,13 +198,17 @@ def _parity(metadata: BundleMetadata) -> str:
     found = metadata.parity
     if not found:
         return "## Same as the trained model\nNot checked."
+    allowed = found.get("tolerance_to_predictions")
+    rounded = (
+        "" if allowed is None else f", and {allowed:g} to the training run, since the weights are rounded to 16 bits"
+    )
     return "\n".join(
         [
             "## Same as the trained model",
             f"On {found.get('images')} images of the data, the largest difference of probability was "
             f"{found.get('max_difference_to_checkpoint', 0):.1e} between ONNX and the checkpoint and "
             f"{found.get('max_difference_to_predictions', 0):.1e} between this bundle, from the file on, and the "
-            f"training run. Allowed: {found.get('tolerance', 0):.0e}.",
+            f"training run. Allowed: {found.get('tolerance', 0):.0e}{rounded}.",
         ]
     )
 

@@ -26,18 +26,18 @@ def fetch_bundle(
     if out is not None:
         refuse_existing(out, repair="Use it, or choose another --out")
     elif origin is None and _is_current(folder, known):
-        return load_bundle(folder)
+        return load_bundle(folder, to_answer=False)
     kept = fetched_bundles() / ".downloads" / known.archive
     archive = fetch_archive(origin or address_of(known), kept, sha256 or known.sha256)
     _unpack(archive, folder, known.name)
     if archive == kept:
         remove(kept.parent)
-    return load_bundle(folder)
+    return load_bundle(folder, to_answer=False)
 
 
 def _is_current(folder: Path, known: KnownBundle) -> bool:
     try:
-        return folder.is_dir() and load_bundle(folder).metadata.version == known.version
+        return folder.is_dir() and load_bundle(folder, to_answer=False).metadata.version == known.version
     except CollesError:
         return False  # damaged: it is fetched again
 

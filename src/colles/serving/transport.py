@@ -61,12 +61,12 @@ def pull_bundle(source: Path, out: Path) -> Bundle:
         else:
             _from_zip(source, staged)
         try:
-            load_bundle(staged)
+            load_bundle(staged, to_answer=False)
         except BundleError as error:
             # The staged copy is gone when the message is read, so it names the source instead.
             text = str(error).replace(str(staged), str(source))
             raise BundleError(text.removeprefix(f"{source}: "), path=source) from error
-    return load_bundle(out)
+    return load_bundle(out, to_answer=False)
 
 
 def _names(bundle: Bundle) -> list[str]:
