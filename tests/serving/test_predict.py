@@ -55,7 +55,7 @@ def test_a_base_install_predicts_to_every_form_of_table(
         out = tmp_path / f"table{ending}"
         command = [sys.executable, "-c", WITHOUT, "predict", grey_files[0], "--bundle", drawn_bundle, "--out", out]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-        assert (done.returncode, done.stdout) == (0, f"1 images: 1 ok; table in {out}\n"), done.stderr
+        assert (done.returncode, done.stdout) == (0, f"1 image: 1 ok (1 no fracture); table in {out}\n"), done.stderr
         assert out.is_file()
     command[command.index("--out") :] = ["--out", tmp_path / "ray.csv", "--engine", "ray"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
@@ -79,10 +79,12 @@ def test_a_table_is_kept_resumed_or_overwritten_as_asked(
 ) -> None:
     out = tmp_path / "t.csv"
     shared = ("--bundle", drawn_bundle, "--out", out)
-    assert "2 images: 2 ok;" in run(*grey_files[:2], *shared)
+    assert "2 images: 2 ok (2 no fracture);" in run(*grey_files[:2], *shared)
     with pytest.raises(CollesError, match="--resume"):
         run(*grey_files, *shared)
-    assert "6 images: 5 ok, 1 unreadable (2 answered before)" in run(*grey_files, *shared, "--resume")
+    assert "6 images: 5 ok (2 fracture, 2 no fracture, 1 uncertain), 1 unreadable (2 answered before)" in run(
+        *grey_files, *shared, "--resume"
+    )
     assert [row["path"] for row in rows(out)] == [str(path) for path in grey_files]
     told = json.loads(run(*grey_files, *shared, "--overwrite", "--json"))
     assert told["counts"] == {"ok": 5, "refused": 0, "unreadable": 1} and told["skipped"] == 0

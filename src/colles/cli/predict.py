@@ -92,14 +92,15 @@ def predict(
         from colles.serving.studies import write_studies
 
         tables.append((studies, write_studies(found, out, ids, loaded, studies)))
-    _tell(loaded, tables, as_json)
+    _tell(loaded, tables, overlays, as_json)
     _end(tally, out)
 
 
-def _tell(loaded: Bundle, tables: list[tuple[Path, Any]], as_json: bool) -> None:
+def _tell(loaded: Bundle, tables: list[tuple[Path, Any]], overlays: Path | None, as_json: bool) -> None:
     (out, tally), *studies = tables
     if not as_json:
-        typer.echo("\n".join(f"{counted}; table in {table}" for table, counted in tables))
+        drawn = [] if overlays is None or not tally.counts["ok"] else [f"pictures in {overlays}"]
+        typer.echo("\n".join([*(f"{counted}; table in {table}" for table, counted in tables), *drawn]))
         return
     told = {"table": str(out), "bundle": loaded.name, **vars(tally)}
     for table, written in studies:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from colles.core.files import atomic_path
 from colles.core.logistic import sigmoid
+from colles.core.records import Box
 from colles.imaging.heatmap import Candidate, candidate_boxes, unletterbox
 from colles.imaging.overlay import overlay
 from colles.imaging.preprocess import Placement
@@ -18,6 +19,8 @@ from colles.serving.filenames import Stems
 from colles.serving.prediction import Prediction
 
 _LEAST = 0.1
+_FULL = 0.3  # where a location map's colour is full: fractures peak at 0.1 to 0.6, other images mostly below 0.08
+_MARKED = 3  # places at most, none less than half as likely as the first
 
 
 def location_heat(cam: NDArray[np.float32], place: Placement) -> NDArray[np.float32]:
@@ -39,14 +42,26 @@ def located(cam: NDArray[np.float32], place: Placement) -> tuple[Candidate, ...]
 class Overlays:
     """Pictures of heat maps over their images, in one folder."""
 
-    def __init__(self, folder: Path, paths: Iterable[object]) -> None:
-        """`paths` are all that will be drawn; each picture is named after one."""
+    def __init__(self, folder: Path, paths: Iterable[object], *, kind: str | None) -> None:
+        """`paths` are all that will be drawn; each picture is named after one. `kind` of map: see `BundleMetadata`."""
         self._folder, self._stems = folder, Stems(paths)
+        self._places = kind == "location"
 
     def draw(self, prediction: Prediction, sample: Sample | Rejected) -> None:
-        """Draw an answer's map over its image, of the image's size, with decision and probability."""
+        """Draw an answer's map over its image, of the image's size, with decision and probability.
+
+        The colours of a location map mean the same in every picture, and where the decision is not `no_fracture`, the
+        likeliest places have corners around them.
+        """
         if isinstance(sample, Sample) and sample.grey is not None and prediction.heat is not None:
             caption = f"{str(prediction.decision).replace('_', ' ')}, probability {prediction.probability:.2f}"
-            picture = overlay(sample.grey, prediction.heat, caption=caption)
+            heat = prediction.heat / np.float32(_FULL) if self._places else prediction.heat
+            picture = overlay(sample.grey, heat, caption=caption, candidates=self._marked(prediction))
             with atomic_path(self._folder / f"{self._stems.of(prediction.path)}.png") as temporary:
                 picture.save(temporary)
+
+    def _marked(self, prediction: Prediction) -> list[Box]:
+        found = (prediction.boxes or ())[:_MARKED]
+        if not self._places or prediction.decision == "no_fracture":
+            return []
+        return [place.box for place in found if place.score >= found[0].score / 2]

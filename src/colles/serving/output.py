@@ -30,11 +30,17 @@ class Tally:
     skipped: int = 0
     """Among them those that an earlier run had answered."""
     interrupted: bool = False
+    decisions: dict[str, int] = field(default_factory=dict)
+    """How often each decision was taken on the images that were judged."""
 
     def __str__(self) -> str:
-        named = ", ".join(f"{count} {name}" for name, count in self.counts.items() if count) or "none"
+        decided = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(self.decisions.items()))
+        told = {name: f"{count} {name}" for name, count in self.counts.items() if count}
+        if decided and "ok" in told:
+            told["ok"] += f" ({decided})"
         earlier = f" ({self.skipped} answered before)" if self.skipped else ""
-        return f"{sum(self.counts.values())} images: {named}{earlier}"
+        count = sum(self.counts.values())
+        return f"{count} image{'' if count == 1 else 's'}: {', '.join(told.values()) or 'none'}{earlier}"
 
 
 def assert_writable(out: Path) -> None:
@@ -65,6 +71,8 @@ def save_predictions(
     try:
         for row in new if answered is None else _merged(new, paths, answered, tally):
             tally.counts[row["status"]] += 1
+            if decision := row["decision"]:
+                tally.decisions[decision] = tally.decisions.get(decision, 0) + 1
             journal.append(row)
     except KeyboardInterrupt:
         tally.interrupted = True

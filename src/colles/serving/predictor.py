@@ -113,7 +113,7 @@ class Predictor:
                 repair="Use colles explain --method input_gradient",
             )
         paths = list(paths) if isinstance(paths, Iterator) else paths
-        drawn = Overlays(Path(overlays), paths)
+        drawn = Overlays(Path(overlays), paths, kind=self.bundle.metadata.model.get("map"))
         return self._in_order(paths, batch, heat, boxes, overlays=drawn, on_header=on_header)
 
     def _in_order(
@@ -133,12 +133,15 @@ class Predictor:
             samples = [
                 decode(image, self.recipe, keep_grey=overlays is not None, on_header=on_header) for image in chunk
             ]
-            answers = self.judge.answer(chunk, samples, session, heat=heat or overlays is not None, boxes=boxes)
             if overlays is None:
-                return answers
+                return self.judge.answer(chunk, samples, session, heat=heat, boxes=boxes)
+            answers = self.judge.answer(chunk, samples, session, heat=True, boxes=True)
             for answer, sample in zip(answers, samples, strict=True):
                 overlays.draw(answer, sample)
-            return answers if heat else [replace(answer, heat=None) for answer in answers]
+            return [
+                replace(answer, heat=answer.heat if heat else None, boxes=answer.boxes if boxes else None)
+                for answer in answers
+            ]
 
         sizes = BatchSizes(None if batch == "auto" else batch, side=self.recipe.size)
         return in_order(images, work, sizes, self.workers)

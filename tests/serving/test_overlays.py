@@ -1,0 +1,61 @@
+"""Pictures of a bundle's location map: colours that mean the same everywhere, corners around the likeliest places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colles.core.records import Box
+from colles.imaging.heatmap import Candidate
+from colles.imaging.preprocess import Placement
+from colles.serving.checks import Look
+from colles.serving.decision import Decision
+from colles.serving.decode import Sample
+from colles.serving.location import Overlays
+from colles.serving.prediction import Prediction
+
+SIDE = 200
+PLACE = Candidate(Box(x1=60, y1=60, x2=120, y2=120), 90, 90, 0.2)
+OTHER = Candidate(Box(x1=20, y1=20, x2=40, y2=40), 30, 30, 0.09)
+
+
+def drawn(tmp_path: Path, decision: Decision, peak: float, kind: str = "location") -> np.ndarray:
+    grey = np.full((SIDE, SIDE), 80, np.uint8)
+    heat = np.zeros((SIDE, SIDE), np.float32)
+    heat[80:100, 80:100] = peak
+    sample = Sample(grey, Placement(1, 1, 0, 0, SIDE, SIDE, SIDE), grey, Look(SIDE, 20, 0.9, 0, 0), 0.0)
+    answer = Prediction("a.png", "ok", None, 0.5, 0.5, decision, "b@1", 0.0, heat=heat, boxes=(PLACE, OTHER))
+    folder = tmp_path / f"{decision}{peak}{kind}"
+    Overlays(folder, ["a.png"], kind=kind).draw(answer, sample)
+    return np.asarray(Image.open(folder / "a.png")).astype(int)
+
+
+def coloured(picture: np.ndarray) -> int:
+    return int(np.ptp(picture[90, 90]))
+
+
+def test_a_place_that_a_fracture_peaks_at_is_plainly_coloured(tmp_path: Path) -> None:
+    hot, cold = drawn(tmp_path, "fracture", 0.3), drawn(tmp_path, "no_fracture", 0.05)
+    assert coloured(hot) > 100 > 30 > coloured(cold) > 0
+
+
+def test_the_colour_means_the_same_in_every_picture(tmp_path: Path) -> None:
+    assert coloured(drawn(tmp_path, "fracture", 0.1)) == coloured(drawn(tmp_path, "no_fracture", 0.1))
+
+
+@pytest.mark.parametrize(("decision", "marked"), [("fracture", True), ("uncertain", True), ("no_fracture", False)])
+def test_the_likeliest_places_have_corners_but_not_against_the_decision(
+    tmp_path: Path, decision: Decision, marked: bool
+) -> None:
+    picture = drawn(tmp_path, decision, 0.2)
+    assert (picture[60, 61].min() == 255) == marked
+    assert picture[20, 21].tolist() == [80, 80, 80]  # less than half as likely
+
+
+def test_a_map_that_marks_no_places_is_drawn_as_it_is(tmp_path: Path) -> None:
+    picture = drawn(tmp_path, "fracture", 0.3, kind="class_activation")
+    assert picture[60, 61].tolist() == [80, 80, 80]
+    assert coloured(picture) < coloured(drawn(tmp_path, "fracture", 0.3))
