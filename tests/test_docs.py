@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from colles.cli.app import app
 from colles.core.recipe import Recipe
+from colles.core.section import Section
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs"
@@ -272,5 +273,26 @@ def test_the_site_builds_without_a_broken_link(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     reference = (tmp_path / "site" / "reference" / "commands.html").read_text()
     assert all(f"colles {verb.name}" in reference for verb in app.registered_commands)
+    settings = (tmp_path / "site" / "reference" / "recipe.html").read_text()
+    fields = {
+        f"{section.__module__}.{section.__name__}.{name}"
+        for section in _sections(Recipe)
+        for name in section.model_fields
+    }
+    assert len(fields) > 100
+    assert {field for field in fields if f'id="{field}"' not in settings} == set()
     # nothing is fetched from another server
     assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="https?://', reference.replace("canonical", ""))
+
+
+def _sections(section: type[Section]) -> set[type[Section]]:
+    return {section}.union(
+        *(_sections(kind) for each in section.model_fields.values() for kind in _in(each.annotation))
+    )
+
+
+def _in(annotation: Any) -> list[type[Section]]:
+    """Return the sections that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in _in(part)]

@@ -110,6 +110,11 @@ def test_each_kind_of_source_is_recognised(
     assert survey(f"yolo:clinic={yolo_export}").name == "clinic"
 
 
+def test_copies_of_one_radiograph_promise_no_narrower_interval(yolo_export: Path) -> None:
+    found = survey(str(yolo_export))
+    assert (found.fractured, found.fractured_groups) == (3, 2)
+
+
 @pytest.mark.parametrize("ending", ["", ".dcm"])
 def test_a_folder_of_dicom_is_recognised_and_its_patients_counted(tmp_path: Path, ending: str) -> None:
     """With the ending .dcm it was taken for a folder without classes, and labels.csv for nothing."""

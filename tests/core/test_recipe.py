@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,16 @@ def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
 def test_a_recipe_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError):
         Recipe().train.lr = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("module", ["recipe", "recipe_train", "recipe_sweep"])
+def test_every_setting_has_a_sentence_below_it_for_the_reference(module: str) -> None:
+    text = Path(str(files("colles.core") / f"{module}.py")).read_text("utf-8")
+    sections = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    silent = [
+        f"{section.name}.{ast.unparse(field.target)}"
+        for section in sections
+        for field, after in zip(section.body, [*section.body[1:], None], strict=True)
+        if isinstance(field, ast.AnnAssign) and not isinstance(getattr(after, "value", None), ast.Constant)
+    ]
+    assert sections and silent == []

@@ -24,6 +24,7 @@ class SourceRecipe(Section):
     """Where one set of radiographs lies and how to read it."""
 
     kind: SourceKind
+    """What lies there: see the how-to page of the sources."""
     path: str
     """Relative to `data.root`, else to the variable COLLES_DATA, else to the recipe's folder."""
     name: str | None = None
@@ -38,21 +39,28 @@ class PhantomRecipe(Section):
     """Simulated radiographs, made where the recipe has no real source."""
 
     images: int = Field(default=600, ge=20)
+    """How many files to draw, copies and broken ones included."""
     size: int = Field(default=384, ge=64, le=2048)
     """Longer side in pixels."""
     seed: int = 0
+    """Another seed draws other patients."""
 
 
 class DataRecipe(Section):
     """Which radiographs take part."""
 
     root: str | None = None
+    """Folder that relative paths of sources start from; None takes COLLES_DATA, else the recipe's folder."""
     sources: tuple[SourceRecipe, ...] = ()
+    """One or several sets, which become one catalog."""
     phantom: PhantomRecipe | None = None
+    """Simulated radiographs in place of sources."""
     region: Literal["all", "upper_limb"] = "all"
+    """`upper_limb` keeps images of the upper limb alone."""
     max_pixels: int = Field(default=100_000_000, gt=0)
     """A larger image is refused before it is decoded."""
     max_bytes: int = Field(default=200_000_000, gt=0)
+    """A larger file is refused before it is read."""
     workers: int | None = Field(default=None, ge=1)
     """Reading processes; None takes one a core."""
     salt: str | None = None
@@ -74,8 +82,11 @@ class SplitRecipe(Section):
     """Train, val and test by group."""
 
     val: Share = 0.15
+    """Share of the images for choosing: epochs, thresholds, calibration."""
     test: Share = 0.15
+    """Share of the images for judging, once."""
     seed: int = 0
+    """Another seed gives another division of the same groups."""
     block: int = Field(default=10, ge=1)
     """Neighbouring file numbers kept together where a source has no patient ids."""
     max_group_share: Share = 0.05
@@ -106,7 +117,9 @@ class OrganizeRecipe(Section):
     """The merged folders of images (off by default)."""
 
     enabled: bool = False
+    """Write the folders of `colles organize` as a stage of `colles run`."""
     link: Literal["hard", "sym", "copy"] = "hard"
+    """Hard links where the disk allows them, symbolic links, or copies."""
 
 
 class PreprocessRecipe(Section):
@@ -115,10 +128,13 @@ class PreprocessRecipe(Section):
     size: int = Field(default=224, ge=32, le=2048)
     """Side of the square canvas in pixels."""
     fit: Literal["letterbox", "stretch"] = "letterbox"
+    """`letterbox` keeps the proportions and pads with black; `stretch` fills the canvas."""
     channels: Literal[1, 3] = 3
+    """1, or 3 equal ones."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """Subtracted after scaling to 0–1. Default: ImageNet's."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    """Divisor of each channel after `mean` was subtracted, on the scale 0–1."""
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> PreprocessRecipe:
@@ -142,6 +158,7 @@ class ModelRecipe(Section):
     weights: str = "imagenet"
     """`imagenet`, `none` (random), or a local .safetensors file."""
     dropout: Share = 0.2
+    """Share of the embedding that is left out while the head learns."""
     location: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
     """A head that learns from boxes where fractures are; `auto` has it where train has boxes and the network can."""
     location_stride: Literal[8, 16] = 16
@@ -152,14 +169,19 @@ class EvaluateRecipe(Section):
     """Intervals and operating points."""
 
     level: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """Coverage of every interval."""
     replicates: int = Field(default=2000, ge=100)
     """Bootstrap replicates over groups."""
     seed: int = 0
+    """Of the bootstrap."""
     rule_out_sensitivity: Share = 0.95
+    """Sensitivity on val that the threshold `rule_out` has to reach."""
     rule_in_specificity: Share = 0.95
+    """Specificity on val that the threshold `rule_in` has to reach."""
     cost_ratio: float | None = Field(default=None, gt=0)
     """Adds the operating point `cost`: one missed fracture is as bad as so many false alarms."""
     calibration: Literal["platt", "temperature", "isotonic", "none"] = "platt"
+    """How scores become probabilities, fitted on val."""
     prevalence: float | None = Field(default=None, gt=0, lt=1)
     """Share of fractures where the model will work, if other than in val; moves probabilities, not decisions."""
 
@@ -172,10 +194,13 @@ class RobustnessRecipe(Section):
     kinds: tuple[RobustnessKind, ...] = (
         "noise", "blur", "jpeg", "rotation", "inversion", "underexposure", "overexposure",
     )  # fmt: skip
+    """Changes of the test images under which the model is judged again."""
     strengths: tuple[Literal[1, 2, 3], ...] = (1, 2, 3)
+    """1 mild, 2 plain, 3 strong."""
     images: int | None = Field(default=300, ge=10)
     """At most so many test images, drawn by seed; null takes all."""
     seed: int = 0
+    """Of the images drawn and of the noise."""
 
 
 class ExplainRecipe(Section):
@@ -188,6 +213,7 @@ class ExplainRecipe(Section):
     worst: int = Field(default=6, ge=0)
     """And so many of the worst: false alarms with the highest scores, missed fractures with the lowest."""
     seed: int = 0
+    """Of every drawing of images and places."""
     score_images: int = Field(default=400, ge=0)
     """Fractures with boxes, at most, that maps are judged on in test (and as many others for false candidates)."""
     sample: int = Field(default=50, ge=1)
@@ -207,6 +233,7 @@ class ExportRecipe(Section):
     tolerance: float = Field(default=1e-4, gt=0)
     """Largest difference of probability between checkpoint and ONNX that passes."""
     parity_images: int = Field(default=64, ge=1)
+    """Images, of all kinds of files, that the bundle and the checkpoint are compared on."""
     gate: bool = True
     """Refuse pictures unlike the training images."""
     false_refusals: Share = 0.01
@@ -229,16 +256,30 @@ class Recipe(Section):
     recipe_version: int = Field(default=RECIPE_VERSION, ge=1, le=RECIPE_VERSION)
     """The form of the recipe; raised when a key changes its name or meaning."""
     name: str = "colles"
+    """Shown in reports and cards."""
     seed: int = 0
+    """Of training: weights, order, augmentation."""
     data: DataRecipe = DataRecipe()
+    """Which radiographs."""
     audit: AuditRecipe = AuditRecipe()
+    """When files count as copies."""
     split: SplitRecipe = SplitRecipe()
+    """Train, val and test."""
     organize: OrganizeRecipe = OrganizeRecipe()
+    """Folders for other programs."""
     preprocess: PreprocessRecipe = PreprocessRecipe()
+    """From file to network input."""
     model: ModelRecipe = ModelRecipe()
+    """Which network, from which weights."""
     train: TrainRecipe = TrainRecipe()
+    """How it learns."""
     evaluate: EvaluateRecipe = EvaluateRecipe()
+    """How it is judged."""
     robustness: RobustnessRecipe = RobustnessRecipe()
+    """How it is judged on worse images."""
     explain: ExplainRecipe = ExplainRecipe()
+    """Which heat maps, and on which images."""
     export: ExportRecipe = ExportRecipe()
+    """What its bundle holds."""
     sweep: SweepRecipe = SweepRecipe()
+    """What a search tries."""

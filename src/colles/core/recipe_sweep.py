@@ -13,10 +13,13 @@ class RangeRecipe(Section):
     """A range of numbers to search; the setting itself says whether they are whole."""
 
     low: float
+    """Smallest value."""
     high: float
+    """Largest value."""
     log: bool = False
     """True draws evenly over the logarithm."""
     step: float | None = Field(default=None, gt=0)
+    """Distance between values; None: any."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> RangeRecipe:
@@ -35,7 +38,9 @@ class SweepRecipe(Section):
     objective: Literal["auroc", "sensitivity_at_specificity_90", "f1"] = "auroc"
     """A trial's score is the best of its epochs; early stopping and the kept weights go by it too."""
     trials: int = Field(default=20, ge=1)
+    """How many settings to try."""
     seed: int = 0
+    """Of the sampler."""
     startup_trials: int = Field(default=5, ge=1)
     """Trials drawn at random before the sampler (TPE) has something to learn from, and before any is stopped early."""
     prune: bool = True
@@ -47,6 +52,7 @@ class SweepRecipe(Section):
     cpus: float = Field(default=1.0, gt=0)
     """CPUs that `ray` reserves for a trial."""
     gpus: float = Field(default=0.0, ge=0)
+    """GPUs that `ray` reserves for a trial."""
     retries: int = Field(default=3, ge=0)
     """How often a trial begins again where it stopped, after `ray` has lost its machine."""
     space: dict[str, RangeRecipe | tuple[Any, ...]] = Field(default_factory=dict)

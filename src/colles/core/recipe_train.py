@@ -17,9 +17,13 @@ class AugmentRecipe(Section):
     rotation: float = Field(default=10.0, ge=0, le=180)
     """Degrees either way."""
     translation: Share = 0.0
+    """Largest shift along each axis, as a share of the canvas."""
     scale: tuple[float, float] = (1.0, 1.0)
+    """Smallest and largest factor of size."""
     brightness: float = Field(default=0.1, ge=0)
+    """Grey values times a factor between 1 − brightness and 1 + brightness."""
     contrast: float = Field(default=0.1, ge=0)
+    """Distances from the mean grey times a factor between 1 − contrast and 1 + contrast."""
     noise: float = Field(default=0.02, ge=0)
     """Largest standard deviation of Gaussian noise, as a share of full scale; each image draws its own from 0 on."""
     jpeg: Share = 0.0
@@ -82,6 +86,7 @@ class TrainRecipe(Section):
     seeds: int = Field(default=1, ge=1)
     """So many trainings that differ in their seed alone; their mean is the model."""
     head_epochs: int = Field(default=1, ge=0)
+    """Epochs of the first stage, in which the head learns alone; skipped at 0 and for random weights."""
     epochs: int = Field(default=25, ge=0)
     """At most so many epochs of the second stage."""
     freeze_backbone: bool = False
@@ -91,15 +96,19 @@ class TrainRecipe(Section):
     unfreeze_every: int = Field(default=0, ge=0)
     """Gradual unfreezing: after so many epochs one stage more learns, from `last_stages` (else one) on; 0: never."""
     batch_size: int = Field(default=32, ge=1)
+    """Images a step, of all processes together."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     """`sgd` has Nesterov momentum of 0.9."""
     lr: float = Field(default=1e-4, gt=0)
+    """Largest learning rate of the backbone."""
     head_lr: float = Field(default=1e-3, gt=0)
     """Of the head while it learns alone."""
     new_layers_lr: float | None = Field(default=None, gt=0)
     """Of head and map beside the backbone's `lr` in the second stage; `lr` where it is not given."""
     weight_decay: float = Field(default=0.0, ge=0)
+    """Strength of the optimiser's weight decay."""
     scheduler: Literal["plateau", "onecycle", "cosine", "none"] = "plateau"
+    """`plateau` divides the rate by 10 where `monitor` no longer improves; the others go by the step."""
     warmup_steps: int = Field(default=0, ge=0)
     """Steps in which the rate of `cosine` rises from 0; it ends at 1 %."""
     clip: float | None = Field(default=None, gt=0)
@@ -107,9 +116,11 @@ class TrainRecipe(Section):
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of a running mean of the weights, which is what is judged and kept; none where it is not given."""
     plateau_patience: int = Field(default=2, ge=0)
+    """Epochs without a better `monitor` before `plateau` acts."""
     patience: int = Field(default=5, ge=1)
     """Epochs without a better `monitor` on val before the second stage stops."""
     monitor: Literal["auroc", "average_precision", "sensitivity_at_specificity_90", "f1", "loss"] = "auroc"
+    """Figure on val that the best epoch is chosen by."""
     sampler: Literal["plain", "weighted", "oversample", "balanced_batches"] = "weighted"
     """Each once; even in expectation, with replacement; the rarer class repeated; as that, half of every batch."""
     copies: Literal["one", "all"] = "one"
@@ -117,6 +128,7 @@ class TrainRecipe(Section):
     negatives: float | None = Field(default=None, gt=0)
     """At most so many non-fractured images a fractured one of the same source, drawn anew each epoch."""
     loss: Literal["bce", "weighted_bce", "focal"] = "bce"
+    """Cross-entropy, the same with fractures weighted by their rarity, or focal loss."""
     focal_gamma: float = Field(default=2.0, ge=0)
     """Exponent of the focal loss; 0 is plain cross-entropy."""
     random_labels: bool = False
@@ -127,6 +139,7 @@ class TrainRecipe(Section):
     mixup: float = Field(default=0.0, ge=0)
     """Pictures blended in pairs, by shares of a Beta distribution with this parameter; 0: none."""
     label_smoothing: Share = 0.0
+    """Labels become s / 2 and 1 − s / 2."""
     location_weight: float = Field(default=0.5, ge=0)
     """Of the map's loss beside the image label's."""
     canvas: int | None = Field(default=None, ge=32, le=4096)
@@ -138,8 +151,11 @@ class TrainRecipe(Section):
     strict: bool = False
     """True stops at the first broken file; False substitutes a placeholder of weight 0 and lists it."""
     max_bad_share: Share = 0.05
+    """A training with a larger share of broken files stops."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where there is one."""
     threads: int | None = Field(default=None, ge=1)
+    """Of torch on a CPU; None takes OMP_NUM_THREADS, else one a core."""
     processes: int = Field(default=1, ge=1)
     """Training processes that share each batch out: one a GPU, or several on the CPU (gloo), each with one thread."""
     engine: Literal["local", "ray"] = "local"

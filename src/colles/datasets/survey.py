@@ -38,6 +38,8 @@ class Survey(Record):
     with_boxes: int
     groups: int
     """Distinct group_ids: patients, studies or base names, else images."""
+    fractured_groups: int
+    """Those that hold a fractured image: copies and kin of one fracture count once."""
     patients: int
     """Distinct patient ids; 0 where the source has none."""
     given_split: bool
@@ -71,6 +73,7 @@ def survey(text: str) -> Survey:
         unknown=labels[None],
         with_boxes=sum(bool(row.boxes) for row in rows),
         groups=len({row.group_id for row in rows}),
+        fractured_groups=len({row.group_id for row in rows if row.label == 1}),
         patients=len(patients),
         given_split=any(row.given_split for row in rows),
         longer_side=_longer_side(rows),

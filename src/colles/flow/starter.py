@@ -37,7 +37,7 @@ def choose(surveys: Sequence[Survey], *, gpu: bool) -> list[Choice]:
     open_ = any(item.unclear for item in surveys)
     fractured, normal = _counts(surveys, open_)
     known = sum(item.images for item in surveys) if open_ else fractured + normal
-    val, test, why_split = _shares(None if open_ else fractured)
+    val, test, why_split = _shares(None if open_ else sum(item.fractured_groups for item in surveys))
     size, why_size = _size(surveys, gpu)
     epochs = max(5, min(25, round(_PASSES / (known * (1 - val - test))))) if not gpu else 25
     sampler, why_sampler = ("weighted", _LATER) if open_ else _sampler(fractured, normal)
@@ -77,7 +77,7 @@ def _shares(fractured: int | None) -> tuple[float, float, str]:
     count = max(1, round(fractured * test))
     low, high = wilson(0.85, count)
     what = "fracture" if count == 1 else "fractures"
-    why = f"about {count} {what}: a sensitivity of 0.85 will carry an interval of about {low:.2f}–{high:.2f}"
+    why = f"about {count} {what}, copies counted once: a sensitivity of 0.85 will carry an interval of about {low:.2f}–{high:.2f}"
     return val, test, why
 
 

@@ -17,8 +17,8 @@ LIMITS = (
     "It does not tell whether a picture is a radiograph of a bone at all.",
 )
 GATED = (
-    "It refuses pictures unlike the radiographs it learned from, about one in a hundred of its own kind among them; "
-    "what it lets through may still be no radiograph of a bone."
+    "It refuses pictures unlike the radiographs it learned from; its limit was set to refuse one in a hundred of val. "
+    "What it lets through may still be no radiograph of a bone."
 )
 """Stands for the last limit where the bundle has a gate."""
 
