@@ -155,7 +155,7 @@ def test_a_class_that_is_missing_is_an_error(two_folders: Path) -> None:
 
 def test_choices_follow_the_data(two_folders: Path) -> None:
     seen = survey(str(two_folders))
-    large = seen.model_copy(update={"fractured": 4000, "normal": 5000, "longer_side": 2500})
+    large = seen.model_copy(update={"fractured": 4000, "fractured_groups": 3000, "normal": 5000, "longer_side": 2500})
     chosen = {choice.key: choice.value for choice in choose([large], gpu=False)}
     assert chosen["train.sampler"] == "plain"
     assert (chosen["split.val"], chosen["split.test"]) == (0.15, 0.2)

@@ -77,8 +77,8 @@ def _shares(fractured: int | None) -> tuple[float, float, str]:
     count = max(1, round(fractured * test))
     low, high = wilson(0.85, count)
     what = "fracture" if count == 1 else "fractures"
-    why = f"about {count} {what}, copies counted once: a sensitivity of 0.85 will carry an interval of about {low:.2f}–{high:.2f}"
-    return val, test, why
+    interval = f"a sensitivity of 0.85 will carry an interval of about {low:.2f}–{high:.2f}"
+    return val, test, f"about {count} {what}, copies counted once: {interval}"
 
 
 def _size(surveys: Sequence[Survey], gpu: bool) -> tuple[int, str]:
