@@ -179,3 +179,46 @@ def test_help_needs_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "predict" in done.stdout
+
+
+def test_nothing_that_was_named_is_there_and_no_table_blocks_the_next_try(tmp_path: Path) -> None:
+    out = tmp_path / "answers.csv"
+    assert "nowhere: no such file or folder" in fails("predict", tmp_path / "nowhere", "--out", out)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_list_of_images_writes_no_table(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["predict", "-", "--out", str(tmp_path / "answers.csv")], input="\n")
+    assert str(result.exception) == "PATH: no image was named. The list on standard input is empty"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_place_of_a_recipe_is_told_of_folder(tmp_path: Path) -> None:
+    message = fails("run", tmp_path, "--out", tmp_path / "out")
+    assert message.endswith(f"For two folders of pictures: colles run --folder {tmp_path} --out {tmp_path / 'out'}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.epoch=3", "--set train.epoch: unknown key 'epoch'. Did you mean 'epochs'?"),
+        ("train.epochs=three", "--set train.epochs: must be a whole number. It is 'three' now"),
+    ],
+)
+def test_a_slip_on_the_command_line_is_not_blamed_on_the_recipe(tmp_path: Path, setting: str, message: str) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\n")
+    assert fails("run", tmp_path / "mine.yaml", "--out", tmp_path / "out", "--set", setting) == message
+
+
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on() -> None:
+    """typer ended the process at Ctrl-C without a word."""
+    program = (
+        "import sys; from colles.cli import app as program, phantom\n"
+        "def stopped(*_, **__): raise KeyboardInterrupt\n"
+        "import colles.datasets.phantom as drawn; drawn.write_phantoms = stopped\n"
+        "sys.argv = ['colles', 'phantom', '--out', 'nowhere-at-all']\n"
+        "program.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "interrupted: what is finished is kept; the same command goes on from there"

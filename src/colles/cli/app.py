@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from colles import __version__
 from colles.cli import (
@@ -36,8 +37,23 @@ from colles.cli import (
 )
 from colles.core.errors import CollesError
 
+
+class Interrupted(BaseException):
+    """Ctrl-C, under a name that typer does not end the process at without a word."""
+
+
+class _Program(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
+
+
 app = typer.Typer(
     name="colles",
+    cls=_Program,
     help="Find fractures on radiographs, and say honestly how well.",
     epilog="Start here: colles run recipes/demo.yaml --out out/demo",
     no_args_is_help=True,
@@ -92,7 +108,7 @@ def main() -> None:
         app()
     except CollesError as error:
         _end(f"error: {error}", error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         _end("interrupted: what is finished is kept; the same command goes on from there", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

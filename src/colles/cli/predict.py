@@ -80,6 +80,8 @@ def predict(
     ids = None if studies is None else _study_ids(loaded, studies, study_by, salt, again=resume or overwrite)
     answered = prepare_output(out, loaded.name, resume=resume, overwrite=overwrite)
     found = find_images(images)
+    if next(iter(found), None) is None:
+        raise MissingInputError("no image was named", field="PATH", repair="The list on standard input is empty")
     shared: dict[str, Any] = {"answered": answered, "batch": size}
     if engine == "ray":
         tally = predict_to_table_with_ray(loaded, found, out, gate=gate, precision=precision, **shared)
@@ -112,8 +114,6 @@ def _end(tally: Tally, out: Path) -> None:
     if tally.interrupted:
         typer.echo("interrupted: add --resume to go on from there", err=True)
         raise typer.Exit(130)
-    if not any(tally.counts.values()):
-        raise MissingInputError("no image was named", path=out, repair="The table is empty. Is the list?")
     if not tally.counts["ok"] and not tally.counts["refused"]:
         raise MissingInputError("nothing could be read", path=out, repair="The reasons are in the table")
 

@@ -64,6 +64,9 @@ def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: li
         raise UsageError("neither a recipe nor --folder", repair="For example: colles run recipes/demo.yaml")
     if folder is None:
         assert recipe is not None
+        if recipe.is_dir():
+            repair = f"For two folders of pictures: colles run --folder {recipe} --out {out}"
+            raise UsageError("is a folder, not a recipe", path=recipe, repair=repair)
         return load_recipe(recipe, overrides), recipe.parent
     existing_folder(folder)
     source = {"kind": "folder", "path": str(folder.expanduser().absolute())}

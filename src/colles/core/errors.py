@@ -4,6 +4,7 @@ CollesError
 ├── UsageError              exit 2   a bad argument
 │   ├── RecipeError                  a bad key or value in a recipe
 │   ├── DeviceError                  a device that this machine lacks
+│   ├── ClusterError                 a cluster that does not start or cannot be reached
 │   └── MissingExtraError            an optional part that is not installed
 ├── InputError              exit 2   an input that cannot be used
 │   ├── MissingInputError            a file or folder that is not there, or is empty
@@ -62,6 +63,10 @@ class RecipeError(UsageError):
 
 class DeviceError(UsageError):
     """A device that this machine lacks."""
+
+
+class ClusterError(UsageError):
+    """A cluster that does not start or cannot be reached."""
 
 
 class MissingExtraError(UsageError):

@@ -28,6 +28,19 @@ _OTHER_NAMES = {
     "architecture": "name",
 }
 """What other tools call the same keys."""
+_KINDS = {
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a table of keys",
+}
+"""pydantic's kinds of errors, in words."""
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -48,14 +61,14 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
 def recipe_from(values: dict[str, Any], overrides: Iterable[str] = (), *, path: Path | None = None) -> Recipe:
     """Build a recipe from plain values and overrides; raise `RecipeError` naming `path` and the key."""
-    merged = copy.deepcopy(values)
-    for text in overrides:
+    merged, given = copy.deepcopy(values), tuple(overrides)
+    for text in given:
         _override(merged, text)
     _assert_version(merged.get("recipe_version", RECIPE_VERSION), path)
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        raise _explain(error, path) from error
+        raise _explain(error, path, [text.partition("=")[0].strip() for text in given]) from error
 
 
 def _assert_version(version: Any, path: Path | None) -> None:
@@ -105,12 +118,14 @@ def _value(text: str) -> Any:
     return value
 
 
-def _explain(error: ValidationError, path: Path | None) -> RecipeError:
+def _explain(error: ValidationError, path: Path | None, overrides: list[str]) -> RecipeError:
     first = error.errors()[0]
     places = [str(part) for part in first["loc"]]
     field = ".".join(places) or "recipe"
+    if field in overrides:
+        path, field = None, f"--set {field}"  # the file is not to blame
     if first["type"] != "extra_forbidden":
-        message = str(first["msg"]).removeprefix("Value error, ")
+        message = _KINDS.get(first["type"]) or str(first["msg"]).removeprefix("Value error, ")
         # of a whole section it would be a line that nobody reads
         repair = None if isinstance(first["input"], dict) else f"It is {first['input']!r} now"
         return RecipeError(message, path=path, field=field, repair=repair)

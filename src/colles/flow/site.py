@@ -85,8 +85,8 @@ def _refuse_many(reasons: Sequence[str], total: int) -> None:
     if len(reasons) == total:
         raise MissingInputError(f"none of {total} images could be judged; first {reasons[0]}",
                                 repair="Check the column path")  # fmt: skip
-    if 10 * len(reasons) >= total:
-        raise CheckError(f"{len(reasons)} of {total} images could not be judged; first {reasons[0]}",
-                         repair="Mend or remove those rows")  # fmt: skip
     for reason in reasons:
         say(f"left out: {reason}")
+    if 10 * len(reasons) >= total:
+        raise CheckError(f"{len(reasons)} of {total} images could not be judged, a tenth or more",
+                         repair="They are named above: mend or remove those rows")  # fmt: skip

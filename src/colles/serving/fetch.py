@@ -7,7 +7,7 @@ from pathlib import Path
 from colles.core.errors import BundleError, CollesError
 from colles.core.files import refuse_existing, remove
 from colles.datasets.download import fetch_archive
-from colles.serving.bundle import Bundle, load_bundle
+from colles.serving.bundle import WEIGHTS, Bundle, bundles_here, load_bundle
 from colles.serving.known import KnownBundle, address_of, fetched_bundles
 from colles.serving.transport import pull_bundle
 
@@ -17,16 +17,16 @@ def fetch_bundle(
 ) -> Bundle:
     """Return a published bundle in the folder `out` or in the cache, from its address or from `origin` (a .zip, too).
 
-    A download that was cut short goes on where it stopped. What the cache holds is kept where it is sound and of the
-    registered version, and replaced otherwise. `sha256` replaces the registered digest. Raise `DownloadError` where the
-    archive cannot be had or is another file, `BundleError` where it is no sound bundle of that name,
+    A download that was cut short goes on where it stopped. What is here already, sound and of the registered version,
+    is taken; another version in the cache is replaced. `sha256` replaces the registered digest. Raise `DownloadError`
+    where the archive cannot be had or is another file, `BundleError` where it is no sound bundle of that name,
     `OutputExistsError` where `out` holds something.
     """
     folder = out or fetched_bundles() / known.name
     if out is not None:
         refuse_existing(out, repair="Use it, or choose another --out")
-    elif origin is None and _is_current(folder, known):
-        return load_bundle(folder, to_answer=False)
+    elif origin is None and (here := _current(known)) is not None:
+        return load_bundle(here, to_answer=False)
     kept = fetched_bundles() / ".downloads" / known.archive
     archive = fetch_archive(origin or address_of(known), kept, sha256 or known.sha256)
     _unpack(archive, folder, known.name)
@@ -35,11 +35,16 @@ def fetch_bundle(
     return load_bundle(folder, to_answer=False)
 
 
-def _is_current(folder: Path, known: KnownBundle) -> bool:
-    try:
-        return folder.is_dir() and load_bundle(folder, to_answer=False).metadata.version == known.version
-    except CollesError:
-        return False  # damaged: it is fetched again
+def _current(known: KnownBundle) -> Path | None:
+    """Return where the whole bundle of the registered version lies already; a damaged one is fetched again."""
+    for folder in bundles_here():
+        try:
+            bundle = load_bundle(folder, to_answer=False) if folder.name == known.name else None
+        except CollesError:
+            continue
+        if bundle is not None and bundle.metadata.version == known.version and WEIGHTS not in bundle.manifest.left_out:
+            return folder
+    return None
 
 
 def _unpack(archive: Path, folder: Path, name: str) -> None:

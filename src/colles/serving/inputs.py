@@ -83,13 +83,20 @@ def find_images(inputs: Iterable[str | Path]) -> ImageList:
     taken whatever its ending, and also where it is not there (the table then says so), so that no input is lost. In
     folders, at any depth, files with an image's ending count and DICOM files without one; hidden ones do not. Going
     over the list raises `MissingInputError` for a folder or a pattern that gives nothing. Raise `UsageError` for an
-    empty path.
+    empty path, `MissingInputError` where nothing of what is named is there.
     """
     inputs = list(inputs)
     if any(str(item) == "" for item in inputs):
         # Path("") is the folder that one happens to be in: what `predict "$UNSET"` would judge.
         raise UsageError("an empty path", field="PATH", repair="Name a file or folder; . is this one")
+    if inputs and all(_is_missing(item) for item in inputs):
+        raise MissingInputError("no such file or folder", path=inputs[0], repair="Check the path")
     return ImageList(tuple(PathList(sys.stdin.buffer) if item == STDIN else item for item in inputs))
+
+
+def _is_missing(item: str | Path) -> bool:
+    text = str(item)
+    return not (text == STDIN or is_uri(item) or glob.has_magic(text) or os.path.lexists(text))
 
 
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from colles.core.extras import require
+from colles.core.ray_start import start_ray
 from colles.core.records import Box
 from colles.imaging.heatmap import Candidate
 from colles.imaging.read import IMAGE_ENDINGS
@@ -43,7 +44,7 @@ def predict_with_ray(
     """Yield an answer an image, in their order, computed on every core of the cluster that `RAY_ADDRESS` names.
 
     Without that variable Ray is started on this machine, on its loopback address only. Raise `MissingExtraError`
-    without Ray, `UsageError` where the bundle lacks the precision.
+    without Ray, `UsageError` where the bundle lacks the precision, `ClusterError` where Ray does not start.
     """
     ray = require("ray", "ray")
     data = require("ray.data", "ray")
@@ -128,10 +129,10 @@ def _connected(ray: Any) -> Iterator[None]:
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
+        start_ray(ray, **quiet)
     else:
         # "local": else Ray looks for a cluster that was once started here, and waits for it where it is gone.
-        ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        start_ray(ray, address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     try:
         yield
     finally:
