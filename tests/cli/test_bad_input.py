@@ -222,3 +222,23 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 130
     assert done.stderr.strip() == "interrupted: what is finished is kept; the same command goes on from there"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make a file")
+def test_a_place_that_cannot_be_written_is_named_and_not_a_hidden_file_beside_it(tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("L", (90, 90), 90).save(tmp_path / "a.png")
+    for arguments in (["predict", tmp_path / "a.png", "--out", "/proc/a.csv"], ["phantom", "--out", "/proc/a.csv"]):
+        assert fails(*arguments).startswith("/proc/a.csv: cannot write")
+
+
+def test_files_that_are_no_images_get_no_recipe(tmp_path: Path) -> None:
+    for kind in ("fractured", "normal"):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        for number in range(12):
+            (tmp_path / "set" / kind / f"{number}.jpg").write_text("a shopping list")
+    assert "none of the files looked at opens as an image" in fails(
+        "init", tmp_path / "set", "--out", tmp_path / "x.yaml"
+    )
+    assert not (tmp_path / "x.yaml").exists()

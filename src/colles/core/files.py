@@ -23,12 +23,15 @@ _CHUNK = 1 << 20
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn a full or read-only disk under `path` into a `StorageError`."""
+def storage_errors(path: Path, written: Path | None = None) -> Iterator[None]:
+    """Turn a full or read-only disk under `path` into a `StorageError`, which names `path`.
+
+    So does any failure to make `written`, the file that becomes `path` or stands for it.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in _STORAGE_ERRORS:
+        if error.errno in _STORAGE_ERRORS or (written is not None and error.filename == str(written)):
             raise StorageError(
                 f"cannot write ({error.strerror})",
                 path=path,
@@ -47,7 +50,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     final = Path(path)
     temporary = final.with_name(f".{final.stem}.{uuid.uuid4().hex[:8]}.partial{final.suffix}")
     try:
-        with storage_errors(final):
+        with storage_errors(final, temporary):
             final.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             _swap(temporary, final)

@@ -155,7 +155,8 @@ class Estimate(Record):
             return "undefined"
         if self.low is None or self.high is None:
             return f"{self.value:.3f}"
-        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+        dash = " to " if self.low < 0 else "–"  # beside a minus sign a dash cannot be read
+        return f"{self.value:.3f} ({self.low:.3f}{dash}{self.high:.3f})"
 
 
 class OperatingPoint(Record):

@@ -17,7 +17,7 @@ from colles.datasets.grouping import Grouping, block_name
 
 _Unit = tuple[str, ...]
 BRIDGE = "would join images that the kept split has on two sides"
-TOO_LARGE = "copy that would join groups into one too large"
+TOO_LARGE = "copies that would make one group too large"
 
 
 @dataclass(frozen=True)

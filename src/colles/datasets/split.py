@@ -13,7 +13,7 @@ from colles.core.recipe import SplitRecipe
 from colles.core.tables import require_columns
 from colles.datasets.balance import balance, deviation, group_summary
 from colles.datasets.catalog import Catalog
-from colles.datasets.extending import Extension, extend_groups
+from colles.datasets.extending import TOO_LARGE, Extension, extend_groups
 from colles.datasets.grouping import Grouping, copy_sets, group_images
 from colles.datasets.naming import trust_names
 from colles.datasets.selection import contradicting, evaluation_only, evaluation_weight, usable
@@ -134,7 +134,7 @@ def _prepare(
     doubtful = contradicting(readable, copies)
     if keep is None:
         grouping = group_images(readable, wanted, copies, block=recipe.block, max_share=recipe.max_group_share)
-        excluded += [(image, "copy that would join groups into one too large") for image in grouping.bridges]
+        excluded += [(image, TOO_LARGE) for image in grouping.bridges]
         images = _Images(rows, grouping, doubtful, excluded, region)
     else:
         images = _kept(readable, rows, copies, keep, recipe)

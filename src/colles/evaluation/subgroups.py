@@ -45,8 +45,8 @@ def subgroup_rows(frame: pl.DataFrame) -> Iterator[Part]:
     """Yield (column, value, rows) of every subgroup that the columns allow; unknown values belong to none."""
     for column in COLUMNS:
         yield from _by_value(frame, column)
-    if HARDWARE in frame.columns:
-        # Both always: a reader must see that a figure is missing, since plates are a shortcut.
+    if HARDWARE in frame.columns and frame[HARDWARE].is_not_null().any():
+        # Both, where a source tells at all: a reader must see that a figure is missing, since plates are a shortcut.
         plates = frame[HARDWARE].cast(pl.Boolean, strict=False)
         for shown in (True, False):
             yield HARDWARE, str(shown).lower(), frame.filter((plates == shown).fill_null(False))

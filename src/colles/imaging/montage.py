@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _GAP = 6
+_SMALLEST = 9  # letters in pixels; below that a title is shortened
 
 
 def side_by_side(pictures: Sequence[tuple[str, Image.Image]], *, side: int = 480) -> Image.Image:
@@ -29,7 +31,8 @@ def grid(rows: Sequence[Sequence[tuple[str, Image.Image]]], *, side: int = 360) 
         left = 0
         for title, picture in row:
             sheet.paste(picture, (left, top + head))
-            draw.text((left + 2, top + _GAP), _shorten(title, picture.width, font), font=font, fill=(255, 255, 255))
+            text, fitting = _fit_title(title, picture.width, max(11, side // 24))
+            draw.text((left + 2, top + _GAP), text, font=fitting, fill=(255, 255, 255))
             left += picture.width + _GAP
         top += height
     return sheet
@@ -41,8 +44,11 @@ def _fit(picture: Image.Image, side: int) -> Image.Image:
     return small
 
 
-def _shorten(title: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _fit_title(title: str, width: int, pixels: int) -> tuple[str, Font]:
+    """Return the title in the largest letters that fit, down to `_SMALLEST`, and shortened only below that."""
     text = " ".join(title.split())
+    fonts: Iterator[Font] = (ImageFont.load_default(size) for size in range(pixels, _SMALLEST - 1, -1))
+    font = next((font for font in fonts if font.getbbox(text)[2] <= width - 4), ImageFont.load_default(_SMALLEST))
     while len(text) > 1 and font.getbbox(text)[2] > width - 4:
-        text = text[:-2].rstrip() + "…" if not text.endswith("…") else text[:-2].rstrip("… ") + "…"
-    return text
+        text = text[:-2].rstrip("… ") + "…"
+    return text, font

@@ -18,6 +18,7 @@ OPACITY = 0.6  # of the hottest place: bone stays visible below it
 # White inside black is told apart from viridis and from bone, whatever the reader's colour vision.
 _LINE, _CASING = (255, 255, 255), (0, 0, 0)
 _LEVELS = 255
+_SMOOTHED = 0.02  # of the longer side, as standard deviation, before the contour is drawn
 
 
 def overlay(
@@ -34,8 +35,8 @@ def overlay(
 
     `image` is (H, W) uint8, `heat` (H, W) in 0–1 (clipped; NaN is 0). Reference `boxes` are drawn whole, `candidates`
     by their corners, both in pixels of the image. `contour` is a share of the map's mass: a thin line bounds the
-    hottest places that hold it. Where the heat is 0 the grey values stay as they are. Raise `ValueError` where the
-    shapes differ or a share is not between 0 and 1.
+    hottest places of the smoothed map that hold it. Where the heat is 0 the grey values stay as they are. Raise
+    `ValueError` where the shapes differ or a share is not between 0 and 1.
     """
     grey = to_grey(image)
     if heat.shape != grey.shape:
@@ -82,10 +83,12 @@ def _blend(grey: NDArray[np.uint8], levels: NDArray[np.uint8], opacity: float) -
 
 
 def _draw_contour(pixels: NDArray[np.uint8], levels: NDArray[np.uint8], share: float, line: int) -> None:
-    level = mass_level(levels, share)
+    # Of the smoothed map: around every speck of a gradient the line would cover what it shows.
+    smooth = np.asarray(cv2.GaussianBlur(levels, (0, 0), _SMOOTHED * max(levels.shape)), np.uint8)
+    level = mass_level(smooth, share)
     if level <= 0:
         return
-    inside = (levels >= level).astype(np.uint8)
+    inside = (smooth >= level).astype(np.uint8)
     found, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     cv2.drawContours(pixels, found, -1, _LINE, line, cv2.LINE_AA)
 

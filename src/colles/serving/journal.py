@@ -24,20 +24,20 @@ class Journal:
     """A file of JSON lines, a row an answer; its name is the table's with a dot before and `.journal` behind."""
 
     def __init__(self, table: Path) -> None:
-        self.path = table.with_name(f".{table.name}.journal")
+        self._table, self.path = table, table.with_name(f".{table.name}.journal")
         self._stream: IO[str] | None = None
         self._flushed = 0.0
 
     def open(self) -> None:
         """Start it anew."""
-        with storage_errors(self.path):
+        with storage_errors(self._table, self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self.path.open("w", encoding="utf-8", newline="\n")
 
     def append(self, row: Row) -> None:
         """Add a row; it is on the disk within a second."""
         assert self._stream is not None
-        with storage_errors(self.path):
+        with storage_errors(self._table, self.path):
             self._stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
             if time.monotonic() - self._flushed > _FLUSH:
                 self._stream.flush()
@@ -46,7 +46,7 @@ class Journal:
     def close(self) -> None:
         """Write what is left."""
         if self._stream is not None:
-            with storage_errors(self.path):
+            with storage_errors(self._table, self.path):
                 self._stream.close()
             self._stream = None
 
