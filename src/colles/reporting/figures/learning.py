@@ -73,5 +73,8 @@ def _mark_best(axes: Axes, metrics: pl.DataFrame, epochs: Sequence[int]) -> None
         return
     values = metrics["val_auroc"].fill_null(-1.0).to_list()
     best = max(range(len(values)), key=values.__getitem__)
-    axes.annotate(f"best {values[best]:.3f}", (epochs[best], values[best]), (0, 5), textcoords="offset points",
-                  ha="center", fontsize=7.5, color=BLUE)  # fmt: skip
+    # At the ends the label stands inside the axes: centred, it would lie over the scale.
+    ends = {0: ("left", 4), len(values) - 1: ("right", 0)} if len(values) > 1 else {}
+    side, right = ends.get(best, ("center", 0))
+    axes.annotate(f"best {values[best]:.3f}", (epochs[best], values[best]), (right, 5), textcoords="offset points",
+                  ha=side, fontsize=7.5, color=BLUE)  # fmt: skip

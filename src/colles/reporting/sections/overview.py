@@ -71,7 +71,7 @@ def _point_figures(run: Artefacts) -> Iterator[KeyFigure]:
 
 def _key(label: str, figure: Mapping[str, Any] | None, note: str) -> KeyFigure:
     value, low, high = ((figure or {}).get(key) for key in ("value", "low", "high"))
-    interval = "" if low is None or high is None else f"{percent_level(figure)} CI {low:.3f}–{high:.3f}"
+    interval = "" if low is None or high is None else f"{percent_level(figure)} CI {low:.3f}–\u2060{high:.3f}"
     return KeyFigure(label, number(value), interval, note)
 
 
