@@ -21,7 +21,10 @@ def test_phantoms_of_a_relative_run_folder_are_found(tmp_path: Path, monkeypatch
     assert [source.name for source in sources] == ["fracatlas", "bonefractureyolo"]
 
 
-def test_a_public_set_that_is_missing_is_named_with_the_command_that_fetches_it(tmp_path: Path) -> None:
+def test_a_public_set_that_is_missing_is_named_with_the_command_that_fetches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLLES_DATA", raising=False)  # of whoever runs the tests
     data = DataRecipe(sources=(SourceRecipe(kind="fracatlas", path="FracAtlas"),))
     with pytest.raises(MissingInputError, match="`colles data get fracatlas` fetches it"):
         open_sources(data, tmp_path, tmp_path, tmp_path / "salt")
