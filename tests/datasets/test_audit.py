@@ -12,6 +12,7 @@ from PIL import Image
 from colles.core.errors import MissingInputError, TableError
 from colles.core.recipe import AuditRecipe
 from colles.datasets.audit import Audit, audit_catalog
+from colles.datasets.audit.duplicates import find_duplicates
 
 RECIPE = AuditRecipe()
 
@@ -188,3 +189,16 @@ def test_an_empty_catalog_has_no_issue() -> None:
     audit = audit_catalog(catalog_of([{"image_id": "s/a.jpg", "status": "unreadable"}]), RECIPE)
     assert [issue.kind for issue in audit.issues] == ["unreadable"]
     assert audit.clusters.is_empty()
+
+
+def test_names_and_order_do_not_change_which_copies_are_found(tmp_path: Path) -> None:
+    made = [store(tmp_path, f"{seed}.png", texture(seed, 150, 120)) for seed in range(12)]
+    made += [store(tmp_path, f"c{seed}.jpg", 255 - texture(seed, 150, 120)[:, ::-1], quality=40) for seed in range(4)]
+    renamed = [{**row, "image_id": f"other/{99 - place:02}.png"} for place, row in enumerate(made)]
+    renamed_back = {new["image_id"]: old["image_id"] for new, old in zip(renamed, made, strict=True)}
+    one = find_duplicates(catalog_of(made).frame, RECIPE)
+    other = find_duplicates(catalog_of(renamed[::-1]).frame, RECIPE)
+    assert [(renamed_back[pair.first], renamed_back[pair.second], pair.correlation) for pair in other.near] == [
+        (pair.first, pair.second, pair.correlation) for pair in one.near
+    ]
+    assert len(one.near) == 4 and other.candidates == one.candidates

@@ -1,4 +1,4 @@
-"""Lay one picture on another: the turn and size from their spectra, the place from their edges, the rest by ECC.
+"""Lay one picture on another: the turn and size from their spectra, the place from their edges.
 
 A placement is a 3 × 3 matrix that takes points of the second picture to the first, both letterboxed to one side.
 """
@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from colles.datasets.audit.border import surroundings
 from colles.datasets.audit.descriptors import ANGLES, SCALE_STEP, SIDE, Floats, Grey, band, fit
 from colles.datasets.audit.orientations import MATRICES, ORIENTATIONS
-
-Matrix = npt.NDArray[np.float64]
+from colles.datasets.audit.shifts import Matrix, clipped_band, inside, vertex
 
 _RADII = 64  # the radii with room, so that a change of size does not wrap around
 _COARSE = 96  # pixels of the longer side at which the place is looked for
@@ -45,6 +45,11 @@ class Picture:
     def small(self) -> Grey:
         """The picture at the size of its description."""
         return self.sized(SIDE)
+
+    @cached_property
+    def border(self) -> npt.NDArray[np.uint8]:
+        """255 in the even surroundings of what is shown, on the square: shutters, a round field's corners, bare air."""
+        return surroundings(self.pixels)
 
     @cached_property
     def edges(self) -> tuple[Floats, npt.NDArray[np.complex128], float]:
@@ -78,18 +83,6 @@ class Placement:
     """The same in words."""
 
 
-def clipped_band(pixels: Grey, fine: float, coarse: float, percentile: float = 97.0) -> Floats:
-    """Return the structure between two blurs, cut off at a percentile of its strength, −1 to 1.
-
-    Radiographs of one part in one pose correlate at 0.98 whoever the patient is; edges and trabeculae do not. Cutting
-    off keeps a burnt-in marker from deciding.
-    """
-    values = pixels.astype(np.float32)
-    edges = cv2.GaussianBlur(values, (0, 0), fine) - cv2.GaussianBlur(values, (0, 0), coarse)
-    limit = float(np.percentile(np.abs(edges), percentile)) + 1e-3
-    return np.asarray(np.clip(edges / limit, -1.0, 1.0), dtype=np.float32)
-
-
 def place_turned(first: Picture, second: Picture, orientation: int, inverted: bool) -> Placement:
     """Place a second picture turned by quarters or mirrored, and perhaps squeezed, on the whole of the first."""
     one, other = first.small.shape[::-1], second.small.shape[::-1]
@@ -110,19 +103,6 @@ def place_freely(first: Picture, second: Picture) -> Placement | None:
         frame, words = (_MIRROR, "mirrored") if mirrored else (np.eye(2), "as it is")
         trials.append(Placement(placed, value < 0, abs(value), frame, words))
     return max(trials, key=lambda trial: trial.agreement, default=None)
-
-
-def refine(first: Grey, second: Grey, matrix: Matrix, *, steps: int) -> Matrix:
-    """Improve a placement by maximising the correlation of edges (ECC; Evangelidis, Psarakis, PAMI 2008)."""
-    start = np.linalg.inv(matrix)[:2].astype(np.float32)
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, steps, 1e-4)
-    try:
-        one, other = clipped_band(first, 1.5, 8.0), clipped_band(second, 1.5, 8.0)
-        everywhere = np.full(other.shape, 255, np.uint8)
-        _, found = cv2.findTransformECC(one, other, start, cv2.MOTION_AFFINE, criteria, everywhere, 3)
-        return np.asarray(np.linalg.inv(np.vstack([found, [0, 0, 1]])), dtype=np.float64)
-    except (cv2.error, np.linalg.LinAlgError):
-        return matrix  # it did not converge: the pictures do not fit each other
 
 
 def _turns(first: Picture, second: Picture) -> Iterator[tuple[Matrix, bool]]:
@@ -151,13 +131,8 @@ def _peak(one: npt.NDArray[np.complex128], other: npt.NDArray[np.complex128]) ->
     value = float(field[row, column])
     up, down = field[row - 1, column], field[(row + 1) % ANGLES, column]
     left, right = field[row, column - 1], field[row, (column + 1) % _RADII]
-    shift = float(column if column < _RADII // 2 else column - _RADII) + _vertex(left, value, right)
-    return value, (float(row) + _vertex(up, value, down)) * 180 / ANGLES, float(np.exp(shift * SCALE_STEP))
-
-
-def _vertex(before: float, here: float, after: float) -> float:
-    curve = before - 2 * here + after
-    return 0.0 if curve == 0 else float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5))
+    shift = float(column if column < _RADII // 2 else column - _RADII) + vertex(left, value, right)
+    return value, (float(row) + vertex(up, value, down)) * 180 / ANGLES, float(np.exp(shift * SCALE_STEP))
 
 
 def _settle(first: Picture, second: Picture, matrix: Matrix) -> tuple[Matrix, float]:
@@ -173,14 +148,6 @@ def _settle(first: Picture, second: Picture, matrix: Matrix) -> tuple[Matrix, fl
     value = float(field[row, column])
     down, right = (int(at) if at < _ROOM // 2 else int(at) - _ROOM for at in (row, column))
     return rescale(_shift(right, down) @ matrix, SIDE / _COARSE, source=False), value
-
-
-def inside(shape: tuple[int, ...], matrix: Matrix, size: tuple[int, int], margin: int) -> npt.NDArray[np.bool_]:
-    """Mark the pixels of a canvas (width, height) that a picture of `shape` covers, less a margin."""
-    full = np.full(shape[:2], 255, np.uint8)
-    covered = (cv2.warpAffine(full, matrix[:2], size, flags=cv2.INTER_LINEAR) > 250).astype(np.uint8)
-    kernel = np.ones((margin, margin), np.uint8)
-    return np.asarray(cv2.erode(covered, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0), dtype=bool)
 
 
 def _shift(x: float, y: float) -> Matrix:

@@ -5,19 +5,20 @@ Thresholds come from planted copies and from pairs of different people (docs/exp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from colles.datasets.audit.alignment import Matrix, Picture, Placement, clipped_band, inside, refine, rescale
+from colles.datasets.audit.alignment import Picture, Placement, rescale
 from colles.datasets.audit.descriptors import SIDE, Floats, Grey
+from colles.datasets.audit.shifts import Matrix, clipped_band, inside, refine
 
 _GATE = 0.22  # correlation of coarse edges below which a placement is not refined; planted copies: 0.25 and more
-_LADDER = ((96, 30, 0.45), (192, 30, 0.6))
-"""Pixels of the longer side at which a placement is refined, steps at most, and what the median block has to reach."""
-_LAST_SIDE, _LAST_STEPS = 320, 25
+_LADDER = ((96, 0.45), (192, 0.6))
+"""Pixels of the longer side at which a placement is refined, and what the median block has to reach."""
+_LAST_SIDE = 320
 _SETTLED = 0.985  # nothing to refine
 _LEAST_SIDE = 96
 _BLOCKS = 10  # along the longer side
@@ -25,7 +26,9 @@ _FULL = 0.7  # share of a block that has to be covered
 _PAINTED = 0.1  # share of the blocks that may hold something else
 _MARGIN = 7  # pixels at the border of the overlap that are not compared
 _LOOSE, _LOOSER = 0.03, 0.16  # by how much less the whole, and the third worst block, may agree than the median block
-_SKEW = 1.06  # ratio of the two scales of a placement: one radiograph is squeezed in no direction
+_SURE = 0.95
+_RIM = 15  # pixels: twice the width of a rim's edges
+_LEAST_BLOCKS, _LEAST_WITHIN = 4, 12  # blocks that have to be there, in all and within the surroundings
 _OVERLAP = 0.6  # share of the smaller picture that has to lie on the other
 _FLAT_SIDE = 192
 _FLAT_GREY, _FLAT_EDGES = 1.5, 0.05  # standard deviations in grey levels of 256 under which a picture shows nothing
@@ -33,16 +36,14 @@ _FLAT_GREY, _FLAT_EDGES = 1.5, 0.05  # standard deviations in grey levels of 256
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well two pictures agree once one lies on the other."""
+    """How well two pictures agree once one lies on the other; the tenth that differs most, a marker, does not count."""
 
     whole: float
-    """Correlation of their fine structure over the overlap, −1 to 1, without the tenth that differs most: a marker."""
+    """Correlation of their fine structure over the overlap, −1 to 1."""
     median: float
     """Of blocks of it, weighed by how much structure they have."""
     third: float
     """Three tenths of the structure lie in blocks that agree no better than this."""
-    skew: float
-    """How much more the placement stretches in one direction than in the other, 1 or more."""
     overlap: float
     """Share of the smaller picture."""
     degrees: float
@@ -50,10 +51,16 @@ class Agreement:
     size: float
     """How much larger the second picture's content is shown once both are equally large; above 1 it was padded."""
 
+    within: float | None = None
+    """Like the median, without even surroundings and their rims; None where little is left."""
+
     def confirms(self, least: float) -> bool:
         """Tell whether the pictures are copies, where the median block of copies correlates at `least` or more."""
+        # The rims of two round fields agree as well as copies do: what lies within has to agree too. Where that cannot
+        # be told, the whole has to agree beyond doubt.
+        sure = min(self.median, self.whole) >= _SURE if self.within is None else self.within >= least - _LOOSER
         agrees = self.median >= least and self.whole >= least - _LOOSE and self.third >= least - _LOOSER
-        return agrees and self.skew <= _SKEW and self.overlap >= _OVERLAP
+        return sure and agrees and self.overlap >= _OVERLAP
 
 
 def is_flat(square: Grey) -> bool:
@@ -72,20 +79,21 @@ def compare(first: Picture, second: Picture, placement: Placement | None) -> Agr
         return None
     last = max(_LEAST_SIDE, min(_LAST_SIDE, max(first.width, first.height), max(second.width, second.height)))
     matrix, known, found = placement.matrix, SIDE, None
-    for side, steps, gate in (*_LADDER, (last, _LAST_STEPS, -1.0)):
+    for side, gate in (*_LADDER, (last, -1.0)):
         matrix, known = rescale(matrix, side / known), side
-        matrix, found = _improve(*_pair(first, second, side, placement.inverted), matrix, placement, steps)
+        one, other = _pair(first, second, side, placement.inverted)
+        matrix, found = _improve(one, other, matrix, placement)
         if found is None or found.median < gate:
             return None
-    return found
+    return found and _looked_within(found, first, second, (one, other), matrix)
 
 
-def _improve(one: Grey, other: Grey, matrix: Matrix, start: Placement, steps: int) -> tuple[Matrix, Agreement | None]:
-    # Refining may lose its way, above all where something was painted over: the better placement stays.
+def _improve(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> tuple[Matrix, Agreement | None]:
+    # Refining may lose its way: the better placement stays.
     before = _agreement(one, other, matrix, start)
     if before is not None and before.median >= _SETTLED:
         return matrix, before
-    refined = refine(one, other, matrix, steps=steps)
+    refined = refine(one, other, matrix)
     after = _agreement(one, other, refined, start)
     if after is None or (before is not None and before.median > after.median):
         return matrix, before
@@ -97,37 +105,63 @@ def _pair(first: Picture, second: Picture, side: int, inverted: bool) -> tuple[G
     return first.sized(side), 255 - other if inverted else other
 
 
+def _looked_within(
+    found: Agreement, first: Picture, second: Picture, sized: tuple[Grey, Grey], matrix: Matrix
+) -> Agreement:
+    one, other = sized
+    size, way = (one.shape[1], one.shape[0]), cv2.INTER_NEAREST
+    bare = cv2.resize(first.border, size, interpolation=way)
+    laid = cv2.warpAffine(cv2.resize(second.border, other.shape[::-1], interpolation=way), matrix[:2], size, flags=way)
+    shown = cv2.dilate(cv2.bitwise_or(bare, laid), np.ones((_RIM, _RIM), np.uint8)) == 0
+    compared = _products(one, other, matrix, shown & inside(other.shape, matrix, size, _MARGIN), _LEAST_WITHIN)
+    return found if compared is None else replace(found, within=_quantile(*_by_structure(compared), 0.5))
+
+
 def _agreement(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> Agreement | None:
-    size = one.shape[1], one.shape[0]
-    laid = cv2.warpAffine(other, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    covered = inside(other.shape, matrix, size, _MARGIN)
+    covered = inside(other.shape, matrix, (one.shape[1], one.shape[0]), _MARGIN)
     smaller = min(one.size, abs(float(np.linalg.det(matrix[:2, :2]))) * other.size)
     if covered.sum() < 0.1 * one.size or smaller < 1:
         return None
-    p, q = clipped_band(one, 1.0, 3.0), clipped_band(np.asarray(laid, np.uint8), 1.0, 3.0)
-    products = _by_block(p, q, covered, max(8, max(size) // _BLOCKS))
-    if products.shape[1] < 4:
+    products = _products(one, other, matrix, covered, _LEAST_BLOCKS)
+    if products is None:
         return None
-    weights = np.sqrt(products[0] * products[1])
-    values = products[2] / weights
+    values, weights = _by_structure(products)
     change = matrix[:2, :2] @ np.linalg.inv(start.frame)
     left, scales, right = np.linalg.svd(change)
     turn = left @ right
     return Agreement(
-        whole=_most(products),
+        whole=_correlation(products),
         median=_quantile(values, weights, 0.5),
         third=_quantile(values, weights, 0.3),
-        skew=float(scales[0] / max(scales[1], 1e-9)),
         overlap=float(covered.sum() / smaller),
         degrees=float(np.rad2deg(np.arctan2(turn[1, 0], turn[0, 0]))),
         size=float(np.sqrt(scales[0] * scales[1])),
     )
 
 
-def _most(products: Floats) -> float:
+def _products(one: Grey, other: Grey, matrix: Matrix, shown: npt.NDArray[np.bool_], least: int) -> Floats | None:
+    # Of the blocks of `shown`, without those that differ most; None where there are fewer than `least`.
+    size = one.shape[1], one.shape[0]
+    laid = cv2.warpAffine(other, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    p, q = clipped_band(one, 1.0, 3.0), clipped_band(np.asarray(laid, np.uint8), 1.0, 3.0)
+    products = _by_block(p, q, shown, max(8, max(size) // _BLOCKS))
+    return _alike(products) if products.shape[1] >= least else None
+
+
+def _by_structure(products: Floats) -> tuple[Floats, Floats]:
+    weights = np.sqrt(products[0] * products[1])
+    return products[2] / weights, weights
+
+
+def _alike(products: Floats) -> Floats:
+    # All blocks but those that differ most: they may hold a marker.
     differing = products[0] + products[1] - 2 * products[2]
-    kept = np.argsort(differing)[: len(differing) - round(_PAINTED * len(differing))]
-    one, other, both = products[:, kept].sum(1)
+    kept = np.argsort(differing, kind="stable")[: len(differing) - round(_PAINTED * len(differing))]
+    return products[:, kept]
+
+
+def _correlation(products: Floats) -> float:
+    one, other, both = products.sum(1)
     return float(both / np.sqrt(one * other))
 
 

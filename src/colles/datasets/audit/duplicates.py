@@ -27,7 +27,7 @@ Embeddings = Mapping[str, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two image_ids that show one radiograph."""
+    """Two image_ids that show one radiograph, in the order of the files' digests."""
 
     first: str
     second: str
@@ -92,7 +92,8 @@ def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe, embeddings: Embedd
     `frame` has the catalog's columns. Rows that share a base name are grouped by it and not compared. `embeddings`
     help to find copies changed in several ways at once.
     """
-    rows = frame.filter(pl.col("status") == "ok").sort("image_id")
+    # By content, so that what is learned from every n-th picture does not hang on names and places.
+    rows = frame.filter(pl.col("status") == "ok").sort("sha256", "image_id")
     ids, paths = rows["image_id"].to_list(), rows["path"].to_list()
     exact = _equal(rows)
     seen = describe_files(paths)
@@ -101,7 +102,7 @@ def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe, embeddings: Embedd
     kin = _kin_numbers(shown, _known_copies(rows, exact))
     suspicions = suspect(seen, kin, hash_distance=recipe.hash_distance, embeddings=vectors).ordered()
     near, looked_at = _confirm(suspicions, Pictures(paths, seen), shown, kin, recipe.min_correlation)
-    flat = tuple(ids[index] for index in sorted(set(range(len(ids))) - set(seen.index.tolist())))
+    flat = tuple(sorted(ids[index] for index in set(range(len(ids))) - set(seen.index.tolist())))
     methods = ("hash", "layout", "spectrum", *(() if vectors is None else ("embedding",)))
     exact_sets = tuple(map(tuple, exact))
     return Duplicates(exact_sets, tuple(near), looked_at, looked_at - len(near), flat, methods)
