@@ -1,12 +1,14 @@
 """Measure how many planted copies of real radiographs the audit finds, and how it groups a million hashes.
 
     COLLES_DATA=DIR python benchmarks/duplicates.py planted [--originals 40] [--strangers 200] [--peer]
+    COLLES_DATA=DIR python benchmarks/duplicates.py alone [--originals 400] [--strangers 200] [--peer]
     COLLES_DATA=DIR python benchmarks/duplicates.py grouping [--sizes 10000 100000 1000000]
 
 `planted`: real files, one a base name, each copied once for every kind of change; recall by kind and false merges, of
 the audit, of a plain 64-bit pHash (distance 10 at most) and, with --peer, of imagededup's PHash at its default distance
 of 10 where it is installed. A false merge joins files of different originals; pairs that a person has looked at and
 found to be one limb exposed or exported twice are listed in SEEN and do not count.
+`alone`: the same with a single copy of each original, of the kinds in turn, so that no other copy can lead to it.
 `grouping`: background hashes mix the bits of two real ones; planted clusters differ by up to the radius of the audit.
 Each part is written into benchmarks/duplicates.json, the other one kept.
 """
@@ -22,10 +24,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import imagehash
 import numpy as np
 import polars as pl
+from changes import KINDS, Rng
 from machine import describe
 from PIL import Image
 
@@ -43,101 +45,6 @@ RESULT = Path(__file__).with_suffix(".json")
 SEEN: frozenset[frozenset[str]] = frozenset()
 """Pairs of originals, by file name, that are one limb twice."""
 _PLAIN_DISTANCE = 10  # of 64 bits: imagededup's default
-
-Grey = np.ndarray
-Rng = np.random.Generator
-
-
-def reencoded(grey: Grey, rng: Rng) -> Grey:
-    """Save as JPEG of quality 20–60."""
-    coded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 60))])[1]
-    return cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
-
-
-def resized(grey: Grey, rng: Rng) -> Grey:
-    """Scale by 0.4–0.8, or by 1.5."""
-    factor = rng.uniform(0.4, 0.8) if rng.random() < 0.7 else 1.5
-    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return cv2.resize(grey, None, fx=factor, fy=factor, interpolation=way)
-
-
-def brightness(grey: Grey, rng: Rng) -> Grey:
-    """Multiply by 0.7–1.3, or add 10–25 grey levels either way; clipped."""
-    by_factor = rng.random() < 0.5
-    shift = rng.choice([-1, 1]) * rng.uniform(10, 25)
-    values = grey * rng.uniform(0.7, 1.3) if by_factor else grey + shift
-    return np.clip(values, 0, 255).astype(np.uint8)
-
-
-def contrast(grey: Grey, rng: Rng) -> Grey:
-    """Spread around the mean by 0.6–1.5, or gamma 0.6–1.6; clipped."""
-    if rng.random() < 0.5:
-        values = (grey - grey.mean()) * rng.choice([0.6, 0.75, 1.3, 1.5]) + grey.mean()
-    else:
-        values = 255 * (grey / 255.0) ** rng.choice([0.6, 0.75, 1.4, 1.6])
-    return np.clip(values, 0, 255).astype(np.uint8)
-
-
-def cropped(grey: Grey, rng: Rng) -> Grey:
-    """Cut 0–10 % off each of the four sides."""
-    height, width = grey.shape
-    left, right, top, bottom = rng.uniform(0, 0.1, 4)
-    return grey[int(top * height) : height - int(bottom * height), int(left * width) : width - int(right * width)]
-
-
-def quarter(grey: Grey, rng: Rng) -> Grey:
-    """Turn by 90°, 180° or 270°."""
-    return np.rot90(grey, int(rng.integers(1, 4)))
-
-
-def turned(grey: Grey, rng: Rng) -> Grey:
-    """Turn by 1–15° either way, on a canvas of the same size or a larger one, with black corners."""
-    height, width = grey.shape
-    degrees = rng.uniform(1, 15) * rng.choice([-1, 1])
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
-    size = width, height
-    if rng.random() < 0.5:
-        cosine, sine = abs(matrix[0, 0]), abs(matrix[0, 1])
-        size = int(height * sine + width * cosine), int(height * cosine + width * sine)
-        matrix[:, 2] += np.subtract(size, (width, height)) / 2
-    return cv2.warpAffine(grey, matrix, size)
-
-
-def mirrored(grey: Grey, rng: Rng) -> Grey:
-    """Swap left and right."""
-    return grey[:, ::-1]
-
-
-def inverted(grey: Grey, rng: Rng) -> Grey:
-    """Swap black and white."""
-    return 255 - grey
-
-
-def marker(grey: Grey, rng: Rng) -> Grey:
-    """Paint a rectangle of 10–20 % × 6–12 %, black or white, with a letter in it, anywhere."""
-    grey = grey.copy()
-    height, width = grey.shape
-    w, h = int(width * rng.uniform(0.1, 0.2)), int(height * rng.uniform(0.06, 0.12))
-    x, y = int(rng.integers(0, width - w)), int(rng.integers(0, height - h))
-    value = int(rng.choice([0, 255]))
-    grey[y : y + h, x : x + w] = value
-    place = x + w // 4, y + h - h // 5
-    cv2.putText(grey, "L", place, cv2.FONT_HERSHEY_SIMPLEX, h / 40, 255 - value, max(1, h // 12))
-    return grey
-
-
-KINDS: dict[str, Callable[[Grey, Rng], Grey]] = {
-    "re-encoded": reencoded,
-    "resized": resized,
-    "brightness": brightness,
-    "contrast": contrast,
-    "cropped by up to 10 % a side": cropped,
-    "turned by quarters": quarter,
-    "turned by up to 15°": turned,
-    "mirrored": mirrored,
-    "inverted": inverted,
-    "marker painted over": marker,
-}
 
 
 def real_files(root: Path, count: int, seed: int) -> list[Path]:
@@ -163,11 +70,15 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def planted(root: Path, originals: int, strangers: int, peer: bool, seed: int = 0) -> dict[str, Any]:
-    """Plant copies and count what each method finds."""
+def planted(root: Path, originals: int, strangers: int, peer: bool, *, alone: bool, seed: int = 0) -> dict[str, Any]:
+    """Plant copies of all kinds of each original, or a single one, and count what each method finds."""
     files = real_files(root, originals + strangers, seed)
     rng = np.random.default_rng(seed)
-    copied = set(rng.permutation(len(files))[:originals].tolist())
+    kinds = list(KINDS)
+    copied = {
+        int(number): kinds[place % len(kinds) :][:1] if alone else kinds
+        for place, number in enumerate(rng.permutation(len(files))[:originals])
+    }
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         owner, kind = _write(files, copied, folder, rng)
@@ -184,19 +95,19 @@ def planted(root: Path, originals: int, strangers: int, peer: bool, seed: int = 
             spent = time.perf_counter() - start, time.process_time() - cpu
             results[name] = {**_score(pairs, owner, kind, files), "seconds": round(spent[0], 1)}
             results[name]["cpu_seconds"] = round(spent[1], 1)
-    images = len(files) + len(copied) * len(KINDS)
-    return {"originals": len(copied), "strangers": len(files) - len(copied), "images": images, "methods": results}
+    counts = {"originals": len(copied), "strangers": len(files) - len(copied), "images": len(owner)}
+    return {**counts, "copies_of_a_kind": sum(kinds[0] in chosen for chosen in copied.values()), "methods": results}
 
 
-def _write(files: list[Path], copied: set[int], folder: Path, rng: Rng) -> tuple[dict[str, int], dict[str, str]]:
+def _write(
+    files: list[Path], copied: dict[int, list[str]], folder: Path, rng: Rng
+) -> tuple[dict[str, int], dict[str, str]]:
     owner, kind = {}, {}
     for number, path in enumerate(files):
         grey = to_grey(read_image(path))
-        pictures = {"original": grey}
-        if number in copied:
-            pictures |= {name: change(grey, rng) for name, change in KINDS.items()}
-        for name, pixels in pictures.items():
-            file = f"{number:05}-{list(pictures).index(name):02}.png"
+        pictures = {"original": grey} | {name: KINDS[name](grey, rng) for name in copied.get(number, ())}
+        for place, (name, pixels) in enumerate(pictures.items()):
+            file = f"{number:05}-{place:02}.png"
             Image.fromarray(np.ascontiguousarray(pixels)).save(folder / file, compress_level=1)
             owner[file], kind[file] = number, name
     return owner, kind
@@ -238,10 +149,9 @@ def _score(
         elif frozenset((files[owner[one]].name, files[owner[other]].name)) not in SEEN:
             false.add(tuple(sorted((owner[one], owner[other]))))
     original = {owner[file]: file for file in owner if kind[file] == "original"}
-    recall = {
-        name: float(np.mean([own.joined(file, original[owner[file]]) for file in owner if kind[file] == name]))
-        for name in KINDS
-    }
+    found = {file: own.joined(file, original[owner[file]]) for file in owner if kind[file] != "original"}
+    recall = {name: float(np.mean([found[file] for file in found if kind[file] == name])) for name in KINDS}
+    missed = [[files[owner[file]].name, kind[file]] for file in found if not found[file]]
     named = [[files[one].name, files[other].name] for one, other in sorted(false)]
     merges: Groups[int] = Groups()
     count = sum(merges.join(one, other) for one, other in sorted(false))
@@ -250,6 +160,7 @@ def _score(
         "false_merges": count,
         "false_merges_per_1000_images": round(1000 * count / len(owner), 2),
         "pairs_of_different_originals": named[:50],
+        "missed": missed[:20],
     }
 
 
@@ -314,22 +225,25 @@ def _simulate(real: Any, size: int, radius: int, seed: int) -> tuple[np.ndarray,
 def main() -> None:
     """Run one part of the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("part", choices=("planted", "grouping"))
-    parser.add_argument("--originals", type=int, default=40)
+    parser.add_argument("part", choices=("planted", "alone", "grouping"))
+    parser.add_argument("--originals", type=int, help="default: 40, or 400 with a single copy each")
     parser.add_argument("--strangers", type=int, default=200)
     parser.add_argument("--peer", action="store_true", help="with imagededup, which has to be installed")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--load", default="none", help="what else the machine was doing, in words")
     options = parser.parse_args()
     root = Path(os.environ["COLLES_DATA"])
-    if options.part == "planted":
-        found = planted(root, options.originals, options.strangers, options.peer)
-    else:
+    if options.part == "grouping":
         found = grouping(root, options.sizes)
+    else:
+        alone = options.part == "alone"
+        originals = options.originals or (400 if alone else 40)
+        found = planted(root, originals, options.strangers, options.peer, alone=alone)
     machine = {"machine": describe(), "other_load": options.load}
-    known = read_json(RESULT) if RESULT.exists() else {}
-    write_json(RESULT, {**known, options.part: {**found, **machine, "versions": package_versions()}})
-    print(RESULT.read_text("utf-8"))
+    known = read_json(options.out) if options.out.exists() else {}
+    write_json(options.out, {**known, options.part: {**found, **machine, "versions": package_versions()}})
+    print(options.out.read_text("utf-8"))
 
 
 if __name__ == "__main__":

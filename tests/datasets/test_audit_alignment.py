@@ -128,3 +128,15 @@ def test_the_surroundings_of_a_field_are_told_from_the_picture() -> None:
     bare = picture(in_round_field(texture(14, 300, 300) // 4 + 120)).border > 0
     assert bare[0, 0] and bare[-1, -1] and not bare[160, 160]
     assert 0.2 < bare.mean() < 0.35  # a disc leaves 1 − π/4 of its square, and a little more where it is smaller
+
+
+@pytest.mark.parametrize(("wider", "same"), [(1.045, True), (1.15, False)])
+def test_a_second_exposure_may_be_a_little_stretched(wider: float, same: bool) -> None:
+    original = texture(16)
+    height, width = original.shape
+    stretched = cv2.warpAffine(original, np.array([[wider, 0.01, -6.0], [0.0, 1.0, 0.0]]), (width, height))
+    first, second = picture(original), picture(stretched)
+    found = compare(first, second, place_freely(first, second))
+    assert (found is not None and found.confirms(0.86)) is same
+    if found is not None and same:
+        assert found.skew == pytest.approx(wider, abs=0.01)

@@ -1,7 +1,7 @@
 """Improve a placement by the shifts of its blocks: each block looks for its place nearby, most of them have to agree.
 
 A maximum of the correlation of whole pictures (ECC) goes astray where a marker was painted over one of them, and stops
-short where the start is a few pixels off; blocks that hold something else are outvoted here.
+short where the start is a few pixels off; blocks that hold something else are outvoted here. Only ECC finds a stretch.
 """
 
 from __future__ import annotations
@@ -61,6 +61,22 @@ def refine(first: Grey, second: Grey, matrix: Matrix) -> Matrix:
             return matrix
         matrix = np.asarray(np.vstack([found, [0, 0, 1]]) @ matrix, dtype=np.float64)
     return matrix
+
+
+def stretch(first: Grey, second: Grey, matrix: Matrix, *, steps: int) -> Matrix:
+    """Improve a placement that is nearly right, with stretch and shear, by the correlation of edges.
+
+    ECC (Evangelidis, Psarakis, PAMI 2008). The placement comes back as it was where that does not converge.
+    """
+    start = np.linalg.inv(matrix)[:2].astype(np.float32)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, steps, 1e-4)
+    try:
+        one, other = clipped_band(first, 1.5, 8.0), clipped_band(second, 1.5, 8.0)
+        everywhere = np.full(other.shape, 255, np.uint8)
+        _, found = cv2.findTransformECC(one, other, start, cv2.MOTION_AFFINE, criteria, everywhere, 3)
+        return np.asarray(np.linalg.inv(np.vstack([found, [0, 0, 1]])), dtype=np.float64)
+    except (cv2.error, np.linalg.LinAlgError):
+        return matrix
 
 
 def _shifts(
