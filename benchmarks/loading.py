@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +32,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
+from colles.core.cache import VARIABLE
 from colles.core.files import read_json, write_json
 from colles.core.provenance import package_versions
 from colles.core.recipe import AugmentRecipe, DataRecipe, ModelRecipe, PreprocessRecipe, TrainRecipe
@@ -202,7 +205,7 @@ def simulate_catalog(listed: int, folder: Path) -> tuple[Path, Path]:
 
 
 def child(listed: int, folder: Path) -> None:
-    """Measure in a process of its own: anonymous memory after opening, and its growth over batches."""
+    """Measure in a process of its own: anonymous memory after opening, its growth over batches, and its peaks."""
     from colles.core.files import sha256_file
     from colles.learning.loaders import cache
     from colles.learning.loaders.datamodule import RadiographDataModule
@@ -216,8 +219,9 @@ def child(listed: int, folder: Path) -> None:
         write_json(place / "canvases.json", {"bad": {}, "sha256": sha256_file(place / "canvases.npy")})
 
     cache._build = black  # there are no files to decode
-    os.environ[cache.VARIABLE] = str(folder / "cache")
+    os.environ[VARIABLE] = str(folder / "cache")
     empty = anonymous_memory()
+    peak = Peak()
     catalog = Catalog.load(folder / "catalog.parquet")
     loaded = anonymous_memory()
     recipe = TrainRecipe(batch_size=16, sampler="plain", copies="all")
@@ -236,6 +240,9 @@ def child(listed: int, folder: Path) -> None:
             "catalog_mb": round((loaded - empty) / 2**20, 1),
             "ready_mb": round((opened - empty) / 2**20, 1),
             "growth_over_batches_mb": round((anonymous_memory() - first) / 2**20, 1),
+            "peak_above_empty_mb": round((peak.stop() - empty) / 2**20, 1),
+            "empty_mb": round(empty / 2**20, 1),
+            "peak_resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10, 1),
         },
     )
 
@@ -244,6 +251,25 @@ def anonymous_memory() -> int:
     """Return bytes of this process that are no mapped file."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
+
+
+class Peak:
+    """The most anonymous memory of this process since it was made, looked at two hundred times a second."""
+
+    def __init__(self) -> None:
+        self._most, self._over = anonymous_memory(), threading.Event()
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.005):
+            self._most = max(self._most, anonymous_memory())
+
+    def stop(self) -> int:
+        """Stop looking; return bytes."""
+        self._over.set()
+        self._watch.join()
+        return self._most
 
 
 def measure_memory(listed: int) -> dict[str, Any]:
@@ -272,13 +298,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--listed", default="10000,100000,1000000")
     parser.add_argument("--parts", default="decode,steps,memory")
+    parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         listed, _, folder = options.child.partition(":")
         child(int(listed), Path(folder))
         return
-    found: dict[str, Any] = read_json(RESULT) if RESULT.is_file() else {}
+    found: dict[str, Any] = read_json(options.out) if options.out.is_file() else {}
     parts = options.parts.split(",")
     with tempfile.TemporaryDirectory() as name:
         if "decode" in parts:
@@ -291,7 +318,7 @@ def main() -> None:
         found["memory"] = [known[listed] for listed in sorted(known)]
     for part, value in found.items():
         print(f"{part:20} {value}")
-    write_json(RESULT, found)
+    write_json(options.out, found)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -167,5 +167,21 @@ def sha256_file(path: str | Path) -> str:
 
 def sha256_json(value: Any) -> str:
     """Digest a JSON-like value independently of key order (hexadecimal sha256)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(_compact(value).encode("utf-8")).hexdigest()
+
+
+def sha256_json_list(parts: Iterable[Sequence[Any]], before: Sequence[Any] = ()) -> str:
+    """Digest a long list that comes in parts, as `sha256_json` digests the whole of it, or `[*before, the list]`."""
+    head = "".join(_compact(value) + "," for value in before)
+    digest = hashlib.sha256(f"[{head}[".encode() if before else b"[")
+    comma = ""
+    for part in parts:
+        if part:
+            digest.update((comma + _compact(part)[1:-1]).encode("utf-8"))
+            comma = ","
+    digest.update(b"]]" if before else b"]")
+    return digest.hexdigest()
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)

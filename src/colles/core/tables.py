@@ -14,6 +14,7 @@ import polars as pl
 
 from colles.core.errors import TableError, UsageError
 from colles.core.files import atomic_path, existing_file
+from colles.core.mapped import map_table
 from colles.core.names import nearest
 
 ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
@@ -26,16 +27,22 @@ def _ending(path: Path) -> str:
     return ending
 
 
-def read_table(path: str | Path, required: Iterable[str] = (), *, as_text: bool = False) -> pl.DataFrame:
+def read_table(
+    path: str | Path, required: Iterable[str] = (), *, as_text: bool = False, mapped: bool = False
+) -> pl.DataFrame:
     """Read a table and check that it has the `required` columns.
 
-    `as_text` keeps every value of a CSV as it is written, so that an id 007 stays 007.
+    `as_text` keeps every value of a CSV as it is written, so that an id 007 stays 007. `mapped` leaves a long Parquet
+    or text table on disk.
     Raise `MissingInputError` where there is no file, `TableError` where it cannot be read or lacks a column.
     """
     file = existing_file(path)
     ending = _ending(file)
     try:
-        if ending == ".csv":
+        long = map_table(file) if mapped and (ending == ".parquet" or (ending == ".csv" and as_text)) else None
+        if long is not None:
+            frame = long
+        elif ending == ".csv":
             frame = pl.read_csv(file, infer_schema=not as_text, infer_schema_length=None)
         elif ending == ".parquet":
             frame = pl.read_parquet(file)

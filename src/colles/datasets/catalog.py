@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from functools import partial
 from os import cpu_count
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import imagehash
 import polars as pl
 from PIL import Image
 
 from colles.core.errors import TableError, UnreadableImageError, UsageError
-from colles.core.files import existing_file, sha256_json
+from colles.core.files import existing_file, sha256_json_list
 from colles.core.progress import track
 from colles.core.records import Radiograph
 from colles.core.schema import BOX_DTYPE, CATALOG_SCHEMA
 from colles.core.tables import read_table, require_columns, write_table
+from colles.datasets.rows import CatalogRows
 from colles.datasets.sources import Source
 from colles.imaging.read import RawImage, read_image, to_grey
 from colles.imaging.statistics import describe_picture
@@ -50,7 +51,7 @@ class Catalog:
     def load(cls, path: str | Path) -> Catalog:
         """Read a catalog; raise `MissingInputError`, or `TableError` where it is not one."""
         existing_file(path, repair="Make one: colles catalog --source folder=DIR --out catalog.parquet")
-        frame = read_table(path)
+        frame = read_table(path, mapped=True)
         require_columns(frame, ("image_id", "source", "path", "label", "group_id", "status"), path=path)
         try:
             return cls(_conform(frame))
@@ -75,47 +76,12 @@ class Catalog:
     @property
     def digest(self) -> str:
         """Digest of what decides a training (ids, files' bytes, labels, boxes, groups); paths do not count."""
-        rows = self.frame.select(_IDENTITY).sort("image_id").rows()
-        return sha256_json(rows)
+        order = self.frame["image_id"].arg_sort().to_numpy()
+        return sha256_json_list(part.rows() for part in CatalogRows(self.frame, order).parts(*_IDENTITY))
 
     def rows(self) -> Iterator[Radiograph]:
         """Yield the rows as records."""
         yield from CatalogRows(self.frame)
-
-
-class CatalogRows(Sequence[Radiograph]):
-    """A catalog's rows as records that are made when they are asked for: a million take no more memory than the table.
-
-    Columns that no record has are passed over.
-    """
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self.frame = frame.select(name for name in frame.columns if name in Radiograph.model_fields)
-
-    def __len__(self) -> int:
-        return self.frame.height
-
-    @overload
-    def __getitem__(self, index: int) -> Radiograph: ...
-    @overload
-    def __getitem__(self, index: slice) -> CatalogRows: ...
-    def __getitem__(self, index: int | slice) -> Radiograph | CatalogRows:
-        if isinstance(index, slice):
-            return CatalogRows(self.frame[index])
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        return _record(self.frame.row(index, named=True))
-
-    def __iter__(self) -> Iterator[Radiograph]:
-        return map(_record, self.frame.iter_rows(named=True))
-
-    def take(self, places: Sequence[int]) -> CatalogRows:
-        """Return the rows at these places, in this order."""
-        return CatalogRows(self.frame[list(places)])
-
-
-def _record(row: dict[str, Any]) -> Radiograph:
-    return Radiograph(**{**row, "boxes": row.get("boxes") or ()})
 
 
 def build_catalog(

@@ -13,12 +13,13 @@ from typing import Any
 import polars as pl
 
 from colles.core.errors import LeakError, StaleInputError, TableError
-from colles.core.files import existing_file, read_json, sha256_json, write_json
+from colles.core.files import existing_file, read_json, sha256_json_list, write_json
 from colles.core.records import SUBSETS
 from colles.core.tables import read_table, write_table
 from colles.datasets.audit.leaks import find_leaks
 from colles.datasets.catalog import Catalog
 from colles.datasets.naming import trust_names
+from colles.datasets.rows import PART
 
 COLUMNS = ("image_id", "group_id", "subset")
 _AGAIN = "Run `colles split` again"
@@ -87,18 +88,20 @@ class Split:
 def read_split_table(path: str | Path) -> pl.DataFrame:
     """Read the table alone (image_id, group_id, subset); raise `MissingInputError` or `TableError`."""
     file = existing_file(path, repair="Make it with `colles split`")
-    frame = read_table(file, COLUMNS).select(pl.col(*COLUMNS).cast(pl.String)).sort("image_id")
+    frame = read_table(file, COLUMNS, as_text=True, mapped=True).select(pl.col(*COLUMNS).cast(pl.String))
     _assert_table(frame, file)
-    return frame
+    return frame if frame["image_id"].is_sorted() else frame.sort("image_id")
 
 
 def split_digest(frame: pl.DataFrame) -> str:
     """Digest a split's table, whatever the order of its rows."""
-    return sha256_json(frame.sort("image_id").select(COLUMNS).rows())
+    order = frame["image_id"].arg_sort()
+    parts = (frame[order.slice(start, PART)].select(COLUMNS).rows() for start in range(0, len(order), PART))
+    return sha256_json_list(parts)
 
 
 def _assert_table(frame: pl.DataFrame, path: Path) -> None:
-    unknown = set(frame["subset"].to_list()) - set(SUBSETS)
+    unknown = set(frame["subset"].unique().to_list()) - set(SUBSETS)
     if unknown:
         text = f"unknown subset {min(map(str, unknown))!r}"
         raise TableError(text, path=path, field="subset", repair=f"Use {', '.join(SUBSETS)}")

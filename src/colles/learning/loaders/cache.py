@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from colles.core.cache import cache_folder
 from colles.core.errors import CollesError, UnreadableImageError
-from colles.core.files import atomic_path, locked, read_json, sha256_file, sha256_json, write_json
+from colles.core.files import atomic_path, locked, read_json, sha256_file, sha256_json_list, write_json
 from colles.core.progress import say, track
 from colles.core.recipe import DataRecipe, PreprocessRecipe
 from colles.core.records import Radiograph
-from colles.datasets.catalog import CatalogRows
+from colles.datasets.rows import CatalogRows
 from colles.imaging.preprocess import to_canvas
 from colles.imaging.read import RawImage, read_image
 
@@ -48,7 +48,7 @@ def load_canvases(
     A file larger than `limits`, or with other bytes than those catalogued, counts as broken.
     """
     accepted = [limits.max_pixels, limits.max_bytes]
-    key = sha256_json([_SCHEMA, recipe.size, recipe.fit, accepted, _contents(rows)])
+    key = sha256_json_list(_contents(rows), before=[_SCHEMA, recipe.size, recipe.fit, accepted])
     place = (folder or cache_folder()) / key[:32]
     shape = (len(rows), recipe.size, recipe.size)
     cached = _current(place, shape, rows, limits)
@@ -63,10 +63,11 @@ def load_canvases(
     return cached
 
 
-def _contents(rows: Sequence[Radiograph]) -> list[str]:
+def _contents(rows: Sequence[Radiograph]) -> Iterator[list[str]]:
     if isinstance(rows, CatalogRows):
-        return list(rows.frame.select(pl.coalesce("sha256", "path")).to_series())
-    return [row.sha256 or row.path for row in rows]
+        yield from (part.to_series().to_list() for part in rows.parts(pl.coalesce("sha256", "path")))
+    else:
+        yield [row.sha256 or row.path for row in rows]
 
 
 def _current(

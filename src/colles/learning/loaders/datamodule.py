@@ -16,19 +16,16 @@ from colles.core.errors import InputError, TrainingError, UnreadableImageError
 from colles.core.progress import say
 from colles.core.recipe import DataRecipe, PreprocessRecipe, TrainRecipe
 from colles.core.tables import write_table
-from colles.datasets.catalog import Catalog, CatalogRows
-from colles.datasets.naming import trust_names
+from colles.datasets.catalog import Catalog
+from colles.datasets.rows import CatalogRows
 from colles.datasets.split import Split
 from colles.imaging.preprocess import placement
 from colles.learning.loaders.augment import NO_BOXES, create_augment
 from colles.learning.loaders.cache import LIMITS, load_canvases
 from colles.learning.loaders.dataset import CanvasDataset
+from colles.learning.loaders.listing import Listing
 from colles.learning.loaders.samplers import EpochSampler, draw_epoch
 from colles.learning.loaders.targets import Boxes
-
-NEEDED = ("source", "path", "label", "boxes", "base_name", "width", "height", "sha256")
-"""Columns of the catalog that a training reads: of a million rows the others would fill memory for nothing."""
-USED = ("train", "val", "test", "external")
 
 
 @dataclass(frozen=True)
@@ -46,18 +43,12 @@ class TrainingCanvases:
 def boxes_on_canvas(rows: CatalogRows, recipe: PreprocessRecipe) -> list[Boxes]:
     """Return each radiograph's boxes as (k, 4) in pixels of its canvas."""
     found = [NO_BOXES] * len(rows)
-    for place in (rows.frame["boxes"].list.len().fill_null(0) > 0).arg_true().to_list():
+    for place in rows.with_boxes():
         row = rows[place]
         known = row.boxes if row.width and row.height else ()
         placed = placement(row.width or 1, row.height or 1, recipe).boxes_to_canvas(known)
         found[place] = np.array([(box.x1, box.y1, box.x2, box.y2) for box in placed], np.float32).reshape(-1, 4)
     return found
-
-
-def _radiographs(frame: pl.DataFrame) -> list[str]:
-    """Return the name of each row's radiograph, which its augmented copies share."""
-    named = pl.concat_str("source", pl.col("base_name").fill_null(pl.col("image_id")), separator=":")
-    return list(frame.select(named).to_series().to_list())
 
 
 class RadiographDataModule(lightning.LightningDataModule):
@@ -78,15 +69,11 @@ class RadiographDataModule(lightning.LightningDataModule):
         super().__init__()
         split.assert_matches(catalog)
         self.preprocess, self.recipe, self.seed = preprocess, recipe, seed
-        known = trust_names(catalog.frame).select("image_id", *NEEDED)
-        frame = split.frame.filter(pl.col("subset").is_in(USED)).join(known, on="image_id", how="inner")
-        self.frame = frame.sort("image_id")
-        self.labels = self.frame["label"].to_numpy().astype(np.int64)
-        # plain lists: training processes are forked, and polars' threads do not survive that
-        self.sources: list[str] = self.frame["source"].to_list()
-        self.names = _radiographs(self.frame)
+        # arrays for all that batches need: training processes are forked, and polars' threads do not survive that
+        self.listing = Listing(catalog, split)
+        self.labels = self.listing.labels
         self._assert_classes()
-        rows = CatalogRows(self.frame)
+        rows = self.listing.rows
         cache = load_canvases(rows, preprocess, limits=limits)
         self.canvases, self.bad = cache.canvases, dict(cache.bad)
         self.stride = stride
@@ -108,7 +95,7 @@ class RadiographDataModule(lightning.LightningDataModule):
     def _training_canvases(self, rows: CatalogRows, limits: DataRecipe) -> TrainingCanvases:
         """Return what augmentation starts from, larger than the network's input where the recipe asks for it."""
         known, larger = self.rows("train"), self.recipe.canvas
-        chosen = rows.take(known.tolist())
+        chosen = rows.take(known)
         if larger is None or larger == self.preprocess.size:
             return TrainingCanvases(self.canvases, known, boxes_on_canvas(chosen, self.preprocess))
         recipe = self.preprocess.model_copy(update={"size": larger})
@@ -127,7 +114,7 @@ class RadiographDataModule(lightning.LightningDataModule):
 
     def rows(self, subset: str) -> NDArray[np.int64]:
         """Return the rows of a subset, by image_id."""
-        return np.flatnonzero((self.frame["subset"] == subset).to_numpy())
+        return self.listing.of(subset)
 
     def _readable(self, subset: str) -> NDArray[np.int64]:
         rows = self.rows(subset)
@@ -143,9 +130,9 @@ class RadiographDataModule(lightning.LightningDataModule):
 
         Raise `UnreadableImageError` under `strict`, `TrainingError` above `max_bad_share`.
         """
-        names = ("image_id", "path")
-        listed = [(*self._named(row, names), why) for row, why in self.bad.items()]
-        schema = dict.fromkeys([*names, "reason"], pl.String)
+        broken = self.listing.rows.take(list(self.bad))
+        listed = [(row.image_id, row.path, why) for row, why in zip(broken, self.bad.values(), strict=True)]
+        schema = dict.fromkeys(["image_id", "path", "reason"], pl.String)
         write_table(pl.DataFrame(listed, schema=schema, orient="row"), path)
         for _, file, why in listed:
             say(f"placeholder for a broken file: {file}: {why}")
@@ -153,12 +140,9 @@ class RadiographDataModule(lightning.LightningDataModule):
             raise UnreadableImageError(
                 listed[0][2], path=listed[0][1], repair="Leave it out, or set train.strict=false"
             )
-        if len(listed) > self.recipe.max_bad_share * self.frame.height:
+        if len(listed) > self.recipe.max_bad_share * len(self.labels):
             repair = "Build the catalog again, or raise train.max_bad_share"
-            raise TrainingError(f"{len(listed)} of {self.frame.height} files are broken", path=path, repair=repair)
-
-    def _named(self, row: int, names: tuple[str, ...]) -> list[str]:
-        return [str(self.frame[name][row]) for name in names]
+            raise TrainingError(f"{len(listed)} of {len(self.labels)} files are broken", path=path, repair=repair)
 
     def training_dataset(self) -> CanvasDataset:
         """Return the readable images of train, augmented."""
@@ -194,11 +178,11 @@ class RadiographDataModule(lightning.LightningDataModule):
         rows = self._readable("train")
         drawn = draw_epoch(
             self.labels[rows],
-            self._copies(rows) if self.recipe.copies == "one" else None,
+            self.listing.radiograph[rows] if self.recipe.copies == "one" else None,
             self.recipe.sampler,
             seed=self.seed,
             epoch=epoch,
-            sources=[self.sources[row] for row in rows.tolist()],
+            sources=self.listing.source[rows],
             negatives=self.recipe.negatives,
         )
         if self.recipe.mode == "quick":
@@ -212,8 +196,8 @@ class RadiographDataModule(lightning.LightningDataModule):
     def prevalence(self) -> float:
         """Return the share of fractures among the readable radiographs of train, augmented copies counted once."""
         rows = self._readable("train")
-        named = {key: int(label) for key, label in zip(self._copies(rows), self.labels[rows].tolist(), strict=True)}
-        return sum(named.values()) / max(1, len(named))
+        _, last = np.unique(self.listing.radiograph[rows][::-1], return_index=True)
+        return float(self.labels[rows][::-1][last].sum() / max(1, len(last)))
 
     def training_size(self) -> int:
         """Return the side of the epoch's training images in pixels."""
@@ -223,16 +207,13 @@ class RadiographDataModule(lightning.LightningDataModule):
         done = max(0, self.epoch - recipe.head_epochs) / max(1, recipe.epochs)
         return sizes[min(len(sizes) - 1, int(done * len(sizes)))]
 
-    def _copies(self, rows: NDArray[np.int64]) -> list[str]:
-        return [self.names[row] for row in rows.tolist()]
-
     def class_counts(self) -> dict[str, int]:
         """Count the classes of the epoch that was drawn last: in all, and as `SOURCE:positives`, `SOURCE:negatives`."""
         rows = self._readable("train")[self.drawn]
-        labels, sources = self.labels[rows], np.asarray(self.sources)[rows]
+        labels, sources = self.labels[rows], self.listing.source[rows]
         counts = {"positives": int((labels == 1).sum()), "negatives": int((labels == 0).sum())}
-        for source in sorted(set(self.sources)):
-            of_source = labels[sources == source]
+        for number, source in enumerate(self.listing.sources):
+            of_source = labels[sources == number]
             counts[f"{source}:positives"] = int((of_source == 1).sum())
             counts[f"{source}:negatives"] = int((of_source == 0).sum())
         return counts

@@ -21,20 +21,20 @@ def epoch_seed(seed: int, *parts: int) -> int:
 
 def draw_epoch(
     labels: NDArray[np.int64],
-    copies: Sequence[str] | None,
+    copies: Sequence[str] | NDArray[np.int64] | None,
     kind: Kind,
     *,
     seed: int,
     epoch: int,
-    sources: Sequence[str] | None = None,
+    sources: Sequence[str] | NDArray[np.int16] | None = None,
     negatives: float | None = None,
 ) -> NDArray[np.int64]:
     """Return the indices of one epoch.
 
-    `copies` names each image's radiograph: one copy of each name is drawn first (None keeps all). `plain` shows each
-    once, `weighted` draws as many with replacement so that the classes are even in expectation, `oversample` shows each
-    once and repeats the rarer class until the classes are even, `balanced_batches` besides puts them in turn, so that
-    every batch of an even size holds as many of each.
+    `copies` names or numbers each image's radiograph: one copy of each name is drawn first (None keeps all).
+    `plain` shows each once, `weighted` draws as many with replacement so that the classes are even in expectation,
+    `oversample` shows each once and repeats the rarer class until the classes are even, `balanced_batches` besides
+    puts them in turn, so that every batch of an even size holds as many of each.
 
     Before that, `negatives` keeps at random no more than so many non-fractured images a fractured one of the same
     source; a source without fractured images stays whole.
@@ -72,7 +72,7 @@ def _fewer(
     return np.concatenate([fractured, rng.permutation(others)[: round(negatives * len(fractured))]])
 
 
-def _one_copy(copies: Sequence[str], rng: np.random.Generator) -> NDArray[np.int64]:
+def _one_copy(copies: Sequence[str] | NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     shuffled = rng.permutation(len(copies))
     _, first = np.unique(np.asarray(copies)[shuffled], return_index=True)
     return np.asarray(shuffled[first])

@@ -25,12 +25,13 @@ from colles.core.progress import say
 from colles.core.provenance import collect_provenance
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import save_recipe
+from colles.core.records import SUBSETS
 from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier
 from colles.learning.devices import choose_device
-from colles.learning.loaders.datamodule import USED, RadiographDataModule
+from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import FractureClassifier, can_locate, count_parameters, create_model
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
@@ -100,7 +101,7 @@ def train_once(
             model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
             Stages(model, data, recipe, out, device, callbacks).fit()
     best, _ = load_classifier(out)
-    table = pl.concat([predict_subset(best, data, subset) for subset in USED[1:]])
+    table = pl.concat([predict_subset(best, data, subset) for subset in SUBSETS[1:]])
     write_table(table, out / "predictions.parquet")
     provenance = collect_provenance(
         {"catalog": catalog.digest, "split": split.digest, "recipe": sha256_json(inputs)},

@@ -26,7 +26,7 @@ def predict_subset(model: FractureClassifier, data: RadiographDataModule, subset
     parts = [model(batch["image"])[:, 0] for batch in track(loader, f"predict {subset}", total=len(loader))]
     rows = data.rows(subset)
     score = torch.sigmoid(torch.cat(parts).double()).tolist() if parts else []
-    table = data.frame[rows.tolist()].select("image_id", "group_id", "subset", pl.col("label").alias("y_true"))
+    table = data.listing.table(rows).rename({"label": "y_true"})
     table = table.with_columns(pl.Series("y_score", score, dtype=pl.Float64))
     readable: pl.DataFrame = table.filter(pl.Series(data.weights[rows] > 0))
     return readable.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
