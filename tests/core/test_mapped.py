@@ -14,6 +14,8 @@ from colles.core.cache import VARIABLE
 from colles.core.files import sha256_json, sha256_json_list
 from colles.core.tables import read_table
 
+pytest.importorskip("pyarrow", reason="without pyarrow every table is read into memory")
+
 TABLE = pl.DataFrame({"image_id": [f"s/{number:03}" for number in range(40)], "label": [0, 1] * 20})
 
 

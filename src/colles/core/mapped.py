@@ -1,4 +1,4 @@
-"""Long tables stay on disk: written once more as Arrow into the cache and mapped from there.
+"""Long tables stay on disk: written once more as Arrow into the cache, and mapped where pyarrow is there.
 
 A million rows then take the memory of those that are looked at. A short table is read as it is.
 """
@@ -6,6 +6,7 @@ A million rows then take the memory of those that are looked at. A short table i
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import polars as pl
 
@@ -14,33 +15,51 @@ from colles.core.errors import StorageError
 from colles.core.files import atomic_path, sha256_file
 
 LONG = 50_000  # rows; a catalog's take about 0.8 kB each in memory
+_PART = 10_000  # rows that are rewritten at a time
 
 
 def map_table(path: Path) -> pl.DataFrame | None:
     """Return a long Parquet or CSV table (every value of the latter as it is written); None where it is short.
 
-    None as well where there is no room for the copy. Raise polars' errors for a file that it cannot read.
+    None as well without pyarrow (polars reads an Arrow file into memory, pyarrow maps it), and where there is no room
+    for the copy. Raise polars' errors for a file that it cannot read.
     """
-    parquet = path.suffix.lower() == ".parquet"
-    rows = pl.scan_parquet(path) if parquet else pl.scan_csv(path, infer_schema=False)
+    try:
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+    except ImportError:
+        return None
+    is_parquet = path.suffix.lower() == ".parquet"
+    rows = pl.scan_parquet(path) if is_parquet else pl.scan_csv(path, infer_schema=False)
     if rows.select(pl.len()).collect().item() < LONG:
         return None
     place = cache_folder() / "tables" / f"{sha256_file(path)[:32]}.arrow"
-    return _open(place) if place.exists() or _copy(rows, place) else None
+    if not place.exists():
+        try:
+            with atomic_path(place) as temporary:
+                if is_parquet:
+                    _rewrite(parquet.ParquetFile(path), temporary, arrow)
+                else:
+                    rows.sink_ipc(temporary, compression="uncompressed")
+        except (StorageError, OSError):
+            return None
+    return _open(place, arrow)
 
 
-def _copy(rows: pl.LazyFrame, place: Path) -> bool:
+def _rewrite(file: Any, place: Path, arrow: Any) -> None:
+    writer = None
+    for batch in file.iter_batches(_PART):
+        table = pl.DataFrame(batch).to_arrow(compat_level=pl.CompatLevel.newest())
+        writer = writer or arrow.ipc.new_file(place, table.schema)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _open(place: Path, arrow: Any) -> pl.DataFrame | None:
     try:
-        with atomic_path(place) as temporary:
-            rows.sink_ipc(temporary, compression="uncompressed")
-    except (StorageError, OSError):
-        return False
-    return True
-
-
-def _open(place: Path) -> pl.DataFrame | None:
-    try:
-        return pl.read_ipc(place)
-    except (pl.exceptions.PolarsError, OSError):
+        table = arrow.ipc.open_file(arrow.memory_map(str(place))).read_all()
+        return cast(pl.DataFrame, pl.from_arrow(table, rechunk=False))
+    except (arrow.ArrowException, OSError, pl.exceptions.PolarsError):
         place.unlink(missing_ok=True)  # damaged: the next run makes it again
         return None

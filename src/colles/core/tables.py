@@ -17,6 +17,7 @@ from colles.core.files import atomic_path, existing_file
 from colles.core.mapped import map_table
 from colles.core.names import nearest
 
+_GROUP = 10_000  # rows of a Parquet file that are decoded at a time
 ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
 
 
@@ -72,7 +73,7 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
     ending = _ending(file)
     with atomic_path(file) as temporary:
         if ending == ".parquet":
-            frame.write_parquet(temporary)
+            frame.write_parquet(temporary, row_group_size=_GROUP)
         elif ending == ".csv":
             _flat(frame).write_csv(temporary)
         elif ending == ".jsonl":
