@@ -128,14 +128,15 @@ pair = compare_predictions(tables, replicates=500)["pairs"][0]
 print(f"AUROC of {pair['first']} minus {pair['second']}:", colles.Estimate.model_validate(pair["difference"]))
 
 # %% [markdown]
-# ### The shipped network
-# It learned from the two public sets, in full and at 512 px. Its scores of val and test lie in `models/predictions`,
-# and every figure here is made anew from them, whatever data were found above: no image is needed.
+# ### The shipped networks
+# They learned from the public sets in full. Their scores of val and test lie in `models/predictions`, and every figure
+# here is made anew from them, whatever data were found above: no image is needed. Rows with other numbers of images are
+# of other tests: the first network, which answers where none is named, learned from one set alone and is judged on it.
 
 # %%
 published = weeks.shipped()
 display(weeks.models_table(published))
-(best,) = published.values()
+best = next(iter(published.values()))
 parts = best.model_dump(mode="json")["subsets"]
 display(Image(roc_curve(parts).png, width=420))
 display(Image(precision_recall_curve(parts).png, width=420))

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from colles.core.errors import BundleError, MissingInputError
-from colles.core.files import atomic_path, read_json, write_json
+from colles.core.files import read_json, write_bytes, write_json
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.core.recipe_text import load_recipe
 from colles.learning.models import create_model
@@ -54,9 +54,8 @@ def save_weights(model: nn.Module, file: Path, *, half: bool = False) -> Path:
     state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     if half:
         state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
-    with atomic_path(file) as temporary:
-        save_file(state, str(temporary))
-    return file
+    # Through the bytes: the library's own files can be read by their owner alone.
+    return write_bytes(file, save(state))
 
 
 def load_classifier(folder: str | Path) -> tuple[FractureClassifier, PreprocessRecipe]:

@@ -1,4 +1,4 @@
-"""The default bundle in the notebook: its published scores judged anew, and its heat maps on the data found."""
+"""The shipped bundles in the notebook: their published scores judged anew, and the default's heat maps."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ from colles.serving.bundle import Bundle, load_bundle
 from colles.serving.known import default_bundle
 from colles.serving.predictor import Predictor
 
+_PUBLISHED = Path(__file__).parents[4] / "models" / "predictions"
 
-def published_scores() -> Predictions:
-    """Return the default bundle's scores of val and test; raise `MissingInputError` without a source checkout."""
-    return Predictions.load(Path(__file__).parents[4] / "models" / "predictions" / f"{default_bundle()}.parquet")
+
+def published_scores(name: str | None = None) -> Predictions:
+    """Return a bundle's scores of val and test, the default's; raise `MissingInputError` without a source checkout."""
+    return Predictions.load(_PUBLISHED / f"{name or default_bundle()}.parquet")
 
 
 def shipped() -> dict[str, Evaluation]:
-    """Evaluate the default bundle's published scores of val and test."""
-    return {default_bundle(): evaluate(published_scores(), EvaluateRecipe())}
+    """Evaluate the published scores of val and test of all shipped bundles, the default first."""
+    others = sorted({file.stem for file in _PUBLISHED.glob("*.parquet")} - {default_bundle()})
+    return {name: evaluate(published_scores(name), EvaluateRecipe()) for name in (default_bundle(), *others)}
 
 
 def explain_shipped(practicum: Practicum) -> list[Path]:

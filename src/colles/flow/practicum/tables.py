@@ -44,7 +44,8 @@ def models_table(evaluations: Mapping[str, Evaluation], subset: str = "test") ->
     for name, evaluation in evaluations.items():
         part = evaluation.subsets[subset]
         point = part.operating_points["f1"].figures
-        rows.append({"model": name, **_texts(part.figures, FIGURES), **_texts(point, RATES)})
+        head = {"model": name, "images": part.n, "fractured": part.n_positive}
+        rows.append({**head, **_texts(part.figures, FIGURES), **_texts(point, RATES)})
     return pl.DataFrame(rows)
 
 
