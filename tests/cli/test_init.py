@@ -130,6 +130,7 @@ def test_a_folder_of_dicom_is_recognised_and_its_patients_counted(tmp_path: Path
     (root / "labels.csv").write_text(f"file,label\nIM0{ending},1\nIM1{ending},0\n")
     seen = survey(str(root))
     assert (seen.kind, seen.fractured, seen.normal, seen.unknown, seen.patients) == ("dicom", 1, 1, 2, 2)
+    assert seen.longer_side == 30
     assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
     (root / "fractured").mkdir()
     (root / f"IM0{ending}").rename(root / "fractured" / "IM0.dcm")

@@ -189,6 +189,11 @@ def _longer_side(rows: list[Radiograph]) -> int | None:
 
 def _side(path: Path) -> int | None:
     try:
+        if _is_dicom(path):
+            from colles.imaging.read_dicom import read_header
+
+            ds = read_header(path)
+            return None if ds is None else max(int(ds.Rows), int(ds.Columns))
         with Image.open(path) as image:
             return max(image.size)
     except Exception:  # a broken header is the catalog's to report
