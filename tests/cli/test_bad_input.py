@@ -221,7 +221,7 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 130
-    assert done.stderr.strip() == "interrupted: what is finished is kept; the same command goes on from there"
+    assert done.stderr.strip() == "interrupted: what is finished is kept; give the same command again"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make a file")
