@@ -155,8 +155,12 @@ class Estimate(Record):
             return "undefined"
         if self.low is None or self.high is None:
             return f"{self.value:.3f}"
-        dash = " to " if self.low < 0 else "–"  # beside a minus sign a dash cannot be read
-        return f"{self.value:.3f} ({self.low:.3f}{dash}{self.high:.3f})"
+        return f"{self.value:.3f} ({self.low:.3f}{until(self.low)}{self.high:.3f})"
+
+
+def until(low: float) -> str:
+    """Return what stands between the two ends of an interval: a dash beside a minus sign would read like a sum."""
+    return " to " if low < 0 else "–"
 
 
 class OperatingPoint(Record):

@@ -21,8 +21,8 @@ def grid(rows: Sequence[Sequence[tuple[str, Image.Image]]], *, side: int = 360) 
     small = [[(title, _fit(picture, side)) for title, picture in row] for row in rows if row]
     if not small:
         raise ValueError("there is no picture to show")
-    font = ImageFont.load_default(max(11, side // 24))
-    head = int(font.getbbox("Ag")[3]) + 2 * _GAP
+    letters = max(11, side // 24)
+    head = int(ImageFont.load_default(letters).getbbox("Ag")[3]) + 2 * _GAP
     widths = [sum(picture.width + _GAP for _, picture in row) - _GAP for row in small]
     heights = [max(picture.height for _, picture in row) + head for row in small]
     sheet = Image.new("RGB", (max(widths), sum(heights)))
@@ -31,7 +31,7 @@ def grid(rows: Sequence[Sequence[tuple[str, Image.Image]]], *, side: int = 360) 
         left = 0
         for title, picture in row:
             sheet.paste(picture, (left, top + head))
-            text, fitting = _fit_title(title, picture.width, max(11, side // 24))
+            text, fitting = _fit_title(title, picture.width, letters)
             draw.text((left + 2, top + _GAP), text, font=fitting, fill=(255, 255, 255))
             left += picture.width + _GAP
         top += height

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from colles.learning.parity import measure_parity, score_files
 from colles.serving.bundle import MODEL, WEIGHTS, Bundle, load_bundle, write_bundle
 from colles.serving.decode import Sample, decode
 from colles.serving.locked import bundle_version
-from colles.serving.manifest import MANIFEST
 from colles.serving.metadata import BundleMetadata
 from colles.serving.predictor import Predictor
+from colles.serving.transport import push_bundle
 
 SCORE_TOLERANCE = 0.01
 """Largest difference that rounding to 16 bits may make to a score or probability of the run's predictions."""
@@ -68,10 +67,7 @@ def complete_bundle(bundle: Path, out: Path, *, overwrite: bool = False) -> Path
         raise BundleError("has its network already", path=bundle, repair="Use it as it is, or copy it: bundle push")
     model, preprocess = load_classifier(source.folder)
     with atomic_path(out) as staged:
-        staged.mkdir()
-        for name in source.manifest.files.keys() - {MANIFEST}:
-            (staged / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source.folder / name, staged / name)
+        push_bundle(source, staged)
         write_bytes(staged / MODEL, export_graph(model, preprocess))
         metadata = _renewed(staged, source.metadata)
         proof = _prove(model, preprocess, write_bundle(staged, metadata))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from colles.core.records import until
+
 UNDEFINED = "undefined"
 FIGURE_NAMES = {
     "auroc": "AUROC",
@@ -95,9 +97,7 @@ def estimate(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
         return UNDEFINED if low is None else f"at least {number(low, digits)}"
     if low is None or high is None:
         return number(value, digits)
-    # "−0.27–0.34" reads like a sum
-    dash = " to " if low < 0 else "–"
-    return f"{number(value, digits)} ({number(low, digits)}{dash}{number(high, digits)})"
+    return f"{number(value, digits)} ({number(low, digits)}{until(low)}{number(high, digits)})"
 
 
 def per_hundred(figure: Mapping[str, Any] | None, *, complement: bool = False) -> str | None:

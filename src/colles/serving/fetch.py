@@ -26,7 +26,7 @@ def fetch_bundle(
     if out is not None:
         refuse_existing(out, repair="Use it, or choose another --out")
     elif origin is None and (here := _current(known)) is not None:
-        return load_bundle(here, to_answer=False)
+        return here
     kept = fetched_bundles() / ".downloads" / known.archive
     archive = fetch_archive(origin or address_of(known), kept, sha256 or known.sha256)
     _unpack(archive, folder, known.name)
@@ -35,15 +35,15 @@ def fetch_bundle(
     return load_bundle(folder, to_answer=False)
 
 
-def _current(known: KnownBundle) -> Path | None:
-    """Return where the whole bundle of the registered version lies already; a damaged one is fetched again."""
+def _current(known: KnownBundle) -> Bundle | None:
+    """Return the whole bundle of the registered version where it lies here already; a damaged one is fetched again."""
     for folder in bundles_here():
         try:
             bundle = load_bundle(folder, to_answer=False) if folder.name == known.name else None
         except CollesError:
             continue
         if bundle is not None and bundle.metadata.version == known.version and WEIGHTS not in bundle.manifest.left_out:
-            return folder
+            return bundle
     return None
 
 
