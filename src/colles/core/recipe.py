@@ -156,7 +156,7 @@ class ModelRecipe(Section):
     name: str = "efficientnet_lite0"
     """A name of the registry, or `timm:NAME`."""
     weights: str = "imagenet"
-    """`imagenet`, `none` (random), or a local .safetensors file."""
+    """`imagenet`, `lite0` (its ImageNet weights in the layers of efficientnet_b0), `none`, or a .safetensors file."""
     dropout: Share = 0.2
     """Share of the embedding that is left out while the head learns."""
     location: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"

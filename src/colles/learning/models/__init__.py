@@ -12,12 +12,13 @@ from colles.core.names import nearest
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.models.location import LocationClassifier, pyramid_stages
-from colles.learning.models.pretrained import LITE0, hub_backbone, lite0_backbone, load_local
+from colles.learning.models.pretrained import LITE0, hub_backbone, lite0_backbone, load_local, warm_backbone
 from colles.learning.models.simple_cnn import SimpleCNN
 from colles.learning.models.timm_backbone import TimmClassifier, create_backbone
 
 Builder = Callable[[ModelRecipe, PreprocessRecipe], FractureClassifier]
 TIMM_PREFIX = "timm:"
+NAMED_WEIGHTS = ("imagenet", "lite0", "none")
 
 __all__ = [
     "MODELS",
@@ -32,7 +33,7 @@ __all__ = [
 
 
 def _simple_cnn(recipe: ModelRecipe, preprocess: PreprocessRecipe) -> FractureClassifier:
-    if recipe.weights == "imagenet":
+    if recipe.weights in ("imagenet", "lite0"):
         raise RecipeError(
             "simple_cnn has no pretrained weights", field="model.weights", repair="Set model.weights=none"
         )
@@ -46,7 +47,9 @@ def _simple_cnn(recipe: ModelRecipe, preprocess: PreprocessRecipe) -> FractureCl
 def _from_timm(timm_name: str) -> Builder:
     def build(recipe: ModelRecipe, preprocess: PreprocessRecipe) -> FractureClassifier:
         weights_from = None
-        if recipe.weights != "imagenet":
+        if recipe.weights == "lite0":
+            backbone, weights_from = warm_backbone(timm_name, preprocess.channels)
+        elif recipe.weights != "imagenet":
             backbone = create_backbone(timm_name, channels=preprocess.channels)
         elif timm_name == LITE0:
             backbone, weights_from = lite0_backbone(preprocess.channels)
@@ -84,7 +87,7 @@ def create_model(recipe: ModelRecipe, preprocess: PreprocessRecipe) -> FractureC
     Raise `RecipeError` for an unknown name, `MissingInputError` for weights that are not there.
     """
     model = _builder(recipe.name)(recipe, preprocess)
-    if recipe.weights not in ("imagenet", "none"):
+    if recipe.weights not in NAMED_WEIGHTS:
         model.weights_from, model.pretrained = load_local(model, recipe.weights), True
     return model
 

