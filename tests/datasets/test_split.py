@@ -179,6 +179,21 @@ def test_augmented_copies_are_kept_for_training_only() -> None:
     assert len(everything) == 300
 
 
+def test_a_copy_under_another_name_is_not_judged_twice() -> None:
+    catalog = catalog_of(numbered(200))
+    ids = catalog.frame["image_id"].to_list()
+    pairs = [[ids[number + 1], ids[number + 2]] for number in range(0, 200, 20)]
+    clusters = cluster_table(catalog.frame, pairs)
+    split = make_split(catalog, RECIPE, clusters=clusters)
+    subset = dict(split.frame.select("image_id", "subset").iter_rows())
+    judged = [[image for image in pair if subset.get(image) in ("val", "test")] for pair in pairs]
+    assert {len(images) for images in judged} == {0, 1}
+    why = [reason for reason in reasons(split).values() if reason == "copy of an image that is judged"]
+    assert len(why) == sum(len(images) for images in judged)
+    everything = make_split(catalog, SplitRecipe(val=0.2, test=0.2, evaluation_copies="all"), clusters=clusters)
+    assert len(everything) == 200
+
+
 def test_one_name_with_both_labels_keeps_one_image_of_each() -> None:
     rows = augmented(40, 2)
     for row in rows:
@@ -319,5 +334,5 @@ def test_a_doubtful_copy_does_not_stand_for_its_radiograph() -> None:
     rows = catalog_of(augmented(30, 2)).frame
     side = dict.fromkeys(rows["image_id"].to_list(), "val")
     doubtful = {f"yolo/b{number}.rf.0.jpg" for number in range(30)}
-    left_out = evaluation_only(rows, side, doubtful, RECIPE)
+    left_out = evaluation_only(rows, side, doubtful, {}, RECIPE)
     assert left_out == dict.fromkeys(doubtful, "contradicting labels of duplicates")

@@ -92,7 +92,7 @@ class SplitRecipe(Section):
     max_group_share: Share = 0.05
     """No group holds more than this share of the images; bridging copies are quarantined instead."""
     evaluation_copies: Literal["one", "all"] = "one"
-    """Augmented copies of one base name kept in val and test."""
+    """Copies of one radiograph, by name or found by the audit, that are judged in val and test."""
     external: tuple[str, ...] = ()
     """Sources held out whole: they become the subset `external`."""
     keep: str | None = None

@@ -23,7 +23,7 @@ def validation_folds(split: Split, catalog: Catalog, folds: int, recipe: SplitRe
     split.assert_matches(catalog)
     pool = split.frame.filter(pl.col("subset").is_in(["train", "val"]))
     rows = trust_names(catalog.frame).drop("group_id").join(pool, on="image_id", how="inner").sort("image_id")
-    weight = evaluation_weight(rows, set(), recipe.evaluation_copies)
+    weight = evaluation_weight(rows, set(), {}, recipe)
     members = [
         Member(group, (f"label {label}|{source}", f"label {label}", "all"), int(label), weight[image])
         for image, group, label, source in rows.select("image_id", "group_id", "label", "source").iter_rows()
@@ -41,7 +41,7 @@ def validation_folds(split: Split, catalog: Catalog, folds: int, recipe: SplitRe
 def _fold(split: Split, rows: pl.DataFrame, place: dict[str, str], name: str, recipe: SplitRecipe) -> Split:
     groups = rows.select("image_id", "group_id").iter_rows()
     subset = {image: "val" if place[group] == name else "train" for image, group in groups}
-    left_out = evaluation_only(rows, subset, set(), recipe)
+    left_out = evaluation_only(rows, subset, set(), {}, recipe)
     pool = split.frame.filter(pl.col("subset").is_in(["train", "val"]) & ~pl.col("image_id").is_in(list(left_out)))
     moved = pool.with_columns(subset=pl.col("image_id").replace_strict(subset))
     kept = split.frame.filter(~pl.col("subset").is_in(["train", "val"]))

@@ -10,9 +10,9 @@ import polars as pl
 
 from colles.core.errors import UsageError
 from colles.core.recipe import SplitRecipe
+from colles.datasets.audit.groups import Groups
 
 _JUDGED = ("val", "test", "external")
-_COPY_KEY = ("source", "base_name", "label")  # one base name with both labels: two radiographs share the name
 
 
 def usable(frame: pl.DataFrame, region: str) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
@@ -43,24 +43,41 @@ def contradicting(rows: pl.DataFrame, copies: Mapping[str, str]) -> set[str]:
     return {image for image in rows["image_id"].to_list() if len(labels.get(copies.get(image, ""), ())) > 1}
 
 
-def _copy_keys(rows: pl.DataFrame) -> dict[str, tuple[str, ...]]:
-    named = rows.filter(pl.col("base_name").is_not_null())
-    return {image: tuple(map(str, key)) for image, *key in named.select("image_id", *_COPY_KEY).iter_rows()}
+def radiographs(rows: pl.DataFrame, copies: Mapping[str, str]) -> dict[str, str]:
+    """Return image_id → its radiograph, named by its first image: augmented copies of one name, and copies found.
+
+    Copies with the other label, whose radiographs share no more than a name or are left out, stay apart.
+    """
+    joined: Groups[tuple[str, ...]] = Groups()
+    for image, label, *name in rows.sort("image_id").select("image_id", "label", "source", "base_name").iter_rows():
+        joined.find(("image", image))
+        if name[1] is not None:
+            joined.join(("image", image), ("name", str(label), *name))
+        if image in copies:
+            joined.join(("image", image), ("copies", str(label), copies[image]))
+    found: dict[str, str] = {}
+    for members in joined.sets():
+        images = [member[1] for member in members if member[0] == "image"]
+        found |= dict.fromkeys(images, min(images))
+    return found
 
 
-def evaluation_weight(rows: pl.DataFrame, doubtful: set[str], copies: str) -> dict[str, float]:
-    """Return what an image counts for in val or test: one over its augmented copies, 0 where its label is in doubt."""
-    keys = _copy_keys(rows) if copies == "one" else {}
-    counts = Counter(key for image, key in keys.items() if image not in doubtful)
+def evaluation_weight(
+    rows: pl.DataFrame, doubtful: set[str], copies: Mapping[str, str], recipe: SplitRecipe
+) -> dict[str, float]:
+    """Return what an image counts for in val or test: one over its copies, 0 where its label is in doubt."""
+    sure = rows.filter(~pl.col("image_id").is_in(list(doubtful)))
+    of = radiographs(sure, copies) if recipe.evaluation_copies == "one" else {}
+    counts = Counter(of.values())
     images = rows["image_id"].to_list()
-    share = {image: 1.0 / counts[keys[image]] if image in keys and image not in doubtful else 1.0 for image in images}
-    return {image: 0.0 if image in doubtful else share[image] for image in images}
+    return {image: 0.0 if image in doubtful else 1.0 / counts.get(of.get(image, ""), 1) for image in images}
 
 
 def evaluation_only(
     rows: pl.DataFrame,
     subset: Mapping[str, str],
     doubtful: set[str],
+    copies: Mapping[str, str],
     recipe: SplitRecipe,
     *,
     kept: Set[str] = frozenset(),
@@ -68,14 +85,17 @@ def evaluation_only(
     """Return image_id → reason of the images that val, test and external leave out; those in `kept` never."""
     judged = [image for image in subset if subset[image] in _JUDGED]
     left_out = {image: "contradicting labels of duplicates" for image in judged if image in doubtful - kept}
-    keys = _copy_keys(rows) if recipe.evaluation_copies == "one" else {}
-    taken: set[tuple[str, ...]] = set()
+    of = radiographs(rows, copies) if recipe.evaluation_copies == "one" else {}
+    names = dict(rows.select("image_id", "base_name").iter_rows())
+    taken: dict[str, set[str | None]] = {}
     for image in sorted(judged, key=lambda name: (name not in kept, _draw(name, recipe.seed))):
-        if image in left_out or image not in keys:
+        if image in left_out or image not in of:
             continue
-        if keys[image] in taken and image not in kept:
-            left_out[image] = "augmented copy"
-        taken.add(keys[image])
+        known = taken.setdefault(of[image], set())
+        if known and image not in kept:
+            augmented = names[image] is not None and names[image] in known
+            left_out[image] = "augmented copy" if augmented else "copy of an image that is judged"
+        known.add(names[image])
     return left_out
 
 

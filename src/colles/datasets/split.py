@@ -108,10 +108,11 @@ class _Images:
     """Groups of the sources that are held out."""
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     def members(self, recipe: SplitRecipe) -> list[Member]:
         """Return the images to be shared out, as the allocation sees them."""
-        weight = evaluation_weight(self.rows, self.doubtful, recipe.evaluation_copies)
+        weight = evaluation_weight(self.rows, self.doubtful, self.copies, recipe)
         found = []
         for image, label, source, part in self.rows.select("image_id", "label", "source", "body_part").iter_rows():
             group, own = self.grouping.group[image], f"label {label}"
@@ -140,6 +141,7 @@ def _prepare(
         images = _kept(readable, rows, copies, keep, recipe)
         images.excluded, images.doubtful, images.region = [*excluded, *images.excluded], doubtful, region
         images.notes["kept"]["torn_clusters"] = _torn(clusters, keep)
+    images.copies = copies
     images.rows = rows.filter(pl.col("image_id").is_in(list(images.grouping.group)))
     _hold_out(images, recipe)
     return images
@@ -208,7 +210,7 @@ def _finish(
     group = images.grouping.group
     where = {**place, **dict.fromkeys(images.outside, _EXTERNAL)}
     subset = {image: where[name] for image, name in group.items()}
-    left_out = evaluation_only(images.rows, subset, images.doubtful, recipe, kept=images.kept)
+    left_out = evaluation_only(images.rows, subset, images.doubtful, images.copies, recipe, kept=images.kept)
     table = [(image, group[image], subset[image]) for image in sorted(subset) if image not in left_out]
     made = pl.DataFrame(table, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
     groups, warnings = group_summary(images.grouping, recipe)
