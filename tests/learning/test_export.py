@@ -12,7 +12,7 @@ from tiny_run import PREPROCESS, TinyRun, make_run
 
 from colles.core.errors import MissingInputError, OutputExistsError, ParityError, StaleInputError
 from colles.core.recipe import EvaluateRecipe, ExportRecipe, PreprocessRecipe
-from colles.core.recipe_text import load_recipe
+from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.catalog import Catalog
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
@@ -68,6 +68,20 @@ def test_the_graph_tells_nothing_of_the_machine(graph: bytes) -> None:
 
 def test_the_same_model_gives_the_same_bytes(run: TinyRun, graph: bytes) -> None:
     assert export_graph(load_classifier(run.folder)[0], PREPROCESS) == graph
+
+
+def test_a_source_held_out_and_what_is_said_of_the_sets_travel_with_the_bundle(tmp_path: Path) -> None:
+    run = make_run(tmp_path, images=24)
+    held_out = pl.when(pl.int_range(pl.len()) % 4 == 0).then(pl.lit("external")).otherwise(pl.col("subset"))
+    run.table.with_columns(subset=held_out).write_parquet(run.folder / "predictions.parquet")
+    source = run.recipe.data.sources[0].model_copy(update={"name": "drawn", "about": "CC0, drawn by a test"})
+    data = run.recipe.data.model_copy(update={"sources": (source,)})
+    save_recipe(run.recipe.model_copy(update={"data": data}), run.folder / "recipe.yaml")
+    out = export_bundle(run.folder, tmp_path / "bundle", evaluation=None, catalog=run.catalog, recipe=RECIPE)
+    told = load_bundle(out).metadata
+    assert told.external is not None and told.external["n"] == 6 and told.external["subset"] == "external"
+    assert told.evaluation is not None and told.evaluation["n"] == 6
+    assert told.training["sources"][0]["about"] == "CC0, drawn by a test"
 
 
 def test_a_network_without_map_exports_without_one(tmp_path: Path) -> None:

@@ -53,6 +53,18 @@ def test_the_card_says_what_is_known(tested: BundleMetadata) -> None:
     assert "| source: a | 60 | 5 | 0.800 (0.770–0.830) | few |" in card
 
 
+def test_the_card_says_under_which_terms_it_learned_and_how_it_does_elsewhere(tested: BundleMetadata) -> None:
+    assert "never saw" not in model_card(tested)
+    sources = [dict(source) for source in tested.training["sources"]]
+    sources[1]["about"] = "CC BY 4.0, in doubt."
+    training = {**tested.training, "sources": sources}
+    elsewhere = {**(tested.evaluation or {}), "subset": "external", "n": 43, "figures": {"auroc": _figure(0.61)}}
+    card = model_card(tested.model_copy(update={"training": training, "external": elsewhere}))
+    assert "- b: c: CC BY 4.0, in doubt." in card
+    after = card.split("### On a set that it never saw")[1]
+    assert "On `external`: 43 images" in after and "| auroc | 0.610" in after
+
+
 def test_a_hub_reads_the_front_matter(tested: BundleMetadata) -> None:
     hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
     card = hub.ModelCard(model_card(tested))

@@ -119,6 +119,7 @@ def test_nobody_says_where_bundles_are_published(known: KnownBundle, monkeypatch
 def test_the_verbs_show_the_licence_and_where_a_bundle_is(known: KnownBundle, served: Served, tmp_path: Path) -> None:
     listed = CliRunner().invoke(app, ["bundle", "list"])
     assert "drawn (default)" in listed.stdout and "colles bundle get drawn" in listed.stdout
+    assert known.terms in " ".join(listed.stdout.split())
     out = tmp_path / "here" / "models" / "drawn"
     done = CliRunner().invoke(app, ["bundle", "get", "drawn", "--from", served.url, "--out", str(out)])
     assert done.exit_code == 0, done.output

@@ -54,7 +54,7 @@ def list_bundles(as_json: AsJson = False) -> None:
         return
     rows = [
         [name + (" (default)" if name == default else ""), here.get(name) or f"no: colles bundle get {name}",
-         known[name].licence if name in known else "", known[name].title if name in known else ""]
+         *((known[name].licence, f"{known[name].title}. {known[name].terms}") if name in known else ("", ""))]
         for name in names
     ]  # fmt: skip
     print_rows("Bundles", ["name", "here", "licence", "what"], rows)

@@ -33,6 +33,8 @@ class SourceRecipe(Section):
     """Class or folder name → 1, 0 or null (unknown); or a YAML, JSON or CSV file of the same."""
     boxes_on: Literal["displayed", "stored"] = "displayed"
     """Whether boxes were drawn on the image as displayed, or on the stored one before its EXIF rotation."""
+    about: str | None = None
+    """Licence, and what else is to be known of the set: model cards repeat it."""
 
 
 class PhantomRecipe(Section):

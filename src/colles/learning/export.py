@@ -138,19 +138,21 @@ def _metadata(name: str, model: FractureClassifier, preprocess: PreprocessRecipe
         operating_points=judged.operating_points,
         calibration=calibration_metadata(judged),
         study=study_metadata(judged),
-        evaluation=_test_figures(judged),
+        evaluation=subset_figures(judged, "test"),
+        external=subset_figures(judged, "external"),
     )
 
 
-def _test_figures(judged: Evaluation) -> dict[str, Any] | None:
-    if "test" not in judged.subsets:
+def subset_figures(judged: Evaluation, subset: str) -> dict[str, Any] | None:
+    """Return what a bundle keeps of a subset's evaluation; None where the subset was not judged."""
+    if subset not in judged.subsets:
         return None
-    found = judged.subsets["test"].model_dump(mode="json")
+    found = judged.subsets[subset].model_dump(mode="json")
     points = {name: point["figures"] for name, point in found["operating_points"].items()}
     counts = {key: found[key] for key in ("n", "n_positive", "n_groups")}
     kept = {"column", "value", "n", "n_positive", "figures", "warning"}
-    groups = [g.model_dump(mode="json", include=kept) for g in judged.subgroups if g.subset == "test"]
-    return {"subset": "test", **counts, "figures": found["figures"], "operating_points": points, "subgroups": groups}
+    groups = [g.model_dump(mode="json", include=kept) for g in judged.subgroups if g.subset == subset]
+    return {"subset": subset, **counts, "figures": found["figures"], "operating_points": points, "subgroups": groups}
 
 
 def _training(
@@ -162,18 +164,19 @@ def _training(
         "catalog_digest": digests.get("catalog") or catalog.digest,
         "split_digest": digests.get("split"),
         "recipe_digest": sha256_json(portable(recipe).model_dump(mode="json")),
-        "sources": _sources(catalog.frame, split),
+        "sources": _sources(catalog.frame, split, recipe),
         "weights_from": model.weights_from,
         "simulated": recipe.data.phantom is not None,
     }
 
 
-def _sources(frame: pl.DataFrame, split: Split | None) -> list[dict[str, Any]]:
+def _sources(frame: pl.DataFrame, split: Split | None, recipe: Recipe) -> list[dict[str, Any]]:
     ok = frame.filter(pl.col("status") == "ok").rename({"source": "name"})
     counts = [pl.len().alias("images"), (pl.col("label") == 1).sum().alias("fractures")]
     if split is not None:
         counts.append(pl.col("image_id").is_in(split.subset("train")).sum().alias("train"))
-    return ok.group_by("name").agg(counts).sort("name").to_dicts()
+    about = {source.name or source.kind: {"about": source.about} for source in recipe.data.sources if source.about}
+    return [row | about.get(row["name"], {}) for row in ok.group_by("name").agg(counts).sort("name").to_dicts()]
 
 
 def _version(folder: Path, metadata: BundleMetadata) -> str:

@@ -37,9 +37,10 @@ def model_card(metadata: BundleMetadata, *, weights_alone: bool = False) -> str:
         _training(metadata),
         _figures(metadata),
         _subgroups(metadata),
+        _external(metadata),
         _thresholds(metadata),
         _parity(metadata),
-        "## Licence\nApache-2.0, see LICENSE. The data that it learned from has licences of its own.",
+        "## Licence\nApache-2.0, see LICENSE. What it learned from has terms of its own: see Training details.",
     )
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -103,10 +104,12 @@ def _start(metadata: BundleMetadata, weights_alone: bool) -> str:
 
 def _training(metadata: BundleMetadata) -> str:
     training = metadata.training
+    sources = training.get("sources", [])
     rows = [
         f"| {source['name']} | {source['images']} | {source['fractures']} | {source.get('train', 'not recorded')} |"
-        for source in training.get("sources", [])
+        for source in sources
     ]
+    about = [f"- {source['name']}: {source['about']}" for source in sources if source.get("about")]
     table = (
         ["| source | images | fractures | of the images, for training |", "|---|---|---|---|", *rows]
         if rows
@@ -119,20 +122,27 @@ def _training(metadata: BundleMetadata) -> str:
         if training.get(name)
     ]
     told = "Every setting of the training is in `recipe.yaml`; the split is by patient, study or copy."
-    parts = ["## Training details", *(simulated if training.get("simulated") else []), *table, "", told, "", *digests]
+    parts = ["## Training details", *(simulated if training.get("simulated") else []), *table, ""]
+    parts += [*about, "", told, "", *digests] if about else [told, "", *digests]
     return "\n".join(parts).rstrip()
 
 
 def _figures(metadata: BundleMetadata) -> str:
     if metadata.evaluation is None:
         return "## Evaluation\nNot evaluated on a test set: nothing is known."
-    found = metadata.evaluation
+    return "\n".join(["## Evaluation", *_figure_lines(metadata.evaluation)])
+
+
+def _external(metadata: BundleMetadata) -> str:
+    if metadata.external is None:
+        return ""
+    told = "With the thresholds chosen on val, and everything answered, whatever the gate says."
+    return "\n".join(["### On a set that it never saw", told, *_figure_lines(metadata.external)])
+
+
+def _figure_lines(found: Mapping[str, Any]) -> list[str]:
     counts = f"{found.get('n')} images of {found.get('n_groups')} groups, {found.get('n_positive')} with a fracture"
-    lines = [
-        "## Evaluation",
-        f"On `{found.get('subset')}`: {counts}. In brackets the {_level(found)} intervals.",
-        "",
-    ]
+    lines = [f"On `{found.get('subset')}`: {counts}. In brackets the {_level(found)} intervals.", ""]
     lines += ["| figure | value |", "|---|---|", *_rows(found.get("figures", {}))]
     points = found.get("operating_points") or {}
     if points:
@@ -144,7 +154,7 @@ def _figures(metadata: BundleMetadata) -> str:
             "|---" * (len(points) + 1) + "|",
         ]
         lines += _point_rows(points)
-    return "\n".join(lines)
+    return lines
 
 
 def _point_rows(points: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -110,6 +110,8 @@ class BundleMetadata(BaseModel):
     """catalog_digest, split_digest, recipe_digest, sources, weights_from."""
     evaluation: dict[str, Any] | None = None
     """Figures on test with their intervals, `figures` and `operating_points`; None where test was not evaluated."""
+    external: dict[str, Any] | None = None
+    """The same on the sources that were held out whole; None where there were none."""
     parity: dict[str, Any] = {}
     """images, tolerance, and the largest differences measured at export."""
 

@@ -1,0 +1,55 @@
+"""Write the card of a bundle in models/ anew, with what is known of its data sets and of a set that it never saw.
+
+`python scripts/reissue_bundle.py NAME [--about SOURCE=TEXT]...` puts the texts and the figures on the subset `external`
+of models/predictions/NAME.parquet into its metadata. Networks, thresholds and version stay. Run
+`scripts/publish_bundle.py NAME` afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from colles.core.files import atomic_path
+from colles.core.recipe_text import load_recipe
+from colles.evaluation.evaluate import evaluate
+from colles.evaluation.predictions import Predictions
+from colles.learning.export import subset_figures
+from colles.serving.bundle import Bundle, load_bundle, write_bundle
+from colles.serving.metadata import BundleMetadata
+from colles.serving.transport import push_bundle
+
+ROOT = Path(__file__).parents[1]
+
+
+def renewed(bundle: Bundle, about: dict[str, str], predictions: Path) -> BundleMetadata:
+    """Return the bundle's metadata with the texts and the external figures."""
+    told = bundle.metadata
+    sources: list[dict[str, Any]] = told.training.get("sources", [])
+    unknown = set(about) - {source["name"] for source in sources}
+    if unknown:
+        raise SystemExit(f"{bundle.name} did not learn from {min(unknown)!r}")
+    more = [source | ({"about": about[source["name"]]} if source["name"] in about else {}) for source in sources]
+    judged = evaluate(Predictions.load(predictions), load_recipe(bundle.folder / "recipe.yaml").evaluate)
+    changed = {"training": {**told.training, "sources": more}, "external": subset_figures(judged, "external")}
+    return told.model_copy(update=changed)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the arguments, and put the new bundle in the place of the old one."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name")
+    parser.add_argument("--about", action="append", default=[], metavar="SOURCE=TEXT")
+    given = parser.parse_args(arguments)
+    bundle = load_bundle(ROOT / "models" / given.name, to_answer=False)
+    about = dict(text.split("=", 1) for text in given.about)
+    metadata = renewed(bundle, about, ROOT / "models" / "predictions" / f"{given.name}.parquet")
+    with atomic_path(bundle.folder) as staged:
+        push_bundle(bundle, staged)
+        write_bundle(staged, metadata, bundle.manifest.left_out)
+    print(bundle.folder)
+
+
+if __name__ == "__main__":
+    main()
