@@ -221,7 +221,7 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 130
-    assert done.stderr.strip() == "interrupted: what is finished is kept; give the same command again"
+    assert done.stderr.strip() == "interrupted: whatever was finished is kept; give the same command again"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make a file")
@@ -238,7 +238,7 @@ def test_files_that_are_no_images_get_no_recipe(tmp_path: Path) -> None:
         (tmp_path / "set" / kind).mkdir(parents=True)
         for number in range(12):
             (tmp_path / "set" / kind / f"{number}.jpg").write_text("a shopping list")
-    assert "none of the files looked at opens as an image" in fails(
-        "init", tmp_path / "set", "--out", tmp_path / "x.yaml"
-    )
+    told = fails("init", tmp_path / "set", "--out", tmp_path / "x.yaml")
+    assert "none of the files looked at opens as an image" in told
+    assert f"colles catalog --source folder={tmp_path / 'set'} --out files.csv" in told
     assert not (tmp_path / "x.yaml").exists()

@@ -53,6 +53,21 @@ def test_mistakes_name_key_and_repair(values: dict[str, object], message: str) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trian.epochs=3", "--set trian: unknown key 'trian'"),
+        ("train.epoch=3", "--set train.epoch: unknown key 'epoch'"),
+    ],
+)
+def test_a_slip_in_set_is_not_the_files_fault(tmp_path: Path, override: str, message: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("name: own\n")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path, [override])
+    assert str(caught.value).startswith(message)
+
+
 def test_overrides_win_over_the_file_and_read_numbers_as_numbers() -> None:
     recipe = recipe_from({"train": {"lr": 1e-3}}, ["train.lr=3e-4", "model.name=resnet50", "data.phantom.images=40"])
     assert recipe.train.lr == 3e-4

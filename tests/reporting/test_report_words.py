@@ -80,6 +80,16 @@ def test_the_summary_says_what_the_confusion_matrix_says(tmp_path) -> None:
     assert "test set: 200 radiographs" in sentences
 
 
+def test_a_score_that_knows_nothing_is_called_so(tmp_path) -> None:
+    rng = np.random.default_rng(1)
+    y_true = rng.integers(0, 2, 200)
+    for name, shift, told in (("none", 0.0, "cannot be told from chance"), ("turned", -0.5, "is below chance")):
+        y_score = np.clip(0.5 + shift * (y_true - 0.5) + rng.normal(0, 0.2, 200), 0, 1)
+        (tmp_path / name).mkdir()
+        run = _run(tmp_path / name, y_true.tolist(), y_score.tolist(), ["val"] * 100 + ["test"] * 100)
+        assert told in " ".join(summary_sentences(run))
+
+
 def test_three_fractures_among_many_give_a_warning(tmp_path) -> None:
     """The practicum's case: 1,644 negatives, 3 positives, AUROC 0.9994."""
     rng = np.random.default_rng(0)

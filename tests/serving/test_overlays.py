@@ -59,3 +59,38 @@ def test_a_map_that_marks_no_places_is_drawn_as_it_is(tmp_path: Path) -> None:
     picture = drawn(tmp_path, "fracture", 0.3, kind="class_activation")
     assert picture[60, 61].tolist() == [80, 80, 80]
     assert coloured(picture) < coloured(drawn(tmp_path, "fracture", 0.3))
+
+
+@pytest.mark.parametrize(
+    ("probability", "told"), [(0.9964, "> 0.99"), (0.994, "0.99"), (0.0049, "< 0.01"), (0.005, "0.01"), (0.5, "0.50")]
+)
+def test_a_caption_claims_no_certainty_and_names_the_bundle_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, probability: float, told: str
+) -> None:
+    said: list[str] = []
+
+    def note(grey: np.ndarray, heat: np.ndarray, *, caption: str, candidates: object) -> Image.Image:
+        said.append(caption)
+        return Image.fromarray(grey)
+
+    monkeypatch.setattr("colles.serving.location.overlay", note)
+    for side in (200, 400):
+        grey = np.full((side, 150), 80, np.uint8)
+        sample = Sample(grey, Placement(1, 1, 0, 0, side, side, side), grey, Look(side, 20, 0.9, 0, 0), 0.0)
+        answer = Prediction(
+            "a.png",
+            "ok",
+            None,
+            0.5,
+            probability,
+            "fracture",
+            "b@1",
+            0.0,
+            heat=np.zeros_like(grey, np.float32),
+            boxes=(PLACE,),
+        )
+        Overlays(tmp_path / str(side), ["a.png"], kind="location").draw(answer, sample)
+    assert said == [
+        f"fracture, probability {told}",
+        f"fracture, probability {told}\nb@1; corners: its likeliest places",
+    ]

@@ -18,8 +18,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from colles.cli.app import app
-from colles.core.errors import CollesError, MissingInputError, UsageError
+from colles.core.errors import CollesError, MissingInputError, OutputExistsError, UsageError
+from colles.core.records import Estimate
+from colles.serving.bundle import load_bundle, write_bundle
 from colles.serving.stopping import StopOnSignal
+from colles.serving.transport import push_bundle
 
 # What a base install lacks: torch and everything that only comes with an extra.
 WITHOUT = """
@@ -62,7 +65,7 @@ def test_a_base_install_predicts_to_every_form_of_table(
     assert done.returncode == 2 and "pip install 'colles[ray]'" in done.stderr
 
 
-def test_a_first_answer_needs_less_than_a_second_and_a_half_of_a_core(
+def test_a_first_answer_needs_less_than_two_seconds_of_a_core(
     drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
 ) -> None:
     """Processor time, not wall clock, so that what else the machine does has no say."""
@@ -71,7 +74,7 @@ def test_a_first_answer_needs_less_than_a_second_and_a_half_of_a_core(
     done = subprocess.run([*map(str, command), "--out", str(tmp_path / "t.csv")], capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0
 
 
 def test_a_table_is_kept_resumed_or_overwritten_as_asked(
@@ -104,6 +107,35 @@ def test_bad_arguments_are_named(drawn_bundle: Path, grey_files: list[Path], tmp
     with pytest.raises(UsageError, match="an empty path"):
         run("", *shared)
     assert not (tmp_path / "t.csv").exists() and not (tmp_path / ".t.csv.journal").exists()
+
+
+def test_pictures_that_are_there_are_kept_unless_told(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    (maps / "mine.png").write_bytes(b"mine")
+    shared = (grey_files[0], "--bundle", drawn_bundle, "--overlays", maps, "--out")
+    with pytest.raises(OutputExistsError, match="--overlays"):
+        run(*shared, tmp_path / "a.csv")
+    assert not (tmp_path / "a.csv").exists()
+    run(*shared, tmp_path / "a.csv", "--overwrite")
+    assert (maps / "mine.png").read_bytes() == b"mine" and len(list(maps.iterdir())) == 2
+
+
+@pytest.mark.parametrize(("low", "high", "told"), [(0.31, 0.72, "cannot be told from chance"), (0.6, 0.8, None)])
+def test_a_bundle_that_is_not_shown_to_know_anything_says_so(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path, low: float, high: float, told: str | None
+) -> None:
+    bundle = load_bundle(drawn_bundle)
+    auroc = Estimate(value=(low + high) / 2, low=low, high=high, method="delong", n=20).model_dump(mode="json")
+    found = {"subset": "test", "n": 20, "n_positive": 5, "n_groups": 20, "figures": {"auroc": auroc}}
+    push_bundle(bundle, tmp_path / "bundle")
+    write_bundle(tmp_path / "bundle", bundle.metadata.model_copy(update={"evaluation": found}))
+    arguments = ["predict", str(grey_files[0]), "--bundle", str(tmp_path / "bundle"), "--out", str(tmp_path / "a.csv")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0 and ("chance" in done.stderr) == (told is not None)
+    assert told is None or told in done.stderr
 
 
 def test_where_nothing_can_be_read_the_table_says_why(drawn_bundle: Path, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def main() -> None:
     except CollesError as error:
         _end(f"error: {error}", error.exit_code)
     except (KeyboardInterrupt, Interrupted):
-        _end("interrupted: what is finished is kept; give the same command again", 130)
+        _end("interrupted: whatever was finished is kept; give the same command again", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -68,6 +68,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Judge images, a row each in input order. An unreadable file is a row too."""
+    from colles.core.files import refuse_existing
     from colles.serving.bundle import load_bundle
     from colles.serving.inputs import find_images
     from colles.serving.predict import predict_to_table, predict_to_table_with_ray, prepare_output
@@ -76,6 +77,8 @@ def predict(
     size = _batch(batch)
     if engine == "ray" and overlays is not None:
         raise UsageError("the ray engine draws none", field="--overlays", repair="Leave out --engine ray")
+    if overlays is not None and not (resume or overwrite):
+        refuse_existing(overlays, "Choose another --overlays, or add --overwrite")
     loaded = load_bundle(bundle)
     ids = None if studies is None else _study_ids(loaded, studies, study_by, salt, again=resume or overwrite)
     answered = prepare_output(out, loaded.name, resume=resume, overwrite=overwrite)
@@ -100,6 +103,9 @@ def predict(
 
 def _tell(loaded: Bundle, tables: list[tuple[Path, Any]], overlays: Path | None, as_json: bool) -> None:
     (out, tally), *studies = tables
+    doubtful = _doubt(loaded)
+    if doubtful:
+        typer.echo(f"{loaded.name}: {doubtful}", err=True)
     if not as_json:
         drawn = [] if overlays is None or not tally.counts["ok"] else [f"pictures in {overlays}"]
         typer.echo("\n".join([*(f"{counted}; table in {table}" for table, counted in tables), *drawn]))
@@ -108,6 +114,13 @@ def _tell(loaded: Bundle, tables: list[tuple[Path, Any]], overlays: Path | None,
     for table, written in studies:
         told["studies"] = {"table": str(table), **vars(written)}
     print_json(told)
+
+
+def _doubt(bundle: Bundle) -> str | None:
+    from colles.core.records import Estimate, doubt
+
+    auroc = ((bundle.metadata.evaluation or {}).get("figures") or {}).get("auroc")
+    return None if auroc is None else doubt(Estimate.model_validate(auroc))
 
 
 def _end(tally: Tally, out: Path) -> None:

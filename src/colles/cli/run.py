@@ -46,12 +46,14 @@ def run(
     from colles.flow.run import run as run_all
 
     results = run_all(settings, out, recipe_folder=base, overwrite=overwrite)
-    figures = headline(out)
+    figures, doubtful = headline(out), _doubt(out)
     if as_json:
         stages = [{"stage": r.name, "ran": r.ran, "reason": r.reason, "seconds": r.seconds} for r in results]
-        print_json({"report": str(out / "report.html"), "stages": stages, "figures": figures})
+        print_json({"report": str(out / "report.html"), "stages": stages, "figures": figures, "doubt": doubtful})
         return
     print_rows("Test set, thresholds chosen on val", ["figure", "value (95 % interval)", "images"], figures)
+    if doubtful:
+        typer.echo(doubtful)
     typer.echo(f"Report: {out / 'report.html'}")
 
 
@@ -98,6 +100,14 @@ def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     for choice in (choice for choice in choices if choice.key not in given):
         say(f"{choice.key}={choice.value}: {choice.why}")
     return recipe_values([found], choices, found.name)
+
+
+def _doubt(out: Path) -> str | None:
+    from colles.core.records import doubt
+    from colles.evaluation.evaluate import Evaluation
+    from colles.flow.workspace import Workspace
+
+    return doubt(Evaluation.load(Workspace(out).evaluation).subsets["test"].figures.get("auroc"))
 
 
 def headline(out: Path) -> list[list[str]]:

@@ -122,7 +122,7 @@ def _explain(error: ValidationError, path: Path | None, overrides: list[str]) ->
     first = error.errors()[0]
     places = [str(part) for part in first["loc"]]
     field = ".".join(places) or "recipe"
-    if field in overrides:
+    if any(given == field or given.startswith(f"{field}.") for given in overrides):
         path, field = None, f"--set {field}"  # the file is not to blame
     if first["type"] != "extra_forbidden":
         message = _KINDS.get(first["type"]) or str(first["msg"]).removeprefix("Value error, ")

@@ -158,6 +158,21 @@ class Estimate(Record):
         return f"{self.value:.3f} ({self.low:.3f}{until(self.low)}{self.high:.3f})"
 
 
+CHANCE = 0.5
+"""AUROC of a score that knows nothing of the label."""
+
+
+def doubt(auroc: Estimate | None) -> str | None:
+    """Return a sentence where an AUROC does not certainly beat chance, or None where it does or is undefined."""
+    if auroc is None or auroc.low is None or auroc.high is None or auroc.low > CHANCE:
+        return None
+    if auroc.high < CHANCE:
+        return (
+            "The AUROC is below chance (0.5): the labels may be turned round, or what was learned does not carry over."
+        )
+    return "The AUROC cannot be told from chance (0.5): this model is not shown to know anything of fractures."
+
+
 def until(low: float) -> str:
     """Return what stands between the two ends of an interval: a dash beside a minus sign would read like a sum."""
     return " to " if low < 0 else "–"

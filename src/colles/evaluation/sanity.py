@@ -109,8 +109,8 @@ def judge_faithfulness(
     words = "what it marks matters more than random places" if passed else NO_FAITH
     return {
         "passed": passed,
-        "sentence": f"{words}: the score falls by {lost:.3f} more when it is deleted first, rises by {won:.3f} more "
-        "when it is shown first",
+        "sentence": f"{words}: the score falls by {_than(lost)} when it is deleted first than when a random place is, "
+        f"and rises by {_than(won)} when it is shown first; one of the two has to be certain",
         "images": len(deletion),
         "deletion": round(float(deletion.mean()), 4),
         "insertion": round(float(insertion.mean()), 4),
@@ -118,6 +118,10 @@ def judge_faithfulness(
         "random_insertion": round(float(random[1].mean()), 4),
         **{name: gain.model_dump(mode="json") for name, gain in gains.items()},
     }
+
+
+def _than(gain: float) -> str:
+    return f"{abs(gain):.3f} {'less' if gain < 0 else 'more'}"
 
 
 def _above_zero(gain: Estimate) -> bool:

@@ -85,7 +85,8 @@ def _size(surveys: Sequence[Survey], gpu: bool) -> tuple[int, str]:
     sides = [item.longer_side for item in surveys if item.longer_side]
     most = 512 if gpu else 256
     if not sides:
-        repair = "Are they images? colles catalog names each with its reason"
+        shown = f"{surveys[0].kind}={surveys[0].path}"
+        repair = f"Are they images? colles catalog --source {shown} --out files.csv names each with its reason"
         raise InputError("none of the files looked at opens as an image", path=surveys[0].path, repair=repair)
     side = max(sides)
     size = max(allowed for allowed in _SIDES if allowed <= max(min(side, most), _SIDES[0]))

@@ -115,12 +115,21 @@ def _font(pixels: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, caption: str, size: tuple[int, int]) -> None:
+    # The first line is as large as the width lets it be; the others are notes in two thirds of its size.
     width, height = size
-    text = " ".join(caption.split())
-    pixels = min(max(9, round(height / 28)), 48)
+    first, *notes = [" ".join(line.split()) for line in caption.splitlines() if line.strip()]
+    pixels = _fitting(draw, first, min(max(9, round(height / 28)), 48), width)
+    rows = [(first, _font(pixels))]
+    rows += [(note, _font(_fitting(draw, note, max(8, pixels * 2 // 3), width))) for note in notes]
+    heights = [int(draw.textbbox((0, 0), text, font=font)[3]) for text, font in rows]
+    top = height - sum(heights) - 4
+    draw.rectangle((0, top, width, height), fill=_CASING)
+    for (text, font), tall in zip(rows, heights, strict=True):
+        draw.text((4, top + 1), text, font=font, fill=_LINE)
+        top += tall
+
+
+def _fitting(draw: ImageDraw.ImageDraw, text: str, pixels: int, width: int) -> int:
     while pixels > 6 and draw.textlength(text, font=_font(pixels)) > width - 8:
         pixels -= 1
-    font = _font(pixels)
-    top = height - int(draw.textbbox((0, 0), text, font=font)[3]) - 4
-    draw.rectangle((0, top, width, height), fill=_CASING)
-    draw.text((4, top + 1), text, font=font, fill=_LINE)
+    return pixels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from colles.core.records import Estimate, doubt
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.formats import count, per_hundred, percent_level, plural, subset_name
 
@@ -72,6 +73,9 @@ def _ranking(content: Mapping[str, Any]) -> Iterator[str]:
             "Shown one radiograph with a fracture and one without, it gives the fractured one the higher score in "
             f"{pairs} of 100 such pairs (in brackets, here and below, the {percent_level(auroc)} interval)."
         )
+        doubtful = doubt(Estimate.model_validate(auroc))
+        if doubtful:
+            yield doubtful
 
 
 def _points(content: Mapping[str, Any]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from colles.serving.prediction import Prediction
 
 _LEAST = 0.1
 _FULL = 0.3  # where a location map's colour is full: fractures peak at 0.1 to 0.6, other images mostly below 0.08
+_ROOM = 300  # pixels of the longer side that a second line of the caption takes
 _MARKED = 3  # places at most, none less than half as likely as the first
 
 
@@ -54,14 +55,26 @@ class Overlays:
         likeliest places have corners around them.
         """
         if isinstance(sample, Sample) and sample.grey is not None and prediction.heat is not None:
-            caption = f"{str(prediction.decision).replace('_', ' ')}, probability {prediction.probability:.2f}"
+            caption = self._caption(prediction, max(sample.grey.shape))
             heat = prediction.heat / np.float32(_FULL) if self._places else prediction.heat
             picture = overlay(sample.grey, heat, caption=caption, candidates=self._marked(prediction))
             with atomic_path(self._folder / f"{self._stems.of(prediction.path)}.png") as temporary:
                 picture.save(temporary)
+
+    def _caption(self, prediction: Prediction, side: int) -> str:
+        told = f"{str(prediction.decision).replace('_', ' ')}, probability {_rounded(prediction.probability)}"
+        marks = "; corners: its likeliest places" if self._marked(prediction) else ""
+        return f"{told}\n{prediction.bundle}{marks}" if side >= _ROOM else told
 
     def _marked(self, prediction: Prediction) -> list[Box]:
         found = (prediction.boxes or ())[:_MARKED]
         if not self._places or prediction.decision == "no_fracture":
             return []
         return [place.box for place in found if place.score >= found[0].score / 2]
+
+
+def _rounded(probability: float | None) -> str:
+    # A probability of 1.00 or 0.00 would claim what no model knows.
+    if probability is None:
+        return "unknown"
+    return f"{probability:.2f}" if 0.005 <= probability < 0.995 else ("> 0.99" if probability > 0.5 else "< 0.01")
