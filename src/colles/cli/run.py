@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,6 +86,7 @@ def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: li
 
 
 def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
+    from colles.cli.relaunch import MARK
     from colles.core.errors import RecipeError
     from colles.core.progress import say
     from colles.datasets.survey import survey
@@ -97,8 +99,9 @@ def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
         raise RecipeError(f"cannot tell what the folders {shown} mean", path=folder, repair=repair)
     choices = choose([found], gpu=has_gpu())
     given = {text.partition("=")[0].strip() for text in overrides}
-    for choice in (choice for choice in choices if choice.key not in given):
-        say(f"{choice.key}={choice.value}: {choice.why}")
+    if not os.environ.get(MARK):  # else said before this process was started again
+        for choice in (choice for choice in choices if choice.key not in given):
+            say(f"{choice.key}={choice.value}: {choice.why}")
     return recipe_values([found], choices, found.name)
 
 
