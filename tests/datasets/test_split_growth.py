@@ -225,6 +225,28 @@ def test_a_table_of_ones_own_is_taken_in_and_checked(tmp_path: Path) -> None:
         adopt_split(catalog, made.frame, clusters=copies)
 
 
+def test_a_table_of_ones_own_without_group_id_takes_the_groups_of_catalog_and_audit(tmp_path: Path) -> None:
+    """`colles split --check` failed with "lacks the column 'group_id'"."""
+    catalog = catalog_of(patients(60))
+    made = make_split(catalog, RECIPE)
+    bare = made.frame.select("subset", "image_id")
+    bare.write_csv(tmp_path / "mine.csv")
+    mine = adopt_split(catalog, read_split_table(tmp_path / "mine.csv", grouped=False))
+    assert mine.frame.equals(made.frame)
+    one, other = made.subset("train")[0], made.subset("train")[-1]
+    joined = adopt_split(
+        catalog,
+        read_split_table(tmp_path / "mine.csv", grouped=False),
+        clusters=cluster_table(catalog.frame, [[one, other]]),
+    )
+    group = dict(joined.frame.select("image_id", "group_id").iter_rows())
+    assert group[one] == group[other] and len(set(group.values())) == 59
+    moved = pl.when(pl.col("image_id") == one).then(pl.lit("test")).otherwise("subset")
+    bare.with_columns(moved.alias("subset")).write_csv(tmp_path / "mine.csv")
+    with pytest.raises(LeakError, match="several sides"):
+        adopt_split(catalog, read_split_table(tmp_path / "mine.csv", grouped=False))
+
+
 def test_an_edit_is_checked_when_it_is_used(tmp_path: Path) -> None:
     rows = patients(60)
     catalog = catalog_of(rows)

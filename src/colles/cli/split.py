@@ -43,7 +43,10 @@ def split(
     region: Annotated[str, typer.Option(help="all or upper_limb.")] = "all",
     external: Annotated[list[str] | None, typer.Option(help="Hold this source out whole; may be repeated.")] = None,
     keep: Annotated[Path | None, typer.Option(help="An older split.csv: its images stay where they are.")] = None,
-    check: Annotated[Path | None, typer.Option(help="Take in this table of your own, checked for leaks.")] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(help="Take in a table of yours (image_id, subset; group_id if you like), checked for leaks."),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -107,7 +110,7 @@ def _make(
     from colles.datasets.split_table import read_split_table
 
     if check is not None:
-        return [adopt_split(table, read_split_table(check), clusters=clusters)]
+        return [adopt_split(table, read_split_table(check, grouped=False), clusters=clusters)]
     if recipe.folds:
         return make_folds(table, recipe, clusters=clusters, region=region)
     old = None if keep is None else Split.load(keep)

@@ -14,7 +14,7 @@ from colles.core.tables import require_columns
 from colles.datasets.balance import balance, deviation, group_summary
 from colles.datasets.catalog import Catalog
 from colles.datasets.extending import TOO_LARGE, Extension, extend_groups
-from colles.datasets.grouping import Grouping, copy_sets, group_images
+from colles.datasets.grouping import Grouping, copy_sets, group_images, kin_of
 from colles.datasets.naming import trust_names
 from colles.datasets.selection import contradicting, evaluation_only, evaluation_weight, usable
 from colles.datasets.split_table import COLUMNS, Split, assert_no_leak, assert_usable, split_digest
@@ -75,8 +75,16 @@ def make_folds(
 
 
 def adopt_split(catalog: Catalog, table: pl.DataFrame, *, clusters: pl.DataFrame | None = None) -> Split:
-    """Take a table (image_id, group_id, subset) made or edited by a person; raise `TableError` or `LeakError`."""
+    """Take a table (image_id, group_id, subset) made or edited by a person; raise `TableError` or `LeakError`.
+
+    Where a group_id is null, it is that of the catalog, joined by the copies of `clusters`.
+    """
+    _assert_clusters(catalog, clusters)
     assert_usable(table, catalog)
+    if table["group_id"].null_count():
+        readable = trust_names(catalog.frame).filter(pl.col("status") == "ok")
+        kin = kin_of(readable, copy_sets(readable, clusters))
+        table = table.with_columns(pl.col("group_id").fill_null(pl.col("image_id").replace_strict(kin)))
     rows = catalog.frame.filter(pl.col("image_id").is_in(table["image_id"].to_list()))
     summary = {
         "catalog_digest": catalog.digest,

@@ -85,11 +85,18 @@ class Split:
         return cls(frame, summary)
 
 
-def read_split_table(path: str | Path) -> pl.DataFrame:
-    """Read the table alone (image_id, group_id, subset); raise `MissingInputError` or `TableError`."""
+def read_split_table(path: str | Path, *, grouped: bool = True) -> pl.DataFrame:
+    """Read the table alone (image_id, group_id, subset); raise `MissingInputError` or `TableError`.
+
+    Without `grouped`, a table made by a person may lack the column group_id, or values of it: they are null then.
+    """
     file = existing_file(path, repair="Make it with `colles split`")
-    frame = read_table(file, COLUMNS, as_text=True, mapped=True).select(pl.col(*COLUMNS).cast(pl.String))
-    _assert_table(frame, file)
+    needed = COLUMNS if grouped else ("image_id", "subset")
+    frame = read_table(file, needed, as_text=True, mapped=True)
+    if "group_id" not in frame.columns:
+        frame = frame.with_columns(group_id=pl.lit(None, pl.String))
+    frame = frame.select(pl.col(*COLUMNS).cast(pl.String))
+    _assert_table(frame, file, grouped=grouped)
     return frame if frame["image_id"].is_sorted() else frame.sort("image_id")
 
 
@@ -100,12 +107,12 @@ def split_digest(frame: pl.DataFrame) -> str:
     return sha256_json_list(parts)
 
 
-def _assert_table(frame: pl.DataFrame, path: Path) -> None:
+def _assert_table(frame: pl.DataFrame, path: Path, *, grouped: bool) -> None:
     unknown = set(frame["subset"].unique().to_list()) - set(SUBSETS)
     if unknown:
         text = f"unknown subset {min(map(str, unknown))!r}"
         raise TableError(text, path=path, field="subset", repair=f"Use {', '.join(SUBSETS)}")
-    if frame["group_id"].null_count():
+    if grouped and frame["group_id"].null_count():
         repair = "Write the image_id where there is no group"
         raise TableError("a group_id is empty", path=path, field="group_id", repair=repair)
     if frame["image_id"].null_count() or frame["image_id"].is_duplicated().any():

@@ -6,6 +6,7 @@ Thresholds come from planted copies and from pairs of different people (docs/exp
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -74,6 +75,19 @@ class Agreement:
         return sure and self.lowest >= least and self.skew <= _SKEW and self.overlap >= _OVERLAP
 
 
+@dataclass(frozen=True)
+class _Sized:
+    """Two pictures in their proportions, at one size; the second inverted where the placement says so."""
+
+    one: Grey
+    other: Grey
+
+    @cached_property
+    def structure(self) -> Floats:
+        """The first one's fine structure, with which that of the second is compared wherever it is laid."""
+        return clipped_band(self.one, 1.0, 3.0)
+
+
 def is_flat(square: Grey) -> bool:
     """Tell whether a picture shows nothing that could be compared: blank, or nearly of one grey."""
     small = cv2.resize(square, (_FLAT_SIDE, _FLAT_SIDE), interpolation=cv2.INTER_AREA)
@@ -92,60 +106,59 @@ def compare(first: Picture, second: Picture, placement: Placement | None) -> Agr
     matrix, known, found = placement.matrix, SIDE, None
     for side, gate in (*_LADDER, (last, -1.0)):
         matrix, known = rescale(matrix, side / known), side
-        one, other = _pair(first, second, side, placement.inverted)
-        matrix, found = _improve(one, other, matrix, placement)
+        pair = _pair(first, second, side, placement.inverted)
+        matrix, found = _improve(pair, matrix, placement)
         if found is None or found.median < gate:
             return None
     if found is None:
         return None
     if _DOUBTFUL[0] <= found.median and found.lowest < _DOUBTFUL[1]:
-        matrix, found = _stretched(one, other, matrix, placement, found)
-    return _looked_within(found, first, second, (one, other), matrix)
+        matrix, found = _stretched(pair, matrix, placement, found)
+    return _looked_within(found, first, second, pair, matrix)
 
 
-def _stretched(one: Grey, other: Grey, matrix: Matrix, start: Placement, found: Agreement) -> tuple[Matrix, Agreement]:
+def _stretched(pair: _Sized, matrix: Matrix, start: Placement, found: Agreement) -> tuple[Matrix, Agreement]:
     # A second exposure shows a limb from a slightly other side: a little stretch may be between the two.
-    stretched = stretch(one, other, matrix, steps=_STRETCH_STEPS)
-    after = _agreement(one, other, stretched, start)
+    stretched = stretch(pair.one, pair.other, matrix, steps=_STRETCH_STEPS)
+    after = _agreement(pair, stretched, start)
     better = after is not None and after.skew <= _SKEW and after.lowest > found.lowest
     return (stretched, after) if after is not None and better else (matrix, found)
 
 
-def _improve(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> tuple[Matrix, Agreement | None]:
+def _improve(pair: _Sized, matrix: Matrix, start: Placement) -> tuple[Matrix, Agreement | None]:
     # Refining may lose its way: the better placement stays.
-    before = _agreement(one, other, matrix, start)
+    before = _agreement(pair, matrix, start)
     if before is not None and before.median >= _SETTLED:
         return matrix, before
-    refined = refine(one, other, matrix)
-    after = _agreement(one, other, refined, start)
+    refined = refine(pair.one, pair.other, matrix)
+    after = _agreement(pair, refined, start)
     if after is None or (before is not None and before.median > after.median):
         return matrix, before
     return refined, after
 
 
-def _pair(first: Picture, second: Picture, side: int, inverted: bool) -> tuple[Grey, Grey]:
+def _pair(first: Picture, second: Picture, side: int, inverted: bool) -> _Sized:
     other = second.sized(side)
-    return first.sized(side), 255 - other if inverted else other
+    return _Sized(first.sized(side), 255 - other if inverted else other)
 
 
-def _looked_within(
-    found: Agreement, first: Picture, second: Picture, sized: tuple[Grey, Grey], matrix: Matrix
-) -> Agreement:
-    one, other = sized
+def _looked_within(found: Agreement, first: Picture, second: Picture, pair: _Sized, matrix: Matrix) -> Agreement:
+    one, other = pair.one, pair.other
     size, way = (one.shape[1], one.shape[0]), cv2.INTER_NEAREST
     bare = cv2.resize(first.border, size, interpolation=way)
     laid = cv2.warpAffine(cv2.resize(second.border, other.shape[::-1], interpolation=way), matrix[:2], size, flags=way)
     shown = cv2.dilate(cv2.bitwise_or(bare, laid), np.ones((_RIM, _RIM), np.uint8)) == 0
-    compared = _products(one, other, matrix, shown & inside(other.shape, matrix, size, _MARGIN), _LEAST_WITHIN)
+    compared = _products(pair, matrix, shown & inside(other.shape, matrix, size, _MARGIN), _LEAST_WITHIN)
     return found if compared is None else replace(found, within=_quantile(*_by_structure(compared), 0.5))
 
 
-def _agreement(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> Agreement | None:
+def _agreement(pair: _Sized, matrix: Matrix, start: Placement) -> Agreement | None:
+    one, other = pair.one, pair.other
     covered = inside(other.shape, matrix, (one.shape[1], one.shape[0]), _MARGIN)
     smaller = min(one.size, abs(float(np.linalg.det(matrix[:2, :2]))) * other.size)
     if covered.sum() < 0.1 * one.size or smaller < 1:
         return None
-    products = _products(one, other, matrix, covered, _LEAST_BLOCKS)
+    products = _products(pair, matrix, covered, _LEAST_BLOCKS)
     if products is None:
         return None
     values, weights = _by_structure(products)
@@ -163,12 +176,12 @@ def _agreement(one: Grey, other: Grey, matrix: Matrix, start: Placement) -> Agre
     )
 
 
-def _products(one: Grey, other: Grey, matrix: Matrix, shown: npt.NDArray[np.bool_], least: int) -> Floats | None:
+def _products(pair: _Sized, matrix: Matrix, shown: npt.NDArray[np.bool_], least: int) -> Floats | None:
     # Of the blocks of `shown`, without those that differ most; None where there are fewer than `least`.
-    size = one.shape[1], one.shape[0]
-    laid = cv2.warpAffine(other, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    p, q = clipped_band(one, 1.0, 3.0), clipped_band(np.asarray(laid, np.uint8), 1.0, 3.0)
-    products = _by_block(p, q, shown, max(8, max(size) // _BLOCKS))
+    size = pair.one.shape[1], pair.one.shape[0]
+    laid = cv2.warpAffine(pair.other, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    structure = clipped_band(np.asarray(laid, np.uint8), 1.0, 3.0)
+    products = _by_block(pair.structure, structure, shown, max(8, max(size) // _BLOCKS))
     return _alike(products) if products.shape[1] >= least else None
 
 

@@ -6,8 +6,8 @@ short where the start is a few pixels off; blocks that hold something else are o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from colles.datasets.audit.descriptors import Floats, Grey
 
 Matrix = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
 
 _BLOCKS = 8  # along the longer side; blocks overlap by half
 _LEAST_SIDE, _LEAST_REACH = 16, 3  # pixels of a block, and by how many it may be off
@@ -49,10 +50,9 @@ def refine(first: Grey, second: Grey, matrix: Matrix) -> Matrix:
     edges = clipped_band(first, 1.0, 4.0)
     grid = _Grid.over(edges.shape)
     for _ in range(_ROUNDS):
-        pairs = list(_shifts(edges, second, matrix, grid))
-        if len(pairs) < 4:
+        here, there = _shifts(edges, second, matrix, grid)
+        if len(here) < 4:
             return matrix
-        here, there = (np.array(side, np.float32) for side in zip(*pairs, strict=True))
         # Random samples: OpenCV draws the same ones every time.
         found, _ = cv2.estimateAffinePartial2D(
             here, there, method=cv2.RANSAC, ransacReprojThreshold=_APART, maxIters=500
@@ -79,37 +79,61 @@ def stretch(first: Grey, second: Grey, matrix: Matrix, *, steps: int) -> Matrix:
         return matrix
 
 
-def _shifts(
-    edges: Floats, second: Grey, matrix: Matrix, grid: _Grid
-) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
-    # Middles of blocks of the second picture, as it lies now and where the first picture looks like them.
+def _shifts(edges: Floats, second: Grey, matrix: Matrix, grid: _Grid) -> tuple[Floats, Floats]:
+    # Middles (B, 2) of blocks of the second picture, as it lies now and where the first picture looks like them.
     size = edges.shape[1], edges.shape[0]
     laid = cv2.warpAffine(second, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     covered = inside(second.shape, matrix, size, 3)
     others = clipped_band(np.asarray(laid, np.uint8), 1.0, 4.0) * covered
-    for x, y in grid.corners:
-        block = slice(y, y + grid.side), slice(x, x + grid.side)
-        if covered[block].mean() < _FULL or others[block].std() < _EMPTY:
-            continue
-        around = edges[y - grid.reach : y + grid.side + grid.reach, x - grid.reach : x + grid.side + grid.reach]
-        field = np.asarray(cv2.matchTemplate(around, others[block], cv2.TM_CCOEFF_NORMED), np.float32)
-        row, column = np.unravel_index(int(field.argmax()), field.shape)
-        if field[row, column] >= _FOUND:
-            middle = x + (grid.side - 1) / 2, y + (grid.side - 1) / 2
-            right, down = column + _between(field[row], column), row + _between(field[:, column], row)
-            yield middle, (middle[0] + right - grid.reach, middle[1] + down - grid.reach)
+    corners = _telling(others, covered, grid)
+    if not len(corners):
+        return np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32)
+    fields = np.stack([_field(edges, others, x, y, grid) for x, y in corners.tolist()])
+    width = fields.shape[2]
+    best = fields.reshape(len(fields), -1).argmax(1)
+    peak = best // width, best % width
+    value = fields[np.arange(len(fields)), *peak]
+    moved = np.stack([_between(fields, peak, axis=1), _between(fields, peak, axis=0)], axis=1) - grid.reach
+    middles = corners + (grid.side - 1) / 2
+    found = value >= _FOUND
+    return np.asarray(middles[found], np.float32), np.asarray((middles + moved)[found], np.float32)
 
 
-def _between(line: Floats, place: np.intp) -> float:
-    if not 0 < place < len(line) - 1:
-        return 0.0
-    return vertex(float(line[place - 1]), float(line[place]), float(line[place + 1]))
+def _telling(others: Floats, covered: npt.NDArray[np.bool_], grid: _Grid) -> npt.NDArray[np.int64]:
+    # Corners of the blocks that are covered and show something, (B, 2), by sums over rectangles.
+    corners = np.array(grid.corners, np.int64).reshape(-1, 2)
+    sums, squares = cv2.integral2(others, sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
+    parts = cv2.integral(covered.astype(np.uint8)), sums, squares
+    count, mean, square = (_over(np.asarray(part), corners, grid.side) / grid.side**2 for part in parts)
+    return corners[(count >= _FULL) & (square - mean**2 >= _EMPTY**2)]
 
 
-def vertex(before: float, here: float, after: float) -> float:
+def _over(integral: npt.NDArray[Any], corners: npt.NDArray[np.int64], side: int) -> npt.NDArray[Any]:
+    x, y = corners.T
+    return np.asarray(integral[y + side, x + side] - integral[y, x + side] - integral[y + side, x] + integral[y, x])
+
+
+def _field(edges: Floats, others: Floats, x: int, y: int, grid: _Grid) -> Floats:
+    # How well a block agrees with the first picture at every place within reach.
+    around = edges[y - grid.reach : y + grid.side + grid.reach, x - grid.reach : x + grid.side + grid.reach]
+    block = others[y : y + grid.side, x : x + grid.side]
+    return np.asarray(cv2.matchTemplate(around, block, cv2.TM_CCOEFF_NORMED), np.float32)
+
+
+def _between(fields: Floats, peak: tuple[Numbers, Numbers], *, axis: int) -> npt.NDArray[np.float64]:
+    # Where the peak lies along one axis (0 rows, 1 columns), between the samples by a parabola.
+    each, place, last = np.arange(len(fields)), peak[axis], fields.shape[1 + axis] - 1
+    step = np.eye(2, dtype=np.int64)[axis]
+    at = [fields[each, *(np.clip(peak[k] + sign * step[k], 0, last) for k in (0, 1))] for sign in (-1, 0, 1)]
+    within = (place > 0) & (place < last)
+    off = vertex(*(value.astype(np.float64) for value in at))
+    return np.asarray(place + np.where(within, off, 0.0), np.float64)
+
+
+def vertex(before: Any, here: Any, after: Any) -> Any:
     """Return where a parabola through three samples has its peak, −0.5 to 0.5 samples from the middle one."""
-    curve = before - 2 * here + after
-    return 0.0 if curve == 0 else float(np.clip(0.5 * (before - after) / curve, -0.5, 0.5))
+    curve = np.asarray(before - 2 * here + after)
+    return np.clip(0.5 * (before - after) / np.where(curve == 0, np.inf, curve), -0.5, 0.5)
 
 
 def clipped_band(pixels: Grey, fine: float, coarse: float, percentile: float = 97.0) -> Floats:
@@ -120,7 +144,9 @@ def clipped_band(pixels: Grey, fine: float, coarse: float, percentile: float = 9
     """
     values = pixels.astype(np.float32)
     edges = cv2.GaussianBlur(values, (0, 0), fine) - cv2.GaussianBlur(values, (0, 0), coarse)
-    limit = float(np.percentile(np.abs(edges), percentile)) + 1e-3
+    strength = np.abs(edges).ravel()
+    place = int(percentile / 100 * (len(strength) - 1))
+    limit = float(np.partition(strength, place)[place]) + 1e-3
     return np.asarray(np.clip(edges / limit, -1.0, 1.0), dtype=np.float32)
 
 

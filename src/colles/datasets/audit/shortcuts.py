@@ -22,6 +22,9 @@ from colles.evaluation.metrics.ranking import auroc
 from colles.evaluation.scores import Scores
 
 Floats = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int64]
+Folds = list[tuple[Numbers, Numbers]]
+"""Rows to learn from and rows to judge, a pair a fold."""
 
 _REPLICATES = 500
 _VALUES = 20  # of a category that are told apart
@@ -131,15 +134,26 @@ def _measure(rows: pl.DataFrame, over: str) -> Iterator[Shortcut]:
     label = rows["label"].to_numpy().astype(int)
     groups = rows["fold_group"].rank("dense").cast(pl.Int64).to_numpy()
     tables: list[Floats] = []
+    folds: dict[bytes, Folds] = {}
     for each in PROPERTIES:
         known = _known(rows, each)
         values = _values(rows, each)
         if values is None or not enough(label[known], groups[known]):
             continue
         tables.append(values)
-        yield _shortcut(each, over, values[known], label[known], groups[known])
+        # Dealing groups out takes longer than the trees: once for all properties that are known of the same images.
+        key = known.tobytes()
+        parts = folds[key] = folds.get(key) or _folds(label[known], groups[known])
+        yield _shortcut(each, over, values[known], label[known], groups[known], parts)
     if len(tables) > 1 and enough(label, groups):
-        yield _shortcut(TOGETHER, over, np.concatenate(tables, axis=1), label, groups)
+        parts = folds.get(np.ones(len(label), bool).tobytes()) or _folds(label, groups)
+        yield _shortcut(TOGETHER, over, np.concatenate(tables, axis=1), label, groups, parts)
+
+
+def _folds(label: Numbers, groups: Numbers) -> Folds:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    return list(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(label, label, groups))
 
 
 def _known(rows: pl.DataFrame, each: Property) -> npt.NDArray[np.bool_]:
@@ -162,20 +176,19 @@ def _numbers(column: pl.Series) -> Floats | None:
     return np.stack([(column == value).fill_null(False).to_numpy().astype(float) for value in counts], axis=1)
 
 
-def _shortcut(each: Property, over: str, values: Floats, label: npt.NDArray[Any], groups: npt.NDArray[Any]) -> Shortcut:
-    scores = Scores.from_arrays(label, _out_of_fold(values, label, groups, each is TOGETHER), groups.astype(str))
+def _shortcut(each: Property, over: str, values: Floats, label: Numbers, groups: Numbers, folds: Folds) -> Shortcut:
+    scores = Scores.from_arrays(label, _out_of_fold(values, label, folds, each is TOGETHER), groups.astype(str))
     recipe = EvaluateRecipe(replicates=_REPLICATES)
     return Shortcut(each.name, over, ranking_estimates(scores, recipe, {"auroc": auroc})["auroc"], each.advice)
 
 
-def _out_of_fold(values: Floats, label: npt.NDArray[Any], groups: npt.NDArray[Any], together: bool) -> Floats:
+def _out_of_fold(values: Floats, label: Numbers, folds: Folds, together: bool) -> Floats:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.tree import DecisionTreeClassifier
 
     score = np.zeros(len(label))
     least = max(10, len(label) // 100)
-    for train, test in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0).split(values, label, groups):
+    for train, test in folds:
         model = (
             HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=8, min_samples_leaf=20, random_state=0)
             if together
