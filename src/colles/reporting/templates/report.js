@@ -56,9 +56,16 @@ for (const box of document.querySelectorAll(".slider")) {
   box.hidden = false;
   show();
 }
-// Tables and figures wider than the screen scroll; say so by fading the edge that hides something.
+// Tables and figures wider than the screen scroll; say so in words and by fading the edge that hides something.
 for (const part of document.querySelectorAll(".scroll")) {
-  const mark = () => part.classList.toggle("cut", part.scrollLeft + part.clientWidth < part.scrollWidth - 2);
+  const hint = document.createElement("small");
+  hint.className = "hint";
+  hint.textContent = "goes on to the right: scroll →";
+  part.before(hint);
+  const mark = () => {
+    hint.hidden = part.scrollWidth <= part.clientWidth + 2;
+    part.classList.toggle("cut", part.scrollLeft + part.clientWidth < part.scrollWidth - 2);
+  };
   part.addEventListener("scroll", mark, { passive: true });
   new ResizeObserver(mark).observe(part);
 }
