@@ -21,7 +21,8 @@ LISTED = 20
 _TEXT = (
     "At {point} (score ≥ {threshold}) {missed} of {fractured} fractures were missed and {alarms} of {sound} other "
     "images called fractured. These are the worst of both: the lowest scores among fractures, the highest among the "
-    "others. A reference label can itself be wrong; look before blaming the model."
+    "others. A reference label can itself be wrong; look before blaming the model. What a picture says of its "
+    "decision is by two other thresholds, rule-out and rule-in: “uncertain” lies between them."
 )
 
 

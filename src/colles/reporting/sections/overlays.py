@@ -27,7 +27,7 @@ def overlay_picture(entry: Mapping[str, Any], folder: Path, *, several: bool = F
     if address is None:
         return None
     name = str(entry.get("image_id") or Path(str(entry.get("path") or "")).name)
-    method = "several methods" if beside else str(entry.get("method")).replace("_", " ")
+    method = "methods side by side" if beside else str(entry.get("method")).replace("_", " ")
     outcome = str(entry.get("outcome") or "outcome not known")
     lines = (short_name(name), method, f"score {number(entry.get('score'))} · {outcome}")
     return Picture(address, f"Heat map by {method} on {name}, {outcome}", lines)
