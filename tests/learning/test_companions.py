@@ -15,7 +15,7 @@ from colles.core.recipe import ExportRecipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.evaluation.predictions import Predictions
-from colles.learning.companions import choose_rows
+from colles.learning.companions import Shown, _add_gate, choose_rows
 from colles.learning.export import export_bundle
 from colles.learning.quantise import judge_int8
 from colles.serving.bundle import load_bundle
@@ -130,6 +130,19 @@ def test_the_gate_lets_training_images_through_and_refuses_what_is_unlike(
     assert answer.status == "refused" and "blank" in str(answer.reason)
     assert (answer.score, answer.probability, answer.decision, answer.heat) == (None, None, None, None)
     assert Predictor(bundle, gate=False).predict(blank).status == "ok"
+
+
+def test_a_gate_that_could_refuse_nothing_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SimpleCNN gave an embedding of nothing but zeros for one in seven images, and its gate a limit of 1."""
+    rng = np.random.default_rng(0)
+    seen = rng.uniform(0.5, 1, (60, 8)).astype(np.float32)
+    blind = seen.copy()
+    blind[::7] = 0.0
+    for embeddings, made in ((seen, True), (blind, False)):
+        shown = Shown(np.zeros(60), embeddings)
+        gate = _add_gate(tmp_path, shown, shown, ExportRecipe())
+        assert (gate is not None) == made
+    assert "would refuse nothing" in capsys.readouterr().err
 
 
 def test_a_gate_of_known_shape_is_fitted_saved_and_read(tmp_path: Path) -> None:

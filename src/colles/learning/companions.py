@@ -97,6 +97,9 @@ def _add_gate(folder: Path, train: Shown, val: Shown, recipe: ExportRecipe) -> G
         say(f"  no gate: {counts[0]} training and {counts[1]} val images are too few")
         return None
     gate = Gate.fit(train.embedding, val.embedding, false_refusals=recipe.false_refusals)
+    if gate.limit >= 1.0:  # the distance of a picture in which the network sees nothing at all
+        say("  no gate: embeddings of val lie so far from training's that a limit would refuse nothing")
+        return None
     digest = sha256_file(gate.save(folder))
     return GateMetadata(
         limit=gate.limit,
