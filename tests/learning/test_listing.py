@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
+from colles.learning.loaders import listing
 from colles.learning.loaders.listing import Listing
 
 ROWS = [  # image_id, source, base name, group, label, subset
@@ -41,6 +43,19 @@ def test_a_listing_is_in_the_order_of_the_ids() -> None:
         "external": [2],
         "none": [],
     }
+
+
+def test_long_tables_are_joined_part_by_part_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million rows took 200 MB for a moment, joined as they were."""
+    monkeypatch.setattr(listing, "PART", 3)
+    rng = np.random.default_rng(0)
+    ids = [f"s/é{number:02}.png" for number in rng.permutation(40)]
+    given = pl.DataFrame({"image_id": ids, "group_id": ids, "label": [len(name) % 2 for name in ids]})
+    given = given.with_columns(source=pl.lit("s"), path="image_id", status=pl.lit("ok"))
+    chosen = given.sample(25, seed=1, shuffle=True).select("image_id", "group_id", subset=pl.lit("train"))
+    found = Listing(Catalog.of(given), Split(chosen, {}))
+    assert [row.image_id for row in found.rows] == sorted(chosen["image_id"])
+    assert found.table(np.arange(25))["image_id"].to_list() == sorted(chosen["image_id"])
 
 
 def test_copies_of_one_name_in_one_source_are_one_radiograph() -> None:

@@ -21,8 +21,8 @@ _PART = 10_000  # rows that are rewritten at a time
 def map_table(path: Path) -> pl.DataFrame | None:
     """Return a long Parquet or CSV table (every value of the latter as it is written); None where it is short.
 
-    None as well without pyarrow (polars reads an Arrow file into memory, pyarrow maps it), and where there is no room
-    for the copy. Raise polars' errors for a file that it cannot read.
+    None as well without pyarrow (polars reads an Arrow file into memory, pyarrow maps it; the extra train brings it),
+    and where there is no room for the copy. Raise polars' errors for a file that it cannot read.
     """
     try:
         import pyarrow as arrow

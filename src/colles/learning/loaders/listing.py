@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from colles.core.records import SUBSETS
 from colles.datasets.catalog import Catalog
 from colles.datasets.naming import trust_names
-from colles.datasets.rows import CatalogRows
+from colles.datasets.rows import PART, CatalogRows
 from colles.datasets.split import Split
 
+Places = NDArray[np.uint32]
 _NONE = -1
 
 
@@ -21,19 +23,19 @@ class Listing:
     """Labels, subsets, sources and radiographs of N images as arrays (N,); the tables are only looked up in."""
 
     def __init__(self, catalog: Catalog, split: Split) -> None:
-        sides = split.frame.with_row_index("side").filter(pl.col("subset").is_in(SUBSETS))
-        known = catalog.frame.select("image_id").with_row_index("place")
-        both = sides.select("image_id", "side").join(known, on="image_id", how="inner").sort("image_id")
-        self._split, self._sides = split.frame, both["side"].to_numpy()
-        self.rows = CatalogRows(catalog.frame, both["place"].to_numpy())
-        del sides, known, both
+        sides, places = _both(split.frame["image_id"], catalog.frame["image_id"])
+        subset = _codes(split.frame["subset"], SUBSETS)[sides]
+        known = subset != _NONE
+        self._split, self._sides, self._subset = split.frame, sides[known], subset[known]
+        self.rows = CatalogRows(catalog.frame, places[known])
         places = self.rows.places
         self.labels = catalog.frame["label"].gather(places).to_numpy().astype(np.int64)
         """1 fracture, 0 none."""
-        self._subset = _codes(split.frame["subset"], SUBSETS)[self._sides]
-        sources = catalog.frame["source"].gather(places)
-        self.sources: list[str] = sorted(sources.unique().to_list())
-        self.source = _codes(sources, self.sources)
+        sources = sorted(catalog.frame["source"].unique().to_list())
+        codes = _codes(catalog.frame["source"], sources)[places]
+        present = np.unique(codes)
+        self.sources: list[str] = [sources[code] for code in present.tolist()]
+        self.source = np.searchsorted(present, codes).astype(np.int16)
         """Index of each image's source."""
         self.radiograph = _radiographs(catalog.frame, places)
         """Number of each image's radiograph, which its augmented copies share."""
@@ -48,7 +50,25 @@ class Listing:
     def table(self, images: NDArray[np.int64]) -> pl.DataFrame:
         """Return image_id, group_id, subset and label of some images."""
         label = self.rows.frame["label"].gather(self.rows.places[images])
-        return self._split[self._sides[images]].with_columns(label=label)
+        rows: pl.DataFrame = self._split[self._sides[images]]
+        return rows.with_columns(label=label)
+
+
+def _both(split: pl.Series, catalog: pl.Series) -> tuple[Places, Places]:
+    # Rows of either table that name one image, by image_id. Part by part: to join two tables of a million rows as
+    # they are takes 200 MB.
+    one, other = split.arg_sort(), catalog.arg_sort()
+    parts, start = [], 0
+    for first in range(0, len(one), PART):
+        sides = one.slice(first, PART)
+        wanted = pl.DataFrame({"image_id": split.gather(sides), "side": sides})
+        stop = bisect_right(other, wanted["image_id"][-1], lo=start, key=lambda place: catalog[place])
+        places = other.slice(start, stop - start)
+        known = pl.DataFrame({"image_id": catalog.gather(places), "place": places})
+        parts.append(wanted.join(known, on="image_id", how="inner", maintain_order="left").select("side", "place"))
+        start = stop
+    both = pl.concat(parts) if parts else pl.DataFrame(schema={"side": pl.UInt32, "place": pl.UInt32})
+    return both["side"].to_numpy(), both["place"].to_numpy()
 
 
 def _number(names: Sequence[str], name: str) -> int:
