@@ -6,10 +6,25 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from colles.cli.app import app
+
+
+def test_a_catalog_without_the_newer_columns_says_what_was_not_looked_for(tmp_path: Path, write_image) -> None:
+    """The shortcuts of such a catalog were left out without a word."""
+    for name, seed in (("fractured/a.png", 1), ("normal/b.png", 2), ("normal/d.png", 3)):
+        write_image(tmp_path / "own" / name, 96, 96, seed=seed)
+    run, made = CliRunner().invoke, tmp_path / "c.parquet"
+    assert run(app, ["catalog", "--source", f"folder={tmp_path / 'own'}", "--out", str(made)]).exit_code == 0
+    shown = run(app, ["audit", str(made), "--out", str(tmp_path / "new")])
+    assert shown.exit_code == 0 and "not looked for" not in shown.stdout
+    pl.read_parquet(made).drop("mean_grey", "bright_share").write_parquet(made)
+    shown = run(app, ["audit", str(made), "--out", str(tmp_path / "old")])
+    notice = "The catalog does not say mean_grey, bright_share"
+    assert notice in shown.stdout and notice in (tmp_path / "old" / "audit.html").read_text()
 
 
 def test_the_printed_counts_are_those_of_the_file(tmp_path: Path, write_image, monkeypatch: pytest.MonkeyPatch) -> None:

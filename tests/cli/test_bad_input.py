@@ -210,18 +210,35 @@ def test_a_slip_on_the_command_line_is_not_blamed_on_the_recipe(tmp_path: Path, 
     assert fails("run", tmp_path / "mine.yaml", "--out", tmp_path / "out", "--set", setting) == message
 
 
-def test_an_interrupt_says_what_is_kept_and_how_to_go_on() -> None:
-    """typer ended the process at Ctrl-C without a word."""
+@pytest.mark.parametrize(
+    ("module", "name", "command", "words"),
+    [
+        (
+            "colles.datasets.phantom",
+            "write_phantoms",
+            "phantom --out nowhere-at-all",
+            "whatever was finished is kept; give the same command again",
+        ),
+        (
+            "colles.datasets.catalog",
+            "build_catalog",
+            "catalog --source folder=. --out nowhere-at-all.csv",
+            "no result was written; the same command starts over",
+        ),
+    ],
+)
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on(module: str, name: str, command: str, words: str) -> None:
+    """typer ended the process at Ctrl-C without a word; a catalog that starts over promised to go on."""
     program = (
-        "import sys; from colles.cli import app as program, phantom\n"
+        "import sys; from colles.cli import app as program\n"
         "def stopped(*_, **__): raise KeyboardInterrupt\n"
-        "import colles.datasets.phantom as drawn; drawn.write_phantoms = stopped\n"
-        "sys.argv = ['colles', 'phantom', '--out', 'nowhere-at-all']\n"
+        f"import {module} as made; made.{name} = stopped\n"
+        f"sys.argv = ['colles', *{command!r}.split()]\n"
         "program.main()\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 130
-    assert done.stderr.strip() == "interrupted: whatever was finished is kept; give the same command again"
+    assert done.stderr.strip() == f"interrupted: {words}"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make a file")

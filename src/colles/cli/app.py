@@ -42,13 +42,18 @@ class Interrupted(BaseException):
     """Ctrl-C, under a name that typer does not end the process at without a word."""
 
 
+_AT_ONCE = "catalog", "audit"  # verbs that take minutes and write what they made when all of it is there
+
+
 class _Program(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise Interrupted from error
+            if ctx.invoked_subcommand in _AT_ONCE:
+                raise Interrupted("no result was written; the same command starts over") from error
+            raise Interrupted("whatever was finished is kept; give the same command again") from error
 
 
 app = typer.Typer(
@@ -108,8 +113,8 @@ def main() -> None:
         app()
     except CollesError as error:
         _end(f"error: {error}", error.exit_code)
-    except (KeyboardInterrupt, Interrupted):
-        _end("interrupted: whatever was finished is kept; give the same command again", 130)
+    except (KeyboardInterrupt, Interrupted) as error:
+        _end(f"interrupted: {error}" if str(error) else "interrupted", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

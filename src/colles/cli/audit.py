@@ -84,6 +84,8 @@ def _report(found: Audit, images: int, out: Path) -> None:
     counts = Counter((issue.kind, issue.severity) for issue in found.issues)
     rows = [[kind, severity, str(count)] for (kind, severity), count in sorted(counts.items())]
     print_rows(f"{images} images", ["issue", "severity", "count"], rows)
+    for notice in found.summary["notices"]:
+        typer.echo(notice)
     typer.echo(f"Details: {out / 'audit.html'}")
 
 

@@ -35,6 +35,16 @@ _MEANINGS = {
     "split_leak": "one radiograph, patient, study or name in several subsets; scores on that split are too good",
     "shortcut": "a property of the file tells the label, so a model may learn it instead of fractures",
     "mislabelled_metadata": "the label used is not the one in the source's table",
+    "blank": "the picture has one grey; take it out by a correction",
+    "near_constant": "hardly anything can be seen; look at it, and take it out by a correction",
+    "looks_inverted": "bone may be dark; look at some, and invert them where that is so",
+    "tiny": "too few pixels for a fracture to be seen",
+    "odd_aspect_ratio": "a strip, or several pictures in one file; look at it",
+    "not_a_radiograph": "a coloured picture; take it out by a correction",
+    "several_frames": "only the first picture of the file is used",
+    "burned_in_annotation": "the pixels may hold the patient's name; do not pass the file on",
+    "wrong_ending": "the name says another form than the file has; it was read all the same",
+    "correction": "the label was changed by a correction",
     "missing_label": "no label; takes no part in training or evaluation",
 }
 _LABELS = {1: "fracture", 0: "no fracture", None: "label unknown"}
@@ -54,6 +64,7 @@ def _content(audit: Audit, catalog: Catalog) -> dict[str, Any]:
     return {
         "n_images": f"{len(catalog):,}",
         "verdict": _verdict(audit),
+        "notices": audit.summary.get("notices") or [],
         "tiles": _tiles(audit, catalog.frame),
         "kinds": _kinds(audit.issues),
         "sides": sides,

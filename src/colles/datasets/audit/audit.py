@@ -25,6 +25,7 @@ from colles.datasets.audit.integrity import (
     corrections,
     mislabelled_metadata,
     missing_labels,
+    notices,
     odd_pictures,
     wrong_endings,
 )
@@ -111,6 +112,7 @@ def audit_catalog(
         "leaks": _leak_summary(name, leaks),
         "practices": leaking_practices(frame, copies, sides, name),
         "shortcuts": [found.to_json() for found in shortcuts],
+        "notices": notices(frame),
     }
     return Audit(summary, issues, clusters)
 

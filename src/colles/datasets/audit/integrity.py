@@ -82,6 +82,21 @@ def odd_pictures(frame: pl.DataFrame) -> Iterator[Issue]:
             yield Issue(kind=oddity.kind, severity=oddity.severity, images=(row["image_id"],), detail=detail)
 
 
+_MEASURED = "file_bytes", "mean_grey", "sd_grey", "colour_mode", "border_width", "bright_share", "colourfulness"
+
+
+def notices(frame: pl.DataFrame) -> list[str]:
+    """Say what could not be looked for, since the catalog holds no such figures of any readable picture."""
+    rows = frame.filter(pl.col("status") == "ok")
+    lacking = [name for name in _MEASURED if rows.height and rows[name].null_count() == rows.height]
+    if not lacking:
+        return []
+    return [
+        f"The catalog does not say {', '.join(lacking)}, perhaps since an older version wrote it: shortcuts and odd "
+        "pictures that these would show were not looked for. Make it again with `colles catalog`."
+    ]
+
+
 _ENDINGS = {
     "JPEG": (".jpg", ".jpeg"),
     "MPO": (".jpg", ".jpeg"),
