@@ -241,10 +241,19 @@ def test_a_table_of_ones_own_without_group_id_takes_the_groups_of_catalog_and_au
     )
     group = dict(joined.frame.select("image_id", "group_id").iter_rows())
     assert group[one] == group[other] and len(set(group.values())) == 59
+    with pytest.raises(TableError, match=r"lacks the column 'group_id'\. Take the table in"):
+        read_split_table(tmp_path / "mine.csv")
     moved = pl.when(pl.col("image_id") == one).then(pl.lit("test")).otherwise("subset")
     bare.with_columns(moved.alias("subset")).write_csv(tmp_path / "mine.csv")
     with pytest.raises(LeakError, match="several sides"):
         adopt_split(catalog, read_split_table(tmp_path / "mine.csv", grouped=False))
+
+
+def test_an_empty_table_is_not_taken_in(tmp_path: Path) -> None:
+    """It became a split that left every image out."""
+    (tmp_path / "mine.csv").write_text("image_id,subset\n")
+    with pytest.raises(TableError, match="names no image"):
+        adopt_split(catalog_of(patients(6)), read_split_table(tmp_path / "mine.csv", grouped=False))
 
 
 def test_an_edit_is_checked_when_it_is_used(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from colles.core.errors import InputError, StaleInputError, UsageError
+from colles.core.errors import InputError, StaleInputError, TableError, UsageError
 from colles.core.recipe import SplitRecipe
 from colles.core.tables import require_columns
 from colles.datasets.balance import balance, deviation, group_summary
@@ -79,6 +79,8 @@ def adopt_split(catalog: Catalog, table: pl.DataFrame, *, clusters: pl.DataFrame
 
     Where a group_id is null, it is that of the catalog, joined by the copies of `clusters`.
     """
+    if table.is_empty():
+        raise TableError("the table names no image", repair="Give it a line an image: image_id, subset")
     _assert_clusters(catalog, clusters)
     assert_usable(table, catalog)
     if table["group_id"].null_count():

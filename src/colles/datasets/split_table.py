@@ -23,6 +23,7 @@ from colles.datasets.rows import PART
 
 COLUMNS = ("image_id", "group_id", "subset")
 _AGAIN = "Run `colles split` again"
+_TAKE_IN = "Take the table in: colles split CATALOG --check TABLE --out FILE"
 _BESIDE = (
     "Run `colles split` again, or take a table of your own in with `colles split CATALOG --check TABLE --out FILE`"
 )
@@ -91,9 +92,10 @@ def read_split_table(path: str | Path, *, grouped: bool = True) -> pl.DataFrame:
     Without `grouped`, a table made by a person may lack the column group_id, or values of it: they are null then.
     """
     file = existing_file(path, repair="Make it with `colles split`")
-    needed = COLUMNS if grouped else ("image_id", "subset")
-    frame = read_table(file, needed, as_text=True, mapped=True)
+    frame = read_table(file, ("image_id", "subset"), as_text=True, mapped=True)
     if "group_id" not in frame.columns:
+        if grouped:
+            raise TableError("lacks the column 'group_id'", path=file, repair=_TAKE_IN)
         frame = frame.with_columns(group_id=pl.lit(None, pl.String))
     frame = frame.select(pl.col(*COLUMNS).cast(pl.String))
     frame = frame if frame["image_id"].is_sorted() else frame.sort("image_id")
