@@ -12,13 +12,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from colles.core.recipe import ModelRecipe, PhantomRecipe, PreprocessRecipe
-from colles.core.records import Box
+from colles.core.records import Box, Estimate
 from colles.datasets.phantom.plan import plan_files
 from colles.datasets.phantom.render import render_view
 from colles.evaluation.sanity import NO_FAITH, NO_WEIGHTS, judge_repeatability, rank_correlation
 from colles.flow.checks import check_methods, shift
 from colles.flow.explain import Item
-from colles.flow.probes import probe_shortcuts
+from colles.flow.probes import PARTS, _sentence, probe_shortcuts
 from colles.imaging.regions import cover, marker_mask
 from colles.learning.explain import TorchMaps
 from colles.learning.explain.base import Explainer
@@ -165,6 +165,20 @@ def test_the_probe_finds_no_marker_where_every_image_has_one(tmp_path: Path) -> 
     items = phantoms(tmp_path, 70, marker="all")
     marker, *_ = probe_shortcuts(TorchMaps(fit_on(items, size), size, ["gradcam"]), items)
     assert marker["n"] > 40 and not marker["found"] and "no shortcut" in marker["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "found", "words"),
+    [
+        (-0.9, -0.2, False, "certain but less than"),
+        (-0.9, 0.2, False, "elsewhere (9 images): no"),
+        (-9, -8, True, "rests on"),
+    ],
+)
+def test_a_small_but_certain_move_is_told_from_none(low: float, high: float, found: bool, words: str) -> None:
+    """An interval that left out 0 stood beside "no shortcut was found"."""
+    change = Estimate(value=(low + high) / 2, low=low, high=high, method="t", n=9)
+    assert words in _sentence(PARTS[0], change, found)
 
 
 def test_a_covered_marker_is_gone_and_the_rest_stays(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ GRID = 256
 """Longer side, in pixels, of the grid on which mass, overlap and precision are measured."""
 CHANCE = {
     "centre": "centre of the picture",
-    "silhouette": "depth inside the body (silhouette)",
+    "silhouette": "depth in the silhouette",
     "untrained": "the same network untrained",
 }
 COLUMNS = ("lesion_size", "body_part", "source")

@@ -154,7 +154,11 @@ def _auroc(moves: Moves, scores: FloatArray) -> float | None:
 def _sentence(part: Part, change: Estimate, found: bool) -> str:
     beside = " more than covering an equal area elsewhere" if part.has_control else ""
     words = f"covering the {part.name} moves the logit by {change.value:+.2f}{beside} ({change.n} images)"
-    return f"the score rests on the {part.name}: {words}" if found else f"{words}: no shortcut was found"
+    if found:
+        return f"the score rests on the {part.name}: {words}"
+    certain = change.low is not None and change.high is not None and (change.low > 0 or change.high < 0)
+    small = f", which is certain but less than {EFFECT:g} of the scores' spread" if certain else ""
+    return f"{words}{small}: no shortcut was found"
 
 
 def _too_few(part: Part, count: int) -> dict[str, Any]:

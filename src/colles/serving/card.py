@@ -77,8 +77,8 @@ def _uses(metadata: BundleMetadata) -> str:
             metadata.intended_use,
             "",
             "### Out of scope",
-            "Diagnosis, triage or discharge of a patient; anything but plain radiographs of bones; children and body "
-            "parts that the training data do not hold.",
+            "Diagnosis, triage or discharge of a patient; anything but plain radiographs of bones; children, of whom "
+            "no figure is known; body parts that the training data do not hold.",
         ]
     )
 
