@@ -37,3 +37,10 @@ def test_unknown_forms_and_garbage_are_named(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_text("not parquet")
     with pytest.raises(TableError, match="cannot be read as parquet"):
         read_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("text", ["y_true;y_score\n1;0,9\n0;0,1\n", "y_true;y_score\n1;1\n"])
+def test_a_table_of_semicolons_is_told_so(tmp_path: Path, text: str) -> None:
+    (tmp_path / "scores.csv").write_text(text)
+    with pytest.raises(TableError, match="commas, not semicolons"):
+        read_table(tmp_path / "scores.csv", required=("y_true", "y_score"))

@@ -20,6 +20,8 @@ from colles.core.names import nearest
 _GROUP = 10_000  # rows of a Parquet file that are decoded at a time
 ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
 
+COMMAS = "Separate the columns by commas, not semicolons, and write decimals with a point"
+
 
 def _ending(path: Path) -> str:
     ending = path.suffix.lower()
@@ -53,9 +55,17 @@ def read_table(
             frame = pl.DataFrame(json.loads(file.read_text("utf-8")), infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError, TypeError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TableError(f"cannot be read as {ending[1:]} ({reason})", path=file, repair="Check the file") from error
+        repair = COMMAS if ending == ".csv" and _semicolons(file) else "Check the file"
+        raise TableError(f"cannot be read as {ending[1:]} ({reason})", path=file, repair=repair) from error
     require_columns(frame, required, path=file)
     return frame
+
+
+def _semicolons(file: Path) -> bool:
+    # What a spreadsheet writes where the decimal mark is a comma.
+    with file.open("rb") as stream:
+        head = stream.readline(4096)
+    return head.count(b";") > head.count(b",")
 
 
 def require_columns(frame: pl.DataFrame, required: Iterable[str], *, path: str | Path | None = None) -> None:
@@ -64,6 +74,7 @@ def require_columns(frame: pl.DataFrame, required: Iterable[str], *, path: str |
         if name not in frame.columns:
             guess = nearest(name, frame.columns)
             hint = f"Rename {guess!r} to {name!r}" if guess else f"It has {', '.join(frame.columns) or 'no columns'}"
+            hint = COMMAS if len(frame.columns) == 1 and ";" in frame.columns[0] else hint
             raise TableError(f"lacks the column {name!r}", path=path, repair=hint)
 
 

@@ -55,6 +55,9 @@ class Bundle:
     metadata: BundleMetadata
     manifest: Manifest
 
+    def __repr__(self) -> str:
+        return f"Bundle({self.name}, {str(self.folder)!r})"
+
     @property
     def name(self) -> str:
         """`name@version`."""

@@ -24,8 +24,8 @@ _OUTCOMES = {
 }
 _HOW_TO_READ = (
     "Bright regions raised the score; boxes are the reference. A map that lies beside the fracture means that the "
-    "score rests on something else, however right it is. Heat maps show where, never why. The worst errors have their "
-    "maps under Failures."
+    "score rests on something else, however right it is. Heat maps show where it looks, never why. "
+    "The worst errors have their maps under Failures."
 )
 
 
