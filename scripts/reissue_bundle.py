@@ -1,7 +1,7 @@
 """Write the card of a bundle in models/ anew, with what is known of its data sets and of a set that it never saw.
 
-`python scripts/reissue_bundle.py NAME [--about SOURCE=TEXT]... [--started-from TEXT]` puts the texts and the figures on the subset `external`
-of models/predictions/NAME.parquet into its metadata. Networks, thresholds and version stay. Run
+`python scripts/reissue_bundle.py NAME [--about SOURCE=TEXT]... [--started-from TEXT]` puts the texts and the figures on
+the subset `external` of models/predictions/NAME.parquet into its metadata. Networks, thresholds and version stay. Run
 `scripts/publish_bundle.py NAME` afterwards.
 """
 
