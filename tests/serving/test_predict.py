@@ -65,7 +65,7 @@ def test_a_base_install_predicts_to_every_form_of_table(
     assert done.returncode == 2 and "pip install 'colles[ray]'" in done.stderr
 
 
-def test_a_first_answer_needs_less_than_two_seconds_of_a_core(
+def test_a_first_answer_needs_less_than_a_second_and_a_half_of_a_core(
     drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
 ) -> None:
     """Processor time, not wall clock, so that what else the machine does has no say."""
@@ -74,7 +74,7 @@ def test_a_first_answer_needs_less_than_two_seconds_of_a_core(
     done = subprocess.run([*map(str, command), "--out", str(tmp_path / "t.csv")], capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
 
 
 def test_a_table_is_kept_resumed_or_overwritten_as_asked(
