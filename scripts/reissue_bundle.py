@@ -16,7 +16,7 @@ from colles.core.recipe_text import load_recipe
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.learning.export import subset_figures
-from colles.serving.bundle import Bundle, load_bundle, write_bundle
+from colles.serving.bundle import RECIPE, Bundle, load_bundle, write_bundle
 from colles.serving.metadata import BundleMetadata
 from colles.serving.transport import push_bundle
 
@@ -31,7 +31,7 @@ def renewed(bundle: Bundle, about: dict[str, str], started_from: str | None, pre
     if unknown:
         raise SystemExit(f"{bundle.name} did not learn from {min(unknown)!r}")
     more = [source | ({"about": about[source["name"]]} if source["name"] in about else {}) for source in sources]
-    judged = evaluate(Predictions.load(predictions), load_recipe(bundle.folder / "recipe.yaml").evaluate)
+    judged = evaluate(Predictions.load(predictions), load_recipe(bundle.folder / RECIPE).evaluate)
     started = {"weights_from": started_from} if started_from else {}
     changed = {
         "training": {**told.training, **started, "sources": more},

@@ -11,12 +11,17 @@ import sys
 from colles.core.progress import say
 from colles.core.recipe import TrainRecipe
 
-MARK = "COLLES_RELAUNCHED"
+_MARK = "COLLES_RELAUNCHED"
+
+
+def relaunched() -> bool:
+    """Tell whether this process is the one that was started again."""
+    return bool(os.environ.get(_MARK))
 
 
 def relaunch_with_allocator(recipe: TrainRecipe) -> None:
     """Replace this process by one with the settings, once, on Linux, where the recipe asks for a CPU."""
-    if not recipe.allocator or recipe.device == "cuda" or os.environ.get(MARK) or not sys.platform.startswith("linux"):
+    if not recipe.allocator or recipe.device == "cuda" or relaunched() or not sys.platform.startswith("linux"):
         return
     from colles.learning.training.allocator import environment
 
@@ -26,4 +31,4 @@ def relaunch_with_allocator(recipe: TrainRecipe) -> None:
     if not sys.argv[0].replace("\\", "/").endswith(("colles", "colles/__main__.py")):
         return  # called from a test or another program, whose process is not ours to replace
     say("Starting again with the allocator settings for training on a CPU (train.allocator=false leaves them out)")
-    os.execve(sys.executable, [sys.executable, "-m", "colles", *sys.argv[1:]], {**os.environ, **settings, MARK: "1"})
+    os.execve(sys.executable, [sys.executable, "-m", "colles", *sys.argv[1:]], {**os.environ, **settings, _MARK: "1"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from colles.cli.options import AsJson, Overrides, Overwrite, example, print_json
 
 if TYPE_CHECKING:
     from colles.core.recipe import Recipe
+    from colles.evaluation.evaluate import Evaluation
 
 
 def register(app: typer.Typer) -> None:
@@ -44,10 +44,14 @@ def run(
     settings, base = _settings(recipe, folder, out, overrides or [])
     require("torch", "train")
     relaunch_with_allocator(settings.train)
+    from colles.core.records import doubt
+    from colles.evaluation.evaluate import Evaluation
     from colles.flow.run import run as run_all
+    from colles.flow.workspace import Workspace
 
     results = run_all(settings, out, recipe_folder=base, overwrite=overwrite)
-    figures, doubtful = headline(out), _doubt(out)
+    evaluation = Evaluation.load(Workspace(out).evaluation)
+    figures, doubtful = headline(evaluation), doubt(evaluation.subsets["test"].figures.get("auroc"))
     if as_json:
         stages = [{"stage": r.name, "ran": r.ran, "reason": r.reason, "seconds": r.seconds} for r in results]
         print_json({"report": str(out / "report.html"), "stages": stages, "figures": figures, "doubt": doubtful})
@@ -86,7 +90,7 @@ def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: li
 
 
 def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
-    from colles.cli.relaunch import MARK
+    from colles.cli.relaunch import relaunched
     from colles.core.errors import RecipeError
     from colles.core.progress import say
     from colles.datasets.survey import survey
@@ -99,26 +103,14 @@ def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
         raise RecipeError(f"cannot tell what the folders {shown} mean", path=folder, repair=repair)
     choices = choose([found], gpu=has_gpu())
     given = {text.partition("=")[0].strip() for text in overrides}
-    if not os.environ.get(MARK):  # else said before this process was started again
+    if not relaunched():  # else it was said before
         for choice in (choice for choice in choices if choice.key not in given):
             say(f"{choice.key}={choice.value}: {choice.why}")
     return recipe_values([found], choices, found.name)
 
 
-def _doubt(out: Path) -> str | None:
-    from colles.core.records import doubt
-    from colles.evaluation.evaluate import Evaluation
-    from colles.flow.workspace import Workspace
-
-    return doubt(Evaluation.load(Workspace(out).evaluation).subsets["test"].figures.get("auroc"))
-
-
-def headline(out: Path) -> list[list[str]]:
+def headline(evaluation: Evaluation) -> list[list[str]]:
     """Collect the few figures that the end of a run prints: name, estimate, images."""
-    from colles.evaluation.evaluate import Evaluation
-    from colles.flow.workspace import Workspace
-
-    evaluation = Evaluation.load(Workspace(out).evaluation)
     test = evaluation.subsets["test"]
     rows = [["AUROC", str(test.figures["auroc"]), str(test.n)]]
     for group in evaluation.subgroups:

@@ -138,9 +138,11 @@ def _describe(part: Part, moves: Moves) -> dict[str, Any]:
 
 def rests_on(change: Estimate, spread: float) -> bool:
     """Tell whether a mean change is both certain (its interval leaves 0 out) and large beside the scores' spread."""
-    if change.value is None or change.low is None or change.high is None:
-        return False
-    return (change.low > 0 or change.high < 0) and abs(change.value) >= EFFECT * spread
+    return change.value is not None and _certain(change) and abs(change.value) >= EFFECT * spread
+
+
+def _certain(change: Estimate) -> bool:
+    return change.low is not None and change.high is not None and (change.low > 0 or change.high < 0)
 
 
 def _auroc(moves: Moves, scores: FloatArray) -> float | None:
@@ -156,8 +158,7 @@ def _sentence(part: Part, change: Estimate, found: bool) -> str:
     words = f"covering the {part.name} moves the logit by {change.value:+.2f}{beside} ({change.n} images)"
     if found:
         return f"the score rests on the {part.name}: {words}"
-    certain = change.low is not None and change.high is not None and (change.low > 0 or change.high < 0)
-    small = f", which is certain but less than {EFFECT:g} of the scores' spread" if certain else ""
+    small = f", which is certain but less than {EFFECT:g} of the scores' spread" if _certain(change) else ""
     return f"{words}{small}: no shortcut was found"
 
 

@@ -123,7 +123,7 @@ def _training(metadata: BundleMetadata) -> str:
     ]
     told = "Every setting of the training is in `recipe.yaml`; the split is by patient, study or copy."
     parts = ["## Training details", *(simulated if training.get("simulated") else []), *table, ""]
-    parts += [*about, "", told, "", *digests] if about else [told, "", *digests]
+    parts += [*([*about, ""] if about else []), told, "", *digests]
     return "\n".join(parts).rstrip()
 
 

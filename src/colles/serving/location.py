@@ -55,22 +55,24 @@ class Overlays:
         likeliest places have corners around them.
         """
         if isinstance(sample, Sample) and sample.grey is not None and prediction.heat is not None:
-            caption = self._caption(prediction, max(sample.grey.shape))
+            marked = self._marked(prediction)
+            caption = _caption(prediction, bool(marked), max(sample.grey.shape))
             heat = prediction.heat / np.float32(_FULL) if self._places else prediction.heat
-            picture = overlay(sample.grey, heat, caption=caption, candidates=self._marked(prediction))
+            picture = overlay(sample.grey, heat, caption=caption, candidates=marked)
             with atomic_path(self._folder / f"{self._stems.of(prediction.path)}.png") as temporary:
                 picture.save(temporary)
-
-    def _caption(self, prediction: Prediction, side: int) -> str:
-        told = f"{str(prediction.decision).replace('_', ' ')}, probability {_rounded(prediction.probability)}"
-        marks = "; corners: its likeliest places" if self._marked(prediction) else ""
-        return f"{told}\n{prediction.bundle}{marks}" if side >= _ROOM else told
 
     def _marked(self, prediction: Prediction) -> list[Box]:
         found = (prediction.boxes or ())[:_MARKED]
         if not self._places or prediction.decision == "no_fracture":
             return []
         return [place.box for place in found if place.score >= found[0].score / 2]
+
+
+def _caption(prediction: Prediction, marked: bool, side: int) -> str:
+    told = f"{str(prediction.decision).replace('_', ' ')}, probability {_rounded(prediction.probability)}"
+    marks = "; corners: its likeliest places" if marked else ""
+    return f"{told}\n{prediction.bundle}{marks}" if side >= _ROOM else told
 
 
 def _rounded(probability: float | None) -> str:

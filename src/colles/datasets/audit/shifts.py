@@ -99,7 +99,7 @@ def _shifts(edges: Floats, second: Grey, matrix: Matrix, grid: _Grid) -> tuple[F
     return np.asarray(middles[found], np.float32), np.asarray((middles + moved)[found], np.float32)
 
 
-def _telling(others: Floats, covered: npt.NDArray[np.bool_], grid: _Grid) -> npt.NDArray[np.int64]:
+def _telling(others: Floats, covered: npt.NDArray[np.bool_], grid: _Grid) -> Numbers:
     # Corners of the blocks that are covered and show something, (B, 2), by sums over rectangles.
     corners = np.array(grid.corners, np.int64).reshape(-1, 2)
     sums, squares = cv2.integral2(others, sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
@@ -108,7 +108,7 @@ def _telling(others: Floats, covered: npt.NDArray[np.bool_], grid: _Grid) -> npt
     return corners[(count >= _FULL) & (square - mean**2 >= _EMPTY**2)]
 
 
-def _over(integral: npt.NDArray[Any], corners: npt.NDArray[np.int64], side: int) -> npt.NDArray[Any]:
+def _over(integral: npt.NDArray[Any], corners: Numbers, side: int) -> npt.NDArray[Any]:
     x, y = corners.T
     return np.asarray(integral[y + side, x + side] - integral[y, x + side] - integral[y + side, x] + integral[y, x])
 
