@@ -20,24 +20,36 @@ DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"
 SMALLER = (
     "data.phantom.images=300",
     "data.phantom.size=256",
+    "split.val=0.1",
+    "split.test=0.05",
     "preprocess.size=160",
     "train.threads=1",
     "train.allocator=false",
 )
 
 
+STRANGERS = ("data.phantom.images=300", "data.phantom.size=256", "data.phantom.seed=1")
+
+
+def do(stages: Stages, space: Workspace, *names: str) -> None:
+    run_stages([stage for stage in stages.all if stage.name in names], Ledger(space.state))
+
+
 @pytest.mark.slow
 def test_the_map_of_the_demos_network_points_far_above_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLES_CACHE", str(tmp_path / "cache"))
-    space = Workspace(tmp_path / "run")
-    stages = Stages(load_recipe(DEMO, SMALLER), space, DEMO.parent).all
-    run_stages([stage for stage in stages if stage.name in ("phantom", "catalog", "audit", "split", "train")],
-               Ledger(space.state))  # fmt: skip
+    space, others = Workspace(tmp_path / "run"), Workspace(tmp_path / "others")
+    learning = Stages(load_recipe(DEMO, SMALLER), space, DEMO.parent)
+    do(learning, space, "phantom", "catalog", "audit", "split", "train")
+    # Too few of the run's own test images hold a fracture to tell 0.6 from 0.4, so people drawn anew are looked at.
+    do(Stages(load_recipe(DEMO, STRANGERS), others, DEMO.parent), others, "phantom", "catalog")
+    catalog = Catalog.load(others.catalog)
+    frame = catalog.frame.select("image_id", "group_id", subset=pl.lit("test"))
     judged = ExplainRecipe(check_images=0, probe_images=0)
-    # Few test images hold a planted fracture, so val, which chose nothing of the map but the epoch, is judged too.
-    frame = pl.read_csv(space.split).with_columns(subset=pl.col("subset").replace("val", "test"))
-    found = judge_run(open_maps(space.train, ["auto"]), Catalog.load(space.catalog), frame, judged)
+    found = judge_run(open_maps(space.train, ["auto"]), catalog, frame, judged)
     figures = {name: method["figures"]["pointing"] for name, method in found["methods"].items()}
-    chance = max(figures[name]["value"] for name in ("centre", "silhouette", "untrained", "box_share"))
-    assert found["default"] == "location" and found["n"] >= 20
-    assert figures["location"]["low"] > chance and figures["location"]["value"] > 1.5 * chance, figures
+    blind = max(figures[name]["value"] for name in ("silhouette", "untrained", "box_share"))
+    assert found["default"] == "location" and found["n"] >= 80
+    assert figures["location"]["low"] > 2 * blind, figures
+    # fractures are drawn near the middle; the demo itself, of twice the images at 224 px, is twice as good as it
+    assert figures["location"]["value"] > figures["centre"]["value"], figures

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms.v2.functional import adjust_brightness, adjust_contrast
 
 from colles.core.files import sha256_file
 from colles.core.recipe import AugmentRecipe, DataRecipe, PreprocessRecipe
@@ -22,7 +23,7 @@ from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import CatalogRows
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
-from colles.learning.loaders.augment import augment_seeded, create_augment
+from colles.learning.loaders.augment import RandomTone, augment_seeded, create_augment
 from colles.learning.loaders.cache import load_canvases
 from colles.learning.loaders.dataset import CanvasDataset
 from colles.learning.loaders.samplers import EpochSampler, draw_epoch, epoch_seed
@@ -133,6 +134,24 @@ def test_augmentation_gives_the_threads_back() -> None:
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_brightness_and_contrast_are_what_torchvisions_colour_jitter_does() -> None:
+    canvas = torch.from_numpy(np.random.default_rng(2).integers(20, 200, (1, 32, 32), dtype=np.uint8))
+    tone = RandomTone(0.3, 0.4)
+    orders = set()
+    for seed in range(30):
+        torch.manual_seed(seed)
+        drawn = tone.make_params([])
+        orders.add(drawn["contrast_first"])
+        steps = [(adjust_brightness, drawn["brightness"]), (adjust_contrast, drawn["contrast"])]
+        expected = canvas
+        for adjust, factor in reversed(steps) if drawn["contrast_first"] else steps:
+            expected = adjust(expected, factor)
+        found = tone.transform(canvas, drawn)
+        assert (found.int() - expected.int()).abs().max() <= 2  # torchvision cuts off at each step
+        assert abs(drawn["brightness"] - 1) <= 0.3 and abs(drawn["contrast"] - 1) <= 0.4
+    assert orders == {False, True}
 
 
 def test_no_augmentation_changes_nothing() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -65,16 +64,21 @@ def test_a_base_install_predicts_to_every_form_of_table(
     assert done.returncode == 2 and "pip install 'colles[ray]'" in done.stderr
 
 
-def test_a_first_answer_needs_less_than_a_second_and_a_half_of_a_core(
+def test_a_first_answer_waits_for_no_library_that_it_does_not_need(
     drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
 ) -> None:
-    """Processor time, not wall clock, so that what else the machine does has no say."""
-    command = [sys.executable, "-m", "colles", "predict", grey_files[0], "--bundle", drawn_bundle]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """What a start costs in seconds is measured by benchmarks/inference.py."""
+    watch = (
+        "import atexit, sys\n"
+        "heavy = ('polars', 'pyarrow', 'pydicom', 'scipy', 'sklearn', 'matplotlib', 'torch', 'timm', 'onnx')\n"
+        "atexit.register(lambda: print('loaded:', sorted(sys.modules.keys() & set(heavy))))\n"
+        "from colles.cli.app import main\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", watch, "predict", grey_files[0], "--bundle", drawn_bundle]
     done = subprocess.run([*map(str, command), "--out", str(tmp_path / "t.csv")], capture_output=True, text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0, done.stderr
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+    assert done.stdout.splitlines()[-1] == "loaded: []"
 
 
 def test_a_table_is_kept_resumed_or_overwritten_as_asked(

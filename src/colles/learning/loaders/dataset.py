@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 
 from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import to_input
-from colles.learning.loaders.augment import NO_BOXES, augment_seeded
+from colles.learning.loaders.augment import NO_BOXES, augment_seeded, one_thread
 from colles.learning.loaders.samplers import Draw, epoch_seed
 from colles.learning.loaders.targets import Boxes, boxes_inside, location_target
 
@@ -60,6 +60,11 @@ class CanvasDataset(Dataset[dict[str, Any]]):
             "index": index,
             **(self._location(boxes, index) if self.stride else {}),
         }
+
+    def __getitems__(self, draws: Sequence[Draw | int]) -> list[dict[str, Any]]:
+        """Return a batch's examples, which a data loader asks for together."""
+        with one_thread():
+            return [self[draw] for draw in draws]
 
     def _location(self, boxes: Boxes, index: int) -> dict[str, Any]:
         seen = bool(len(boxes_inside(boxes, self.recipe.size)))
