@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from colles.core.errors import CollesError
+from colles.core.errors import CollesError, RecipeError
 from colles.core.recipe_text import recipe_from, save_recipe
 from colles.flow.run import run
 from colles.flow.workspace import Ledger, Workspace
@@ -26,6 +26,15 @@ def test_what_would_stop_the_training_is_said_before_anything_is_made(
     """It came after the audit, minutes later, in a folder that had to be deleted by hand."""
     recipe = recipe_from({"data": {"phantom": {"images": 40, "size": 64}}, "model": model})
     with pytest.raises(CollesError, match=message.replace("?", r"\?")):
+        run(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_without_a_meaning_of_any_class_is_sent_back_before_anything_is_made(tmp_path: Path) -> None:
+    """A starter recipe of unknown names went through catalog and audit, to `no usable image is left`."""
+    source = {"kind": "folder", "path": str(tmp_path), "class_map": {"yes": None, "perhaps": None}}
+    recipe = recipe_from({"data": {"sources": [source]}})
+    with pytest.raises(RecipeError, match=r"no class has a meaning yet\. Say what 'yes', 'perhaps' mean"):
         run(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from colles.core.errors import OutputExistsError
+from colles.core.errors import OutputExistsError, RecipeError
 from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import load_recipe, save_recipe
@@ -40,13 +40,23 @@ def run(
 
 
 def check_training(recipe: Recipe) -> None:
-    """Raise before anything is made what would stop the training: no such device, network, or file of weights."""
+    """Raise before anything is made what would stop the training: no meaning of a class, no such device or network."""
     from colles.learning.devices import choose_device
     from colles.learning.models import create_model
 
+    _check_meanings(recipe)
     if recipe.train.mode != "skip":
         choose_device(recipe.train)
         create_model(recipe.model, recipe.preprocess)
+
+
+def _check_meanings(recipe: Recipe) -> None:
+    maps = [source.class_map for source in recipe.data.sources]
+    known = [None if not isinstance(given, dict) else set(given.values()) for given in maps]
+    if known and all(values == {None} for values in known):
+        names = ", ".join(repr(name) for given in maps if isinstance(given, dict) for name in given)
+        repair = f"Say what {names} mean: 1 fracture, 0 none, null to leave out"
+        raise RecipeError("no class has a meaning yet", field="data.sources: class_map", repair=repair)
 
 
 def prepare_data(recipe: Recipe, out: str | Path, *, recipe_folder: str | Path = ".") -> Workspace:
