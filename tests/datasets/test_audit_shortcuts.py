@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +46,28 @@ def test_a_planted_shortcut_is_found_where_it_is_and_noise_is_not() -> None:
     assert "Image height alone reaches an AUROC of 0." in found["image height", "atlas"].sentence
     details = [issue.detail for issue in shortcut_issues(list(found.values()))]
     assert any("within atlas" in detail and "preprocessing" in detail for detail in details)
+
+
+def test_trees_get_one_thread_also_where_nothing_had_loaded_their_library_before() -> None:
+    """The limit came before the library: 240 images took minutes of waiting threads beside a busy core."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_audit_shortcuts import catalog_of, own_groups, rows\n"
+        "import colles.datasets.audit.shortcuts as shortcuts\n"
+        "seen, plain = [], shortcuts._out_of_fold\n"
+        "def watched(*given):\n"
+        "    import sklearn.ensemble, threadpoolctl\n"
+        "    seen.extend(pool['num_threads'] for pool in threadpoolctl.threadpool_info())\n"
+        "    return plain(*given)\n"
+        "shortcuts._out_of_fold = watched\n"
+        "frame = catalog_of(rows()).frame\n"
+        "shortcuts.find_shortcuts(frame, own_groups(frame))\n"
+        "print(set(seen))"
+    )
+    threads = {name: "2" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **threads}, check=False)
+    assert done.stdout.strip() == "{1}", done.stderr
 
 
 def test_class_names_of_boxes_are_never_looked_at() -> None:

@@ -107,6 +107,7 @@ def find_shortcuts(frame: pl.DataFrame, clusters: pl.DataFrame) -> list[Shortcut
 
     Properties that are unknown or the same everywhere are left out.
     """
+    import sklearn.ensemble  # noqa: F401  (a limit holds for the libraries that are there when it is set)
     from threadpoolctl import threadpool_limits
 
     rows = with_fold_groups(frame, clusters).with_columns(_aspect_ratio())
