@@ -36,6 +36,7 @@ def do(stages: Stages, space: Workspace, *names: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_map_of_the_demos_network_points_far_above_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLES_CACHE", str(tmp_path / "cache"))
     space, others = Workspace(tmp_path / "run"), Workspace(tmp_path / "others")
