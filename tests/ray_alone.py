@@ -39,7 +39,7 @@ def run_alone(script: Path, *arguments: object) -> str:
         "RAY_memory_monitor_refresh_ms": "0",  # what else this machine does is no reason to end workers
     }
     command = alone(sys.executable, script, *arguments)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=540, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1100, env=environment)
     if done.returncode == BUSY:
         pytest.skip(f"Ray did not start its nodes here in its time: {done.stdout[-200:]}")
     assert done.returncode == 0, done.stderr[-3000:]

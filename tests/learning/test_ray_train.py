@@ -24,6 +24,7 @@ SETTINGS = ("model.name=simple_cnn", "model.dropout=0", "train.head_epochs=0", "
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_loses_a_machine_ends_in_the_weights_of_one_process(data: Data, tmp_path: Path) -> None:
     pytest.importorskip("ray.train", reason="needs pip install 'colles[ray]'")

@@ -17,6 +17,7 @@ SCRIPT = Path(__file__).with_name("ray_cluster.py")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_lost_node_loses_no_trial(data: Data, tmp_path: Path) -> None:
     pytest.importorskip("ray.tune", reason="needs pip install 'colles[ray]'")
     catalog, split = data[0].save(tmp_path / "catalog.parquet"), data[1].save(tmp_path / "split.csv")

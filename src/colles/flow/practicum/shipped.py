@@ -1,4 +1,4 @@
-"""The shipped bundles in the notebook: their published scores judged anew, and the default's heat maps."""
+"""The published scores in the notebook, judged anew, and the default bundle's heat maps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def published_scores(name: str | None = None) -> Predictions:
 
 
 def shipped() -> dict[str, Evaluation]:
-    """Evaluate the published scores of val and test of all shipped bundles, the default first."""
+    """Evaluate all published scores of val and test, the default bundle's first."""
     others = sorted({file.stem for file in _PUBLISHED.glob("*.parquet")} - {default_bundle()})
     return {name: evaluate(published_scores(name), EvaluateRecipe()) for name in (default_bundle(), *others)}
 
