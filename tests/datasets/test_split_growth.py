@@ -90,6 +90,21 @@ def test_adding_images_never_moves_old_ones(made: tuple[list[dict], list[dict], 
     assert again.frame.equals(grown.frame)
 
 
+def test_what_a_new_image_that_is_left_out_would_have_joined_is_no_leak() -> None:
+    """A new copy that would join a block of val and a patient of train was left out, and its cluster called torn."""
+    rows = [*numbered(61), *patients(40)]
+    old = make_split(catalog_of(rows), RECIPE)
+    there = sides(old)
+    kin = next(row for row in rows if "patient_id" in row and there[row["image_id"]] != there[rows[60]["image_id"]])
+    first = {"image_id": "atlas/images/IMG0000062.jpg", "label": kin["label"]}
+    bridge = {**kin, "image_id": kin["image_id"].replace(".png", "_new.png")}
+    catalog = catalog_of([*rows, first, bridge])
+    clusters = cluster_table(catalog.frame, [[first["image_id"], bridge["image_id"]]])
+    grown = make_split(catalog, RECIPE, clusters=clusters, keep=old)
+    assert first["image_id"] in sides(grown) and reasons(grown)[bridge["image_id"]] == BRIDGE
+    assert_no_leak(grown, catalog, clusters)
+
+
 def test_a_new_image_that_would_bridge_two_subsets_is_left_out_and_named() -> None:
     rows = patients(60)
     old = make_split(catalog_of(rows), RECIPE)
