@@ -49,8 +49,12 @@ def extend_groups(
     """
     draft = _Draft(kept, usable, room=max(1, int(max_share * len(usable))))
     rows = frame.sort("image_id").to_dicts()
-    for row in sorted(rows, key=lambda row: row["image_id"] not in kept):
-        draft.take(row["image_id"], list(_units(row, copies, block)))
+    links = {row["image_id"]: list(_units(row, copies, block)) for row in rows}
+    for image in links:
+        if image in kept:
+            draft.keep(image, links[image])
+    for kin in draft.kin({image: units for image, units in links.items() if image not in kept}):
+        draft.take({image: links[image] for image in kin})
     names = draft.names()
     group = {image: names[root] for image, root in draft.roots() if image in usable}
     fixed = {name: draft.side[root] for root, name in names.items() if root in draft.side}
@@ -84,26 +88,56 @@ class _Draft:
     left_out: dict[str, str] = field(default_factory=dict)
     contested: dict[_Unit, str] = field(default_factory=dict)
 
-    def take(self, image: str, units: list[_Unit]) -> None:
-        """Put an image into the groups that it is linked to, or leave it out."""
+    def keep(self, image: str, units: list[_Unit]) -> None:
+        """Put an image of the kept split where it was."""
+        node = self._node(image)
+        self.side[node] = self.kept[image][1]
+        for unit in units:
+            self._link_kept(node, unit)
+
+    def kin(self, links: Mapping[str, list[_Unit]]) -> list[list[str]]:
+        """Return new images in sets that are of one radiograph or person, where no kept image tells its side.
+
+        Neighbouring file numbers are no such link.
+        """
+        found: Groups[_Unit] = Groups()
+        for image, units in links.items():
+            found.find(("image", image))
+            for unit in units:
+                if unit[0] != "block" and self.joined.find(unit) not in self.side:
+                    found.join(("image", image), unit)
+        sets: dict[_Unit, list[str]] = {}
+        for image in links:
+            sets.setdefault(found.find(("image", image)), []).append(image)
+        return list(sets.values())
+
+    def take(self, kin: Mapping[str, list[_Unit]]) -> None:
+        """Put kin among the new images into the groups that they are linked to, or leave them all out."""
+        units = [unit for each in kin.values() for unit in each]
+        roots = {self.joined.find(unit) for unit in units}
+        if len({self.side[root] for root in roots if root in self.side}) > 1 or not self.contested.keys().isdisjoint(
+            units
+        ):
+            self.left_out.update(dict.fromkeys(kin, BRIDGE))
+            return
+        for image, own in kin.items():
+            self._add(image, own)
+
+    def _add(self, image: str, units: list[_Unit]) -> None:
+        node = self._node(image)
+        roots = dict.fromkeys(self.joined.find(unit) for unit in units)
+        if sum(self.size.get(root, 0) > 0 for root in roots) > 1 and self._total(roots) >= self.room:
+            self.left_out[image] = TOO_LARGE
+            return
+        self.name[image] = next((u[1] for u in units if u[0] == "block"), units[0][1])
+        for unit in units:
+            self._join(node, unit)
+
+    def _node(self, image: str) -> _Unit:
         node = ("image", image)
         self.joined.find(node)
         self.size[node] = int(image in self.usable)
-        if image in self.kept:
-            self.side[node] = self.kept[image][1]
-            for unit in units:
-                self._link_kept(node, unit)
-            return
-        roots = dict.fromkeys(self.joined.find(unit) for unit in units)
-        sides = {self.side[root] for root in roots if root in self.side}
-        if len(sides) > 1 or any(unit in self.contested for unit in units):
-            self.left_out[image] = BRIDGE
-        elif sum(self.size.get(root, 0) > 0 for root in roots) > 1 and self._total(roots) >= self.room:
-            self.left_out[image] = TOO_LARGE
-        else:
-            self.name[image] = next((u[1] for u in units if u[0] == "block"), units[0][1])
-            for unit in units:
-                self._join(node, unit)
+        return node
 
     def _link_kept(self, node: _Unit, unit: _Unit) -> None:
         one, other = self.joined.find(node), self.joined.find(unit)
