@@ -141,9 +141,8 @@ def measure_steps(steps: int, catalog: Catalog, size: int, batch_size: int, fold
     """Compare training steps fed by the loader with steps on one batch that is already there, allocator set."""
     keep_memory()
     loader = ours(catalog, folder / "cache", size, batch_size)
-    model = (
-        create_model(ModelRecipe(weights="none"), loader.dataset.recipe).to(memory_format=torch.channels_last).train()
-    )
+    model = create_model(ModelRecipe(weights="none"), loader.dataset.recipe).train()
+    model = model.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5)
     batches = forever(loader)
     ready = next(batches)

@@ -1,4 +1,4 @@
-"""The demo's network, smaller: its map points at planted fractures far more often than chance does."""
+"""The demo's network: its map points at planted fractures far more often than chance does."""
 
 from __future__ import annotations
 
@@ -17,18 +17,8 @@ from colles.flow.stages import Stages
 from colles.flow.workspace import Ledger, Workspace
 
 DEMO = Path(__file__).parents[2] / "recipes" / "demo.yaml"
-SMALLER = (
-    "data.phantom.images=300",
-    "data.phantom.size=256",
-    "split.val=0.1",
-    "split.test=0.05",
-    "preprocess.size=160",
-    "train.threads=1",
-    "train.allocator=false",
-)
-
-
-STRANGERS = ("data.phantom.images=300", "data.phantom.size=256", "data.phantom.seed=1")
+ALONE = ("train.threads=1", "train.allocator=false")
+STRANGERS = ("data.phantom.images=300", "data.phantom.seed=1")
 
 
 def do(stages: Stages, space: Workspace, *names: str) -> None:
@@ -40,7 +30,7 @@ def do(stages: Stages, space: Workspace, *names: str) -> None:
 def test_the_map_of_the_demos_network_points_far_above_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLES_CACHE", str(tmp_path / "cache"))
     space, others = Workspace(tmp_path / "run"), Workspace(tmp_path / "others")
-    learning = Stages(load_recipe(DEMO, SMALLER), space, DEMO.parent)
+    learning = Stages(load_recipe(DEMO, ALONE), space, DEMO.parent)
     do(learning, space, "phantom", "catalog", "audit", "split", "train")
     # Too few of the run's own test images hold a fracture to tell 0.6 from 0.4, so people drawn anew are looked at.
     do(Stages(load_recipe(DEMO, STRANGERS), others, DEMO.parent), others, "phantom", "catalog")
@@ -49,8 +39,6 @@ def test_the_map_of_the_demos_network_points_far_above_chance(tmp_path: Path, mo
     judged = ExplainRecipe(check_images=0, probe_images=0)
     found = judge_run(open_maps(space.train, ["auto"]), catalog, frame, judged)
     figures = {name: method["figures"]["pointing"] for name, method in found["methods"].items()}
-    blind = max(figures[name]["value"] for name in ("silhouette", "untrained", "box_share"))
+    chance = max(figures[name]["value"] for name in ("centre", "silhouette", "untrained", "box_share"))
     assert found["default"] == "location" and found["n"] >= 80
-    assert figures["location"]["low"] > 2 * blind, figures
-    # fractures are drawn near the middle; the demo itself, of twice the images at 224 px, is twice as good as it
-    assert figures["location"]["value"] > figures["centre"]["value"], figures
+    assert figures["location"]["low"] > chance and figures["location"]["value"] > 1.5 * chance, figures

@@ -51,10 +51,9 @@ def check_training(recipe: Recipe) -> None:
 
 
 def _check_meanings(recipe: Recipe) -> None:
-    maps = [source.class_map for source in recipe.data.sources]
-    known = [None if not isinstance(given, dict) else set(given.values()) for given in maps]
-    if known and all(values == {None} for values in known):
-        names = ", ".join(repr(name) for given in maps if isinstance(given, dict) for name in given)
+    maps = [source.class_map for source in recipe.data.sources if isinstance(source.class_map, dict)]
+    if maps and len(maps) == len(recipe.data.sources) and all(set(each.values()) == {None} for each in maps):
+        names = ", ".join(repr(name) for each in maps for name in each)
         repair = f"Say what {names} mean: 1 fracture, 0 none, null to leave out"
         raise RecipeError("no class has a meaning yet", field="data.sources: class_map", repair=repair)
 
