@@ -140,6 +140,10 @@ class TrainRecipe(Section):
     """Pictures blended in pairs, by shares of a Beta distribution with this parameter; 0: none."""
     label_smoothing: Share = 0.0
     """Labels become s / 2 and 1 − s / 2."""
+    teachers: tuple[str, ...] = ()
+    """Run folders, bundles or checkpoints whose mean answers are learned beside the labels (distillation)."""
+    teacher_weight: Share = 0.5
+    """Of the teachers' answers; the labels have the rest."""
     location_weight: float = Field(default=0.5, ge=0)
     """Of the map's loss beside the image label's."""
     canvas: int | None = Field(default=None, ge=32, le=4096)

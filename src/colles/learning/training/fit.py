@@ -42,6 +42,7 @@ from colles.learning.training.prior import prior_shift
 from colles.learning.training.processes import on_this_machine, readable_errors
 from colles.learning.training.samples import write_samples
 from colles.learning.training.scores import predict_subset
+from colles.learning.training.teachers import load_teachers
 
 
 def train(
@@ -101,6 +102,7 @@ def train_once(
             model = create_model(recipe.model, recipe.preprocess).to(memory_format=torch.channels_last)
             Stages(model, data, recipe, out, device, callbacks).fit()
     best, _ = load_classifier(out)
+    best.to(device if recipe.train.engine == "local" else "cpu")
     table = pl.concat([predict_subset(best, data, subset) for subset in SUBSETS[1:]])
     write_table(table, out / "predictions.parquet")
     provenance = collect_provenance(
@@ -187,7 +189,9 @@ class Stages:
         self.model, self.data, self.recipe, self.out, self.device = model, data, recipe, out, device
         self.folder = out / "checkpoints"
         described = describe_model(recipe.model, recipe.preprocess, model)
-        self.keep = KeepBest(self.folder, recipe.train.monitor, {**described, "prior_shift": prior_shift(data)})
+        shift = prior_shift(data)
+        self.keep = KeepBest(self.folder, recipe.train.monitor, {**described, "prior_shift": shift})
+        self.teachers = load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=shift)
 
     def fit(self) -> None:
         """Run what is not finished yet."""
@@ -219,6 +223,7 @@ class Stages:
             first_epoch=first_epoch,
             steps=epochs * self._steps_an_epoch(),
             positive_weight=self.data.positive_weight(),
+            teachers=self.teachers,
         )
         trainer = lightning.Trainer(
             accelerator="cpu" if self.device == "cpu" else "gpu",

@@ -1,4 +1,4 @@
-"""The losses of the image label and of the location map."""
+"""The losses of the image label, of the location map, and of what teachers answer."""
 
 from __future__ import annotations
 
@@ -43,3 +43,23 @@ def map_loss(cam: Tensor, target: Tensor, located: Tensor) -> Tensor:
     each = torch.where(centre, at_centre, around) * located[:, None, None, None]
     fractures = (centre * located[:, None, None, None]).sum().clamp(min=1.0)
     return -each.sum() / fractures
+
+
+def answer_loss(logit: Tensor, answer: Tensor, weight: Tensor) -> Tensor:
+    """Return the cross-entropy of logits (N, 1) against teachers' logits (N, 1), averaged by weight (N,).
+
+    Hinton G et al., arXiv:1503.02531, equation 1, at a temperature of 1.
+    """
+    each = nn.functional.binary_cross_entropy_with_logits(logit, torch.sigmoid(answer), reduction="none")[:, 0]
+    return (each * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def answer_map_loss(cam: Tensor, answer: Tensor, weight: Tensor) -> Tensor:
+    """Return the cross-entropy of map logits (N, 1, h, w) against teachers', summed over cells, per expected fracture.
+
+    Expected are the fractures that the teachers' probabilities add up to, by image weight (N,); at least one.
+    """
+    target = torch.sigmoid(answer)
+    each = nn.functional.binary_cross_entropy_with_logits(cam, target, reduction="none")
+    share = weight[:, None, None, None]
+    return (each * share).sum() / (target * share).sum().clamp(min=1.0)

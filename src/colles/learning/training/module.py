@@ -18,8 +18,9 @@ from colles.core.errors import TrainingError
 from colles.core.recipe import TrainRecipe
 from colles.learning.loaders.samplers import epoch_seed
 from colles.learning.models import FractureClassifier
-from colles.learning.training.losses import label_loss, map_loss
+from colles.learning.training.losses import answer_loss, answer_map_loss, label_loss, map_loss
 from colles.learning.training.mixup import mix_pairs
+from colles.learning.training.teachers import Teachers
 
 DIVERGED = "The last good weights are kept; lower train.lr"
 
@@ -37,12 +38,14 @@ class ClassifierModule(lightning.LightningModule):
         first_epoch: int,
         steps: int,
         positive_weight: float,
+        teachers: Teachers | None = None,
     ) -> None:
         """`steps` is the number of optimiser steps of the whole stage, `first_epoch` the run's epoch it begins with."""
         super().__init__()
         self.model, self.recipe, self.stage = model, recipe, stage
         self.seed, self.first_epoch, self.steps = seed, first_epoch, steps
         self.positive_weight = positive_weight
+        self.teachers = teachers  # no module of this one: their weights are neither learned nor saved
         self.figures: dict[str, float] = {}
         self.plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
@@ -125,7 +128,9 @@ class ClassifierModule(lightning.LightningModule):
         self._plateau_state = checkpoint.get("plateau")
 
     def on_train_start(self) -> None:
-        """Restore the plateau's memory, now that there is an optimiser."""
+        """Bring the teachers, and restore the plateau's memory, now that there is an optimiser."""
+        if self.teachers is not None:
+            self.teachers.to(self.device)
         if self.plateau is not None and self._plateau_state is not None:
             self.plateau.load_state_dict(self._plateau_state)
 
@@ -153,12 +158,26 @@ class ClassifierModule(lightning.LightningModule):
             total = total + self.recipe.location_weight * map_loss(found["cam"], batch["target"], batch["located"])
         return total
 
+    def taught_loss(self, found: dict[str, Tensor], answers: dict[str, Tensor], weight: Tensor) -> Tensor:
+        """Return how far the network is from the teachers' answers: logit, pooled head's logit, and map, weighted."""
+        logits = [found[name] for name in ("logit", "pooled") if name in found]
+        total = torch.stack([answer_loss(logit, answers["logit"], weight) for logit in logits]).sum()
+        if "cam" in found and "cam" in answers and found["cam"].shape == answers["cam"].shape:
+            total = total + self.recipe.location_weight * answer_map_loss(found["cam"], answers["cam"], weight)
+        return total
+
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         """Return the loss of a batch; raise `TrainingError` where it is not a number."""
         # dropout hangs on epoch and step alone, so a resumed run repeats it
         torch.manual_seed(epoch_seed(self.seed, 1, self.run_epoch, index))
         batch = mix_pairs(batch, self.recipe.mixup) if self.recipe.mixup else batch
-        loss = self.loss(self.model.training_outputs(_layout(batch["image"])), batch)
+        image = _layout(batch["image"])
+        # half precision is for the network: a loss adds up thousands of small numbers
+        found = {name: value.float() for name, value in self.model.training_outputs(image).items()}
+        loss = self.loss(found, batch)
+        if self.teachers is not None:
+            share = self.recipe.teacher_weight
+            loss = (1.0 - share) * loss + share * self.taught_loss(found, self.teachers.answer(image), batch["weight"])
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is {float(loss)} at step {index} of epoch {self.run_epoch}", repair=DIVERGED)
         self._losses.append(loss.detach())
