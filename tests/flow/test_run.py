@@ -30,6 +30,14 @@ def test_what_would_stop_the_training_is_said_before_anything_is_made(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_teacher_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    data = {"phantom": {"images": 40, "size": 64}}
+    recipe = recipe_from({"data": data, "model": {"weights": "none"}, "train": {"teachers": [str(tmp_path / "gone")]}})
+    with pytest.raises(CollesError, match="no trained weights"):
+        run(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_recipe_without_a_meaning_of_any_class_is_sent_back_before_anything_is_made(tmp_path: Path) -> None:
     """A starter recipe of unknown names went through catalog and audit, to `no usable image is left`."""
     source = {"kind": "folder", "path": str(tmp_path), "class_map": {"yes": None, "perhaps": None}}

@@ -70,6 +70,15 @@ def test_the_same_model_gives_the_same_bytes(run: TinyRun, graph: bytes) -> None
     assert export_graph(load_classifier(run.folder)[0], PREPROCESS) == graph
 
 
+def test_a_bundle_names_the_teachers_and_not_where_they_lay(tmp_path: Path) -> None:
+    run = make_run(tmp_path, images=24)
+    train = run.recipe.train.model_copy(update={"teachers": ("/somewhere/private/F0", "out/F1")})
+    save_recipe(run.recipe.model_copy(update={"train": train}), run.folder / "recipe.yaml")
+    out = export_bundle(run.folder, tmp_path / "bundle", evaluation=None, catalog=run.catalog, recipe=RECIPE)
+    assert load_recipe(out / "recipe.yaml").train.teachers == ("F0", "out/F1")
+    assert "the answers of other networks: F0, out/F1." in (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
 def test_a_source_held_out_and_what_is_said_of_the_sets_travel_with_the_bundle(tmp_path: Path) -> None:
     run = make_run(tmp_path, images=24)
     held_out = pl.when(pl.int_range(pl.len()) % 4 == 0).then(pl.lit("external")).otherwise(pl.col("subset"))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from colles.core.progress import say
 from colles.core.recipe import TrainRecipe
 
 _MARK = "COLLES_RELAUNCHED"
+GPU_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""There where a driver for CUDA is, under Linux and under Windows' Linux; asking torch takes seconds."""
 
 
 def relaunched() -> bool:
@@ -20,8 +23,10 @@ def relaunched() -> bool:
 
 
 def relaunch_with_allocator(recipe: TrainRecipe) -> None:
-    """Replace this process by one with the settings, once, on Linux, where the recipe asks for a CPU."""
-    if not recipe.allocator or recipe.device == "cuda" or relaunched() or not sys.platform.startswith("linux"):
+    """Replace this process by one with the settings, once, on Linux, where the training will be on a CPU."""
+    if not recipe.allocator or relaunched() or not sys.platform.startswith("linux"):
+        return
+    if recipe.device == "cuda" or (recipe.device == "auto" and any(driver.exists() for driver in GPU_DRIVERS)):
         return
     from colles.learning.training.allocator import environment
 

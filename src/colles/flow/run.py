@@ -40,14 +40,16 @@ def run(
 
 
 def check_training(recipe: Recipe) -> None:
-    """Raise before anything is made what would stop the training: no meaning of a class, no such device or network."""
+    """Raise before anything is made what would stop the training: no such device, network, teacher or class."""
     from colles.learning.devices import choose_device
     from colles.learning.models import create_model
+    from colles.learning.training.teachers import load_teachers
 
     _check_meanings(recipe)
     if recipe.train.mode != "skip":
         choose_device(recipe.train)
         create_model(recipe.model, recipe.preprocess)
+        load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=0.0)
 
 
 def _check_meanings(recipe: Recipe) -> None:

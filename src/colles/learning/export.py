@@ -106,7 +106,8 @@ def portable(recipe: Recipe) -> Recipe:
     sources = tuple(source.model_copy(update={"path": _short(source.path)}) for source in recipe.data.sources)
     data: DataRecipe = recipe.data.model_copy(update={"root": None, "sources": sources})
     model = recipe.model.model_copy(update={"weights": _short(recipe.model.weights)})
-    return recipe.model_copy(update={"data": data, "model": model})
+    train = recipe.train.model_copy(update={"teachers": tuple(map(_short, recipe.train.teachers))})
+    return recipe.model_copy(update={"data": data, "model": model, "train": train})
 
 
 def _short(path: str) -> str:
@@ -166,6 +167,7 @@ def _training(
         "recipe_digest": sha256_json(portable(recipe).model_dump(mode="json")),
         "sources": _sources(catalog.frame, split, recipe),
         "weights_from": model.weights_from,
+        "teachers": [_short(teacher) for teacher in recipe.train.teachers],
         "simulated": recipe.data.phantom is not None,
     }
 

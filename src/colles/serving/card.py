@@ -53,6 +53,7 @@ def _details(metadata: BundleMetadata) -> str:
     model, pixels = metadata.model, metadata.preprocessing
     shown = model.get("map") or ("class_activation" if model.get("has_cam") else None)
     heat = f" and a {str(shown).replace('_', ' ')} map" if shown else ""
+    teachers = ", ".join(metadata.training.get("teachers") or ())
     return "\n".join(
         [
             f"# {metadata.name}",
@@ -62,6 +63,7 @@ def _details(metadata: BundleMetadata) -> str:
             "## Model details",
             f"- Architecture: `{model.get('name')}`, {_count(model.get('parameters'))} parameters, as ONNX.",
             f"- Weights started from: {metadata.training.get('weights_from', 'unknown')}.",
+            *([f"- Learned, beside the labels, the answers of other networks: {teachers}."] if teachers else []),
             f"- Input: grey canvas of {pixels.size} × {pixels.size} pixels ({pixels.fit}), "
             f"{pixels.channels} equal channels, mean {list(pixels.mean)}, SD {list(pixels.std)}; made by the bundle.",
             f"- Output: a score and a probability (0 to 1), a decision (fracture, no fracture, uncertain){heat}.",
