@@ -120,7 +120,9 @@ def _add_int8(
     recipe: ExportRecipe,
 ) -> dict[str, Any] | None:
     preprocess = metadata.preprocessing
-    samples = [decode(path, preprocess) for path in train["path"][: recipe.int8_images]]
+    # drawn by seed: the first by name are of one source and a few patients
+    order = np.random.default_rng(0).permutation(train.height)[: recipe.int8_images]
+    samples = [decode(path, preprocess) for path in train["path"][order.tolist()]]
     canvases = [sample.canvas for sample in samples if isinstance(sample, Sample)]
     known = np.isfinite(fp32) & val["label"].is_not_null().to_numpy()
     if not canvases or not known.any():

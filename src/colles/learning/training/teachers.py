@@ -27,7 +27,8 @@ class Teachers:
 
     def to(self, device: torch.device) -> Teachers:
         """Move the networks to where the learner is."""
-        self.members.to(device, memory_format=torch.channels_last)
+        self.members.to(device)
+        self.members.to(memory_format=torch.channels_last)
         return self
 
     @torch.no_grad()
