@@ -21,6 +21,7 @@ from colles.learning.quantise import judge_int8
 from colles.serving.bundle import load_bundle
 from colles.serving.decision import DecisionRule
 from colles.serving.gate import Gate
+from colles.serving.metadata import GateMetadata
 from colles.serving.predictor import Predictor
 
 # A network of random weights changes more by quantisation than a trained one may; its bundle is kept to look at.
@@ -145,6 +146,14 @@ def test_a_gate_that_could_refuse_nothing_is_left_out(tmp_path: Path, capsys: py
     assert "would refuse nothing" in capsys.readouterr().err
 
 
+def test_a_gate_from_before_the_root_judges_as_it_did() -> None:
+    references = np.eye(4, dtype=np.float32)[:1]
+    picture = np.array([[0.64, 0.36, 0.0, 0.0]], np.float32)
+    assert Gate(references, 0.5, power=1.0).distance(picture)[0] == pytest.approx(1 - 0.64 / np.hypot(0.64, 0.36))
+    assert Gate(references, 0.5).distance(picture)[0] == pytest.approx(1 - 0.8)
+    assert GateMetadata(limit=0.3, false_refusals=0.01, trained_on=9, chosen_on=9, sha256="").power == 1.0
+
+
 def test_a_gate_of_known_shape_is_fitted_saved_and_read(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     centre = rng.normal(size=40)
@@ -154,7 +163,11 @@ def test_a_gate_of_known_shape_is_fitted_saved_and_read(tmp_path: Path) -> None:
 
     gate = Gate.fit(around(300, 0.2), around(200, 0.2), false_refusals=0.05)
     assert 0.01 < np.mean(gate.distance(around(400, 0.2)) > gate.limit) < 0.12
-    assert gate.distance(gate.references[:1])[0] < gate.limit
+    trained = around(1, 0.0)
+    directions = np.sign(trained) * np.sqrt(np.abs(trained))
+    cosines = np.sort(gate.references @ directions[0] / np.linalg.norm(directions))
+    assert gate.distance(trained)[0] == pytest.approx(1.0 - cosines[-5:].mean(), abs=1e-6)
+    assert gate.distance(trained)[0] < gate.limit
     assert gate.refuse(around(50, 0.2, 3 * centre)) == [None] * 50, "length follows contrast and tells nothing"
     assert all(gate.refuse(around(50, 0.9))) and all(gate.refuse(around(50, 0.2, -centre)))
     assert gate.refuse(np.full((1, 40), np.nan, np.float32))[0] and gate.refuse(np.zeros((1, 40), np.float32))[0]

@@ -107,6 +107,7 @@ def _add_gate(folder: Path, train: Shown, val: Shown, recipe: ExportRecipe) -> G
         trained_on=counts[0],
         chosen_on=counts[1],
         sha256=digest,
+        power=gate.power,
     )
 
 

@@ -1,7 +1,9 @@
 """The gate: how far a picture's embedding lies from training's, and the limit beyond which it is refused.
 
 The distance is one minus the mean cosine to the nearest training images (Sun et al., ICML 2022, arXiv:2204.06507):
-directions tell kinds of pictures apart where lengths follow contrast alone. docs/experiments.md has the alternatives.
+directions tell kinds of pictures apart where lengths follow contrast alone. Taking the root of each number first lets
+many small ones count beside a few large ones (Arandjelović and Zisserman, CVPR 2012, section 3). docs/experiments.md
+has the alternatives.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ REFERENCES = 1000
 """At most; drawn by seed from more training images."""
 LEAST = 20
 """Training images below which there is no gate."""
+POWER = 0.5
+"""Of new gates; those made before it was told have 1."""
 _ARRAY = "references"
 
 
@@ -40,6 +44,8 @@ class Gate:
     """(n, d) training images' embeddings, each of length 1 up to its rounding to 16 bits."""
     limit: float
     """Largest distance (0–2) that is let through."""
+    power: float = POWER
+    """What the size of each number of an embedding is raised to; the references are so already."""
 
     @classmethod
     def fit(cls, train: FloatArray, val: FloatArray, *, false_refusals: float = 0.01, seed: int = 0) -> Self:
@@ -50,7 +56,7 @@ class Gate:
         if len(train) < LEAST or not len(val):
             raise ValueError(f"{len(train)} training and {len(val)} val images are too few for a gate")
         chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:REFERENCES])
-        draft = cls(_unit(train[chosen]).astype(np.float16).astype(np.float32), 2.0)
+        draft = cls(_unit(_raised(train[chosen], POWER)).astype(np.float16).astype(np.float32), 2.0)
         limit = float(np.quantile(draft.distance(val), 1 - false_refusals, method="higher"))
         # Rounded up, so that the last bits of another processor refuse nobody.
         return cls(draft.references, float(np.ceil(limit * 1e4) / 1e4))
@@ -66,7 +72,7 @@ class Gate:
                 references = np.ascontiguousarray(stored[_ARRAY], dtype=np.float32)
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"is no gate ({error})", path=bundle.folder / FILE, repair="Export again") from error
-        return cls(references, bundle.metadata.gate.limit)
+        return cls(references, bundle.metadata.gate.limit, bundle.metadata.gate.power)
 
     def save(self, folder: Path) -> Path:
         """Write `gate.npz` into a folder; the same gate gives the same bytes."""
@@ -78,7 +84,7 @@ class Gate:
     def distance(self, embeddings: FloatArray) -> NDArray[np.float64]:
         """Return how unlike training each embedding (n, d) is: 0 for the same direction, 1 for none in common."""
         # Not by BLAS: its threads spin for each other, which cost six milliseconds of the cores an image.
-        cosines = np.einsum("nd,rd->nr", _unit(embeddings), self.references)
+        cosines = np.einsum("nd,rd->nr", _unit(_raised(embeddings, self.power)), self.references)
         count = min(NEIGHBOURS, len(self.references))
         nearest = np.partition(cosines, cosines.shape[1] - count, axis=1)[:, -count:]
         return np.asarray(1.0 - nearest.mean(axis=1), dtype=np.float64)
@@ -97,3 +103,7 @@ class Gate:
 def _unit(embeddings: FloatArray) -> FloatArray:
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     return np.asarray(embeddings / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def _raised(embeddings: FloatArray, power: float) -> FloatArray:
+    return embeddings if power == 1.0 else np.asarray(np.sign(embeddings) * np.abs(embeddings) ** power, np.float32)

@@ -81,6 +81,8 @@ class GateMetadata(BaseModel):
     """Val images that the limit was chosen on."""
     sha256: str
     """Of `gate.npz`."""
+    power: float = 1.0
+    """What the size of each number of an embedding is raised to before directions are compared."""
 
 
 class BundleMetadata(BaseModel):
