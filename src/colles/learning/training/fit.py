@@ -42,7 +42,7 @@ from colles.learning.training.prior import prior_shift
 from colles.learning.training.processes import on_this_machine, readable_errors
 from colles.learning.training.samples import write_samples
 from colles.learning.training.scores import predict_subset
-from colles.learning.training.teachers import load_teachers
+from colles.learning.training.teachers import Teachers, load_teachers
 
 
 def train(
@@ -189,9 +189,9 @@ class Stages:
         self.model, self.data, self.recipe, self.out, self.device = model, data, recipe, out, device
         self.folder = out / "checkpoints"
         described = describe_model(recipe.model, recipe.preprocess, model)
-        shift = prior_shift(data)
-        self.keep = KeepBest(self.folder, recipe.train.monitor, {**described, "prior_shift": shift})
-        self.teachers = load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=shift)
+        self.shift = prior_shift(data)
+        self.keep = KeepBest(self.folder, recipe.train.monitor, {**described, "prior_shift": self.shift})
+        self.teachers: Teachers | None = None
 
     def fit(self) -> None:
         """Run what is not finished yet."""
@@ -199,6 +199,8 @@ class Stages:
         if (self.folder / "finished.json").is_file():
             say("  the training is finished; scoring again")
             return
+        recipe = self.recipe
+        self.teachers = load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=self.shift)
         head, epochs = self.recipe.train.head_epochs, self.recipe.train.epochs
         if head and not self.model.pretrained:
             say("  no stage for the head alone: the backbone starts from random weights")
