@@ -35,15 +35,32 @@ def with_boxes(data: Data) -> Data:
     return boxed, make_split(boxed, recipe().split)
 
 
-def test_the_mean_follows_the_papers_recursion() -> None:
+def moved(model: torch.nn.Module, updates: int, decay: float) -> list[float]:
+    """Return the mean of one bias after each update; the bias grows by 1 before each but the first."""
+    average, found = running_mean(model, decay), []  # type: ignore[arg-type]
+    for update in range(updates):
+        if update:
+            with torch.no_grad():
+                model.head.bias += 1.0  # type: ignore[union-attr, operator]
+        average.update_parameters(model)
+        found.append(float(average.module.head.bias.detach()))  # type: ignore[union-attr, operator]
+    return found
+
+
+def test_the_mean_follows_the_papers_recursion_with_a_rising_decay() -> None:
     model = create_model(ModelRecipe(name="timm:test_resnet", weights="none"), PreprocessRecipe(size=64))
-    average = running_mean(model, 0.9)
-    first = model.head.bias.detach().clone()
-    average.update_parameters(model)
-    with torch.no_grad():
-        model.head.bias += 1.0
-    average.update_parameters(model)
-    torch.testing.assert_close(average.module.head.bias, first + 0.1)  # type: ignore[union-attr]
+    start = float(model.head.bias.detach())
+    expected = [start]
+    for n in range(1, 6):
+        decay = min(0.3, (1 + n) / (10 + n))  # 2/11, 3/12, then 0.3
+        expected.append(decay * expected[-1] + (1 - decay) * (start + n))
+    assert moved(model, 6, 0.3) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_short_training_does_not_keep_what_it_began_with() -> None:
+    model = create_model(ModelRecipe(name="timm:test_resnet", weights="none"), PreprocessRecipe(size=64))
+    start = float(model.head.bias.detach())
+    assert moved(model, 101, 0.998)[-1] - start > 75  # of 100; a decay of 0.998 from the first update has 9
 
 
 def test_the_rate_rises_then_falls_to_one_percent() -> None:

@@ -114,7 +114,7 @@ class TrainRecipe(Section):
     clip: float | None = Field(default=None, gt=0)
     """Largest norm of the gradient."""
     ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay of a running mean of the weights, which is what is judged and kept; none where it is not given."""
+    """Decay, reached slowly, of a running mean of the weights, which is what is judged and kept; none if not given."""
     plateau_patience: int = Field(default=2, ge=0)
     """Epochs without a better `monitor` before `plateau` acts."""
     patience: int = Field(default=5, ge=1)

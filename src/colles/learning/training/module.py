@@ -219,8 +219,16 @@ def create_optimizer(recipe: TrainRecipe, groups: list[dict[str, Any]]) -> torch
 
 
 def running_mean(model: FractureClassifier, decay: float) -> AveragedModel:
-    """Return an exponential running mean of weights and batch-norm statistics; its first update copies them."""
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
+    """Return an exponential running mean of weights and batch-norm statistics; its first update copies them.
+
+    The `decay` is reached slowly, as (1 + n) / (10 + n) after n updates (TensorFlow's ExponentialMovingAverage): a
+    short training would otherwise end in a mean of what it began with.
+    """
+
+    def update(averaged: Any, current: Any, count: Any) -> None:
+        get_ema_multi_avg_fn(min(decay, (1 + int(count)) / (10 + int(count))))(averaged, current, count)  # type: ignore[no-untyped-call]
+
+    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
     average.requires_grad_(False)
     return average
 
