@@ -220,6 +220,12 @@ def test_a_slip_on_the_command_line_is_not_blamed_on_the_recipe(tmp_path: Path, 
             "whatever was finished is kept; give the same command again",
         ),
         (
+            "colles.core.recipe_text",
+            "load_recipe",
+            "train recipes/demo.yaml --out nowhere-at-all",
+            "whatever was finished is kept; add --resume to go on",
+        ),
+        (
             "colles.datasets.catalog",
             "build_catalog",
             "catalog --source folder=. --out nowhere-at-all.csv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -56,15 +57,27 @@ def test_nan_is_cold_and_shapes_must_agree(draw) -> None:
         overlay(image, np.zeros((20, 10)))
 
 
+def test_the_line_holds_its_share_of_a_map_of_few_bright_specks() -> None:
+    rng = np.random.default_rng(0)
+    heat = rng.lognormal(0, 3, (500, 500))  # like a gradient: hardly anything reaches a 255th of the brightest
+    heat = (heat / heat.max()).astype(np.float32)
+    grey = np.zeros(heat.shape, np.uint8)
+    drawn = np.asarray(overlay(grey, heat, contour=0.5)) != np.asarray(overlay(grey, heat))
+    smooth = cv2.GaussianBlur(heat, (0, 0), 10)
+    level = mass_level(smooth, 0.5)
+    assert smooth[smooth >= level].sum() / smooth.sum() == pytest.approx(0.5, abs=0.01)
+    near = np.abs(smooth / level - 1) < 0.1
+    assert near[drawn.any(axis=2)].mean() > 0.9  # the line lies where the map has that value
+
+
 def test_the_line_bounds_the_stated_share_of_the_mass() -> None:
     heat = np.zeros((60, 60), np.float32)
     heat[10:20, 10:20] = 1.0
     heat[40:50, 40:50] = 0.4
-    levels = np.rint(heat * 255).astype(np.uint8)
     # The hot square holds 1 / 1.4 = 71 % of the mass.
-    assert mass_level(levels, 0.5) == mass_level(levels, 0.7) == 255
-    assert mass_level(levels, 0.75) == 102
-    assert mass_level(np.zeros((4, 4), np.uint8), 0.5) == 0
+    assert mass_level(heat, 0.5) == mass_level(heat, 0.7) == 1.0
+    assert mass_level(heat, 0.75) == np.float32(0.4)
+    assert mass_level(np.zeros((4, 4), np.float32), 0.5) == 0
     grey = np.zeros((60, 60), np.uint8)
     plain, lined = (np.asarray(overlay(grey, heat, contour=share)) for share in (None, 0.5))
     changed = (plain != lined).any(axis=2)

@@ -42,6 +42,7 @@ class Interrupted(BaseException):
     """Ctrl-C, under a name that typer does not end the process at without a word."""
 
 
+_BY_RESUME = "train", "sweep"
 _AT_ONCE = "catalog", "audit"  # verbs that take minutes and write what they made when all of it is there
 
 
@@ -53,7 +54,8 @@ class _Program(TyperGroup):
         except KeyboardInterrupt as error:
             if ctx.invoked_subcommand in _AT_ONCE:
                 raise Interrupted("no result was written; the same command starts over") from error
-            raise Interrupted("whatever was finished is kept; give the same command again") from error
+            again = "add --resume to go on" if ctx.invoked_subcommand in _BY_RESUME else "give the same command again"
+            raise Interrupted(f"whatever was finished is kept; {again}") from error
 
 
 app = typer.Typer(

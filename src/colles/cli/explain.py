@@ -59,7 +59,7 @@ def explain(
     limit: Annotated[int, typer.Option(min=1, help="With --scores: images of each label at most.")] = 400,
     seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
     opacity: Annotated[float, typer.Option(min=0, max=1, help="Of the hottest place.")] = 0.6,
-    contour: Annotated[float, typer.Option(min=0, max=1, help="Share of the heat inside the line; 0: no line.")] = 0.5,
+    contour: Annotated[float, typer.Option(min=0, max=0.99, help="Share of the heat inside the line; 0: none.")] = 0.5,
     maps: Annotated[str, typer.Option(help="full: .npy of the image's shape; native: the cells; none.")] = "full",
     overlays: Annotated[bool, typer.Option(help="Write pictures.")] = True,
     overwrite: Overwrite = False,
@@ -68,7 +68,7 @@ def explain(
     """Show where a model looks. Maps are judged against reference boxes and against chance."""
     from colles.core.files import refuse_existing
 
-    _check(images, scores, maps)
+    _check(images, scores, maps, {"--against": against, "--split": split})
     if not overwrite:
         refuse_existing(out)
     from colles.flow.agreement import open_twin
@@ -78,24 +78,27 @@ def explain(
     source = open_maps(model, method or ["auto"], target)
     recipe = _recipe(method, limit, sample, seed, checks)
     entries: list[Entry] = []
-    if images:
-        look = Look(opacity=opacity, contour=contour if 0 < contour < 1 else None, maps=maps, overlays=overlays)  # type: ignore[arg-type]
-        entries = _explain(source, images, out, look, catalog, recipe)
     judged = None
+    if images:
+        look = Look(opacity=opacity, contour=contour or None, maps=maps, overlays=overlays)  # type: ignore[arg-type]
+        entries, judged = _explain(source, images, out, look, catalog, recipe, judge=scores is None)
     if scores is not None:
         twins = [open_twin(folder, recipe.methods, target) for folder in against or []]
         judged = _judge(source, model, out, catalog, split, scores, recipe, twins)
     if as_json:
-        print_json(entries if judged is None else judged)
+        print_json(entries if scores is None else judged)
     else:
         _report(source, entries, judged, out)
 
 
-def _check(images: list[str] | None, scores: str | None, maps: str) -> None:
+def _check(images: list[str] | None, scores: str | None, maps: str, only_scores: dict[str, Any]) -> None:
     from colles.core.errors import UsageError
 
     if not images and scores is None:
         raise UsageError("no image named", field="PATH", repair="Name files or folders, or --scores test")
+    for option, value in only_scores.items():
+        if value and scores is None:
+            raise UsageError("says something of --scores alone", field=option, repair="Add --scores test")
     if maps not in ("full", "native", "none"):
         raise UsageError(f"unknown form {maps!r}", field="--maps", repair="Use full, native or none")
 
@@ -108,22 +111,38 @@ def _recipe(method: list[str] | None, limit: int, sample: int, seed: int, checks
     return ExplainRecipe(methods=methods, score_images=limit, sample=sample, seed=seed, **without)
 
 
-def _explain(source: Any, images: list[str], out: Path, look: Any, catalog: Path | None, recipe: Any) -> list[Entry]:
+def _explain(
+    source: Any, images: list[str], out: Path, look: Any, catalog: Path | None, recipe: Any, *, judge: bool
+) -> tuple[list[Entry], dict[str, Any] | None]:
+    """Return a row an image and map and, with a catalog and where it is to `judge`, what the maps are worth."""
     from colles.core.files import write_json
     from colles.datasets.catalog import Catalog
     from colles.flow.explain_images import explain_images
     from colles.flow.explain_stage import SCORES
     from colles.flow.known import items_of_paths
     from colles.flow.localise import Judge, scores_of
-    from colles.serving.inputs import list_images
 
     known = None if catalog is None else Catalog.load(catalog)
-    items = items_of_paths(list_images(images), known)
-    judge = None if known is None else Judge(source)
-    entries = explain_images(source, items, out, style=look, judge=judge, sample=recipe.sample, seed=recipe.seed)
-    if judge is not None:
-        write_json(out / SCORES, scores_of(judge, "images"))
-    return entries
+    items = items_of_paths(_files(images), known)
+    judging = Judge(source, seed=recipe.seed) if known is not None and judge else None
+    entries = explain_images(source, items, out, style=look, judge=judging, sample=recipe.sample, seed=recipe.seed)
+    if judging is None:
+        return entries, None
+    judged = scores_of(judging, "images")
+    write_json(out / SCORES, judged)
+    return entries, judged
+
+
+def _files(images: list[str]) -> list[Path]:
+    from colles.core.errors import UsageError
+    from colles.serving.inputs import find_images
+
+    found = list(find_images(images))
+    other = next((image for image in found if not isinstance(image, Path)), None)
+    if other is not None:
+        repair = "Unpack it, or use colles predict --overlays"
+        raise UsageError(f"{other} lies in an archive or an object store: explain reads files", repair=repair)
+    return [image for image in found if isinstance(image, Path)]
 
 
 def _judge(
@@ -137,15 +156,15 @@ def _judge(
     twins: list[Any],
 ) -> dict[str, Any]:
     from colles.core.files import write_json
-    from colles.core.tables import read_table
     from colles.datasets.catalog import Catalog
+    from colles.datasets.split_table import read_split_table
     from colles.flow.explain_stage import SCORES
     from colles.flow.judge_run import judge_run, sources_of_run
 
     if catalog is None or split is None:
         found = sources_of_run(model)
         catalog, split = catalog or found[0], split or found[1]
-    frame = read_table(split, ("image_id", "group_id", "subset"))
+    frame = read_split_table(split, grouped=False)
     judged = judge_run(source, Catalog.load(catalog), frame, recipe, subset=subset, twins=twins)
     write_json(out / SCORES, judged)
     return judged
@@ -164,7 +183,9 @@ def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, ou
         for entry in failed:
             typer.echo(f"{entry['path']}: {entry['error']}", err=True)
         typer.echo(f"{len(entries) - len(failed)} heat maps in {out}; where each peaks is in {out}/explanations.json")
-    if judged is not None:
+    if judged is not None and not judged["n"]:
+        typer.echo("none of the images has a box in the catalog, so nothing was judged")
+    elif judged is not None:
         rows = [
             [name, "chance" if found["role"] == "chance" else f"{1000 * (found['seconds_per_image'] or 0):.0f} ms",
              *(_cell(found["figures"].get(figure)) for figure in ("pointing", "pointing_margin", "share_of_mass"))]
@@ -178,6 +199,7 @@ def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, ou
         for name, found in judged["methods"].items():
             for check in found.get("checks", {}).values():
                 typer.echo(f"{'passed' if check['passed'] else 'FAILED'}  {name}: {check['sentence']}")
+    if judged is not None:
         for note in [*(probe["sentence"] for probe in judged["probes"]), *judged["notes"]]:
             typer.echo(note)
 
@@ -185,4 +207,5 @@ def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, ou
 def _cell(figure: dict[str, Any] | None) -> str:
     if figure is None or figure["value"] is None:
         return "–"
-    return f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
+    between = "" if figure["low"] is None else f" ({figure['low']:.3f}–{figure['high']:.3f})"
+    return f"{figure['value']:.3f}{between}"

@@ -259,7 +259,7 @@ class Recipe(Section):
     """The form of the recipe; raised when a key changes its name or meaning."""
     name: str = "colles"
     """Shown in reports and cards."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
     """Of training: weights, order, augmentation."""
     data: DataRecipe = DataRecipe()
     """Which radiographs."""
@@ -285,3 +285,11 @@ class Recipe(Section):
     """What its bundle holds."""
     sweep: SweepRecipe = SweepRecipe()
     """What a search tries."""
+
+    @model_validator(mode="after")
+    def _can_grow(self) -> Recipe:
+        if self.train.progressive and self.model.name == "simple_cnn":
+            raise ValueError(
+                "simple_cnn takes images of one size: leave train.progressive out, or choose another network"
+            )
+        return self

@@ -101,6 +101,8 @@ def _override(values: dict[str, Any], text: str) -> None:
     for part in parts[:-1]:
         if section.get(part) is None:
             section[part] = {}
+        if part == "augment" and isinstance(section[part], str):
+            section[part] = {"preset": section[part]}
         section = section[part]
         if not isinstance(section, dict):
             raise RecipeError(f"{part!r} holds no keys", field=key, repair="Check the name")
@@ -109,7 +111,10 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 def _value(text: str) -> Any:
     # YAML 1.1 reads 3e-4 (no dot) as text; a number is meant.
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set: {text!r} is no value in YAML", repair="Check its brackets and quotes") from error
     if isinstance(value, str):
         try:
             return float(value)

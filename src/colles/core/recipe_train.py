@@ -19,7 +19,7 @@ class AugmentRecipe(Section):
     translation: Share = 0.0
     """Largest shift along each axis, as a share of the canvas."""
     scale: tuple[float, float] = (1.0, 1.0)
-    """Smallest and largest factor of size."""
+    """Smallest and largest factor of size, above 0."""
     brightness: float = Field(default=0.1, ge=0)
     """Grey values times a factor between 1 − brightness and 1 + brightness."""
     contrast: float = Field(default=0.1, ge=0)
@@ -40,6 +40,12 @@ class AugmentRecipe(Section):
     """Probability of one to three grey rectangles; none covers a fracture's centre."""
     collimation: Share = 0.0
     """Probability of simulated shutters, black around a turned rectangle that holds all fractures' centres."""
+
+    @model_validator(mode="after")
+    def _grows_from_small_to_large(self) -> AugmentRecipe:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError("scale needs a smallest factor above 0 and a largest that is not below it")
+        return self
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -70,7 +76,7 @@ def _preset(value: object) -> object:
     if not isinstance(value, dict) or "preset" not in value:
         return value
     name = value["preset"]
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"unknown augmentation {name!r}; known: {', '.join(PRESETS)}")
     return {**PRESETS[name], **{key: given for key, given in value.items() if key != "preset"}}
 

@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from colles.core.records import Estimate
 from colles.evaluation.localisation import mean_estimate
-from colles.evaluation.scores import FloatArray
+from colles.evaluation.scores import FloatArray, IntArray
 
 SAME = 0.7
 """Rank correlation with the trained network's map from which a map of random weights counts as the same one.
@@ -26,15 +26,26 @@ NO_FAITH = "what it marks matters to the score no more than places drawn at rand
 
 
 def rank_correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Return Spearman's correlation of two maps of one shape; 0 where one of them is constant."""
+    """Return Spearman's correlation of a map with another of its shape; 0 where the other is constant.
+
+    A constant map has nothing that could be found again: NaN.
+    """
     left, right = rankdata(one), rankdata(other)
     left, right = left - left.mean(), right - right.mean()
+    if not left.any():
+        return float("nan")
     norm = float(np.sqrt(np.square(left).sum() * np.square(right).sum()))
     return float((left * right).sum() / norm) if norm > 0 else 0.0
 
 
 def judge_randomisation(layers: Sequence[str], correlations: FloatArray) -> dict[str, Any]:
-    """Return the check from correlations (steps, images) with the trained map; the last step has no trained layer."""
+    """Return the check from correlations (steps, images) with the trained map; the last step has no trained layer.
+
+    Images whose trained map is blank (NaN) are left out, here and in the other checks.
+    """
+    correlations = correlations[:, np.isfinite(correlations).all(axis=0)]
+    if not correlations.shape[1]:
+        return {**_blank(), "steps": []}
     means = correlations.mean(axis=1)
     passed = bool(means[-1] < SAME)
     verdict = "the map comes from the weights" if passed else f"the map {NO_WEIGHTS}"
@@ -50,6 +61,10 @@ def judge_randomisation(layers: Sequence[str], correlations: FloatArray) -> dict
 
 def judge_repeatability(correlations: FloatArray, shifts: FloatArray) -> dict[str, Any]:
     """Return the check from correlations (N,) and peak shifts (N,), the latter as shares of the canvas."""
+    seen = np.isfinite(correlations)
+    if not seen.any():
+        return {**_blank(), "correlation": None, "peak_shift": None}
+    correlations, shifts = correlations[seen], shifts[seen]
     correlation, shift = float(correlations.mean()), float(np.median(shifts))
     passed = correlation >= REPEATS
     words = "repeats itself" if passed else NO_REPEAT
@@ -64,6 +79,9 @@ def judge_repeatability(correlations: FloatArray, shifts: FloatArray) -> dict[st
 
 def judge_labels(correlations: FloatArray, models: int) -> dict[str, Any]:
     """Return the check from correlations (N,) with the maps of networks that were trained on shuffled labels."""
+    correlations = correlations[np.isfinite(correlations)]
+    if not len(correlations):
+        return {**_blank(), "models": models, "correlation": None}
     correlation = float(correlations.mean())
     passed = correlation < SAME
     verdict = "the map comes from the labels" if passed else f"the map {NO_LABELS}"
@@ -81,6 +99,10 @@ def judge_trainings(correlations: FloatArray, distances: FloatArray, near: float
 
     Distances are shares of the image's longer side; `near` is the share up to which two peaks count as one place.
     """
+    seen = np.isfinite(correlations)
+    if not seen.any():
+        return {**_blank(), "models": models, "correlation": None, "peak_distance": None, "same_place": None}
+    correlations, distances = correlations[seen], distances[seen]
     correlation, same = float(correlations.mean()), float((distances <= near).mean())
     passed = correlation >= REPEATS
     words = "stays the same" if passed else NO_TWIN
@@ -97,12 +119,18 @@ def judge_trainings(correlations: FloatArray, distances: FloatArray, near: float
 
 
 def judge_faithfulness(
-    deletion: FloatArray, insertion: FloatArray, random: tuple[FloatArray, FloatArray]
+    deletion: FloatArray,
+    insertion: FloatArray,
+    random: tuple[FloatArray, FloatArray],
+    groups: IntArray | None = None,
 ) -> dict[str, Any]:
-    """Return the check from the mean score over each image's curve (N,), in the map's order and in a random one."""
+    """Return the check from the mean score over each image's curve (N,), in the map's order and in a random one.
+
+    Intervals are over `groups` (N,), codes of what counts as one.
+    """
     gains = {
-        "deletion_gain": mean_estimate(random[0] - deletion, None, bounded=False),
-        "insertion_gain": mean_estimate(insertion - random[1], None, bounded=False),
+        "deletion_gain": mean_estimate(random[0] - deletion, groups, bounded=False),
+        "insertion_gain": mean_estimate(insertion - random[1], groups, bounded=False),
     }
     passed = any(_above_zero(gain) for gain in gains.values())
     lost, won = (gain.value or 0.0 for gain in gains.values())
@@ -118,6 +146,10 @@ def judge_faithfulness(
         "random_insertion": round(float(random[1].mean()), 4),
         **{name: gain.model_dump(mode="json") for name, gain in gains.items()},
     }
+
+
+def _blank() -> dict[str, Any]:
+    return {"passed": False, "sentence": "the map is blank on every image, so there is nothing to check", "images": 0}
 
 
 def _than(gain: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from colles.evaluation.sanity import (
@@ -17,7 +18,7 @@ from colles.evaluation.sanity import (
     rank_correlation,
     warnings_of,
 )
-from colles.evaluation.scores import FloatArray
+from colles.evaluation.scores import FloatArray, IntArray, group_codes
 from colles.flow.explain import Item
 from colles.imaging.heatmap import at_most, locate_peak, peak_distance, unletterbox
 from colles.imaging.preprocess import to_input
@@ -45,6 +46,8 @@ class Checked:
     """(N, S, S)."""
     maps: dict[str, Native]
     """By method (N, h, w)."""
+    groups: IntArray | None
+    """(N,) codes of the images' groups; None where all differ."""
 
 
 def check_methods(source: MapSource, items: Sequence[Item], seed: int = 0) -> dict[str, dict[str, Any]]:
@@ -52,12 +55,14 @@ def check_methods(source: MapSource, items: Sequence[Item], seed: int = 0) -> di
 
     Weights can be drawn anew only where the source is a network; a bundle's graph leaves that check out.
     """
-    samples = [each for each in (decode(item.path, source.recipe) for item in items) if isinstance(each, Sample)]
-    if not samples:
+    read = [(item, each) for item in items if isinstance(each := decode(item.path, source.recipe), Sample)]
+    if not read:
         return {}
+    samples = [sample for _, sample in read]
+    groups = group_codes(pl.Series([item.cluster for item, _ in read], dtype=pl.String))
     names = [method.name for method in source.methods]
     canvases = np.stack([sample.canvas for sample in samples])
-    checked = Checked(samples, canvases, _maps(source, canvases, names))
+    checked = Checked(samples, canvases, _maps(source, canvases, names), groups)
     curves = Curves(source, canvases)
     random = curves.areas([_random_order(seed + place) for place in range(len(samples))])
     layers, correlations = _randomise(source, checked, names, seed)
@@ -66,7 +71,8 @@ def check_methods(source: MapSource, items: Sequence[Item], seed: int = 0) -> di
     for name in names:
         checks = {"randomisation": judge_randomisation(layers, correlations[name])} if layers else {}
         checks["repeatability"] = judge_repeatability(*_repeat(checked, name, moved[name]))
-        checks["faithfulness"] = judge_faithfulness(*curves.areas([_order(m) for m in checked.maps[name]]), random)
+        own = curves.areas([_order(m) for m in checked.maps[name]])
+        checks["faithfulness"] = judge_faithfulness(*own, random, groups)
         found[name] = {"checks": checks, "warnings": warnings_of(checks)}
     return found
 

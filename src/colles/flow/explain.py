@@ -38,6 +38,11 @@ class Item:
     columns: dict[str, Any] = field(default_factory=dict)
     """Values that subgroups are made of."""
 
+    @property
+    def cluster(self) -> str:
+        """What counts as one in intervals: the group, or the image alone."""
+        return self.group or self.image_id or str(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:

@@ -50,12 +50,12 @@ def judge_run(
             repair="Judge on a source with boxes, or leave scores out",
         )
     untrained = untrained_of(source, recipe.seed)
-    judge = Judge(source, untrained)
+    judge = Judge(source, untrained, seed=recipe.seed)
     say(f"  {subset}: {len(boxed)} fractures with boxes, {len(others)} images without fracture")
     compared = draw(boxed, max(recipe.sample, recipe.check_images), recipe.seed) if twins else []
     own: list[Shown] = []
     judge_all(_keep(look(source, boxed, sample=recipe.sample, seed=recipe.seed), compared, own), judge)
-    judge_all(look(source, others, only=[source.default]), judge)
+    judge_all(look(source, others, sample=recipe.sample, seed=recipe.seed, only=[source.default]), judge)
     tune = None if subset == TUNES else _tune(source, catalog, frame, recipe, untrained)
     scores = scores_of(judge, subset, tune=tune)
     bare = sum(item.label == 1 and not item.boxes for item in items)
@@ -67,7 +67,8 @@ def judge_run(
     if untrained is None:
         scores["notes"].append("the untrained network was left out: it needs torch (judge the run, or install it)")
     if tune is None:
-        scores["notes"].append("no overlap is stated: there is no val subset with boxes to fit its threshold on")
+        why = "its threshold is fitted on val itself" if subset == TUNES else "val has too few boxes for its threshold"
+        scores["notes"].append(f"no overlap is stated: {why}")
     return scores
 
 
@@ -96,6 +97,11 @@ def _add_twins(scores: dict[str, Any], source: MapSource, twins: Sequence[Twin],
         method = scores["methods"][name]
         method["checks"] |= found
         method["warnings"] += warnings_of(found)
+    scores["notes"] += [
+        f"another training was not compared: it has no {' or '.join(method.name for method in source.methods)}"
+        for twin in twins
+        if not {method.name for method in source.methods} & {method.name for method in twin.source.methods}
+    ]
 
 
 def _add_probes(

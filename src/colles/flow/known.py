@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,12 +23,17 @@ def item_of(row: Radiograph, outcome: str | None = None, group: str | None = Non
 
 
 def items_of_paths(paths: Sequence[Path], catalog: Catalog | None) -> list[Item]:
-    """Return the images with what the catalog knows of them, by absolute path; unknown ones as they are."""
+    """Return the images with what the catalog knows of them, by absolute path; unknown ones as they are.
+
+    A path counts without its dots, and as what its links lead to.
+    """
     if catalog is None:
         return [Item(path) for path in paths]
-    wanted = {str(path.absolute()): path for path in paths}
-    rows = {row.path: row for row in catalog.where(pl.col("path").is_in(list(wanted))).rows()}
-    return [item_of(rows[key]) if (key := str(path.absolute())) in rows else Item(path) for path in paths]
+    names = [(os.path.normpath(path.absolute()), str(path.resolve())) for path in paths]
+    wanted = sorted({name for pair in names for name in pair})
+    rows = {row.path: row for row in catalog.where(pl.col("path").is_in(wanted)).rows()}
+    found = [rows.get(own) or rows.get(target) for own, target in names]
+    return [Item(path) if row is None else item_of(row) for path, row in zip(paths, found, strict=True)]
 
 
 def items_of_subset(catalog: Catalog, frame: pl.DataFrame, subset: str) -> list[Item]:

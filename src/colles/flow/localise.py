@@ -45,6 +45,7 @@ CHANCE = {
     "untrained": "the same network untrained",
 }
 COLUMNS = ("lesion_size", "body_part", "source")
+_NO_BOXES = np.zeros((0, 4))
 _FEW = 5  # images of a subgroup below which nothing is said
 
 
@@ -62,8 +63,11 @@ class Judged:
 class Judge:
     """Collect what the methods of one source score on one subset."""
 
-    def __init__(self, source: MapSource, untrained: MapSource | None = None, *, chance: bool = True) -> None:
-        self.source = source
+    def __init__(
+        self, source: MapSource, untrained: MapSource | None = None, *, chance: bool = True, seed: int = 0
+    ) -> None:
+        """`seed` is what the sample of slow methods was drawn by."""
+        self.source, self.seed = source, seed
         self.untrained = untrained
         self.chance = chance
         self.judged: defaultdict[str, Judged] = defaultdict(Judged)
@@ -77,7 +81,8 @@ class Judge:
             return
         place = shown.sample.place
         size = (place.width, place.height)
-        boxes, outside = clip_boxes(_array(shown.item), size)
+        given = _array(shown.item) if shown.item.label != 0 else _NO_BOXES  # of a table that marks something else
+        boxes, outside = clip_boxes(given, size)
         if outside:
             self.lost["has a box outside the image, which was left out"] += 1
         if not len(boxes) and shown.item.label != 0:
@@ -87,7 +92,7 @@ class Judge:
             self.table.append(_facts(shown.item, boxes, size))
         self._methods(shown, shown.sample, boxes, size)
         if len(boxes) and self.chance:
-            self._chance(shown.sample, boxes, size)
+            self._chance(shown, shown.sample, boxes, size)
 
     def _methods(self, shown: Shown, sample: Sample, boxes: Boxes, size: Size) -> None:
         for method in self.source.methods:
@@ -97,7 +102,7 @@ class Judge:
             if len(boxes):
                 self._judge(method.name, heat, sample, boxes, size)
             judged.detections.append(_detect(heat, sample, boxes, method, shown.score or 0.0))
-            judged.detection_groups.append(_group(shown.item))
+            judged.detection_groups.append(shown.item.cluster)
 
     def _judge(self, name: str, heat: NDArray[np.float32], sample: Sample, boxes: Boxes, size: Size) -> None:
         shown = unletterbox(heat, at_most(sample.place, GRID))
@@ -105,7 +110,7 @@ class Judge:
         judged.scores.append(score_map(shown, locate_peak(heat, sample.place), boxes, size))
         judged.rows.append(len(self.table) - 1)
 
-    def _chance(self, sample: Sample, boxes: Boxes, size: Size) -> None:
+    def _chance(self, shown: Shown, sample: Sample, boxes: Boxes, size: Size) -> None:
         assert sample.grey is not None
         small = at_most(sample.place, GRID)
         grey = resize(sample.grey, small.width, small.height)
@@ -114,7 +119,7 @@ class Judge:
             peak = (float(column) + 0.5) * size[0] / heat.shape[1], (float(row) + 0.5) * size[1] / heat.shape[0]
             self.judged[name].scores.append(score_map(heat, peak, boxes, size))
             self.judged[name].rows.append(len(self.table) - 1)
-        if self.untrained is not None:
+        if self.untrained is not None and self.source.default in shown.maps:  # a slow method sees a sample alone
             batch = to_input(sample.canvas[None], self.source.recipe)
             found = self.untrained.explain(batch, [self.untrained.default]).maps[self.untrained.default][0]
             self._judge("untrained", found, sample, boxes, size)
@@ -135,15 +140,11 @@ def _array(item: Item) -> Boxes:
     return np.array([(box.x1, box.y1, box.x2, box.y2) for box in item.boxes], np.float64).reshape(-1, 4)
 
 
-def _group(item: Item) -> str:
-    return item.group or item.image_id or str(item.path)
-
-
 def _facts(item: Item, boxes: Boxes, size: Size) -> dict[str, Any]:
     share = covered_share(boxes, size)
     wide = covered_share(widen(boxes, size), size)
     known = {name: item.columns.get(name) for name in COLUMNS}
-    facts = {"group": _group(item), "boxes": len(boxes), "share": share, "margin_share": wide}
+    facts = {"group": item.cluster, "boxes": len(boxes), "share": share, "margin_share": wide}
     return {**known, **facts, "lesion_size": lesion_size(share)}
 
 
@@ -184,7 +185,7 @@ def _method(judge: Judge, method: Method, tune: Judge | None, tuned_on: str) -> 
     judged = judge.judged[method.name]
     found = {"title": method.title, "role": "method", **_figures(judge, method.name, tune, tuned_on)}
     if method.slow and judged.scores and len(judged.scores) < len(judge.table):
-        found["sample"] = {"n": len(judged.scores), "of": len(judge.table)}
+        found["sample"] = {"n": len(judged.scores), "of": len(judge.table), "seed": judge.seed}
     spent = judge.source.spent.get(method.name)
     return {
         **found,

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from colles.core.logistic import to_logit
 from colles.core.records import Estimate
 from colles.evaluation.localisation import box_mask, mean_estimate
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking
-from colles.evaluation.scores import FloatArray
+from colles.evaluation.scores import FloatArray, IntArray, group_codes
 from colles.flow.explain import Item
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.regions import Grey, Mask, border_mask, cover, marker_mask, metal_mask, moved_mask
@@ -54,6 +55,8 @@ class Moves:
     fractured: NDArray[np.bool_]
     known: NDArray[np.bool_]
     """(N,) whether the label is known."""
+    groups: IntArray | None
+    """(N,) codes of the images' groups; None where all differ."""
 
 
 def probe_shortcuts(
@@ -62,7 +65,7 @@ def probe_shortcuts(
     """Return a row a part, as docs/artefacts.md describes; parts on fewer than eight images say only that."""
     draws = [np.random.default_rng(seed) for _ in parts]
     rows: list[list[list[float]]] = [[] for _ in parts]
-    labels: list[list[int | None]] = [[] for _ in parts]
+    seen: list[list[Item]] = [[] for _ in parts]
     for item in items:
         sample = decode(item.path, source.recipe, keep_grey=True)
         if not isinstance(sample, Sample):
@@ -72,8 +75,8 @@ def probe_shortcuts(
         for place, logits in enumerate(_score_all(source, sample, covered)):
             if logits:
                 rows[place].append(logits)
-                labels[place].append(item.label)
-    return [_probe(part, np.array(rows[place]), labels[place]) for place, part in enumerate(parts)]
+                seen[place].append(item)
+    return [_probe(part, np.array(rows[place]), seen[place]) for place, part in enumerate(parts)]
 
 
 def _cover(part: Part, item: Item, grey: Grey, rng: np.random.Generator) -> list[Grey]:
@@ -102,12 +105,13 @@ def _score_all(source: MapSource, sample: Sample, covered: Sequence[Sequence[Gre
         yield [first, *own, *([first] if len(own) == 1 else [])] if own else []
 
 
-def _probe(part: Part, table: FloatArray, labels: Sequence[int | None]) -> dict[str, Any]:
+def _probe(part: Part, table: FloatArray, items: Sequence[Item]) -> dict[str, Any]:
     if len(table) < MIN_IMAGES:
         return _too_few(part, len(table))
-    known = np.array([label is not None for label in labels])
-    fractured = np.array([label == 1 for label in labels])
-    return _describe(part, Moves(table[:, 0], table[:, 1], table[:, 2], fractured, known))
+    known = np.array([item.label is not None for item in items])
+    fractured = np.array([item.label == 1 for item in items])
+    groups = group_codes(pl.Series([item.cluster for item in items], dtype=pl.String))
+    return _describe(part, Moves(table[:, 0], table[:, 1], table[:, 2], fractured, known, groups))
 
 
 def _boxes(item: Item, grey: Grey) -> Mask:
@@ -121,7 +125,7 @@ def _logits(source: MapSource, canvases: NDArray[np.uint8]) -> list[float]:
 
 def _describe(part: Part, moves: Moves) -> dict[str, Any]:
     moved = (moves.covered - moves.before) - (moves.control - moves.before)
-    change = mean_estimate(moved, None, bounded=False)
+    change = mean_estimate(moved, moves.groups, bounded=False)
     found = rests_on(change, float(moves.before.std()))
     groups = {"change_fractured": moves.fractured, "change_others": ~moves.fractured & moves.known}
     return {

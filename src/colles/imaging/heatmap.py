@@ -179,8 +179,8 @@ def _candidate(region: NDArray[np.bool_], point: Point, placement: Placement, sc
 def _to_image(point: Point, cells: FloatMap, placement: Placement) -> Point:
     x, y = point[0] * placement.size / cells.shape[1], point[1] * placement.size / cells.shape[0]
     x, y = placement.to_image_xy(x, y)
-    # A pixel (i, j) covers i to i + 1; the point stays inside the last one.
-    return min(max(0.0, x), placement.width - 1e-3), min(max(0.0, y), placement.height - 1e-3)
+    # A pixel (i, j) covers i to i + 1; the point stays inside the last one, also where it is written to a hundredth.
+    return min(max(0.0, x), placement.width - 0.01), min(max(0.0, y), placement.height - 0.01)
 
 
 def _on_image(heat: NDArray[Any], placement: Placement) -> FloatMap:

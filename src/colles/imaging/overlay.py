@@ -18,6 +18,7 @@ OPACITY = 0.6  # of the hottest place: bone stays visible below it
 # White inside black is told apart from viridis and from bone, whatever the reader's colour vision.
 _LINE, _CASING = (255, 255, 255), (0, 0, 0)
 _LEVELS = 255
+_GRID = 512
 _SMOOTHED = 0.02  # of the longer side, as standard deviation, before the contour is drawn
 
 
@@ -43,11 +44,11 @@ def overlay(
         raise ValueError(f"the heat map {heat.shape} and the image {grey.shape} differ in shape")
     if not 0 <= opacity <= 1 or not (contour is None or 0 < contour < 1):
         raise ValueError("opacity and contour are shares, between 0 and 1")
-    levels = np.rint(np.clip(np.nan_to_num(heat), 0.0, 1.0) * _LEVELS).astype(np.uint8)
-    pixels = _blend(grey, levels, opacity)
+    warm = np.clip(np.nan_to_num(heat), 0.0, 1.0).astype(np.float32)
+    pixels = _blend(grey, np.rint(warm * _LEVELS).astype(np.uint8), opacity)
     line = max(1, round(max(grey.shape) / 400))
     if contour is not None:
-        _draw_contour(pixels, levels, contour, line)
+        _draw_contour(pixels, warm, contour, line)
     picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
     for box in candidates:
@@ -59,13 +60,11 @@ def overlay(
     return picture
 
 
-def mass_level(levels: NDArray[np.uint8], share: float) -> int:
-    """Return the highest level (1–255) such that the pixels that reach it hold `share` of the mass; 0 without mass."""
-    mass = np.bincount(levels.ravel(), minlength=256).astype(np.float64) * np.arange(256)
-    if mass.sum() <= 0:
-        return 0
-    above = np.cumsum(mass[::-1])[::-1] / mass.sum()
-    return int(np.nonzero(above >= share)[0].max())
+def mass_level(heat: NDArray[np.float32], share: float) -> float:
+    """Return the highest value such that the pixels of a map ≥ 0 that reach it hold `share` of its mass; 0 without."""
+    values = np.sort(heat, axis=None)[::-1]
+    mass = np.cumsum(values, dtype=np.float64)
+    return float(values[np.searchsorted(mass, share * mass[-1])]) if mass[-1] > 0 else 0.0
 
 
 @lru_cache(maxsize=8)
@@ -82,10 +81,11 @@ def _blend(grey: NDArray[np.uint8], levels: NDArray[np.uint8], opacity: float) -
     return np.asarray(cv2.add(cv2.merge([kept, kept, kept]), colours[levels]), dtype=np.uint8)
 
 
-def _draw_contour(pixels: NDArray[np.uint8], levels: NDArray[np.uint8], share: float, line: int) -> None:
+def _draw_contour(pixels: NDArray[np.uint8], heat: NDArray[np.float32], share: float, line: int) -> None:
     # Of the smoothed map: around every speck of a gradient the line would cover what it shows.
-    smooth = np.asarray(cv2.GaussianBlur(levels, (0, 0), _SMOOTHED * max(levels.shape)), np.uint8)
-    level = mass_level(smooth, share)
+    smooth = np.asarray(cv2.GaussianBlur(heat, (0, 0), _SMOOTHED * max(heat.shape)), np.float32)
+    step = max(1, max(smooth.shape) // _GRID)  # so smooth a map is known from some of its pixels
+    level = mass_level(smooth[::step, ::step], share)
     if level <= 0:
         return
     inside = (smooth >= level).astype(np.uint8)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from colles.core.extras import require
 from colles.core.ray_start import start_ray
+from colles.core.recipe import Recipe
 
 
 def connect() -> None:
@@ -18,3 +20,14 @@ def connect() -> None:
     if not ray.is_initialized():
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         start_ray(ray, address=os.environ.get("RAY_ADDRESS"), include_dashboard=False, log_to_driver=False)
+
+
+def placed(recipe: Recipe) -> Recipe:
+    """Return the recipe with the networks that it names at absolute paths: a worker has another working folder."""
+    weights = recipe.model.weights
+    model = recipe.model.model_copy(
+        update={"weights": str(Path(weights).resolve()) if Path(weights).exists() else weights}
+    )
+    teachers = tuple(str(Path(teacher).resolve()) for teacher in recipe.train.teachers)
+    train = recipe.train.model_copy(update={"teachers": teachers})
+    return recipe.model_copy(update={"model": model, "train": train})

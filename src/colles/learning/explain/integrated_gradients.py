@@ -20,8 +20,8 @@ class IntegratedGradients(Explainer):
 
     def attribute(self, model: FractureClassifier, x: Tensor) -> Tensor:
         """Return maps (N, S, S) at the resolution of the canvas."""
-        # Black is the letterbox's padding, the lowest value of any normalised canvas that has one.
-        black = x.amin(dim=(1, 2, 3), keepdim=True).expand_as(x)
+        # Black is the letterbox's padding, the lowest value of each channel of a canvas that has one.
+        black = x.amin(dim=(2, 3), keepdim=True).expand_as(x)
         found: Tensor = Integrated(self.logit(model)).attribute(
             grid_of(x), baselines=black, target=0, n_steps=STEPS, internal_batch_size=4
         )

@@ -38,7 +38,14 @@ class LayerExplainer(Explainer):
 
         Raise `UsageError` where the layer gives no maps.
         """
-        maps, gradient = activation_and_gradient(self.logit(model), self.layer_of(model), x)
+        try:
+            maps, gradient = activation_and_gradient(self.logit(model), self.layer_of(model), x)
+        except NotCalledError as error:
+            raise UsageError(
+                f"{model.name} never calls {self.layer or 'its last layer'} by itself",
+                field="method",
+                repair="Name a layer inside it",
+            ) from error
         if maps.ndim != 4:
             raise UsageError(
                 f"{model.name} has no spatial features at {self.layer or 'its last layer'}: shape {tuple(maps.shape)}",
@@ -48,12 +55,20 @@ class LayerExplainer(Explainer):
         return maps, gradient
 
 
+class NotCalledError(Exception):
+    """A layer gave no tensor: the network uses its parts, or it gives something else."""
+
+
 def activation_and_gradient(logit: Callable[[Tensor], Tensor], layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a layer's output and the gradient of the summed logits by it; zeros where the logit does not use it."""
+    """Return a layer's output and the gradient of the summed logits by it; zeros where the logit does not use it.
+
+    Raise `NotCalledError` where it gave no tensor.
+    """
     kept: list[Tensor] = []
 
-    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        kept.append(output)
+    def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            kept.append(output)
 
     handle = layer.register_forward_hook(keep)
     try:
@@ -61,6 +76,8 @@ def activation_and_gradient(logit: Callable[[Tensor], Tensor], layer: nn.Module,
             total = logit(grid_of(x)).sum()
     finally:
         handle.remove()
+    if not kept:
+        raise NotCalledError
     (gradient,) = torch.autograd.grad(total, kept[-1], allow_unused=True)
     found = torch.zeros_like(kept[-1]) if gradient is None else gradient
     return kept[-1].detach(), found.detach()

@@ -24,7 +24,7 @@ class Occlusion(Explainer):
         """Return maps (N, S, S) at the resolution of the canvas."""
         channels, side = x.shape[1], x.shape[-1]
         window, stride = max(1, side // WINDOW), max(1, side // STRIDE)
-        mean = x.mean(dim=(1, 2, 3), keepdim=True).expand_as(x)
+        mean = x.mean(dim=(2, 3), keepdim=True).expand_as(x)
         found: Tensor = Occluded(self.logit(model)).attribute(
             x,
             sliding_window_shapes=(channels, window, window),

@@ -31,8 +31,8 @@ class ScoreCam(LayerExplainer):
         masks = interpolate(chosen[:, None], size=image.shape[-2:], mode="bilinear", align_corners=False)
         low, high = masks.amin((2, 3), keepdim=True), masks.amax((2, 3), keepdim=True)
         masks = (masks - low) / (high - low).clamp(min=1e-12)
-        # Hidden places are black, the lowest value of the canvas.
-        black = image.amin()
+        # Hidden places are black, the lowest value of each channel.
+        black = image.amin((1, 2), keepdim=True)
         logit = self.logit(model)
         scores = [logit(black + part * (image - black))[:, 0] for part in torch.split(masks, _BATCH)]
         weights = torch.softmax(torch.cat(scores), dim=0)

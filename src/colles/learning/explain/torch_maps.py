@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
@@ -15,9 +15,11 @@ from colles.core.errors import UsageError
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.learning.explain.base import Explainer, OutputExplainer, Target
 from colles.learning.explain.explainers import AUTO, create_explainer, default_method
+from colles.learning.explain.layers import LayerExplainer
 from colles.learning.explain.randomise import cascade
 from colles.learning.models import create_model
 from colles.learning.models.base import FractureClassifier
+from colles.learning.models.ensemble import Ensemble, create_ensemble
 from colles.serving.decision import DecisionRule
 from colles.serving.maps import Maps, MapSource, Method
 
@@ -55,6 +57,7 @@ class TorchMaps(MapSource):
         refused = {name: reason for name, each in explainers.items() if (reason := each.refusal(model))}
         self.explainers: dict[str, Explainer] = {n: each for n, each in explainers.items() if n not in refused}
         self.notes = tuple(f"{name} was left out: {reason}" for name, reason in refused.items())
+        self.notes += _of_first_member(model, self.explainers)
         if not self.explainers:
             raise UsageError("; ".join(refused.values()), field="method", repair="Use gradcam or input_gradient")
         self.methods = tuple(
@@ -95,7 +98,7 @@ class TorchMaps(MapSource):
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            twin = create_model(recipe, self.recipe)
+            twin = create_ensemble([create_model(recipe, self.recipe) for _ in range(_count(self.model))])
         return TorchMaps(twin, self.recipe, [self.default], target=self.target)
 
     def randomised(self, seed: int) -> Iterator[tuple[str, TorchMaps]]:
@@ -123,6 +126,18 @@ def _timed(work: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> tuple
 def _score(logit: Tensor) -> NDArray[np.float64]:
     found: NDArray[np.float64] = torch.sigmoid(logit.double())[:, 0].numpy()
     return found
+
+
+def _count(model: FractureClassifier) -> int:
+    return len(model.members) if isinstance(model, Ensemble) else 1
+
+
+def _of_first_member(model: FractureClassifier, explainers: Mapping[str, Explainer]) -> tuple[str, ...]:
+    names = [name for name, each in explainers.items() if isinstance(each, LayerExplainer)]
+    if not names or not isinstance(model, Ensemble):
+        return ()
+    verb = "looks" if len(names) == 1 else "look"
+    return (f"{', '.join(names)} {verb} at the features of the first of {_count(model)} networks",)
 
 
 def _switch(model: FractureClassifier) -> Literal["on", "off"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class RadiographDataModule(lightning.LightningDataModule):
         # arrays for all that batches need: training processes are forked, and polars' threads do not survive that
         self.listing = Listing(catalog, split)
         self.labels = self.listing.labels
-        self._assert_classes()
+        self._assert_classes(self.rows, "Split again, with more data")
         rows = self.listing.rows
         cache = load_canvases(rows, preprocess, limits=limits)
         self.canvases, self.bad = cache.canvases, dict(cache.bad)
@@ -82,6 +83,10 @@ class RadiographDataModule(lightning.LightningDataModule):
             self._shuffle_labels()
         self.weights = np.ones(len(rows), np.float32)
         self.weights[list(self.bad)] = 0.0
+        self._assert_classes(
+            self._readable, f"{len(self.bad)} files are broken: build the catalog again, which lists them"
+        )
+        self.head_epochs = recipe.head_epochs
         self.epoch = 0
         self.drawn: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -103,14 +108,12 @@ class RadiographDataModule(lightning.LightningDataModule):
         self.bad |= {int(known[place]): reason for place, reason in cache.bad.items()}
         return TrainingCanvases(cache.canvases, np.arange(len(known)), boxes_on_canvas(chosen, recipe))
 
-    def _assert_classes(self) -> None:
+    def _assert_classes(self, rows: Callable[[str], NDArray[np.int64]], repair: str) -> None:
         for subset in ("train", "val"):
-            found = set(self.labels[self.rows(subset)].tolist())
+            found = set(self.labels[rows(subset)].tolist())
             if found != {0, 1}:
                 which = "fractured" if 1 not in found else "non-fractured"
-                raise InputError(
-                    f"{subset} holds no {which} image", field="split", repair="Split again, with more data"
-                )
+                raise InputError(f"{subset} holds no {which} image", field="split", repair=repair)
 
     def rows(self, subset: str) -> NDArray[np.int64]:
         """Return the rows of a subset, by image_id."""
@@ -204,7 +207,7 @@ class RadiographDataModule(lightning.LightningDataModule):
         sizes, recipe = self.recipe.progressive, self.recipe
         if not sizes:
             return self.preprocess.size
-        done = max(0, self.epoch - recipe.head_epochs) / max(1, recipe.epochs)
+        done = max(0, self.epoch - self.head_epochs) / max(1, recipe.epochs)
         return sizes[min(len(sizes) - 1, int(done * len(sizes)))]
 
     def class_counts(self) -> dict[str, int]:

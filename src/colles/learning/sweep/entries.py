@@ -120,7 +120,10 @@ def _number(value: Any, name: str, config_id: int | str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} of config {config_id} is {value!r}, not a number")
-    return float(value) if math.isfinite(value) else None  # NaN: the trial ended before it had one
+    try:
+        return float(value) if math.isfinite(value) else None  # NaN: the trial ended before it had one
+    except OverflowError as error:
+        raise ValueError(f"{name} of config {config_id} is too large for a number") from error
 
 
 def _share(value: Any, name: str, config_id: int | str) -> float | None:

@@ -43,7 +43,9 @@ class SweepLogs:
         entries, broken = cls.collect(root)
         if not entries:
             first = f"{broken[0][0]}: {broken[0][1]}"
-            raise TableError(f"none of {len(paths)} files can be understood; first: {first}", path=root)
+            raise TableError(
+                f"none of {len(paths)} files can be understood; first: {first}", path=root, repair="Check the files"
+            )
         unique = {json.dumps(entry.values(), sort_keys=True, default=str): entry for entry in reversed(entries)}
         return cls(root, len(paths), tuple(sorted(unique.values(), key=_order)), tuple(broken))
 

@@ -7,11 +7,13 @@ disk that every machine sees. Ray itself opens ports on all interfaces; run it i
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from colles.core.extras import require
-from colles.learning.cluster import connect
+from colles.core.recipe_sweep import SweepRecipe
+from colles.learning.cluster import connect, placed
 from colles.learning.sweep.entries import Entry, write_entry
 from colles.learning.sweep.space import decode
 from colles.learning.sweep.study import create_sampler, interrupted, open_study, storage_url
@@ -30,19 +32,15 @@ def run_ray(job: SweepJob) -> None:
         return
     connect()
     resources = {"cpu": sweep.cpus, **({"gpu": sweep.gpus} if sweep.gpus else {})}
-    trainable = tune.with_resources(tune.with_parameters(train_point, job=job), resources)
-    schedule = None
-    if sweep.prune:
-        schedule = tune.schedulers.MedianStoppingRule(
-            grace_period=max(1, sweep.warmup_epochs), min_samples_required=sweep.startup_trials
-        )
+    shared = replace(job, recipe=placed(job.recipe))
+    trainable = tune.with_resources(tune.with_parameters(train_point, job=shared), resources)
     tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             metric=_SCORE,
             mode="max",
             search_alg=create_searcher(job, study),
-            scheduler=schedule,
+            scheduler=create_schedule(sweep) if sweep.prune else None,
             num_samples=left,
             max_concurrent_trials=sweep.parallel,
             reuse_actors=False,
@@ -54,6 +52,16 @@ def run_ray(job: SweepJob) -> None:
             verbose=0,
         ),
     ).fit()
+
+
+def create_schedule(sweep: SweepRecipe) -> Any:
+    """Return Ray's median rule, which counts epochs (each is reported once), not its default of seconds."""
+    schedulers = require("ray.tune", "ray").schedulers
+    return schedulers.MedianStoppingRule(
+        time_attr="training_iteration",
+        grace_period=max(1, sweep.warmup_epochs),
+        min_samples_required=sweep.startup_trials,
+    )
 
 
 def train_point(point: dict[str, Any], *, job: SweepJob) -> None:

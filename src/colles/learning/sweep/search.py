@@ -24,6 +24,9 @@ from colles.learning.sweep.trial import SweepJob
 AGAIN = "Resume with the recipe and data it began with, or search into another folder"
 
 
+_MEND = "Mend the recipe or the space, and search into another --out"
+
+
 def search(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume: bool = False) -> SweepLogs:
     """Search what `recipe.sweep` describes; return the trials.
 
@@ -92,6 +95,6 @@ def _write_best(job: SweepJob, logs: SweepLogs) -> None:
     if not scored:
         failed = logs.of("failed")
         reason = f"; first error: {failed[0].error}" if failed else ""
-        raise TrainingError(f"no trial of {len(logs.entries)} was finished{reason}", path=job.out)
+        raise TrainingError(f"no trial of {len(logs.entries)} was finished{reason}", path=job.out, repair=_MEND)
     best = max(scored, key=lambda entry: entry.best_score or 0.0)
     save_recipe(point_recipe(job.recipe, best.params), job.out / "best_recipe.yaml")

@@ -22,6 +22,8 @@ from colles.core.recipe_text import recipe_from
 
 SEARCHED = ("preprocess", "model", "train")
 """Sections that a search may change. Others decide what val is, so trials could not be compared."""
+FIXED = ("mode", "folds", "seeds", "monitor", "random_labels", "engine", "processes", "retries")
+"""Keys of `train` that decide what a trial is and how it is judged."""
 _WORDS = "Search preprocess, model and train; other sections decide what the trials are judged on"
 
 
@@ -63,20 +65,23 @@ def point_recipe(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
     """Return the recipe of one trial: `params` set, selection by the objective, without the search itself."""
     values = recipe.model_dump(mode="json")
     del values["sweep"]
-    values["train"] |= {"monitor": recipe.sweep.objective, "folds": 0, "seeds": 1}  # a trial is one training
     for name, value in params.items():
         *path, key = name.split(".")
         section = values
         for part in path:
             section = section[part]
         known = section.get(key)
-        section[key] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
+        # a preset stands for a whole section
+        some = isinstance(known, dict) and isinstance(value, dict) and "preset" not in value
+        section[key] = known | value if some and known is not None else value
+    values["train"] |= {"monitor": recipe.sweep.objective, "folds": 0, "seeds": 1}  # a trial is one training
     return recipe_from(values)
 
 
 def known_parameters() -> list[str]:
     """Return every name that a space may hold."""
-    return sorted(name for section in SEARCHED for name in _names(section, Recipe.model_fields[section].annotation))
+    names = (name for section in SEARCHED for name in _names(section, Recipe.model_fields[section].annotation))
+    return sorted(set(names) - {f"train.{key}" for key in FIXED})
 
 
 def encode(value: Any) -> Any:
@@ -112,7 +117,9 @@ def _parameter(name: str, given: RangeRecipe | tuple[Any, ...]) -> Parameter:
 
 def _whole(value: float, field: str) -> int:
     if value != int(value):
-        raise RecipeError(f"{value} is not a whole number, which this setting needs", field=field)
+        raise RecipeError(
+            f"{value} is not a whole number, which this setting needs", field=field, repair="Write whole ends"
+        )
     return int(value)
 
 
@@ -121,6 +128,9 @@ def _annotation(name: str) -> Any:
         section = name.split(".")[0]
         if section in Recipe.model_fields and section not in SEARCHED:
             raise RecipeError(f"{section!r} cannot be searched", field=f"sweep.space.{name}", repair=_WORDS)
+        if name in {f"train.{key}" for key in FIXED}:
+            text = f"{name!r} cannot be searched: it decides what a trial is"
+            raise RecipeError(text, field=f"sweep.space.{name}", repair="Set it beside the search, or leave it out")
         repair = suggest(name, known, f"Known: {', '.join(known)}")
         raise RecipeError(f"unknown parameter {name!r}", field=f"sweep.space.{name}", repair=repair)
     annotation: Any = Recipe

@@ -20,6 +20,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from colles.core.errors import RecipeError
 from colles.core.files import read_json, refuse_existing, sha256_json, write_json
 from colles.core.progress import say
 from colles.core.provenance import collect_provenance
@@ -36,7 +37,7 @@ from colles.learning.models import FractureClassifier, can_locate, count_paramet
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
 from colles.learning.training.inputs import assert_same_inputs, describe_inputs, save_inputs
-from colles.learning.training.mode import assert_trained, shorten
+from colles.learning.training.mode import assert_trained, keep_training, shorten
 from colles.learning.training.module import ClassifierModule
 from colles.learning.training.prior import prior_shift
 from colles.learning.training.processes import on_this_machine, readable_errors
@@ -84,12 +85,15 @@ def train_once(
     device = choose_device(recipe.train)
     recipe = shorten(decide_location(recipe, catalog, split))
     inputs = describe_inputs(recipe, catalog.digest, split.digest)
-    assert_trained(recipe, out) if skip else assert_same_inputs(out / "checkpoints", inputs)
+    if skip:
+        assert_trained(recipe, out, inputs)
+    else:
+        assert_same_inputs(out / "checkpoints", inputs)
     _prepare_process(recipe, device)
     started = time.perf_counter()
     data = _load(catalog, split, recipe)
     out.mkdir(parents=True, exist_ok=True)
-    save_recipe(recipe, out / "recipe.yaml")
+    save_recipe(keep_training(recipe, out / "recipe.yaml") if skip else recipe, out / "recipe.yaml")
     data.write_bad_files(out / "bad_files.csv")
     write_samples(data, out / "samples.png")
     if not skip:
@@ -205,6 +209,9 @@ class Stages:
         if head and not self.model.pretrained:
             say("  no stage for the head alone: the backbone starts from random weights")
             head = 0
+        if not head and not epochs:
+            raise RecipeError("no epoch is trained", field="train.epochs", repair="Set it to 1 or more")
+        self.data.head_epochs = head
         if head and not self._state("all").is_file():
             self._fit_stage("head", head, first_epoch=0)
         if epochs:
@@ -246,6 +253,9 @@ class Stages:
             log_every_n_steps=10,
         )
         begun = str(state) if state.is_file() else None
+        if begun and _stopped_early(state):  # killed before it could say that it was finished
+            self.keep.recall()
+            return
         with _interruptible(trainer), readable_errors():
             trainer.fit(module, datamodule=self.data, ckpt_path=begun, weights_only=True)
         self.keep.recall()
@@ -289,4 +299,14 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
 
 def _finished_epochs(state: Path) -> int:
     # the state is written at the end of an epoch, before Lightning counts it as completed
-    return int(torch.load(state, map_location="cpu", weights_only=True)["epoch"]) + 1
+    return int(_saved(state)["epoch"]) + 1
+
+
+def _stopped_early(state: Path) -> bool:
+    stopping = [each for name, each in _saved(state)["callbacks"].items() if name.startswith("EarlyStopping")]
+    return any(each["wait_count"] >= each["patience"] for each in stopping)
+
+
+def _saved(state: Path) -> dict[str, Any]:
+    found: dict[str, Any] = torch.load(state, map_location="cpu", weights_only=True)
+    return found

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from colles.core.errors import StaleInputError
-from colles.core.files import read_json, write_json
+from colles.core.errors import CollesError, StaleInputError
+from colles.core.files import read_json, sha256_file, write_json
 from colles.core.recipe import Recipe
+from colles.learning.checkpoint import find_weights
 
 NAME = "inputs.json"
 # These change how fast a training runs and how long it may, not what the next epoch does.
-_FREE = {"device", "threads", "workers", "allocator", "strict", "max_bad_share", "prior_correction"}
+_FREE = {"device", "threads", "workers", "allocator", "strict", "max_bad_share"}
 
 
 def describe_inputs(recipe: Recipe, catalog_digest: str, split_digest: str) -> dict[str, Any]:
@@ -24,7 +26,19 @@ def describe_inputs(recipe: Recipe, catalog_digest: str, split_digest: str) -> d
         "preprocess": recipe.preprocess.model_dump(mode="json"),
         "model": recipe.model.model_dump(mode="json"),
         "train": recipe.train.model_dump(mode="json", exclude=_FREE),
+        "contents": describe_contents(recipe),
     }
+
+
+def describe_contents(recipe: Recipe) -> dict[str, str]:
+    """Return digests of the local networks that a training starts from and learns from; gone ones are left out."""
+    named = {"model.weights": recipe.model.weights} | {f"train.teachers {path}": path for path in recipe.train.teachers}
+    found = {}
+    for name, path in named.items():
+        if Path(path).exists():
+            with suppress(CollesError):
+                found[name] = sha256_file(find_weights(Path(path)))
+    return found
 
 
 def save_inputs(folder: Path, inputs: dict[str, Any]) -> None:
@@ -32,15 +46,26 @@ def save_inputs(folder: Path, inputs: dict[str, Any]) -> None:
     write_json(folder / NAME, inputs)
 
 
+def read_inputs(folder: Path) -> dict[str, Any] | None:
+    """Return what the training begun in `folder` depends on; None where that was not kept."""
+    file = folder / NAME
+    return dict(read_json(file)) if file.is_file() else None
+
+
 def assert_same_inputs(folder: Path, inputs: dict[str, Any]) -> None:
     """Raise `StaleInputError` naming what differs from the training begun in `folder`; nothing begun is fine."""
-    if not (folder / NAME).is_file():
+    kept = read_inputs(folder)
+    if kept is None:
         return
-    before, now = dict(_flat(read_json(folder / NAME))), dict(_flat(inputs))
+    # a network that is gone cannot be compared; a begun training that knew no digests neither
+    old, new = kept.pop("contents", {}), inputs["contents"]
+    other = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
+    before, now = dict(_flat(kept)), dict(_flat({key: value for key, value in inputs.items() if key != "contents"}))
     # a setting that is newer than the begun training had its default then
     defaults = dict(_flat(Recipe().model_dump(mode="json")))
     before = {**{key: defaults[key] for key in now.keys() - before.keys() if key in defaults}, **before}
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    changed += [f"network at {name}" for name in other]
     if changed:
         raise StaleInputError(
             f"the begun training had another {', '.join(changed)}",

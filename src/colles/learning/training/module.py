@@ -224,13 +224,15 @@ def running_mean(model: FractureClassifier, decay: float) -> AveragedModel:
     The `decay` is reached slowly, as (1 + n) / (10 + n) after n updates (TensorFlow's ExponentialMovingAverage): a
     short training would otherwise end in a mean of what it began with.
     """
-
-    def update(averaged: Any, current: Any, count: Any) -> None:
-        get_ema_multi_avg_fn(min(decay, (1 + int(count)) / (10 + int(count))))(averaged, current, count)  # type: ignore[no-untyped-call]
-
+    update = partial(_update, decay)  # by name, which processes that are started anew can find
     average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
     average.requires_grad_(False)
     return average
+
+
+def _update(decay: float, averaged: Any, current: Any, count: Any) -> None:
+    slowly = min(decay, (1 + int(count)) / (10 + int(count)))
+    get_ema_multi_avg_fn(slowly)(averaged, current, count)  # type: ignore[no-untyped-call]
 
 
 def cosine_share(step: int, *, steps: int, warmup: int, end: float = 0.01) -> float:

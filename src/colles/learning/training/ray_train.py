@@ -15,7 +15,7 @@ from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
-from colles.learning.cluster import connect
+from colles.learning.cluster import connect, placed
 
 
 def fit_on_ray(catalog: Catalog, split: Split, recipe: Recipe, out: Path, device: str) -> None:
@@ -28,7 +28,7 @@ def fit_on_ray(catalog: Catalog, split: Split, recipe: Recipe, out: Path, device
     processes = recipe.train.processes
     say(f"  {processes} processes on the cluster; {out / 'metrics.csv'} grows by a row an epoch")
     trainer = torch_backend.TorchTrainer(
-        partial(fit_in_worker, catalog=catalog, split=split, recipe=recipe, out=out.resolve(), device=device),
+        partial(fit_in_worker, catalog=catalog, split=split, recipe=placed(recipe), out=out.resolve(), device=device),
         torch_config=torch_backend.TorchConfig(backend="gloo" if device == "cpu" else "nccl"),
         scaling_config=train.ScalingConfig(num_workers=processes, use_gpu=device != "cpu"),
         run_config=train.RunConfig(

@@ -50,14 +50,16 @@ def load_teachers(paths: Sequence[str], preprocess: PreprocessRecipe, *, prior_s
     """Load run folders, bundles or checkpoints as teachers; None without any.
 
     Raise `MissingInputError` or `BundleError` as `load_classifier` does, `RecipeError` where a teacher wants other
-    pixels than the learner: another `fit`, `channels`, `mean` or `std`. The learner's `size` holds for all.
+    pixels than the learner: another `fit`, `channels`, `mean` or `std`. The learner's `size` holds for all, and
+    `simple_cnn` knows only its own.
     """
     if not paths:
         return None
     members = []
     for path in paths:
         member, wanted = load_classifier(path)
-        differing = [name for name in ("fit", "channels", "mean", "std") if _differs(wanted, preprocess, name)]
+        names = ("fit", "channels", "mean", "std", *(("size",) if member.name == "simple_cnn" else ()))
+        differing = [name for name in names if _differs(wanted, preprocess, name)]
         if differing:
             raise RecipeError(
                 f"{path} was trained with another preprocess.{differing[0]}",
