@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,15 @@ from PIL import Image
 
 from colles.core.errors import MissingInputError, UsageError
 from colles.core.recipe import ExplainRecipe, PreprocessRecipe
+from colles.core.records import Box
 from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import Catalog
+from colles.evaluation.sanity import judge_labels, judge_randomisation, judge_repeatability, judge_trainings
+from colles.flow.checks import check_methods
+from colles.flow.explain import look
 from colles.flow.judge_run import judge_run, sources_of_run
+from colles.flow.known import items_of_subset
+from colles.flow.localise import Judge, judge_all
 from colles.serving.maps import Maps, MapSource, Method
 
 SIZE = 64
@@ -89,8 +96,57 @@ def test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it(drawn: Catalo
 def test_slow_methods_are_judged_on_a_sample_and_say_so(drawn: Catalog) -> None:
     scores = judge_run(Truth(), drawn, table(drawn), ExplainRecipe(sample=5, check_images=0, probe_images=0))
     even = scores["methods"]["even"]
-    assert 0 < even["n"] < 15 and even["sample"] == {"n": even["n"], "of": 15} and even["froc"] == []
+    assert 0 < even["n"] < 15 and even["sample"] == {"n": even["n"], "of": 15, "seed": 0} and even["froc"] == []
     assert even["figures"]["share_of_mass"]["value"] == pytest.approx((12 / SIZE) ** 2)
+
+
+class SlowFirst(Truth):
+    """The slow method is the default, and a network without training is asked beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.methods = self.methods[::-1]
+        self.asked = 0
+
+    def explain(self, batch: np.ndarray, names: Sequence[str]) -> Maps:
+        self.asked += len(batch) * ("even" in names)
+        return super().explain(batch, names)
+
+    def untrained(self, seed: int) -> Truth:
+        self.twin = SlowFirst()
+        return self.twin
+
+
+def test_a_slow_default_sees_its_sample_of_every_kind_of_image(drawn: Catalog) -> None:
+    """It saw fifty images without fracture whatever the sample, and its untrained twin saw every fracture."""
+    source = SlowFirst()
+    judge_run(source, drawn, table(drawn), ExplainRecipe(sample=4, check_images=0, probe_images=0))
+    assert source.asked == 4 + 4 + 2 and source.twin.asked == 4 + 2
+
+
+def test_copies_of_a_radiograph_are_no_further_evidence(drawn: Catalog) -> None:
+    """Probes and curves took each image of a patient for a patient."""
+    items = items_of_subset(drawn, table(drawn), "test")
+    alone = [replace(item, group=None) for item in items]
+    found, apart = (check_methods(Truth(), each)["bright"]["checks"]["faithfulness"] for each in (items, alone))
+    gain, gain_apart = found["insertion_gain"], apart["insertion_gain"]
+    assert gain["n_groups"] < gain["n"] == gain_apart["n_groups"] and gain["method"] == "student_groups"
+
+
+def test_boxes_of_images_without_fracture_mark_something_else(drawn: Catalog) -> None:
+    judge = Judge(Truth())
+    item = next(item for item in items_of_subset(drawn, table(drawn), "test") if item.label == 0)
+    judge_all(look(Truth(), [replace(item, boxes=(Box(x1=1, y1=1, x2=9, y2=9),))]), judge)
+    assert judge.table == [] and len(judge.judged["bright"].detections) == 1
+
+
+def test_a_blank_map_passes_no_check() -> None:
+    nan = np.full(3, np.nan)
+    for check in (judge_randomisation(["a"], nan[None]), judge_repeatability(nan, nan), judge_labels(nan, 1),
+                  judge_trainings(nan, nan, 0.1, 1)):  # fmt: skip
+        assert not check["passed"] and check["images"] == 0 and "blank" in check["sentence"]
+    some = np.array([0.1, np.nan])
+    assert judge_labels(some, 1)["images"] == 1 and judge_randomisation(["a"], some[None])["passed"]
 
 
 def test_checks_run_without_a_network_too(drawn: Catalog) -> None:

@@ -66,8 +66,9 @@ def test_the_line_holds_its_share_of_a_map_of_few_bright_specks() -> None:
     smooth = cv2.GaussianBlur(heat, (0, 0), 10)
     level = mass_level(smooth, 0.5)
     assert smooth[smooth >= level].sum() / smooth.sum() == pytest.approx(0.5, abs=0.01)
-    near = np.abs(smooth / level - 1) < 0.1
-    assert near[drawn.any(axis=2)].mean() > 0.9  # the line lies where the map has that value
+    inside, line = smooth >= level, drawn.any(axis=2)
+    edge = cv2.morphologyEx(inside.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    assert line[edge].mean() > 0.8  # a line three pixels wide, which smoothing leaves gaps in
 
 
 def test_the_line_bounds_the_stated_share_of_the_mass() -> None:

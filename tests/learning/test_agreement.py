@@ -78,8 +78,9 @@ def test_networks_of_other_sizes_are_compared_on_the_image(run: TinyRun, tmp_pat
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 60), dtype=np.uint8)).save(tmp_path / "x.png")
     larger = make_run(tmp_path / "larger", images=4, preprocess=run.recipe.preprocess.model_copy(update={"size": 128}))
     items = [Item(tmp_path / "x.png"), Item(tmp_path / "missing.png")]
-    own = list(look(open_maps(run.folder, ["gradcam"]), items))
-    found = compare_twins(["gradcam"], own, [open_twin(larger.folder, ["gradcam"])])["gradcam"]["trainings"]
+    names = ["input_gradient"]
+    own = list(look(open_maps(run.folder, names), items))
+    found = compare_twins(names, own, [open_twin(larger.folder, names)])["input_gradient"]["trainings"]
     assert found["images"] == 1 and -1 <= found["correlation"] <= 1
 
 

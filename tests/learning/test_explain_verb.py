@@ -1,0 +1,86 @@
+"""What `colles explain` says of inputs that it cannot use, and of images that a catalog knows."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tiny_run import TinyRun, make_run
+from typer.testing import CliRunner
+
+from colles.cli.app import app
+from colles.cli.explain import _cell
+from colles.core.errors import CollesError
+from colles.core.records import Box
+from colles.core.schema import CATALOG_SCHEMA
+from colles.datasets.catalog import Catalog
+from colles.flow.known import items_of_paths
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    made = make_run(tmp_path_factory.mktemp("tiny"), images=12)
+    box = {"x1": 2.0, "y1": 2.0, "x2": 12.0, "y2": 12.0, "name": None}
+    boxes = [[box] if label else [] for label in made.catalog.frame["label"]]
+    frame = made.catalog.frame.with_columns(boxes=pl.Series(boxes, dtype=CATALOG_SCHEMA["boxes"]))
+    Catalog(frame).save(made.folder / "catalog.parquet")
+    return TinyRun(made.folder, Catalog(frame), made.recipe, made.model, made.table)
+
+
+def call(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["explain", *(str(argument) for argument in arguments)])
+    if isinstance(result.exception, CollesError):
+        assert result.exception.exit_code == 2
+        return str(result.exception)
+    assert result.exception is None, result.output
+    return result.output
+
+
+def test_images_in_an_archive_are_refused_and_not_left_out(run: TinyRun, tmp_path: Path) -> None:
+    first = Path(run.catalog.frame["path"][0])
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        archive.write(first, first.name)
+    said = call(run.folder, first, tmp_path / "some.zip", "--out", tmp_path / "out")
+    assert "some.zip" in said and "Unpack it" in said and not (tmp_path / "out").exists()
+
+
+def test_options_of_scores_alone_are_not_swallowed(run: TinyRun, tmp_path: Path) -> None:
+    said = call(run.folder, run.catalog.frame["path"][0], "--against", run.folder, "--out", tmp_path / "out")
+    assert said == "--against: says something of --scores alone. Add --scores test"
+
+
+def test_images_of_a_catalog_are_found_by_any_path_and_judged_aloud(run: TinyRun, tmp_path: Path) -> None:
+    row = next(row for row in run.catalog.frame.iter_rows(named=True) if row["boxes"])
+    path = Path(row["path"])
+    link = tmp_path / "link.png"
+    link.symlink_to(path)
+    dotted = path.parent / ".." / path.parent.name / path.name
+    for given in (link, dotted):
+        (item,) = items_of_paths([given], run.catalog)
+        assert item.image_id == row["image_id"] and item.boxes == (Box(x1=2, y1=2, x2=12, y2=12),)
+    catalog = run.folder / "catalog.parquet"
+    said = call(run.folder, dotted, "--catalog", catalog, "--out", tmp_path / "a", "--method", "input_gradient")
+    assert "1 fractures of images with boxes" in said and "peak in a box" in said
+    other = Path(next(row["path"] for row in run.catalog.frame.iter_rows(named=True) if not row["boxes"]))
+    said = call(run.folder, other, "--catalog", catalog, "--out", tmp_path / "b", "--method", "input_gradient")
+    assert "nothing was judged" in said
+
+
+def test_a_single_fracture_has_a_figure_without_an_interval(run: TinyRun, tmp_path: Path) -> None:
+    """The table ended in a TypeError."""
+    assert _cell({"value": 0.35, "low": None, "high": None}) == "0.350"
+    said = call(run.folder, "--scores", "test", "--limit", "1", "--no-checks", "--method", "input_gradient",
+                "--out", tmp_path / "out")  # fmt: skip
+    assert "peak in a box" in said
+
+
+def test_a_split_whose_groups_are_numbers_or_missing(run: TinyRun, tmp_path: Path) -> None:
+    """Numbers were read as numbers, and group 0 as none."""
+    table = run.table.select("image_id", "subset").with_row_index("group_id")
+    for name, frame in (("numbers", table), ("none", table.drop("group_id"))):
+        frame.write_csv(tmp_path / f"{name}.csv")
+        call(run.folder, "--scores", "test", "--split", tmp_path / f"{name}.csv", "--no-checks", "--out",
+             tmp_path / name, "--method", "input_gradient")  # fmt: skip
+        assert (tmp_path / name / "scores.json").is_file()
