@@ -86,7 +86,7 @@ class TrainRecipe(Section):
 
     mode: Literal["full", "quick", "skip"] = "full"
     """`quick` shortens both stages to a look (one epoch and two, a quarter of the images); `skip` takes the weights
-    that the run folder has and scores again."""
+    that the run folder has and scores again, on the division they were trained with."""
     folds: int = Field(default=0, ge=0)
     """Cross-validation by group: so many trainings on train and val, each judged on what it has not seen."""
     seeds: int = Field(default=1, ge=1)

@@ -25,6 +25,8 @@ from colles.learning.sweep.space import decode, encode, point_recipe, read_space
         ({"train.sampler": {"low": 0, "high": 1}}, "a range of a setting that is no number"),
         ({"train.batch_size": {"low": 0, "high": 8}}, r"0 is refused: train.batch_size"),
         ({"train.batch_size": {"low": 1.5, "high": 8}}, "not a whole number"),
+        ({"train.seeds": [1, 3]}, "'train.seeds' cannot be searched: it decides what a trial is"),
+        ({"train.monitor": ["auroc", "loss"]}, "'train.monitor' cannot be searched"),
     ],
 )
 def test_a_space_that_no_recipe_could_take(space: dict[str, Any], words: str) -> None:
@@ -49,6 +51,21 @@ def test_the_setting_says_whether_numbers_are_whole() -> None:
     whole, decimal = read_space(sweep_recipe(space=space))
     assert (whole.name, whole.kind, whole.step) == ("train.batch_size", "int", 8)
     assert (decimal.kind, decimal.low, decimal.high) == ("float", 0.0, 1.0)
+
+
+def test_a_preset_stands_for_a_whole_section() -> None:
+    """It was laid under what the recipe already held, so that every preset was the same."""
+    given = sweep_recipe(space={"train.augment": [{"preset": "none"}, {"preset": "strong"}]})
+    none, strong = (
+        point_recipe(given, {"train.augment": {"preset": name}}).train.augment for name in ("none", "strong")
+    )
+    assert (none.rotation, none.flip) == (0, 0) and strong.cut_out == 0.2
+
+
+def test_a_trial_is_one_training_whatever_a_section_says() -> None:
+    given = sweep_recipe(space={"train": [{"seeds": 3, "lr": 0.1}, {"lr": 0.2}]})
+    made = point_recipe(given, {"train": {"seeds": 3, "lr": 0.1}}).train
+    assert (made.seeds, made.lr) == (1, 0.1)
 
 
 def test_a_whole_section_may_vary_as_one() -> None:

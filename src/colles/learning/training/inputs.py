@@ -42,8 +42,9 @@ def describe_contents(recipe: Recipe) -> dict[str, str]:
 
 
 def save_inputs(folder: Path, inputs: dict[str, Any]) -> None:
-    """Write the inputs beside the checkpoints, before the first of them."""
-    write_json(folder / NAME, inputs)
+    """Write the inputs beside the checkpoints, before the first of them; networks that are gone since stay known."""
+    known = (read_inputs(folder) or {}).get("contents", {})
+    write_json(folder / NAME, {**inputs, "contents": {**known, **inputs["contents"]}})
 
 
 def read_inputs(folder: Path) -> dict[str, Any] | None:
