@@ -51,6 +51,14 @@ def test_ranks_by_sensitivity_and_by_f1_and_lists_the_rest_apart(old_logs: Path)
     assert broken["10"] == "the file is empty"
 
 
+def test_a_number_too_large_for_one_is_a_broken_file(tmp_path: Path) -> None:
+    """It ended in an OverflowError."""
+    write_log(tmp_path, 1, [old_entry(1, 0.8, 0.6)])
+    write_log(tmp_path, 2, f'[{{"config_id": 2, "best_score": 1{"0" * 400}}}]')
+    ((_, reason),) = SweepLogs.read(tmp_path).broken
+    assert "too large" in reason
+
+
 def test_an_error_beside_scores_is_partial_and_equal_scores_go_by_the_other_figure(tmp_path: Path) -> None:
     write_log(tmp_path, 1, [old_entry(1, 0.8, 0.6), old_entry(2, 0.8, 0.7), old_entry(3, 0.9, 0.9, error="killed")])
     logs = SweepLogs.read(tmp_path)
