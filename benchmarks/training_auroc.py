@@ -24,7 +24,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -166,21 +165,18 @@ def prepare(folder: Path, images: int) -> dict[str, int]:
     }
 
 
-def measure(program: str, arguments: list[str], data: Path) -> dict[str, Any]:
-    """Run one program in a process of its own; return scores, ordered as val.parquet, and seconds."""
+def measure(program: str, arguments: list[str], data: Path) -> np.ndarray:
+    """Run one program in a process of its own; return its scores of val, ordered as val.parquet."""
     from colles.learning.training.allocator import environment
 
-    out, begun = data / "scores.parquet", time.perf_counter()
+    out = data / "scores.parquet"
     subprocess.run(
         [sys.executable, __file__, "--program", program, "--scores", str(out), *arguments],
         env={**os.environ, **environment()},
         check=True,
     )
-    seconds = time.perf_counter() - begun
-    val = pl.read_parquet(data / "val.parquet").join(
-        pl.read_parquet(out), on="image_id", how="left", maintain_order="left"
-    )
-    return {"scores": val["y_score"].to_numpy(), "seconds": round(seconds)}
+    val, scored = pl.read_parquet(data / "val.parquet"), pl.read_parquet(out)
+    return val.join(scored, on="image_id", how="left", maintain_order="left")["y_score"].to_numpy()
 
 
 def figures(val: pl.DataFrame, first: np.ndarray, second: np.ndarray | None = None) -> dict[str, float]:
@@ -220,13 +216,15 @@ def main() -> None:
         report(options, counts, pl.read_parquet(folder / "val.parquet"), found)
 
 
-def report(options: argparse.Namespace, counts: dict[str, int], val: pl.DataFrame, found: dict[str, Any]) -> None:
+def report(
+    options: argparse.Namespace, counts: dict[str, int], val: pl.DataFrame, found: dict[str, np.ndarray]
+) -> None:
     """Print and write each program's AUROC and how far colles is above it."""
     programs: dict[str, Any] = {}
-    for name, each in found.items():
-        programs[name] = {"auroc": figures(val, each["scores"]), "seconds": each["seconds"]}
+    for name, scores in found.items():
+        programs[name] = {"auroc": figures(val, scores)}
         if name in PEERS:
-            programs[name]["colles_above"] = figures(val, found["colles"]["scores"], each["scores"])
+            programs[name]["colles_above"] = figures(val, found["colles"], scores)
         print(name, json.dumps(programs[name]))
     settings = {name: getattr(options, name) for name in ("epochs", "size", "threads")}
     values = {"machine": describe(), "versions": package_versions(), "settings": settings, "images": counts}
