@@ -182,8 +182,9 @@ def measure(program: str, arguments: list[str], data: Path) -> np.ndarray:
 def figures(val: pl.DataFrame, first: np.ndarray, second: np.ndarray | None = None) -> dict[str, float]:
     """Return an AUROC, or the difference of two, with its 95 % interval by group (DeLong)."""
     from colles.evaluation.metrics.delong import auroc_difference, auroc_variance
+    from colles.evaluation.scores import group_codes
 
-    y_true, groups = val["label"].to_numpy() == 1, val["group_id"].rank("dense").to_numpy().astype(np.int64)
+    y_true, groups = val["label"].to_numpy() == 1, group_codes(val["group_id"])
     if second is None:
         value, variance = auroc_variance(y_true, first, groups=groups)
     else:

@@ -137,12 +137,13 @@ def _files(images: list[str]) -> list[Path]:
     from colles.core.errors import UsageError
     from colles.serving.inputs import find_images
 
-    found = list(find_images(images))
-    other = next((image for image in found if not isinstance(image, Path)), None)
-    if other is not None:
-        repair = "Unpack it, or use colles predict --overlays"
-        raise UsageError(f"{other} lies in an archive or an object store: explain reads files", repair=repair)
-    return [image for image in found if isinstance(image, Path)]
+    files = []
+    for image in find_images(images):
+        if not isinstance(image, Path):
+            repair = "Unpack it, or use colles predict --overlays"
+            raise UsageError(f"{image} lies in an archive or an object store: explain reads files", repair=repair)
+        files.append(image)
+    return files
 
 
 def _judge(
@@ -171,7 +172,6 @@ def _judge(
 
 
 def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, out: Path) -> None:
-    from colles.cli.options import print_rows
     from colles.flow.explain_images import mean_seconds
 
     for note in source.notes:
@@ -183,9 +183,16 @@ def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, ou
         for entry in failed:
             typer.echo(f"{entry['path']}: {entry['error']}", err=True)
         typer.echo(f"{len(entries) - len(failed)} heat maps in {out}; where each peaks is in {out}/explanations.json")
-    if judged is not None and not judged["n"]:
+    if judged is not None:
+        _print_scores(judged)
+
+
+def _print_scores(judged: dict[str, Any]) -> None:
+    from colles.cli.options import print_rows
+
+    if not judged["n"]:
         typer.echo("none of the images has a box in the catalog, so nothing was judged")
-    elif judged is not None:
+    else:
         rows = [
             [name, "chance" if found["role"] == "chance" else f"{1000 * (found['seconds_per_image'] or 0):.0f} ms",
              *(_cell(found["figures"].get(figure)) for figure in ("pointing", "pointing_margin", "share_of_mass"))]
@@ -199,9 +206,8 @@ def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, ou
         for name, found in judged["methods"].items():
             for check in found.get("checks", {}).values():
                 typer.echo(f"{'passed' if check['passed'] else 'FAILED'}  {name}: {check['sentence']}")
-    if judged is not None:
-        for note in [*(probe["sentence"] for probe in judged["probes"]), *judged["notes"]]:
-            typer.echo(note)
+    for note in [*(probe["sentence"] for probe in judged["probes"]), *judged["notes"]]:
+        typer.echo(note)
 
 
 def _cell(figure: dict[str, Any] | None) -> str:

@@ -152,6 +152,10 @@ def _switch(value: object) -> object:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
+NAMED_WEIGHTS = ("imagenet", "lite0", "none")
+"""What `model.weights` can say besides a file."""
+
+
 class ModelRecipe(Section):
     """Which network, and what its weights start from."""
 
@@ -285,6 +289,12 @@ class Recipe(Section):
     """What its bundle holds."""
     sweep: SweepRecipe = SweepRecipe()
     """What a search tries."""
+
+    def networks(self) -> dict[str, str]:
+        """Return the paths of the networks that a training starts from and learns from, by what they are to it."""
+        weights = self.model.weights
+        own = {} if weights in NAMED_WEIGHTS else {"model.weights": weights}
+        return own | {f"train.teachers {path}": path for path in self.train.teachers}
 
     @model_validator(mode="after")
     def _can_grow(self) -> Recipe:

@@ -5,6 +5,7 @@ They come from `Predictions` or from a caller's own arrays.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +95,11 @@ def group_codes(groups: pl.Series) -> IntArray | None:
         own = pl.Series([f"\0{row}" for row in range(len(named))])
         named = named.fill_null(own)
     return dense(named.rank("dense").to_numpy().astype(np.int64))
+
+
+def name_codes(names: Sequence[str]) -> IntArray | None:
+    """Number the groups of named rows, as `group_codes` does."""
+    return group_codes(pl.Series(names, dtype=pl.String))
 
 
 def dense(codes: IntArray) -> IntArray | None:

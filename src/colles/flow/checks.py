@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from colles.evaluation.sanity import (
@@ -18,7 +17,7 @@ from colles.evaluation.sanity import (
     rank_correlation,
     warnings_of,
 )
-from colles.evaluation.scores import FloatArray, IntArray, group_codes
+from colles.evaluation.scores import FloatArray, IntArray, name_codes
 from colles.flow.explain import Item
 from colles.imaging.heatmap import at_most, locate_peak, peak_distance, unletterbox
 from colles.imaging.preprocess import to_input
@@ -59,7 +58,7 @@ def check_methods(source: MapSource, items: Sequence[Item], seed: int = 0) -> di
     if not read:
         return {}
     samples = [sample for _, sample in read]
-    groups = group_codes(pl.Series([item.cluster for item, _ in read], dtype=pl.String))
+    groups = name_codes([item.cluster for item, _ in read])
     names = [method.name for method in source.methods]
     canvases = np.stack([sample.canvas for sample in samples])
     checked = Checked(samples, canvases, _maps(source, canvases, names), groups)

@@ -93,14 +93,15 @@ def _add_twins(scores: dict[str, Any], source: MapSource, twins: Sequence[Twin],
     if not twins:
         return
     say(f"  maps of {len(twins)} other training{'' if len(twins) == 1 else 's'} on {len(own)} fractures")
-    for name, found in compare_twins([method.name for method in source.methods], own, twins).items():
+    names = [method.name for method in source.methods]
+    for name, found in compare_twins(names, own, twins).items():
         method = scores["methods"][name]
         method["checks"] |= found
         method["warnings"] += warnings_of(found)
     scores["notes"] += [
-        f"another training was not compared: it has no {' or '.join(method.name for method in source.methods)}"
+        f"another training was not compared: it has no {' or '.join(names)}"
         for twin in twins
-        if not {method.name for method in source.methods} & {method.name for method in twin.source.methods}
+        if not any(method.name in names for method in twin.source.methods)
     ]
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from colles.core.records import Estimate
@@ -27,7 +26,7 @@ from colles.evaluation.localisation import (
     score_map,
     widen,
 )
-from colles.evaluation.scores import IntArray, group_codes
+from colles.evaluation.scores import IntArray, name_codes
 from colles.flow.explain import Item, Shown
 from colles.imaging.heatmap import at_most, candidate_boxes, locate_peak, unletterbox
 from colles.imaging.preprocess import to_input
@@ -126,7 +125,7 @@ class Judge:
 
     def groups(self, rows: list[int]) -> IntArray | None:
         """Return the codes of the images' groups; None where all differ."""
-        return group_codes(pl.Series([self.table[row]["group"] for row in rows], dtype=pl.String))
+        return name_codes([self.table[row]["group"] for row in rows])
 
 
 def judge_all(shown: Iterable[Shown], judge: Judge) -> Judge:
@@ -201,7 +200,7 @@ def _froc(judged: Judged) -> list[dict[str, Any]]:
     # Without images that have no fracture the rate of false candidates would flatter.
     if len(judged.detections) <= len(judged.scores):
         return []
-    names = group_codes(pl.Series(judged.detection_groups, dtype=pl.String))
+    names = name_codes(judged.detection_groups)
     codes = np.arange(len(judged.detections)) if names is None else names
     return [{**row, "recall": _dump(row["recall"])} for row in recall_at(judged.detections, codes)]
 

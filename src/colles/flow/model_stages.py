@@ -45,11 +45,12 @@ class ModelStages:
         mode = "full" if recipe.train.mode == "skip" else recipe.train.mode
         settings = recipe.train.model_copy(update={"mode": mode})
         sections = [part.model_dump() for part in (recipe.preprocess, recipe.model, settings)]
-        from colles.learning.training.inputs import describe_contents
+        inputs = [sha256_file(self.space.catalog), sha256_file(self.space.split), recipe.seed, sections]
+        if recipe.networks():  # only then is torch worth its seconds
+            from colles.learning.training.inputs import describe_contents
 
-        networks = describe_contents(recipe) if recipe.train.teachers or Path(recipe.model.weights).exists() else {}
-        begun_from = [networks] if networks else []
-        return [sha256_file(self.space.catalog), sha256_file(self.space.split), recipe.seed, sections, *begun_from]
+            inputs.append(describe_contents(recipe))
+        return inputs
 
     def train(self, resume: bool) -> None:
         from colles.core.progress import say

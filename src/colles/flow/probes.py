@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from colles.core.logistic import to_logit
 from colles.core.records import Estimate
 from colles.evaluation.localisation import box_mask, mean_estimate
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking
-from colles.evaluation.scores import FloatArray, IntArray, group_codes
+from colles.evaluation.scores import FloatArray, IntArray, name_codes
 from colles.flow.explain import Item
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.regions import Grey, Mask, border_mask, cover, marker_mask, metal_mask, moved_mask
@@ -110,7 +109,7 @@ def _probe(part: Part, table: FloatArray, items: Sequence[Item]) -> dict[str, An
         return _too_few(part, len(table))
     known = np.array([item.label is not None for item in items])
     fractured = np.array([item.label == 1 for item in items])
-    groups = group_codes(pl.Series([item.cluster for item in items], dtype=pl.String))
+    groups = name_codes([item.cluster for item in items])
     return _describe(part, Moves(table[:, 0], table[:, 1], table[:, 2], fractured, known, groups))
 
 

@@ -24,10 +24,7 @@ def connect() -> None:
 
 def placed(recipe: Recipe) -> Recipe:
     """Return the recipe with the networks that it names at absolute paths: a worker has another working folder."""
-    weights = recipe.model.weights
-    model = recipe.model.model_copy(
-        update={"weights": str(Path(weights).resolve()) if Path(weights).exists() else weights}
-    )
-    teachers = tuple(str(Path(teacher).resolve()) for teacher in recipe.train.teachers)
-    train = recipe.train.model_copy(update={"teachers": teachers})
+    found = {path: str(Path(path).resolve()) for path in recipe.networks().values()}
+    model = recipe.model.model_copy(update={"weights": found.get(recipe.model.weights, recipe.model.weights)})
+    train = recipe.train.model_copy(update={"teachers": tuple(found[path] for path in recipe.train.teachers)})
     return recipe.model_copy(update={"model": model, "train": train})

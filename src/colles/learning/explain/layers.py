@@ -38,14 +38,14 @@ class LayerExplainer(Explainer):
 
         Raise `UsageError` where the layer gives no maps.
         """
-        try:
-            maps, gradient = activation_and_gradient(self.logit(model), self.layer_of(model), x)
-        except NotCalledError as error:
+        found = activation_and_gradient(self.logit(model), self.layer_of(model), x)
+        if found is None:
             raise UsageError(
                 f"{model.name} never calls {self.layer or 'its last layer'} by itself",
                 field="method",
                 repair="Name a layer inside it",
-            ) from error
+            )
+        maps, gradient = found
         if maps.ndim != 4:
             raise UsageError(
                 f"{model.name} has no spatial features at {self.layer or 'its last layer'}: shape {tuple(maps.shape)}",
@@ -55,14 +55,12 @@ class LayerExplainer(Explainer):
         return maps, gradient
 
 
-class NotCalledError(Exception):
-    """A layer gave no tensor: the network uses its parts, or it gives something else."""
-
-
-def activation_and_gradient(logit: Callable[[Tensor], Tensor], layer: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def activation_and_gradient(
+    logit: Callable[[Tensor], Tensor], layer: nn.Module, x: Tensor
+) -> tuple[Tensor, Tensor] | None:
     """Return a layer's output and the gradient of the summed logits by it; zeros where the logit does not use it.
 
-    Raise `NotCalledError` where it gave no tensor.
+    None where the layer gave no tensor: the network uses its parts alone, or it gives something else.
     """
     kept: list[Tensor] = []
 
@@ -77,7 +75,7 @@ def activation_and_gradient(logit: Callable[[Tensor], Tensor], layer: nn.Module,
     finally:
         handle.remove()
     if not kept:
-        raise NotCalledError
+        return None
     (gradient,) = torch.autograd.grad(total, kept[-1], allow_unused=True)
     found = torch.zeros_like(kept[-1]) if gradient is None else gradient
     return kept[-1].detach(), found.detach()

@@ -9,7 +9,7 @@ from torch import nn
 
 from colles.core.errors import RecipeError
 from colles.core.names import nearest
-from colles.core.recipe import ModelRecipe, PreprocessRecipe
+from colles.core.recipe import NAMED_WEIGHTS, ModelRecipe, PreprocessRecipe
 from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.models.location import LocationClassifier, pyramid_stages
 from colles.learning.models.pretrained import LITE0, hub_backbone, lite0_backbone, load_local, warm_backbone
@@ -18,7 +18,6 @@ from colles.learning.models.timm_backbone import TimmClassifier, create_backbone
 
 Builder = Callable[[ModelRecipe, PreprocessRecipe], FractureClassifier]
 TIMM_PREFIX = "timm:"
-NAMED_WEIGHTS = ("imagenet", "lite0", "none")
 
 __all__ = [
     "MODELS",

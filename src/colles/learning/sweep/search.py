@@ -22,8 +22,6 @@ from colles.learning.sweep.space import point_recipe
 from colles.learning.sweep.trial import SweepJob
 
 AGAIN = "Resume with the recipe and data it began with, or search into another folder"
-
-
 _MEND = "Mend the recipe or the space, and search into another --out"
 
 

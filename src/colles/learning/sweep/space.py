@@ -22,8 +22,10 @@ from colles.core.recipe_text import recipe_from
 
 SEARCHED = ("preprocess", "model", "train")
 """Sections that a search may change. Others decide what val is, so trials could not be compared."""
-FIXED = ("mode", "folds", "seeds", "monitor", "random_labels", "engine", "processes", "retries")
-"""Keys of `train` that decide what a trial is and how it is judged."""
+FIXED = frozenset(
+    f"train.{key}" for key in ("mode", "folds", "seeds", "monitor", "random_labels", "engine", "processes", "retries")
+)
+"""Settings that decide what a trial is and how it is judged."""
 _WORDS = "Search preprocess, model and train; other sections decide what the trials are judged on"
 
 
@@ -81,7 +83,7 @@ def point_recipe(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
 def known_parameters() -> list[str]:
     """Return every name that a space may hold."""
     names = (name for section in SEARCHED for name in _names(section, Recipe.model_fields[section].annotation))
-    return sorted(set(names) - {f"train.{key}" for key in FIXED})
+    return sorted(set(names) - FIXED)
 
 
 def encode(value: Any) -> Any:
@@ -128,7 +130,7 @@ def _annotation(name: str) -> Any:
         section = name.split(".")[0]
         if section in Recipe.model_fields and section not in SEARCHED:
             raise RecipeError(f"{section!r} cannot be searched", field=f"sweep.space.{name}", repair=_WORDS)
-        if name in {f"train.{key}" for key in FIXED}:
+        if name in FIXED:
             text = f"{name!r} cannot be searched: it decides what a trial is"
             raise RecipeError(text, field=f"sweep.space.{name}", repair="Set it beside the search, or leave it out")
         repair = suggest(name, known, f"Known: {', '.join(known)}")

@@ -43,6 +43,7 @@ from colles.learning.training.prior import prior_shift
 from colles.learning.training.processes import on_this_machine, readable_errors
 from colles.learning.training.samples import write_samples
 from colles.learning.training.scores import predict_subset
+from colles.learning.training.state import read_state
 from colles.learning.training.teachers import Teachers, load_teachers
 
 
@@ -205,7 +206,7 @@ class Stages:
             return
         recipe = self.recipe
         self.teachers = load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=self.shift)
-        head, epochs = self.recipe.train.head_epochs, self.recipe.train.epochs
+        head, epochs = recipe.train.head_epochs, recipe.train.epochs
         if head and not self.model.pretrained:
             say("  no stage for the head alone: the backbone starts from random weights")
             head = 0
@@ -216,14 +217,18 @@ class Stages:
             self._fit_stage("head", head, first_epoch=0)
         if epochs:
             self._fit_stage("all", epochs, first_epoch=head)
-        write_json(self.folder / "finished.json", {"monitor": self.recipe.train.monitor, "best": self.keep.best})
+        write_json(self.folder / "finished.json", {"monitor": recipe.train.monitor, "best": self.keep.best})
 
     def _state(self, stage: str) -> Path:
         return self.folder / f"resume_{stage}.ckpt"
 
     def _fit_stage(self, stage: str, epochs: int, *, first_epoch: int) -> None:
-        state = self._state(stage)
-        self.data.epoch = first_epoch + (_finished_epochs(state) if state.is_file() else 0)
+        file = self._state(stage)
+        begun = read_state(file)
+        self.data.epoch = first_epoch + (begun.epochs if begun else 0)
+        if begun and begun.stopped_early:  # killed before it could say that it was finished
+            self.keep.recall()
+            return
         module = ClassifierModule(
             self.model,
             self.recipe.train,
@@ -252,12 +257,8 @@ class Stages:
             deterministic=True if self.device == "cpu" else "warn",
             log_every_n_steps=10,
         )
-        begun = str(state) if state.is_file() else None
-        if begun and _stopped_early(state):  # killed before it could say that it was finished
-            self.keep.recall()
-            return
         with _interruptible(trainer), readable_errors():
-            trainer.fit(module, datamodule=self.data, ckpt_path=begun, weights_only=True)
+            trainer.fit(module, datamodule=self.data, ckpt_path=str(file) if begun else None, weights_only=True)
         self.keep.recall()
 
     def _callbacks(self, stage: str, first_epoch: int) -> list[Any]:
@@ -295,18 +296,3 @@ def _interruptible(trainer: lightning.Trainer) -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
-
-
-def _finished_epochs(state: Path) -> int:
-    # the state is written at the end of an epoch, before Lightning counts it as completed
-    return int(_saved(state)["epoch"]) + 1
-
-
-def _stopped_early(state: Path) -> bool:
-    stopping = [each for name, each in _saved(state)["callbacks"].items() if name.startswith("EarlyStopping")]
-    return any(each["wait_count"] >= each["patience"] for each in stopping)
-
-
-def _saved(state: Path) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(state, map_location="cpu", weights_only=True)
-    return found

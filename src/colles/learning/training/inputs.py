@@ -32,12 +32,10 @@ def describe_inputs(recipe: Recipe, catalog_digest: str, split_digest: str) -> d
 
 def describe_contents(recipe: Recipe) -> dict[str, str]:
     """Return digests of the local networks that a training starts from and learns from; gone ones are left out."""
-    named = {"model.weights": recipe.model.weights} | {f"train.teachers {path}": path for path in recipe.train.teachers}
     found = {}
-    for name, path in named.items():
-        if Path(path).exists():
-            with suppress(CollesError):
-                found[name] = sha256_file(find_weights(Path(path)))
+    for name, path in recipe.networks().items():
+        with suppress(CollesError):
+            found[name] = sha256_file(find_weights(Path(path)))
     return found
 
 

@@ -1,0 +1,29 @@
+"""What an interrupted stage of training left to go on from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """How far a stage of training came."""
+
+    epochs: int
+    """Finished ones."""
+    stopped_early: bool
+    """Whether the last one ended the stage."""
+
+
+def read_state(file: Path) -> SavedState | None:
+    """Read what `SaveState` wrote at the end of the last epoch; None where it has not yet."""
+    if not file.is_file():
+        return None
+    saved = torch.load(file, map_location="cpu", weights_only=True)
+    stopping = [each for name, each in saved["callbacks"].items() if name.startswith("EarlyStopping")]
+    stopped = any(each["wait_count"] >= each["patience"] for each in stopping)
+    # written at the end of an epoch, before Lightning counts it as completed
+    return SavedState(int(saved["epoch"]) + 1, stopped)
