@@ -3,12 +3,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from colles.core.errors import MissingInputError
+from colles.core.errors import InputError, MissingInputError
 from colles.serving.archive import ZipMember
 from colles.serving.filenames import unique_stems
 from colles.serving.inputs import find_images, list_images
@@ -79,6 +80,57 @@ def test_a_zip_file_gives_its_images_by_name_and_what_it_refuses(tmp_path: Path)
     ]  # fmt: skip
     refusals = [image.refusal for image in found if isinstance(image, ZipMember)]
     assert [reason and reason.split()[0] for reason in refusals] == ["its", "its", None, None, "an"]
+
+
+def test_a_zip_file_gives_dicom_files_without_an_ending(tmp_path: Path) -> None:
+    film = b"\0" * 128 + b"DICM" + b"\0" * 9
+    with zipfile.ZipFile(tmp_path / "study.zip", "w") as archive:
+        for name in ("DICOM/IM000001", "b.ima", "1.2.840.7", "DICOM/.hidden"):
+            archive.writestr(name, film)
+        archive.writestr("README", b"nothing")
+    found = [str(image).rpartition("!/")[2] for image in find_images([tmp_path / "study.zip"])]
+    assert found == ["1.2.840.7", "DICOM/IM000001", "b.ima"]
+
+
+def test_a_zip_file_without_images_is_named(tmp_path: Path) -> None:
+    study = zipped(tmp_path / "study.zip", ["notes.txt", "README"])
+    for given in (study, tmp_path / "*.zip"):
+        with pytest.raises(MissingInputError, match=r"study\.zip: no images in the zip file\. Looked for"):
+            list(find_images([given]))
+
+
+def test_a_pattern_of_folders_without_images_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MissingInputError, match="the pattern matches no images"):
+        list(find_images([tmp_path / "emp*"]))
+
+
+def test_linked_folders_are_entered_and_loops_of_them_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("set", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").write_bytes(b"x")
+    (tmp_path / "set" / "today").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "loop").symlink_to(tmp_path / "set")
+    monkeypatch.chdir(tmp_path / "set")
+    assert [str(image) for image in find_images(["."])] == ["a.png", "today/a.png"]
+
+
+def test_a_folder_that_may_not_be_read_is_named() -> None:
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        (root / "closed").mkdir()
+        (root / "a.png").write_bytes(b"x")
+        root.chmod(0o755)
+        (root / "closed").chmod(0)
+        if user == 0:  # who may read everything
+            os.seteuid(65534)
+        try:
+            with pytest.raises(InputError, match=r"closed: the folder cannot be read \(Permission denied\)"):
+                list(find_images([root]))
+        finally:
+            os.seteuid(user)
+            (root / "closed").chmod(0o700)
 
 
 def test_a_zip_file_that_is_none_is_one_image_that_cannot_be_read(tmp_path: Path) -> None:

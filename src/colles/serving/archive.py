@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from colles.imaging.read import unreadable
+from colles.serving.kinds import HEAD, is_image
 
 ENDING = ".zip"
 _NESTED = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
@@ -60,13 +61,23 @@ class ZipMember:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise unreadable("unreadable", f"cannot be unpacked ({reason})", str(self)) from error
 
+    def head(self) -> bytes | None:
+        """Return what tells DICOM from other files; None where it cannot be unpacked."""
+        if self.source is None or self.info is None:
+            return None
+        try:
+            with self.source.open(self.info) as stream:
+                return stream.read(HEAD)
+        except _DAMAGED:
+            return None
+
 
 def is_archive(path: Path) -> bool:
     """Tell by the ending whether a file is read as an archive."""
     return path.suffix.lower() == ENDING and path.is_file()
 
 
-def zip_members(archive: Path, endings: frozenset[str]) -> Iterator[ZipMember]:
+def zip_members(archive: Path) -> Iterator[ZipMember]:
     """Yield the images of an archive by name, and what is refused; one member without a name where it is no archive.
 
     Hidden files and folders do not count, as in folders on a disk.
@@ -79,11 +90,11 @@ def zip_members(archive: Path, endings: frozenset[str]) -> Iterator[ZipMember]:
     # Equal names may occur; sorting by offset too keeps their order.
     for info in sorted(opened.infolist(), key=lambda each: (each.filename, each.header_offset)):
         member = ZipMember(archive, info.filename, opened, info)
-        if not info.is_dir() and (member.refusal or _is_image(info.filename, endings)):
+        if not info.is_dir() and (member.refusal or _is_image(member)):
             yield member
 
 
-def _is_image(name: str, endings: frozenset[str]) -> bool:
-    parts = PurePosixPath(name).parts
+def _is_image(member: ZipMember) -> bool:
+    parts = PurePosixPath(member.name).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and PurePosixPath(name).suffix.lower() in endings
+    return not hidden and is_image(member.name, member.head)

@@ -13,12 +13,14 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from colles.core.errors import MissingInputError, UsageError
-from colles.imaging.read import IMAGE_ENDINGS
+from colles.core.walk import walk
 from colles.serving.archive import ZipMember, is_archive, zip_members
+from colles.serving.kinds import HEAD, LOOKED_FOR, is_image
 from colles.serving.remote import RemoteFile, is_uri, remote_images
 
 STDIN = "-"
@@ -26,7 +28,6 @@ Source = str | Path | ZipMember | RemoteFile
 Found = Path | ZipMember | RemoteFile
 _IN_MEMORY = 16 << 20  # bytes of a list from standard input before it goes to a temporary file
 _CHUNK = 1 << 16  # bytes of it that are looked at together
-_DICOM_ENDINGS = frozenset({"", ".dcm", ".dicom", ".ima"})
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,10 @@ def find_images(inputs: Iterable[str | Path]) -> ImageList:
 
     `-` is a list of paths on standard input; `s3://…` and the like are files or prefixes of an object store. A file is
     taken whatever its ending, and also where it is not there (the table then says so), so that no input is lost. In
-    folders, at any depth, files with an image's ending count and DICOM files without one; hidden ones do not. Going
-    over the list raises `MissingInputError` for a folder or a pattern that gives nothing. Raise `UsageError` for an
-    empty path, `MissingInputError` where nothing of what is named is there.
+    folders, at any depth and through links, in zip files and below prefixes, files with an image's ending count and
+    DICOM files without one; hidden ones do not. Going over the list raises `MissingInputError` for a folder, a zip file
+    or a pattern that gives nothing, `InputError` for a folder that may not be read. Raise `UsageError` for an empty
+    path, `MissingInputError` where nothing of what is named is there.
     """
     inputs = list(inputs)
     if any(str(item) == "" for item in inputs):
@@ -106,7 +108,7 @@ def list_images(inputs: Iterable[str | Path]) -> list[Path]:
 
 def _expand(item: str | Path) -> Iterator[Found]:
     if is_uri(item):
-        yield from remote_images(str(item), IMAGE_ENDINGS)
+        yield from remote_images(str(item))
         return
     path = Path(item)
     if os.path.lexists(path) or not glob.has_magic(str(item)):
@@ -115,14 +117,14 @@ def _expand(item: str | Path) -> Iterator[Found]:
     matches = sorted(glob.glob(str(item), recursive=True))
     if not matches:
         raise MissingInputError("the pattern matches nothing", path=path, repair="Check the pattern")
-    yield from _matched(matches)
+    yield from _not_empty(_matched(matches), path, "the pattern matches no images")
 
 
 def _existing(path: Path) -> Iterator[Found]:
     if path.is_dir():
-        yield from _folder(path)
+        yield from _not_empty(_images(path), path, "no images in the folder")
     elif is_archive(path):
-        yield from zip_members(path, IMAGE_ENDINGS)
+        yield from _not_empty(zip_members(path), path, "no images in the zip file")
     else:
         yield path
 
@@ -131,43 +133,31 @@ def _matched(matches: list[str]) -> Iterator[Found]:
     # `**` matches a folder and everything below it; each file is to be taken once.
     seen: set[str] = set()
     for match in matches:
-        for found in _walk(Path(match)) if os.path.isdir(match) else [Path(match)]:
+        for found in _images(Path(match)) if os.path.isdir(match) else [Path(match)]:
             if str(found) not in seen:
                 seen.add(str(found))
-                yield from zip_members(found, IMAGE_ENDINGS) if is_archive(found) else [found]
+                yield from _existing(found)
 
 
-def _folder(folder: Path) -> Iterator[Path]:
+def _not_empty(images: Iterator[Found], path: Path, otherwise: str) -> Iterator[Found]:
     empty = True
-    for path in _walk(folder):
+    for image in images:
         empty = False
-        yield path
+        yield image
     if empty:
-        endings = ", ".join(sorted(IMAGE_ENDINGS))
-        raise MissingInputError(
-            "no images in the folder", path=folder, repair=f"Looked for {endings}, and DICOM files without an ending"
-        )
+        raise MissingInputError(otherwise, path=path, repair=f"Looked for {LOOKED_FOR}")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, names, files in os.walk(folder):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(files) if _is_image(parent, name))
+def _images(folder: Path) -> Iterator[Path]:
+    return (path for path in walk(folder) if is_image(path.name, partial(_head, path)))
 
 
-def _is_image(parent: str, name: str) -> bool:
-    if name.startswith("."):
-        return False
-    ending = os.path.splitext(name)[1].lower()
-    return ending in IMAGE_ENDINGS or (ending in _DICOM_ENDINGS and _has_dicom_mark(os.path.join(parent, name)))
-
-
-def _has_dicom_mark(path: str) -> bool:
-    # 128 bytes of preamble, then DICM (PS3.10 7.1); a pipe would block, so only plain files are opened.
+def _head(path: Path) -> bytes | None:
+    # A pipe would block, so only plain files are opened.
     try:
-        if not os.path.isfile(path):
-            return False
-        with open(path, "rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
+        if not path.is_file():
+            return b""
+        with path.open("rb") as stream:
+            return stream.read(HEAD)
     except OSError:
-        return False
+        return None

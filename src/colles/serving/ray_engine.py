@@ -18,7 +18,6 @@ from colles.core.extras import require
 from colles.core.ray_start import start_ray
 from colles.core.records import Box
 from colles.imaging.heatmap import Candidate
-from colles.imaging.read import IMAGE_ENDINGS
 from colles.serving.archive import ZipMember, zip_members
 from colles.serving.bundle import Bundle, load_bundle
 from colles.serving.inputs import Source
@@ -108,7 +107,7 @@ def _restore(kind: str, path: str, member: str) -> Source:
         return RemoteFile(path)
     if kind == "file":
         return path
-    found = {each.name: each for each in zip_members(Path(path), IMAGE_ENDINGS)}
+    found = {each.name: each for each in zip_members(Path(path))}
     return found.get(member) or ZipMember(Path(path), member, None, None)
 
 

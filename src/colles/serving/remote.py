@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from posixpath import basename, splitext
+from functools import partial
 from typing import Any
 
 from colles.core.errors import MissingInputError
 from colles.core.extras import require
 from colles.imaging.read import unreadable
+from colles.serving.kinds import HEAD, LOOKED_FOR, is_image
 
+_REQUESTS = 16  # at once, while a prefix is listed
 _URI = re.compile(r"^[a-z][a-z0-9+.-]+://")
 
 
@@ -48,7 +51,7 @@ def is_uri(item: object) -> bool:
     return isinstance(item, str) and _URI.match(item) is not None
 
 
-def remote_images(uri: str, endings: frozenset[str]) -> Iterator[RemoteFile]:
+def remote_images(uri: str) -> Iterator[RemoteFile]:
     """Yield a file itself, or the images below a prefix by name; hidden ones do not count.
 
     Raise `MissingInputError` where the store cannot be reached or the prefix holds no image.
@@ -65,16 +68,26 @@ def remote_images(uri: str, endings: frozenset[str]) -> Iterator[RemoteFile]:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise MissingInputError(f"cannot be listed ({reason})", path=uri, repair="Check address and rights") from error
-    found = [each for each in below if _is_image(each[len(path) :], endings)]
+    # Some have to be opened to be told, and a store answers each such request late, but many at once.
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        wanted = pool.map(lambda each: _is_image(each[len(path) :], partial(_head, store, each)), below)
+        found = [each for each, counts in zip(below, wanted, strict=True) if counts]
     if not found:
-        raise MissingInputError("no images below it", path=uri, repair=f"Looked for {', '.join(sorted(endings))}")
+        raise MissingInputError("no images below it", path=uri, repair=f"Looked for {LOOKED_FOR}")
     prefix = uri[: len(uri) - len(path.rstrip("/")) - (len(uri) - len(uri.rstrip("/")))] if path else uri
     yield from (RemoteFile(prefix + each) for each in found)
 
 
-def _is_image(path: str, endings: frozenset[str]) -> bool:
-    hidden = any(part.startswith(".") for part in path.split("/"))
-    return not hidden and splitext(basename(path))[1].lower() in endings
+def _is_image(path: str, head: Callable[[], bytes | None]) -> bool:
+    return not any(part.startswith(".") for part in path.split("/")) and is_image(path, head)
+
+
+def _head(store: Any, path: str) -> bytes | None:
+    try:
+        with store.open_input_file(path) as stream:
+            return bytes(stream.read(HEAD))
+    except (OSError, ValueError):
+        return None
 
 
 def _store(uri: str) -> tuple[Any, str]:

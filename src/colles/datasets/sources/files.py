@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 from colles.core.errors import InputError, MissingInputError
 from colles.core.files import existing_folder
 from colles.core.progress import say
+from colles.core.walk import walk
 from colles.imaging.read import IMAGE_ENDINGS
 
 
@@ -30,7 +29,7 @@ def files_below(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
     it. Raise `InputError` for a folder that may not be read and for a name that is not UTF-8: no table could hold it.
     """
     existing_folder(folder)
-    found = sorted(path for path in _walk(folder) if wanted(path))
+    found = sorted(path for path in walk(folder, _say_loop) if wanted(path))
     strange = next((path for path in found if not _is_text(str(path))), None)
     if strange is not None:
         shown = str(strange).encode("utf-8", "backslashreplace").decode("utf-8")
@@ -38,37 +37,8 @@ def files_below(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    # The folders above each one, by device and number: entering one of them again would never end.
-    above = {str(folder): frozenset({_identity(folder)})}
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        line = above.pop(parent)
-        entered = []
-        for name in sorted(folders):
-            path = Path(parent, name)
-            if name.startswith("."):
-                continue
-            identity = _identity(path)
-            if identity in line:
-                say(f"{path} links back to a folder that holds it; left out")
-                continue
-            above[str(path)] = line | {identity}
-            entered.append(name)
-        folders[:] = entered
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    try:
-        about = folder.stat()
-    except OSError as error:
-        _refuse(error)
-    return about.st_dev, about.st_ino
-
-
-def _refuse(error: OSError) -> NoReturn:
-    repair = "Give yourself the right to read it (chmod u+rx), or leave it out"
-    raise InputError(f"the folder cannot be read ({error.strerror})", path=error.filename, repair=repair) from error
+def _say_loop(link: Path) -> None:
+    say(f"{link} links back to a folder that holds it; left out")
 
 
 def _has_image_ending(path: Path) -> bool:
