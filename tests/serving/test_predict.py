@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from colles.cli.app import app
-from colles.core.errors import CollesError, MissingInputError, OutputExistsError, UsageError
+from colles.core.errors import CollesError, MissingInputError, OutputExistsError, StaleInputError, UsageError
 from colles.core.records import Estimate
 from colles.serving.bundle import load_bundle, write_bundle
 from colles.serving.stopping import StopOnSignal
@@ -95,6 +96,20 @@ def test_a_table_is_kept_resumed_or_overwritten_as_asked(
     assert [row["path"] for row in rows(out)] == [str(path) for path in grey_files]
     told = json.loads(run(*grey_files, *shared, "--overwrite", "--json"))
     assert told["counts"] == {"ok": 5, "refused": 0, "unreadable": 1} and told["skipped"] == 0
+
+
+def test_answers_name_the_8_bit_network_and_are_not_mixed_with_others(
+    bundle_copy: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    metadata = load_bundle(bundle_copy).metadata
+    shutil.copy(bundle_copy / "model.onnx", bundle_copy / "model.int8.onnx")
+    write_bundle(bundle_copy, metadata)
+    out = tmp_path / "t.csv"
+    shared = (grey_files[0], "--bundle", bundle_copy, "--out", out)
+    run(*shared, "--precision", "int8")
+    assert [row["bundle"] for row in rows(out)] == ["drawn@0123456789ab+int8"]
+    with pytest.raises(StaleInputError, match=r"\+int8, not of drawn@0123456789ab"):
+        run(*shared, "--resume")
 
 
 def test_bad_arguments_are_named(drawn_bundle: Path, grey_files: list[Path], tmp_path: Path) -> None:

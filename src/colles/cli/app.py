@@ -42,7 +42,7 @@ class Interrupted(BaseException):
     """Ctrl-C, under a name that typer does not end the process at without a word."""
 
 
-_BY_RESUME = "train", "sweep"
+_BY_RESUME = "train", "sweep", "predict"
 _AT_ONCE = "catalog", "audit"  # verbs that take minutes and write what they made when all of it is there
 
 

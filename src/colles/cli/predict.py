@@ -72,7 +72,7 @@ def predict(
     from colles.serving.bundle import load_bundle
     from colles.serving.inputs import find_images
     from colles.serving.predict import predict_to_table, predict_to_table_with_ray, prepare_output
-    from colles.serving.predictor import Predictor
+    from colles.serving.predictor import Predictor, answers_as
 
     size = _batch(batch)
     if engine == "ray" and overlays is not None:
@@ -81,7 +81,8 @@ def predict(
         refuse_existing(overlays, "Choose another --overlays, or add --overwrite")
     loaded = load_bundle(bundle)
     ids = None if studies is None else _study_ids(loaded, studies, study_by, salt, again=resume or overwrite)
-    answered = prepare_output(out, loaded.name, resume=resume, overwrite=overwrite)
+    named = answers_as(loaded, precision)
+    answered = prepare_output(out, named, resume=resume, overwrite=overwrite, gate=gate)
     found = find_images(images)
     if next(iter(found), None) is None:
         raise MissingInputError("no image was named", field="PATH", repair="The list on standard input is empty")

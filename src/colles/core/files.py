@@ -58,6 +58,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         remove(temporary)
 
 
+def sync(path: Path) -> None:
+    """Wait until a file's content is on the disk: a rename may survive a power cut that the content does not."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
 @contextmanager
 def locked(path: str | Path) -> Iterator[None]:
     """Let one process at a time in, by a lock file beside `path`; the others wait.

@@ -13,10 +13,12 @@ from typing import IO, Any
 
 from colles.core.errors import StaleInputError, TableError
 from colles.core.files import read_json, storage_errors
-from colles.serving.prediction import COLUMNS
+from colles.serving.prediction import COLUMNS, STATUSES
 
 Row = dict[str, Any]
 _FLUSH = 1.0  # seconds between writes to the disk
+_UPSERT = """insert into rows (path, row, answered) values (?, ?, ?)
+    on conflict do update set row = excluded.row, answered = excluded.answered"""  # a row keeps its place
 _NUMBERS = ("score", "probability", "seconds")
 
 
@@ -25,51 +27,61 @@ class Journal:
 
     def __init__(self, table: Path) -> None:
         self._table, self.path = table, table.with_name(f".{table.name}.journal")
-        self._stream: IO[str] | None = None
-        self._flushed = 0.0
+        self._stream: IO[bytes] | None = None
+        self._start, self._flushed = 0, 0.0
 
-    def open(self) -> None:
-        """Start it anew."""
+    def open(self, *, keep: bool = False) -> None:
+        """Start it anew, or behind what a killed run left in it where that is to be kept."""
         with storage_errors(self._table, self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self.path.open("w", encoding="utf-8", newline="\n")
+            self._stream = self.path.open("ab" if keep else "wb")
+            if self._stream.tell():
+                self._stream.write(b"\n")  # its last line may have been cut off
+            self._start = self._stream.tell()
 
     def append(self, row: Row) -> None:
         """Add a row; it is on the disk within a second."""
         assert self._stream is not None
         with storage_errors(self._table, self.path):
-            self._stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            self._stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
             if time.monotonic() - self._flushed > _FLUSH:
-                self._stream.flush()
+                self._sync(self._stream)
                 self._flushed = time.monotonic()
 
     def close(self) -> None:
         """Write what is left."""
         if self._stream is not None:
             with storage_errors(self._table, self.path):
+                self._sync(self._stream)
                 self._stream.close()
             self._stream = None
 
     def rows(self) -> Iterator[Row]:
-        """Yield what it holds; a last line that was cut off is left out."""
-        yield from json_lines(self.path, strict=False)
+        """Yield what was added since it was opened, before that all that it holds; lines cut off are left out."""
+        yield from json_lines(self.path, strict=False, start=self._start)
+
+    def _sync(self, stream: IO[bytes]) -> None:
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 class Answered:
     """Rows of earlier answers by path, in a temporary database rather than in memory."""
 
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, *, gate: bool = True) -> None:
+        """`gate` false asks again for what was refused."""
         self._bundle = bundle
+        self._asked_again = {"unreadable"} if gate else {"unreadable", "refused"}
         self._rows = sqlite3.connect("", check_same_thread=False)
-        self._rows.execute("create table rows (path text primary key, row text)")
+        self._rows.execute("create table rows (path text primary key, row text, answered int, written int default 0)")
 
     def add(self, rows: Iterable[Row], source: Path) -> None:
-        """Take rows that have an answer; unreadable files are tried again.
+        """Take rows; unreadable files are to be tried again.
 
         Raise `StaleInputError` where a row is of another bundle, `TableError` where it is no row of a prediction.
         """
         for row in rows:
-            if row.get("status") not in ("ok", "refused", "unreadable") or not row.get("path"):
+            if row.get("status") not in STATUSES or not row.get("path"):
                 raise TableError("is no table of colles predict", path=source, repair="Choose another --out")
             if row.get("bundle") != self._bundle:
                 raise StaleInputError(
@@ -77,16 +89,25 @@ class Answered:
                     path=source,
                     repair="Choose another --out, or --overwrite it",
                 )
-            if row["status"] != "unreadable":
-                self._rows.execute("insert or replace into rows values (?, ?)", (row["path"], json.dumps(row)))
+            values = (row["path"], json.dumps(row), row["status"] not in self._asked_again)
+            self._rows.execute(_UPSERT, values)
 
     def get(self, path: str) -> Row | None:
-        """Return the earlier row of a path."""
-        found = self._rows.execute("select row from rows where path = ?", (path,)).fetchone()
+        """Return the earlier row of a path, None where it is to be judged."""
+        found = self._rows.execute("select row from rows where path = ? and answered", (path,)).fetchone()
         return None if found is None else dict(json.loads(found[0]))
 
     def __contains__(self, path: str) -> bool:
-        return self._rows.execute("select 1 from rows where path = ?", (path,)).fetchone() is not None
+        return self.get(path) is not None
+
+    def mark_written(self, path: str) -> None:
+        """Note that the new table has a row of a path."""
+        self._rows.execute("update rows set written = 1 where path = ?", (path,))
+
+    def left(self) -> Iterator[Row]:
+        """Yield the rows that the new table has not: of inputs that were not named again, or not reached."""
+        for (row,) in self._rows.execute("select row from rows where not written order by rowid"):
+            yield dict(json.loads(row))
 
 
 def read_rows(table: Path) -> Iterator[Row]:
@@ -105,15 +126,16 @@ def read_rows(table: Path) -> Iterator[Row]:
             yield from frame.iter_rows(named=True)
 
 
-def json_lines(path: Path, *, strict: bool = True) -> Iterator[Row]:
-    """Yield the objects of a file of JSON lines; not `strict` ends at the first broken line."""
-    with path.open(encoding="utf-8") as stream:
+def json_lines(path: Path, *, strict: bool = True, start: int = 0) -> Iterator[Row]:
+    """Yield the objects of a file of JSON lines from a byte on; not `strict` leaves broken lines out."""
+    with path.open("rb") as stream:
+        stream.seek(start)
         for number, line in enumerate(stream, 1):
             try:
                 row = json.loads(line)
             except ValueError as error:
                 if not strict:
-                    return
+                    continue
                 raise TableError("is not valid JSON", path=path, field=f"line {number}", repair="Mend it") from error
             yield row if isinstance(row, dict) else {}
 

@@ -23,9 +23,9 @@ from colles.serving.session import Outputs, Session
 class Judge:
     """Judge decoded images by a bundle. Threads may share it."""
 
-    def __init__(self, bundle: Bundle, gate: Gate | None) -> None:
-        """`gate` None answers whatever is shown."""
-        self.bundle, self.gate = bundle, gate
+    def __init__(self, bundle: Bundle, gate: Gate | None, name: str) -> None:
+        """`gate` None answers whatever is shown; `name` is the bundle's on the answers."""
+        self.bundle, self.gate, self.name = bundle, gate, name
         self.recipe = bundle.metadata.preprocessing
         self.rule = DecisionRule.from_operating_points(bundle.metadata.operating_points)
 
@@ -78,7 +78,7 @@ class Judge:
                 score=score,
                 probability=float(probability[number]),
                 decision=self.rule.decide(score),
-                bundle=self.bundle.name,
+                bundle=self.name,
                 seconds=round(seconds, 4),
             )
             answers.append(_located(answer, outputs, number, sample, heat, boxes))
@@ -92,7 +92,7 @@ class Judge:
             score=None,
             probability=None,
             decision=None,
-            bundle=self.bundle.name,
+            bundle=self.name,
             seconds=round(sample.seconds, 4),
         )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from colles.core.errors import UsageError
-from colles.core.files import atomic_path
+from colles.core.files import atomic_path, sync
 from colles.serving.journal import Answered, Journal, Row
 from colles.serving.prediction import COLUMNS, STATUSES, Prediction
 
@@ -32,6 +32,12 @@ class Tally:
     interrupted: bool = False
     decisions: dict[str, int] = field(default_factory=dict)
     """How often each decision was taken on the images that were judged."""
+
+    def count(self, row: Row) -> None:
+        """Take a row into account."""
+        self.counts[row["status"]] += 1
+        if decision := row["decision"]:
+            self.decisions[decision] = self.decisions.get(decision, 0) + 1
 
     def __str__(self) -> str:
         decided = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(self.decisions.items()))
@@ -59,44 +65,51 @@ def save_predictions(
 ) -> Tally:
     """Write a row an answer in their order and count them.
 
-    With `answered`, `paths` are all inputs in order and `predictions` the answers on those without an earlier row.
-    The file appears when it is complete; after a KeyboardInterrupt it holds what had been answered. Raise `UsageError`
-    for an unknown ending, `StorageError` for a full or read-only disk.
+    With `answered`, `paths` are all inputs in order and `predictions` the answers on those without an earlier row;
+    earlier rows of other paths come last. The file appears when it is complete. An interrupt while an answer is waited
+    for ends it with what had been answered; any other one leaves the file as it was, and all rows in the journal. Raise
+    `UsageError` for an unknown ending, `StorageError` for a full or read-only disk.
     """
     file = Path(out)
     assert_writable(file)
     journal, tally = Journal(file), Tally()
-    new = (row_of(prediction) for prediction in predictions)
-    journal.open()
+    new = _until_interrupted(predictions, tally)
+    journal.open(keep=answered is not None)
     try:
         for row in new if answered is None else _merged(new, paths, answered, tally):
-            tally.counts[row["status"]] += 1
-            if decision := row["decision"]:
-                tally.decisions[decision] = tally.decisions.get(decision, 0) + 1
+            tally.count(row)
             journal.append(row)
-    except KeyboardInterrupt:
-        tally.interrupted = True
     finally:
         journal.close()
     with atomic_path(file) as temporary:
         WRITERS[file.suffix.lower()](journal.rows(), temporary)
+        sync(temporary)
     journal.path.unlink(missing_ok=True)
     return tally
+
+
+def _until_interrupted(predictions: Iterable[Prediction], tally: Tally) -> Iterator[Row]:
+    try:
+        for prediction in predictions:
+            yield row_of(prediction)
+    except KeyboardInterrupt:
+        tally.interrupted = True
 
 
 def _merged(new: Iterator[Row], paths: Iterable[object], answered: Answered, tally: Tally) -> Iterator[Row]:
     for path in paths:
         row = answered.get(as_utf8(str(path)))
+        tally.skipped += row is not None
+        row = row or next(new, None)
         if row is not None:
-            tally.skipped += 1
-        elif not tally.interrupted:
-            try:
-                row = next(new, None)
-            except KeyboardInterrupt:
-                # What was answered before comes into the table all the same.
-                tally.interrupted = True
-        if row is not None:
+            answered.mark_written(row["path"])
             yield row
+    for row in new:  # of files that were gone when the paths were gone through again
+        answered.mark_written(row["path"])
+        yield row
+    for row in answered.left():
+        tally.skipped += 1
+        yield row
 
 
 def row_of(prediction: Prediction) -> Row:

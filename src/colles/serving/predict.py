@@ -20,11 +20,14 @@ from colles.serving.stopping import StopOnSignal
 _WITH_BOXES = (".json", ".jsonl")
 
 
-def prepare_output(out: Path, bundle: str, *, resume: bool = False, overwrite: bool = False) -> Answered | None:
+def prepare_output(
+    out: Path, bundle: str, *, resume: bool = False, overwrite: bool = False, gate: bool = True
+) -> Answered | None:
     """Check that a table may be written, and return earlier answers where they are to be kept.
 
-    Raise `OutputExistsError` where a table, or the journal of a killed run, is there and neither `resume` nor
-    `overwrite` says what to do with it; `StaleInputError` where its answers are another bundle's.
+    `bundle` is what rows call it (`answers_as`); without the `gate` refused images are to be judged again. Raise
+    `OutputExistsError` where a table, or the journal of a killed run, is there and neither `resume` nor `overwrite`
+    says what to do with it; `StaleInputError` where its answers are another bundle's.
     """
     assert_writable(out)
     journal = left_behind(out)
@@ -37,7 +40,7 @@ def prepare_output(out: Path, bundle: str, *, resume: bool = False, overwrite: b
             text = "answers of a run that was killed lie beside it"
             raise OutputExistsError(text, path=out, repair="Add --resume to go on, or --overwrite to start again")
         return None
-    answered = Answered(bundle)
+    answered = Answered(bundle, gate=gate)
     if out.is_file():
         answered.add(read_rows(out), out)
     if journal:

@@ -31,7 +31,7 @@ class Prediction:
     """Calibrated, 0–1."""
     decision: Decision | None
     bundle: str
-    """`name@version`."""
+    """`name@version`, with `+int8` behind it where the 8-bit network answered."""
     seconds: float
     """Decoding and computing; in a batch its share."""
     heat: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)

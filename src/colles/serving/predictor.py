@@ -26,6 +26,11 @@ Batch = int | Literal["auto"]
 Precision = Literal["fp32", "int8"]
 
 
+def answers_as(bundle: Bundle, precision: Precision) -> str:
+    """Return what answers call a bundle: its name, with `+int8` behind it where its 8-bit network gave them."""
+    return bundle.name if precision == "fp32" else f"{bundle.name}+{precision}"
+
+
 class Predictor:
     """Judge images by a bundle. Threads may share it."""
 
@@ -47,7 +52,7 @@ class Predictor:
                 field="precision",
                 repair="Use fp32; `colles bundle show` says why there is none",
             )
-        self.judge = Judge(bundle, Gate.of(bundle) if gate else None)
+        self.judge = Judge(bundle, Gate.of(bundle) if gate else None, answers_as(bundle, precision))
         self.calibrate, self.rule = self.judge.calibrate, self.judge.rule
         self._lock = threading.Lock()
         self._sessions: dict[int, Session] = {}

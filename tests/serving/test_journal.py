@@ -1,0 +1,101 @@
+"""No answer is lost, whatever ends a run and whenever."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from colles.core.errors import StaleInputError
+from colles.serving.journal import Journal
+from colles.serving.output import row_of, save_predictions
+from colles.serving.predict import prepare_output
+from colles.serving.prediction import Prediction
+
+GOOD = Prediction("0.png", "ok", None, 0.25, 0.125, "no_fracture", "m@1", 0.5)
+FIVE = [replace(GOOD, path=f"{number}.png") for number in range(5)]
+
+
+def paths(file: Path) -> list[str]:
+    return [json.loads(line)["path"] for line in file.read_bytes().splitlines() if line]
+
+
+def resumed(table: Path, named: Iterator[str] | list[str], new: Iterator[Prediction] | list[Prediction]) -> None:
+    answered = prepare_output(table, "m@1", resume=True)
+    assert answered is not None
+    save_predictions(new, table, paths=named, answered=answered)
+
+
+def test_a_second_ctrl_c_while_earlier_rows_are_copied_keeps_the_table(tmp_path: Path) -> None:
+    def interrupted() -> Iterator[str]:
+        yield "0.png"
+        yield "new.png"
+        raise KeyboardInterrupt
+
+    table = tmp_path / "t.jsonl"
+    save_predictions(FIVE, table)
+    with pytest.raises(KeyboardInterrupt):
+        resumed(table, interrupted(), [replace(GOOD, path="new.png")])
+    assert paths(table) == [f"{number}.png" for number in range(5)]
+    resumed(table, ["new.png"], [])
+    assert paths(table) == ["new.png", *(f"{number}.png" for number in range(5))]
+    assert not Journal(table).path.exists()
+
+
+def test_a_kill_while_a_run_is_resumed_loses_no_answer_of_the_killed_run(tmp_path: Path) -> None:
+    def killed() -> Iterator[Prediction]:
+        assert Journal(table).path.read_bytes().startswith(text)
+        raise SystemError  # what ends it does not matter: nothing of this run was written yet
+        yield GOOD
+
+    table = tmp_path / "t.jsonl"
+    text = "".join(json.dumps(row_of(answer)) + "\n" for answer in FIVE).encode() + b'{"path": "\xc3'
+    Journal(table).path.write_bytes(text)
+    for _ in range(2):
+        with pytest.raises(SystemError):
+            resumed(table, ["new.png"], killed())
+    resumed(table, [], [])
+    assert paths(table) == [f"{number}.png" for number in range(5)]
+
+
+def test_answers_on_inputs_that_are_not_named_again_are_kept(tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    save_predictions([*FIVE[:2], replace(GOOD, path="broken.png", status="unreadable", decision=None)], table)
+    resumed(table, ["new.png", "1.png"], [replace(GOOD, path="new.png")])
+    assert paths(table) == ["new.png", "1.png", "0.png", "broken.png"]
+
+
+def test_an_answer_on_a_file_that_is_gone_afterwards_is_written(tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    save_predictions(FIVE[:1], table)
+    resumed(table, ["0.png"], [replace(GOOD, path="gone.png")])
+    assert paths(table) == ["0.png", "gone.png"]
+
+
+def test_rows_are_on_the_disk_before_the_table_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    sync, rename = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (done.append(os.readlink(f"/proc/self/fd/{number}")), sync(number)))
+    monkeypatch.setattr(os, "replace", lambda old, new: (done.append("rename"), rename(old, new)))
+    save_predictions(FIVE[:1], tmp_path / "t.csv")
+    kinds = [Path(name).suffix.removeprefix(".") or name for name in done]
+    assert kinds == ["journal", "journal", "csv", "rename"]
+
+
+def test_without_the_gate_refused_images_are_judged_again(tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    save_predictions([GOOD, replace(GOOD, path="odd.png", status="refused", decision=None)], table)
+    kept, again = (prepare_output(table, "m@1", resume=True, gate=gate) for gate in (True, False))
+    assert kept is not None and again is not None
+    assert "odd.png" in kept and "odd.png" not in again and "0.png" in again
+
+
+def test_answers_of_another_precision_are_not_resumed(tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    save_predictions([GOOD], table)
+    with pytest.raises(StaleInputError, match=r"answers of m@1, not of m@1\+int8"):
+        prepare_output(table, "m@1+int8", resume=True)
