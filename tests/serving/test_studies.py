@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,11 @@ from colles.cli.app import app
 from colles.core.errors import OutputExistsError, TableError, UsageError
 from colles.evaluation.aggregation import AGGREGATIONS
 from colles.serving.bundle import load_bundle
-from colles.serving.studies import judge_studies
+from colles.serving.output import save_predictions
+from colles.serving.prediction import Prediction
+from colles.serving.predictor import Predictor
+from colles.serving.studies import judge_studies, with_studies
+from colles.serving.study_ids import FolderIds
 
 
 def point(name: str, threshold: float) -> dict[str, Any]:
@@ -82,7 +86,7 @@ def test_scores_of_a_folder_become_one_by_the_bundles_aggregation(
 
 def test_an_image_named_twice_counts_once(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
     bundle = load_bundle(bundle_maker(tmp_path / "bundle", study=settings("noisy_or")))
-    row = {"path": "a.png", "status": "ok", "score": 0.5}
+    row = {"path": "a.png", "status": "ok", "score": 0.5, "bundle": bundle.name}
     (answer,) = judge_studies([("s", row), ("s", row), (None, row)], bundle)
     assert (answer.images, answer.judged, answer.score) == (1, 1, pytest.approx(0.5))
 
@@ -155,3 +159,36 @@ def test_without_studies_in_the_bundle_or_a_way_to_tell_them_nothing_is_written(
     with pytest.raises(UsageError, match="--study-by"):
         predict(visits, "--bundle", bundle_maker(tmp_path / "bundle", study=settings()), *shared, "nonsense")
     assert not (tmp_path / "t.csv").exists() and not (tmp_path / "s.csv").exists()
+
+
+def test_a_file_that_is_gone_meanwhile_takes_no_study_with_it(tmp_path: Path) -> None:
+    names = [f"v{number}/a.png" for number in range(4)]
+    answers = [Prediction(name, "ok", None, 0.5, 0.5, "uncertain", "m@1", 0.1) for name in names]
+    save_predictions(answers, tmp_path / "t.csv")
+    moved = [Path(name) for name in names if name != "v1/a.png"]
+    found = [study for study, _ in with_studies(moved, tmp_path / "t.csv", FolderIds())]
+    assert found == ["v0", "v1", "v2", "v3"]
+
+
+def test_an_interrupted_run_judges_no_study(
+    bundle_maker: Callable[..., Path], visits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> Iterator[Prediction]:
+        yield Prediction(str(visits / "a" / "100.png"), "ok", None, 0.2, 0.2, "no_fracture", "m@1", 0.1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "predict_paths", interrupted)
+    shared = ("--out", tmp_path / "t.csv", "--studies", tmp_path / "s.csv", "--study-by", "folder")
+    with pytest.raises(SystemExit, match="130"):
+        predict(visits, "--bundle", bundle_maker(tmp_path / "bundle", study=settings()), *shared)
+    assert len(rows(tmp_path / "t.csv")) == 1 and not (tmp_path / "s.csv").exists()
+
+
+def test_images_and_studies_need_a_table_each(
+    bundle_maker: Callable[..., Path], visits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = ("--out", tmp_path / "t.csv", "--studies", "t.csv", "--study-by", "folder")
+    with pytest.raises(UsageError, match="--studies: is the table of the images too"):
+        predict(visits, "--bundle", bundle_maker(tmp_path / "bundle", study=settings()), *shared)
+    assert not (tmp_path / "t.csv").exists()

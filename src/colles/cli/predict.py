@@ -55,7 +55,7 @@ def predict(
     ] = "local",
     studies: Annotated[
         Path | None,
-        typer.Option(help="Table to write besides, a row a study: for bundles with thresholds for studies."),
+        typer.Option(help="Table to write at the end, a row a study: for bundles with thresholds for studies."),
     ] = None,
     study_by: Annotated[
         str, typer.Option(metavar="WAY", help="dicom (the header), folder, or a table of path and study_id.")
@@ -80,6 +80,8 @@ def predict(
     if overlays is not None and not (resume or overwrite):
         refuse_existing(overlays, "Choose another --overlays, or add --overwrite")
     loaded = load_bundle(bundle)
+    if studies is not None and studies.resolve() == out.resolve():
+        raise UsageError("is the table of the images too", path=studies, field="--studies", repair="Choose another one")
     ids = None if studies is None else _study_ids(loaded, studies, study_by, salt, again=resume or overwrite)
     named = answers_as(loaded, precision)
     answered = prepare_output(out, named, resume=resume, overwrite=overwrite, gate=gate)
@@ -94,7 +96,7 @@ def predict(
         on_header = None if ids is None else ids.on_header
         tally = predict_to_table(predictor, found, out, overlays=overlays, on_header=on_header, **shared)
     tables: list[tuple[Path, Any]] = [(out, tally)]
-    if studies is not None and ids is not None:
+    if studies is not None and ids is not None and not tally.interrupted:
         from colles.serving.studies import write_studies
 
         tables.append((studies, write_studies(found, out, ids, loaded, studies)))

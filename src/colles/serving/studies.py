@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -44,6 +45,8 @@ class StudyPrediction:
 
 @dataclass
 class _Study:
+    bundle: str
+    """As the rows name it."""
     scores: dict[str, float] = field(default_factory=dict)
     """By path: an image that is named twice counts once."""
     left_out: dict[str, str] = field(default_factory=dict)
@@ -86,16 +89,16 @@ def judge_studies(rows: Iterable[tuple[str | None, Row]], bundle: Bundle) -> Ite
     found: dict[str, _Study] = {}
     for name, row in rows:
         if name is not None:
-            part = found.setdefault(name, _Study())
+            part = found.setdefault(name, _Study(row["bundle"]))
             if row["score"] is None:
                 part.left_out[row["path"]] = row["status"]
             else:
                 part.scores[row["path"]] = float(row["score"])
     rule = DecisionRule.from_operating_points(settings.operating_points)
-    return (_answer(name, part, settings, rule, bundle.name) for name, part in found.items())
+    return (_answer(name, part, settings, rule) for name, part in found.items())
 
 
-def _answer(name: str, part: _Study, settings: StudyMetadata, rule: DecisionRule, bundle: str) -> StudyPrediction:
+def _answer(name: str, part: _Study, settings: StudyMetadata, rule: DecisionRule) -> StudyPrediction:
     counts = Counter(part.left_out.values())
     reason = ", ".join(f"{count} of {len(part.scores) + len(part.left_out)} images {status}"
                        for status, count in sorted(counts.items()))  # fmt: skip
@@ -111,7 +114,7 @@ def _answer(name: str, part: _Study, settings: StudyMetadata, rule: DecisionRule
         probability=None if score is None else _probability(score, settings),
         decision=None if score is None else rule.decide(score),
         aggregation=settings.aggregation,
-        bundle=bundle,
+        bundle=part.bundle,
     )
 
 
@@ -128,16 +131,14 @@ def _probability(score: float, settings: StudyMetadata) -> float:
 
 
 def with_studies(images: Iterable[Found], table: Path, ids: StudyIds) -> Iterator[tuple[str | None, Row]]:
-    """Yield the rows of a table of answers, each with its study; rows of an interrupted table may be missing."""
-    rows = read_rows(table)
-    row = next(rows, None)
-    for image in images:
-        if row is None:
-            return
-        # The table's rows are the images in their order, less those that were not reached.
-        if row["path"] == as_utf8(str(image)):
-            yield ids.of(image), row
-            row = next(rows, None)
+    """Yield the rows of a table of answers, each with its study; `images` are gone through where one is looked up."""
+
+    @cache
+    def named() -> dict[str, Found]:
+        return {as_utf8(str(image)): image for image in images}
+
+    for row in read_rows(table):
+        yield ids.of(row["path"], lambda path: named().get(path)), row
 
 
 def write_studies(images: Iterable[Found], table: Path, ids: StudyIds, bundle: Bundle, out: Path) -> StudyTally:

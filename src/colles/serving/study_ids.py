@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from colles.serving.metadata import StudyMetadata
 from colles.serving.output import as_utf8
 
 KEYWORDS = {"study": "StudyInstanceUID", "patient": "PatientID"}
+Find = Callable[[str], Found | None]
 COLUMNS = {"study": "study_id", "patient": "patient_id"}
 
 
@@ -26,8 +28,11 @@ class StudyIds(ABC):
     """Takes what a file says of its study while the file is open anyway."""
 
     @abstractmethod
-    def of(self, image: Found) -> str | None:
-        """Return its name, None where it belongs to none."""
+    def of(self, path: str, find: Find) -> str | None:
+        """Return its name, None where it belongs to none; `path` is the image's as the table of answers shows it.
+
+        `find` looks the image itself up, at some cost.
+        """
 
 
 class HeaderIds(StudyIds):
@@ -42,14 +47,16 @@ class HeaderIds(StudyIds):
         self.on_header = self._note
 
     def _note(self, image: object, ds: Any) -> None:
-        self._seen[str(image)] = self._name(ds)
+        self._seen[as_utf8(str(image))] = self._name(ds)
 
-    def of(self, image: Found) -> str | None:
+    def of(self, path: str, find: Find) -> str | None:
+        if path not in self._seen:  # one that an earlier run, or another machine, has answered
+            self._seen[path] = self._read(find(path) or Path(path))
+        return self._seen[path]
+
+    def _read(self, image: Found) -> str | None:
         from colles.imaging.read_dicom import read_header
 
-        if str(image) in self._seen:
-            return self._seen[str(image)]
-        # One that an earlier run, or another machine, has answered.
         try:
             ds = read_header(image if isinstance(image, Path) else image.read(MAX_BYTES))
         except (CollesError, OSError):
@@ -66,8 +73,8 @@ class HeaderIds(StudyIds):
 class FolderIds(StudyIds):
     """The folder that an image lies in, also inside a zip file or an object store."""
 
-    def of(self, image: Found) -> str | None:
-        return as_utf8(str(image).rpartition("/")[0]) or "."
+    def of(self, path: str, find: Find) -> str | None:
+        return path.rpartition("/")[0] or "."
 
 
 class TableIds(StudyIds):
@@ -84,8 +91,8 @@ class TableIds(StudyIds):
             for path, name in frame.select("path", column).iter_rows()
         }
 
-    def of(self, image: Found) -> str | None:
-        return self._names.get(_anchored(str(image), Path()))
+    def of(self, path: str, find: Find) -> str | None:
+        return self._names.get(_anchored(path, Path()))
 
 
 def _anchored(path: str, folder: Path) -> str:
