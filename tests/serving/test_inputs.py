@@ -65,6 +65,14 @@ def test_stems_are_unique_even_where_case_does_not_count() -> None:
     assert not any("/" in stem or "\n" in stem for stem in stems)
 
 
+def test_stems_fit_a_file_system_in_any_script(tmp_path: Path) -> None:
+    """It counts bytes: 80 letters of Chinese are 240, and the endings come behind."""
+    for stem in unique_stems([f"a/{'骨' * 80}.png", f"b/{'骨' * 80}1.png", "é" * 41]):
+        assert len(stem.encode()) <= 90
+        (tmp_path / f"{stem}.png").touch()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def zipped(path: Path, names: list[str]) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name in names:

@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colles.core.errors import UsageError
 from colles.core.records import Box
 from colles.imaging.heatmap import Candidate
+from colles.imaging.overlay import overlay
 from colles.imaging.preprocess import Placement
+from colles.serving import judge, location
+from colles.serving.bundle import load_bundle
 from colles.serving.checks import Look
 from colles.serving.decision import Decision
 from colles.serving.decode import Sample
-from colles.serving.location import Overlays
+from colles.serving.location import Overlays, location_heat
+from colles.serving.output import save_predictions
 from colles.serving.prediction import Prediction
+from colles.serving.predictor import Predictor
 
 SIDE = 200
 PLACE = Candidate(Box(x1=60, y1=60, x2=120, y2=120), 90, 90, 0.2)
@@ -94,3 +100,34 @@ def test_a_caption_claims_no_certainty_and_names_the_bundle_where_there_is_room(
         f"fracture, probability {told}",
         f"fracture, probability {told}\nb@1; corners: its likeliest places",
     ]
+
+
+def test_a_picture_does_not_replace_an_image(drawn_bundle: Path, grey_files: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a picture could replace it"):
+        Predictor(load_bundle(drawn_bundle)).predict_paths(grey_files, overlays=tmp_path)
+
+
+def test_maps_are_made_and_drawn_image_by_image(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chunk of films held all its maps at once."""
+    done: list[str] = []
+    monkeypatch.setattr(judge, "location_heat", lambda *given: done.append("map") or location_heat(*given))
+    monkeypatch.setattr(location, "overlay", lambda *given, **more: done.append("picture") or overlay(*given, **more))
+    list(
+        Predictor(load_bundle(drawn_bundle), threads=1).predict_paths(
+            grey_files[:2], overlays=tmp_path / "maps", batch=2
+        )
+    )
+    assert done == ["map", "picture"] * 2
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_end_the_run(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "maps" / "level000.png" / "in the way").mkdir(parents=True)
+    answers = list(Predictor(load_bundle(drawn_bundle)).predict_paths(grey_files[:2], overlays=tmp_path / "maps"))
+    assert [answer.status for answer in answers] == ["ok", "ok"]
+    assert str(answers[0].reason).startswith("no picture could be drawn (") and answers[1].reason is None
+    tally = save_predictions(answers, tmp_path / "t.csv")
+    assert tally.undrawn == 1 and str(tally).endswith(" (1 without a picture: see their reason)")

@@ -142,6 +142,24 @@ def test_pictures_that_are_there_are_kept_unless_told(
     assert (maps / "mine.png").read_bytes() == b"mine" and len(list(maps.iterdir())) == 2
 
 
+def test_pictures_are_drawn_where_no_image_is_read(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were judged as radiographs on the next run, or took an image's place."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    shared = ("--bundle", drawn_bundle, "--out", tmp_path / "t.csv", "--overwrite", "--overlays")
+    before = grey_files[0].read_bytes()
+    for images in (".", "link", f"{tmp_path.parent}/*"):
+        with pytest.raises(UsageError, match=r"maps: --overlays: lies in .*, which is read.*Choose one outside"):
+            run(images, *shared, tmp_path / "maps")
+    for overlays in (".", "link"):
+        with pytest.raises(UsageError, match=r"holds level000\.png, which is read"):
+            run("level000.png", *shared, overlays)
+    assert grey_files[0].read_bytes() == before
+    run("level000.png", *shared, "maps")
+
+
 @pytest.mark.parametrize(("low", "high", "told"), [(0.31, 0.72, "cannot be told from chance"), (0.6, 0.8, None)])
 def test_a_bundle_that_is_not_shown_to_know_anything_says_so(
     drawn_bundle: Path, grey_files: list[Path], tmp_path: Path, low: float, high: float, told: str | None

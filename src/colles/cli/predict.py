@@ -41,7 +41,9 @@ def predict(
     bundle: Annotated[
         str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
     ] = None,
-    overlays: Annotated[Path | None, typer.Option(help="Folder for heat maps over the images.")] = None,
+    overlays: Annotated[
+        Path | None, typer.Option(help="Folder for heat maps over the images, apart from these.")
+    ] = None,
     batch: Annotated[
         str, typer.Option(help="Images that a thread takes at once: a number, or auto, which tries.")
     ] = "auto",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _UNSAFE = re.compile(r"[^\w.\- ]+")
-_LONGEST = 80
+_LONGEST = 80  # bytes: file systems count these, 255 of them, and endings and digits come behind
 
 
 class Stems:
@@ -44,7 +44,7 @@ def _stem(path: object) -> str:
 
 
 def _safe(stem: str) -> str:
-    return _UNSAFE.sub("_", stem)[:_LONGEST].strip(" .") or "image"
+    return _UNSAFE.sub("_", stem).encode()[:_LONGEST].decode(errors="ignore").strip(" .") or "image"
 
 
 def _digits(path: object) -> str:

@@ -40,6 +40,12 @@ class ImageList:
         for item in self.inputs:
             yield from item if isinstance(item, PathList) else _expand(item)
 
+    def named(self) -> Iterator[Path]:
+        """Yield the files and folders that the inputs name, without those of object stores; no folder is opened."""
+        for item in self.inputs:
+            names = item.names() if isinstance(item, PathList) else _matches(item)
+            yield from (Path(name) for name in names if not is_uri(name))
+
 
 class PathList:
     """Paths from a stream, divided by zero bytes where it has any, else by lines; kept to be read again."""
@@ -54,11 +60,14 @@ class PathList:
         )
 
     def __iter__(self) -> Iterator[Found]:
-        for name in self._names():
-            text = os.fsdecode(name)
+        for text in self.names():
             yield from [RemoteFile(text)] if is_uri(text) else _existing(Path(text))
 
-    def _names(self) -> Iterator[bytes]:
+    def names(self) -> Iterator[str]:
+        """Yield what is listed, as it is."""
+        return map(os.fsdecode, self._lines())
+
+    def _lines(self) -> Iterator[bytes]:
         # Two passes may take turns (a resumed run does that), so each remembers its own place in the file.
         place, rest = 0, b""
         while chunk := self._read(place):
@@ -110,14 +119,20 @@ def _expand(item: str | Path) -> Iterator[Found]:
     if is_uri(item):
         yield from remote_images(str(item))
         return
-    path = Path(item)
-    if os.path.lexists(path) or not glob.has_magic(str(item)):
+    path, matches = Path(item), _matches(item)
+    if matches == [item]:
         yield from _existing(path)
         return
-    matches = sorted(glob.glob(str(item), recursive=True))
     if not matches:
         raise MissingInputError("the pattern matches nothing", path=path, repair="Check the pattern")
     yield from _not_empty(_matched(matches), path, "the pattern matches no images")
+
+
+def _matches(item: str | Path) -> list[str | Path]:
+    # A file may have brackets in its name.
+    if os.path.lexists(item) or not glob.has_magic(str(item)):
+        return [item]
+    return [*sorted(glob.glob(str(item), recursive=True))]
 
 
 def _existing(path: Path) -> Iterator[Found]:
@@ -129,7 +144,7 @@ def _existing(path: Path) -> Iterator[Found]:
         yield path
 
 
-def _matched(matches: list[str]) -> Iterator[Found]:
+def _matched(matches: Iterable[str | Path]) -> Iterator[Found]:
     # `**` matches a folder and everything below it; each file is to be taken once.
     seen: set[str] = set()
     for match in matches:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from colles.core.records import Box
 from colles.imaging.heatmap import Candidate, candidate_boxes, unletterbox
 from colles.imaging.overlay import overlay
 from colles.imaging.preprocess import Placement
+from colles.serving.apart import assert_apart
 from colles.serving.decode import Rejected, Sample
 from colles.serving.filenames import Stems
 from colles.serving.prediction import Prediction
@@ -44,8 +45,11 @@ class Overlays:
     """Pictures of heat maps over their images, in one folder."""
 
     def __init__(self, folder: Path, paths: Iterable[object], *, kind: str | None) -> None:
-        """`paths` are all that will be drawn; each picture is named after one. `kind` of map: see `BundleMetadata`."""
-        self._folder, self._stems = folder, Stems(paths)
+        """`paths` are all that will be drawn; each picture is named after one. `kind` of map: see `BundleMetadata`.
+
+        Raise `UsageError` where one of them lies in the folder itself.
+        """
+        self._folder, self._stems = folder, Stems(_apart(folder, paths))
         self._places = kind == "location"
 
     def draw(self, prediction: Prediction, sample: Sample | Rejected) -> None:
@@ -67,6 +71,13 @@ class Overlays:
         if not self._places or prediction.decision == "no_fracture":
             return []
         return [place.box for place in found if place.score >= found[0].score / 2]
+
+
+def _apart(folder: Path, paths: Iterable[object]) -> Iterator[object]:
+    for path in paths:
+        if isinstance(path, str | Path):
+            assert_apart(folder, path)
+        yield path
 
 
 def _caption(prediction: Prediction, marked: bool, side: int) -> str:

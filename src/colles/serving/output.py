@@ -33,9 +33,13 @@ class Tally:
     decisions: dict[str, int] = field(default_factory=dict)
     """How often each decision was taken on the images that were judged."""
 
+    undrawn: int = 0
+    """Images that were judged, of which a picture was asked for and could not be drawn."""
+
     def count(self, row: Row) -> None:
         """Take a row into account."""
         self.counts[row["status"]] += 1
+        self.undrawn += row["status"] == "ok" and row["reason"] is not None
         if decision := row["decision"]:
             self.decisions[decision] = self.decisions.get(decision, 0) + 1
 
@@ -44,9 +48,10 @@ class Tally:
         told = {name: f"{count} {name}" for name, count in self.counts.items() if count}
         if decided and "ok" in told:
             told["ok"] += f" ({decided})"
-        earlier = f" ({self.skipped} answered before)" if self.skipped else ""
+        notes = ((self.skipped, "answered before"), (self.undrawn, "without a picture: see their reason"))
+        noted = "".join(f" ({number} {note})" for number, note in notes if number)
         count = sum(self.counts.values())
-        return f"{count} image{'' if count == 1 else 's'}: {', '.join(told.values()) or 'none'}{earlier}"
+        return f"{count} image{'' if count == 1 else 's'}: {', '.join(told.values()) or 'none'}{noted}"
 
 
 def assert_writable(out: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from colles.core.errors import OutputExistsError
 from colles.core.files import refuse_existing, remove
 from colles.core.progress import track
+from colles.serving.apart import assert_apart
 from colles.serving.bundle import Bundle
 from colles.serving.decode import OnHeader
 from colles.serving.inputs import ImageList, Source
@@ -61,8 +62,12 @@ def predict_to_table(
     """Judge images and write a row each in their order; an unreadable file is a row too.
 
     JSON tables have candidate boxes where the bundle has a location map. `on_header` as in `predict_paths`. A signal to
-    stop leaves a valid table of what was answered. Raise `MissingInputError` where an input holds no image at all.
+    stop leaves a valid table of what was answered. Raise `MissingInputError` where an input holds no image at all,
+    `UsageError` where `overlays` is no folder apart from the images.
     """
+    if overlays is not None:
+        for path in images.named():
+            assert_apart(overlays, path)
     pending = Pending(images, answered)
     total = sum(1 for _ in pending)
     boxes = out.suffix.lower() in _WITH_BOXES

@@ -24,7 +24,7 @@ class Prediction:
     """As given; None where the image came as bytes or an array."""
     status: PredictionStatus
     reason: str | None
-    """Why the status is not ok."""
+    """Why the status is not ok, or why a picture that was asked for is missing."""
     score: float | None
     """Uncalibrated sigmoid output, 0–1."""
     probability: float | None

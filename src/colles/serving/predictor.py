@@ -105,9 +105,10 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Yield an answer a path, in their order.
 
-        `overlays` is a folder for a picture a readable image, named after it; `paths` is then gone through twice.
-        `heat` keeps the maps on the answers. `on_header` is given each DICOM file's path and data set, in the thread
-        that reads it. Raise `UsageError` where pictures are asked for and the bundle has no location map.
+        `overlays` is a folder for a picture a readable image, named after it; `paths` is then gone through twice, and
+        the `reason` of an answer says why there is no picture. `heat` keeps the maps on the answers. `on_header` is
+        given each DICOM file's path and data set, in the thread that reads it. Raise `UsageError` where pictures are
+        asked for and the bundle has no location map, or one of the paths lies in the folder for them.
         """
         if overlays is None:
             return self._in_order(paths, batch, heat, boxes, on_header=on_header)
@@ -135,14 +136,11 @@ class Predictor:
         session = self._session(1)
 
         def work(chunk: list[ImageLike]) -> list[Prediction]:
-            samples = [
-                decode(image, self.recipe, keep_grey=overlays is not None, on_header=on_header) for image in chunk
-            ]
             if overlays is None:
+                samples = [decode(image, self.recipe, on_header=on_header) for image in chunk]
                 return self.judge.answer(chunk, samples, session, heat=heat, boxes=boxes)
-            answers = self.judge.answer(chunk, samples, session, heat=True, boxes=True)
-            for answer, sample in zip(answers, samples, strict=True):
-                overlays.draw(answer, sample)
+            # One after the other: a map of the image's size takes many times the room of its canvas.
+            answers = (self._drawn(image, session, overlays, on_header) for image in chunk)
             return [
                 replace(answer, heat=answer.heat if heat else None, boxes=answer.boxes if boxes else None)
                 for answer in answers
@@ -150,3 +148,13 @@ class Predictor:
 
         sizes = BatchSizes(None if batch == "auto" else batch, side=self.recipe.size)
         return in_order(images, work, sizes, self.workers)
+
+    def _drawn(self, image: ImageLike, session: Session, overlays: Overlays, on_header: OnHeader | None) -> Prediction:
+        sample = decode(image, self.recipe, keep_grey=True, on_header=on_header)
+        (answer,) = self.judge.answer([image], [sample], session, heat=True, boxes=True)
+        try:
+            overlays.draw(answer, sample)
+        except Exception as error:  # one picture among a million must not end the run; its row says what happened
+            told = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return replace(answer, reason=f"no picture could be drawn ({told})")
+        return answer
