@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import quote, unquote
 
 from colles.core.errors import MissingInputError
 from colles.core.extras import require
@@ -15,6 +16,9 @@ from colles.imaging.read import unreadable
 from colles.serving.kinds import HEAD, LOOKED_FOR, is_image
 
 _REQUESTS = 16  # at once, while a prefix is listed
+_SAFE = "/:@!$&'()*+,;=~%"  # what a path may hold beside letters and digits (RFC 3986, 3.3), and its escapes
+_OPTIONS = re.compile(r"\?\w+=[^?]*$")  # region=…&endpoint_override=…; any other ? is part of a name
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _URI = re.compile(r"^[a-z][a-z0-9+.-]+://")
 
 
@@ -23,6 +27,8 @@ class RemoteFile:
     """One file by its URI."""
 
     uri: str
+    source: tuple[Any, str] | None = field(default=None, compare=False, repr=False)
+    """The open store and the path in it, where they are known; else the URI says both."""
 
     def __str__(self) -> str:
         return self.uri
@@ -35,7 +41,7 @@ class RemoteFile:
     def read(self, max_bytes: int) -> bytes:
         """Return the bytes; raise `UnreadableImageError` where they cannot be had or are too many."""
         try:
-            store, path = _store(self.uri)
+            store, path = self.source or _store(self.uri)
             size = store.get_file_info(path).size
             if size is not None and size > max_bytes:
                 raise unreadable("too_large", f"{size} bytes are above the limit of {max_bytes}", self.uri)
@@ -60,7 +66,7 @@ def remote_images(uri: str) -> Iterator[RemoteFile]:
         store, path = _store(uri)
         info = store.get_file_info(path)
         if info.type.name != "Directory":
-            yield RemoteFile(uri)
+            yield RemoteFile(uri, (store, path))
             return
         from pyarrow.fs import FileSelector
 
@@ -68,14 +74,16 @@ def remote_images(uri: str) -> Iterator[RemoteFile]:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise MissingInputError(f"cannot be listed ({reason})", path=uri, repair="Check address and rights") from error
+    names = [each[len(path.rstrip("/")) :].lstrip("/") for each in below]
     # Some have to be opened to be told, and a store answers each such request late, but many at once.
     with ThreadPoolExecutor(_REQUESTS) as pool:
-        wanted = pool.map(lambda each: _is_image(each[len(path) :], partial(_head, store, each)), below)
-        found = [each for each, counts in zip(below, wanted, strict=True) if counts]
+        wanted = pool.map(lambda name, each: _is_image(name, partial(_head, store, each)), names, below)
+        found = [both for *both, counts in zip(names, below, wanted, strict=True) if counts]
     if not found:
         raise MissingInputError("no images below it", path=uri, repair=f"Looked for {LOOKED_FOR}")
-    prefix = uri[: len(uri) - len(path.rstrip("/")) - (len(uri) - len(uri.rstrip("/")))] if path else uri
-    yield from (RemoteFile(prefix + each) for each in found)
+    place, folder, options = _parts(uri)
+    prefix = f"{place}{folder.rstrip('/')}/"
+    yield from (RemoteFile(prefix + _escaped(name) + options, (store, each)) for name, each in found)
 
 
 def _is_image(path: str, head: Callable[[], bytes | None]) -> bool:
@@ -91,4 +99,29 @@ def _head(store: Any, path: str) -> bytes | None:
 
 
 def _store(uri: str) -> tuple[Any, str]:
-    return tuple(require("pyarrow.fs", "ray").FileSystem.from_uri(uri))
+    place, path, options = _parts(uri)
+    address = place + quote(path, safe=_SAFE) + options
+    return tuple(require("pyarrow.fs", "ray").FileSystem.from_uri(address))
+
+
+def _parts(uri: str) -> tuple[str, str, str]:
+    """Divide a URI into scheme and host, path, and options; in the path a `%` always begins an escape."""
+    scheme, _, rest = uri.partition("://")
+    options = _OPTIONS.search(rest)
+    host, slash, path = rest[: options.start() if options else None].partition("/")
+    if not _is_escaped(path):
+        path = path.replace("%", "%25")
+    return f"{scheme}://{host}", slash + path, options[0] if options else ""
+
+
+def _is_escaped(path: str) -> bool:
+    try:
+        unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return not _NO_ESCAPE.search(path)
+
+
+def _escaped(name: str) -> str:
+    # What a URI would end the path at, or read as an escape; other characters stay as people read them.
+    return name.replace("%", "%25").replace("#", "%23").replace("?", "%3F")
