@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from colles.core.errors import StaleInputError
+from colles.core.errors import StaleInputError, TableError, UsageError
 from colles.serving.journal import Journal
 from colles.serving.output import row_of, save_predictions
 from colles.serving.predict import prepare_output
@@ -99,3 +99,17 @@ def test_answers_of_another_precision_are_not_resumed(tmp_path: Path) -> None:
     save_predictions([GOOD], table)
     with pytest.raises(StaleInputError, match=r"answers of m@1, not of m@1\+int8"):
         prepare_output(table, "m@1+int8", resume=True)
+
+
+def test_resume_beside_overwrite_throws_nothing_away(tmp_path: Path) -> None:
+    save_predictions(FIVE, tmp_path / "t.csv")
+    with pytest.raises(UsageError, match="keeps the answers that --overwrite throws away"):
+        prepare_output(tmp_path / "t.csv", "m@1", resume=True, overwrite=True)
+
+
+def test_a_table_that_lacks_a_column_is_not_resumed(tmp_path: Path) -> None:
+    row = row_of(GOOD)
+    del row["reason"]
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(TableError, match="no table of colles predict"):
+        prepare_output(tmp_path / "t.jsonl", "m@1", resume=True)

@@ -81,11 +81,11 @@ class Answered:
         Raise `StaleInputError` where a row is of another bundle, `TableError` where it is no row of a prediction.
         """
         for row in rows:
-            if row.get("status") not in STATUSES or not row.get("path"):
+            if not row.keys() >= set(COLUMNS) or row["status"] not in STATUSES or not row["path"]:
                 raise TableError("is no table of colles predict", path=source, repair="Choose another --out")
-            if row.get("bundle") != self._bundle:
+            if row["bundle"] != self._bundle:
                 raise StaleInputError(
-                    f"holds answers of {row.get('bundle')}, not of {self._bundle}",
+                    f"holds answers of {row['bundle']}, not of {self._bundle}",
                     path=source,
                     repair="Choose another --out, or --overwrite it",
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from colles.core.errors import OutputExistsError
+from colles.core.errors import OutputExistsError, UsageError
 from colles.core.files import refuse_existing, remove
 from colles.core.progress import track
 from colles.serving.apart import assert_apart
@@ -28,9 +28,12 @@ def prepare_output(
 
     `bundle` is what rows call it (`answers_as`); without the `gate` refused images are to be judged again. Raise
     `OutputExistsError` where a table, or the journal of a killed run, is there and neither `resume` nor `overwrite`
-    says what to do with it; `StaleInputError` where its answers are another bundle's.
+    says what to do with it, `UsageError` where both do; `StaleInputError` where its answers are another bundle's.
     """
     assert_writable(out)
+    if resume and overwrite:
+        text = "keeps the answers that --overwrite throws away"
+        raise UsageError(text, field="--resume", repair="Give one of the two")
     journal = left_behind(out)
     if overwrite:
         remove(Journal(out).path)
