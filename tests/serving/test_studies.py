@@ -124,8 +124,8 @@ def test_a_dicom_header_is_read_once_and_again_only_for_answers_of_an_earlier_ru
     ds.save_as(file)
     with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
         archive.write(file, "inside.dcm")
-    read, real = [], pydicom.dcmread
-    monkeypatch.setattr(pydicom, "dcmread", lambda *a, **k: read.append(a) or real(*a, **k))
+    read, real = [], pydicom.filereader.read_partial
+    monkeypatch.setattr(pydicom.filereader, "read_partial", lambda *a, **k: read.append(a) or real(*a, **k))
     shared = ("--bundle", bundle, "--out", tmp_path / "t.csv", "--studies", tmp_path / "s.csv")
     predict(file, tmp_path / "films.zip", *shared)
     found = rows(tmp_path / "s.csv")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,13 @@ from colles.core.errors import CollesError, MissingExtraError
 from colles.core.extras import require
 from colles.core.records import Status
 from colles.imaging.codestream import frame_size, is_cut
+from colles.imaging.dicom_bytes import data_set
 from colles.imaging.dicom_grey import as_displayed
 from colles.imaging.raw import RawImage, unreadable
 from colles.imaging.read import is_dicom
 
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_HEAD = 2048  # bytes, enough for the file meta group
-_HEADER_LIMIT = 1_000_000_000
+_HEAD = 132  # bytes that tell whether a file is DICOM
+_INFLATED = 400_000_000
 """Bytes that a deflated file may inflate to where only its header is wanted."""
 _PICTURES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CUT = ("truncated", "less than expected", "shorter than", "expected length", "end of file", "not enough", "eof")
@@ -75,19 +74,14 @@ def read_header(source: Path | bytes) -> Any:
 
     Raise `UnreadableImageError` where it is damaged, `OSError` where it may not be read.
     """
-    import pydicom
-
     quieten()
     name = None if isinstance(source, bytes) else str(source)
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-        start = stream.read(_HEAD)
-        if not is_dicom(start):
+        if not is_dicom(stream.read(_HEAD)):
             return None
+        stream.seek(0)
         try:
-            if _DEFLATED.encode() in start:
-                _assert_inflates(start + stream.read(), name, _HEADER_LIMIT)
-            stream.seek(0)
-            return pydicom.dcmread(stream, force=True, stop_before_pixels=True)
+            return data_set(stream, name, _INFLATED, pixels=False)
         except CollesError:
             raise
         except Exception as error:  # pydicom raises many kinds on damaged files
@@ -97,8 +91,7 @@ def read_header(source: Path | bytes) -> Any:
 def _dataset(data: bytes, name: str | None, max_pixels: int) -> Any:
     import pydicom
 
-    _assert_inflates(data, name, 4 * max_pixels + len(data))
-    ds = pydicom.dcmread(io.BytesIO(data), force=True)
+    ds = data_set(io.BytesIO(data), name, 4 * max_pixels + len(data))
     if "TransferSyntaxUID" not in ds.file_meta:
         implicit = ds.original_encoding[0]
         plain = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
@@ -111,28 +104,11 @@ def _dataset(data: bytes, name: str | None, max_pixels: int) -> Any:
     return ds
 
 
-def _assert_inflates(data: bytes, name: str | None, most: int) -> None:
-    # A deflated file would be inflated whole, however large, as it is read.
-    import pydicom
-
-    if data[128:132] != b"DICM":
-        return
-    stream = io.BytesIO(data)
-    stream.seek(132)
-    meta = pydicom.filereader._read_file_meta_info(stream)
-    if str(meta.get("TransferSyntaxUID", "")) != _DEFLATED:
-        return
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(data[stream.tell() :], most)
-    if inflater.unconsumed_tail:
-        raise unreadable("too_large", f"inflates to more than {most} bytes", name)
-
-
 def _assert_size(ds: Any, name: str | None, max_pixels: int) -> None:
     rows, columns = int(ds.Rows), int(ds.Columns)
     if rows * columns > max_pixels:
         raise unreadable("too_large", f"{columns} x {rows} pixels are above the limit of {max_pixels}", name)
-    if not ds.file_meta.TransferSyntaxUID.is_compressed or ds.file_meta.TransferSyntaxUID == _DEFLATED:
+    if not ds.file_meta.TransferSyntaxUID.is_compressed:
         return
     from pydicom.encaps import get_frame
 
