@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 import warnings
 from pathlib import Path
@@ -265,6 +266,29 @@ def test_a_jpeg2000_states_its_size() -> None:
     ds.compress(pydicom.uid.JPEG2000Lossless, generate_instance_uid=False)
     ds.Rows = 12
     assert "160 x 96" in str(refusal(encoded(ds)))
+
+
+def test_a_jpeg2000_of_thousands_of_channels_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pydicom.encaps import encapsulate, get_frame
+
+    monkeypatch.setattr("colles.imaging.read_dicom._first_frame", lambda *_: pytest.fail("was decoded"))
+    ds = dicom(ramp(np.uint8, 255), bits=8)
+    ds.compress(pydicom.uid.JPEG2000Lossless, generate_instance_uid=False)
+    frame = get_frame(ds.PixelData, 0, number_of_frames=1)
+    count = 2000
+    siz = struct.pack(">H", 38 + 3 * count) + frame[6:40] + struct.pack(">H", count) + frame[42:45] * count
+    ds.PixelData = encapsulate([frame[:4] + siz + frame[45:]])
+    assert "160 x 96 x 2000" in str(refusal(encoded(ds)))
+
+
+def test_a_jpeg_of_other_channels_than_stated_is_refused() -> None:
+    from pydicom.encaps import encapsulate
+
+    ds, _ = baseline(ramp(np.uint8, 255))
+    stream = io.BytesIO()
+    Image.new("RGB", (160, 96)).save(stream, "JPEG")
+    ds.PixelData = encapsulate([stream.getvalue()])
+    assert "160 x 96 x 3" in str(refusal(encoded(ds)))
 
 
 def test_a_file_without_a_picture_is_unsupported() -> None:

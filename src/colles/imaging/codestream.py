@@ -8,23 +8,39 @@ import struct
 _FRAME_MARKERS = (set(range(0xC0, 0xD0)) | {0xF7}) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xDA)} - {0xD9}
 _JPEG, _J2K, _JP2 = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "
+Size = tuple[int, int, int]
 
 
-def frame_size(frame: bytes) -> tuple[int, int] | None:
-    """Return width and height that the codestream states; None where it is of another kind or damaged."""
+def frame_size(frame: bytes) -> Size | None:
+    """Return width, height and channels that the codestream states; None where it is of another kind or damaged."""
     try:
         if frame.startswith(_JP2):
-            frame = frame[frame.index(_J2K) :]
+            frame = _boxed(frame)
         if frame.startswith(_J2K):
-            # SIZ (ITU-T T.800, A.5.1): length, capabilities, then the reference grid and the image's offset in it.
-            right, bottom, left, top = struct.unpack(">4I", frame[8:24])
-            return right - left, bottom - top
+            # SIZ (ITU-T T.800, A.5.1): length, capabilities, the reference grid, the image's offset in it, the tiles.
+            right, bottom, left, top, channels = struct.unpack(">4I16xH", frame[8:42])
+            return right - left, bottom - top, channels
         return _jpeg_size(frame) if frame.startswith(_JPEG) else None
     except (struct.error, IndexError, ValueError):
         return None
 
 
-def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
+def _boxed(frame: bytes) -> bytes:
+    """Return the codestream of a JP2 file, which is a row of boxes (ITU-T T.800, I.4)."""
+    place = 0
+    while True:
+        length, kind = struct.unpack_from(">I4s", frame, place)
+        head = 16 if length == 1 else 8
+        if kind == b"jp2c":
+            return frame[place + head :]
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", frame, place + 8)
+        if not head <= length <= len(frame) - place:
+            raise ValueError("a box that ends outside the file, or is the last")
+        place += length
+
+
+def _jpeg_size(frame: bytes) -> Size | None:
     place = 2
     while frame[place] == 0xFF:
         marker = frame[place + 1]
@@ -32,8 +48,8 @@ def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
             place += 1
             continue
         if marker in _FRAME_MARKERS:
-            height, width = struct.unpack(">2H", frame[place + 5 : place + 9])
-            return width, height
+            height, width, channels = struct.unpack(">2HB", frame[place + 5 : place + 10])
+            return width, height, channels
         (length,) = struct.unpack(">H", frame[place + 2 : place + 4])
         place += 2 if marker in _STANDALONE else 2 + length
     return None

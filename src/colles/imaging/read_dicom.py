@@ -116,10 +116,10 @@ def _assert_size(ds: Any, name: str | None, max_pixels: int) -> None:
         frame = get_frame(ds.PixelData, 0, number_of_frames=int(ds.get("NumberOfFrames") or 1))
     except Exception as error:
         raise unreadable("truncated", "its compressed frames are damaged", name) from error
-    size = frame_size(frame)
-    if size is not None and size != (columns, rows):
-        text = f"states {columns} x {rows} pixels, but the picture inside has {size[0]} x {size[1]}"
-        raise unreadable("unreadable", text, name)
+    size, stated = frame_size(frame), (columns, rows, int(ds.SamplesPerPixel))
+    if size is not None and size != stated:
+        text, inside = (" x ".join(map(str, each)) for each in (stated, size))
+        raise unreadable("unreadable", f"states {text} (width, height, channels), but its picture has {inside}", name)
     if is_cut(frame):
         raise unreadable("truncated", "the compressed picture ends too early", name)
 
