@@ -176,3 +176,21 @@ def test_a_graph_of_another_size_is_refused(
     folder = bundle_maker(tmp_path / "other", preprocessing={"size": 96, "channels": 1, "mean": [0.5], "std": [0.25]})
     with pytest.raises(BundleError, match="the graph takes"):
         load_bundle(folder).predict(grey_files[0])
+
+
+@pytest.mark.parametrize("name", ["metadata.json", MANIFEST])
+def test_json_of_endless_levels_is_refused(bundle_copy: Path, name: str) -> None:
+    (bundle_copy / name).write_text("[" * 200_000)
+    if name != MANIFEST:
+        write_manifest(bundle_copy)
+    with pytest.raises(BundleError, match="too many levels") as caught:
+        load_bundle(bundle_copy)
+    assert caught.value.path == str(bundle_copy / name)
+
+
+def test_a_huge_metadata_json_is_refused_unread(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("colles.serving.manifest._LARGEST", 2_000, raising=False)
+    (bundle_copy / "metadata.json").write_text(" " * 3_000 + "{}")
+    write_manifest(bundle_copy)
+    with pytest.raises(BundleError, match="3002 bytes, above the limit"):
+        load_bundle(bundle_copy)

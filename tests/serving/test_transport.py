@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,47 @@ def test_a_bad_zip_file_is_refused_with_its_reason_and_leaves_nothing(
         pull_bundle(source, tmp_path / "deep" / "back")
     assert "partial" not in str(caught.value) and caught.value.path == str(source)
     assert not (tmp_path / "deep" / "back").exists() and not list(tmp_path.glob("**/evil.txt"))
+
+
+def vouched(name: str, data: bytes, size: int) -> tuple[str, bytes]:
+    """Change the manifest so that it says LICENSE has another size."""
+    if name != "manifest.json":
+        return name, data
+    values = json.loads(data)
+    values["files"]["LICENSE"]["bytes"] = size
+    return name, json.dumps(values).encode()
+
+
+def test_a_zip_file_torn_on_the_way_is_refused(drawn_bundle: Path, tmp_path: Path) -> None:
+    source = rezipped(drawn_bundle, tmp_path / "torn.zip", lambda name, data: (name, data))
+    with zipfile.ZipFile(source) as archive:
+        place = archive.getinfo("LICENSE").header_offset + 30 + len("LICENSE")  # APPNOTE.TXT 4.3.7
+    data = bytearray(source.read_bytes())
+    data[place : place + 50] = b"\xff" * 50
+    source.write_bytes(data)
+    with pytest.raises(BundleError, match="LICENSE cannot be read"):
+        pull_bundle(source, tmp_path / "back")
+
+
+def test_a_large_member_is_copied_in_pieces(drawn_bundle: Path, tmp_path: Path) -> None:
+    size = 30_000_000
+
+    def change(name: str, data: bytes) -> tuple[str, bytes]:
+        return (name, bytes(size)) if name == "LICENSE" else vouched(name, data, size)
+
+    source = rezipped(drawn_bundle, tmp_path / "large.zip", change)
+    tracemalloc.start()
+    with pytest.raises(BundleError, match="LICENSE: its sha256 is not the manifest's"):
+        pull_bundle(source, tmp_path / "back")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_a_manifest_that_vouches_for_more_than_any_bundle_holds_is_refused(drawn_bundle: Path, tmp_path: Path) -> None:
+    source = rezipped(drawn_bundle, tmp_path / "a.zip", lambda name, data: vouched(name, data, 6_000_000_000))
+    with pytest.raises(BundleError, match="its manifest lists 60"):
+        pull_bundle(source, tmp_path / "back")
 
 
 def test_what_is_no_bundle_is_refused(drawn_bundle: Path, tmp_path: Path) -> None:

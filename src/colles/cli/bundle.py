@@ -109,9 +109,11 @@ def show(bundle: Name, as_json: AsJson = False) -> None:
 def verify(bundle: Name, as_json: AsJson = False) -> None:
     """Check every file's sha256, the metadata, the networks and the gate; exit 2 with the reason if one is wrong."""
     from colles.serving.bundle import INT8_MODEL, load_bundle
+    from colles.serving.gate import Gate
     from colles.serving.predictor import Precision, Predictor
 
     loaded = load_bundle(bundle, to_answer=False)
+    Gate.of(loaded)
     precisions: list[Precision] = ["fp32"] if loaded.has_graph else []
     precisions += ["int8"] if INT8_MODEL in loaded.manifest.files else []
     for precision in precisions:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -25,6 +24,7 @@ from colles.serving.manifest import (
     FileEntry,
     Manifest,
     load_manifest,
+    read_values,
     refuse_other_versions,
     verify_files,
     write_manifest,
@@ -175,10 +175,7 @@ def bundles_here() -> list[Path]:
 
 
 def _load_metadata(file: Path) -> BundleMetadata:
-    try:
-        values: Any = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"not valid JSON ({error})", path=file, repair=REPAIR) from error
+    values = read_values(file)
     if not isinstance(values, dict):
         raise BundleError("not the metadata of a bundle", path=file, repair=REPAIR)
     refuse_other_versions(values.get("schema_version"), SCHEMA_VERSION, file)

@@ -34,6 +34,7 @@ LEAST = 20
 POWER = 0.5
 """Of new gates; those made before it was told have 1."""
 _ARRAY = "references"
+_WIDEST = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,20 @@ class Gate:
             return None
         data = bundle.read(FILE)
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-                references = np.ascontiguousarray(stored[_ARRAY], dtype=np.float32)
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            references = _stored(data)
+        except Exception as error:  # zipfile, its decoders and numpy raise many kinds on damaged bytes
             raise BundleError(f"is no gate ({error})", path=bundle.folder / FILE, repair="Export again") from error
         return cls(references, bundle.metadata.gate.limit, bundle.metadata.gate.power)
+
+    def assert_fits(self, width: int | None, name: str) -> None:
+        """Raise `BundleError` where a graph's embedding is not of the references' width, or is not there (None)."""
+        if width != self.references.shape[1]:
+            given = "no embedding" if width is None else f"an embedding of {width} numbers"
+            raise BundleError(
+                f"the graph gives {given}, where the gate compares {self.references.shape[1]}",
+                path=name,
+                repair="Export again",
+            )
 
     def save(self, folder: Path) -> Path:
         """Write `gate.npz` into a folder; the same gate gives the same bytes."""
@@ -98,6 +108,18 @@ class Gate:
             else f"unlike the radiographs it learned from: distance {distance:.3f}, the limit is {self.limit:.3f}"
             for distance in self.distance(embeddings)
         ]
+
+
+def _stored(data: bytes) -> FloatArray:
+    # The header comes first: a file of two megabytes can claim, and unpack to, gigabytes.
+    with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(f"{_ARRAY}.npy") as stream:
+        np.lib.format.read_magic(stream)
+        shape, turned, kind = np.lib.format.read_array_header_1_0(stream)
+        fits = len(shape) == 2 and 0 < shape[0] <= REFERENCES and 0 < shape[1] <= _WIDEST
+        if kind != np.float16 or turned or not fits:
+            wanted = f"at most {REFERENCES} rows of at most {_WIDEST} numbers of 16 bits"
+            raise ValueError(f"it holds {shape} of {kind}; wanted {wanted}")
+        return np.frombuffer(stream.read(2 * shape[0] * shape[1]), np.float16).reshape(shape).astype(np.float32)
 
 
 def _directions(embeddings: FloatArray, power: float) -> FloatArray:

@@ -61,7 +61,10 @@ class Judge:
         batch = to_input(np.stack([sample.canvas for sample in samples]), self.recipe)
         outputs = session.run(batch, cam=heat or boxes, embedding=self.gate is not None)
         probability = self.calibrate(outputs.score)
-        refusals = self.gate.refuse(outputs.embedding) if self.gate and outputs.embedding is not None else None
+        refusals = None
+        if self.gate is not None:
+            assert outputs.embedding is not None  # the predictor has checked that the graph gives one
+            refusals = self.gate.refuse(outputs.embedding)
         share = (time.perf_counter() - started) / len(samples)
         answers = []
         for number, sample in enumerate(samples):

@@ -16,6 +16,7 @@ MANIFEST = "manifest.json"
 FORMAT = "colles-bundle"
 SCHEMA_VERSION = 2  # 2 adds left_out; a manifest without it still says 1, so older versions read it
 REPAIR = "Copy the bundle again, or export it again"
+_LARGEST = 1 << 24  # bytes of its JSON files
 # File managers drop these into any folder they show.
 _DEBRIS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
@@ -61,10 +62,7 @@ def load_manifest(folder: Path) -> Manifest:
     file = folder / MANIFEST
     if not file.is_file():
         raise BundleError("not a bundle: it has no manifest.json", path=folder, repair="Make one: colles export RUN")
-    try:
-        values: Any = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BundleError(f"cannot be read ({error})", path=file, repair=REPAIR) from error
+    values = read_values(file)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise BundleError("not the manifest of a colles bundle", path=file, repair="Name a folder of `colles export`")
     refuse_other_versions(values.get("schema_version"), SCHEMA_VERSION, file)
@@ -72,6 +70,18 @@ def load_manifest(folder: Path) -> Manifest:
         return Manifest.model_validate(values)
     except ValidationError as error:
         raise BundleError(f"is damaged ({_first(error)})", path=file, repair=REPAIR) from error
+
+
+def read_values(file: Path) -> Any:
+    """Return what a JSON file of a bundle holds; raise `BundleError` where it cannot be read."""
+    try:
+        if (size := file.stat().st_size) > _LARGEST:
+            raise BundleError(f"has {size} bytes, above the limit of {_LARGEST}", path=file, repair=REPAIR)
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"cannot be read as JSON ({error})", path=file, repair=REPAIR) from error
+    except RecursionError as error:
+        raise BundleError("is JSON of too many levels", path=file, repair=REPAIR) from error
 
 
 def refuse_other_versions(found: Any, known: int, file: Path) -> None:

@@ -67,6 +67,8 @@ class Predictor:
             if threads not in self._sessions:
                 graph, name = self.bundle.read(self._graph), str(self.bundle.folder / self._graph)
                 session = Session(graph, self.recipe, threads=threads, name=name)
+                if self.judge.gate is not None:
+                    self.judge.gate.assert_fits(session.embedding_width, name)
                 if self._graph == INT8_MODEL:
                     assert_known(session, self.recipe, self.bundle.metadata.int8, name)
                 self._sessions[threads] = session

@@ -52,6 +52,13 @@ class Session:
         """Names of the graph's outputs."""
         return [output.name for output in self._session.get_outputs()]
 
+    @property
+    def embedding_width(self) -> int | None:
+        """How many numbers the output `embedding` has; None where there is none, or where the graph does not say."""
+        shapes = {output.name: tuple(output.shape) for output in self._session.get_outputs()}
+        shape = shapes.get("embedding", ())
+        return shape[1] if len(shape) == 2 and isinstance(shape[1], int) else None
+
     def _check(self, recipe: PreprocessRecipe, name: str) -> None:
         inputs = {each.name: list(each.shape) for each in self._session.get_inputs()}
         wanted = [recipe.channels, recipe.size, recipe.size]

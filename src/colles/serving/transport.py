@@ -6,9 +6,11 @@ Only files that the manifest vouches for are ever copied, and the copy is verifi
 from __future__ import annotations
 
 import json
+import lzma
 import shutil
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,7 +25,10 @@ ZIP = ".zip"
 HUB_CARD, HUB_CONFIG, HUB_ATTRIBUTES = "README.md", "config.json", ".gitattributes"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file can tell; a copy made twice has the same bytes
 _MANIFEST_BYTES = 1 << 20
-_DAMAGED = (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError)
+_MOST = 4 << 30
+"""Bytes of a whole bundle: its two networks are files of protobuf, which ends at 2 GB."""
+_PIECE = 1 << 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, ValueError, RuntimeError, EOFError, MemoryError)
 
 
 def push_bundle(bundle: Bundle, target: Path, *, hub: bool = False) -> Path:
@@ -120,26 +125,31 @@ def _from_zip(source: Path, staged: Path) -> None:
 def _copy(source: Path, staged: Path, opened: Callable[[str], Any], manifest_bytes: int) -> None:
     if manifest_bytes > _MANIFEST_BYTES:
         raise BundleError(f"its manifest has {manifest_bytes} bytes", path=source, repair=REPAIR)
-    sizes = {MANIFEST: _MANIFEST_BYTES}
-    data = _read(source, MANIFEST, opened, sizes)
+    data = b"".join(_pieces(source, MANIFEST, opened, _MANIFEST_BYTES))
     (staged / MANIFEST).write_bytes(data)
     try:
         listed = Manifest.model_validate_json(data).files
     except ValidationError:
         return  # loading the staged copy says what is wrong with it
-    sizes |= {name: entry.bytes for name, entry in listed.items()}
-    for name in listed:
+    told = sum(entry.bytes for entry in listed.values())
+    if told > _MOST:
+        raise BundleError(f"its manifest lists {told} bytes, above the limit of {_MOST}", path=source, repair=REPAIR)
+    for name, entry in listed.items():
         if not is_inside(name):
             raise BundleError(f"lists {name!r}, which lies outside the bundle", path=source, repair=REPAIR)
         (staged / name).parent.mkdir(parents=True, exist_ok=True)
-        (staged / name).write_bytes(_read(source, name, opened, sizes))
+        with (staged / name).open("wb") as copy:
+            copy.writelines(_pieces(source, name, opened, entry.bytes))
 
 
-def _read(source: Path, name: str, opened: Callable[[str], Any], sizes: dict[str, int]) -> bytes:
-    # No more is read than the manifest says, whatever a zip file claims to unpack to.
+def _pieces(source: Path, name: str, opened: Callable[[str], Any], most: int) -> Iterator[bytes]:
+    # One byte more than the manifest says is read at most, whatever a zip file claims to unpack to.
+    left = most + 1
     try:
         with opened(name) as stream:
-            return bytes(stream.read(sizes[name] + 1))
+            while left and (piece := stream.read(min(left, _PIECE))):
+                left -= len(piece)
+                yield piece
     except KeyError as error:
         raise BundleError(f"{name} is listed in the manifest but missing", path=source, repair=REPAIR) from error
     except _DAMAGED as error:

@@ -1,0 +1,112 @@
+"""A gate that is damaged, hostile, or of another network is refused before it judges, by `bundle verify` as well."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from colles.cli.app import app
+from colles.core.errors import BundleError
+from colles.serving.bundle import load_bundle
+from colles.serving.gate import Gate
+from colles.serving.manifest import write_manifest
+from colles.serving.predictor import Predictor
+
+TOLD = {"limit": 0.3, "false_refusals": 0.01, "trained_on": 30, "chosen_on": 30, "sha256": "0" * 64}
+
+
+def stored(references: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, references=references)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def gated(bundle_maker: Callable[..., Path], tmp_path: Path) -> Callable[[bytes], Path]:
+    """Return a maker of a bundle that holds these bytes as its gate; its embedding has 64 numbers."""
+
+    def make(gate: bytes) -> Path:
+        folder = bundle_maker(tmp_path / "gated", gate=TOLD)
+        (folder / "gate.npz").write_bytes(gate)
+        write_manifest(folder)
+        return folder
+
+    return make
+
+
+def verified(folder: Path) -> str:
+    """Return why `colles bundle verify` refuses a bundle."""
+    with pytest.raises(BundleError) as caught:
+        CliRunner().invoke(app, ["bundle", "verify", str(folder)], catch_exceptions=False, standalone_mode=False)
+    assert caught.value.exit_code == 2
+    return str(caught.value)
+
+
+def test_a_sound_gate_is_read_as_it_was_written(gated: Callable[[bytes], Path]) -> None:
+    references = np.random.default_rng(0).random((30, 64)).astype(np.float16)
+    bundle = load_bundle(gated(stored(references)))
+    found = Gate.of(bundle)
+    assert found is not None and found.references.dtype == np.float32
+    np.testing.assert_array_equal(found.references, references)
+    assert Predictor(bundle).session.embedding_width == 64
+
+
+def test_a_small_gate_that_unpacks_to_gigabytes_is_refused_unread(gated: Callable[[bytes], Path]) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("references.npy", "w") as file:
+        shape = (15_000, 1280)
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+        for _ in range(15):
+            file.write(bytes(2_560_000))
+    bundle = load_bundle(gated(stream.getvalue()))
+    tracemalloc.start()
+    with pytest.raises(BundleError, match="1000 rows"):
+        Gate.of(bundle)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        b"no zip file",
+        stored(np.ones((30, 64), np.float32)),
+        stored(np.ones((30, 64, 1), np.float16)),
+        stored(np.ones((0, 64), np.float16)),
+        stored(np.asfortranarray(np.ones((30, 64), np.float16))),
+    ],
+)
+def test_what_is_no_gate_is_refused(gated: Callable[[bytes], Path], gate: bytes) -> None:
+    assert "gate.npz: is no gate" in verified(gated(gate))
+
+
+def test_a_gate_torn_inside_its_compressed_bytes_is_refused(gated: Callable[[bytes], Path]) -> None:
+    torn = bytearray(stored(np.random.default_rng(0).random((200, 64)).astype(np.float16)))
+    torn[400:900] = b"\xff" * 500
+    assert "gate.npz: is no gate" in verified(gated(bytes(torn)))
+
+
+def test_a_gate_of_another_width_than_the_embedding_is_refused(gated: Callable[[bytes], Path]) -> None:
+    folder = gated(stored(np.ones((30, 7), np.float16)))
+    assert "embedding of 64 numbers, where the gate compares 7" in verified(folder)
+    with pytest.raises(BundleError, match="compares 7"):
+        load_bundle(folder).predict(np.zeros((64, 64), np.uint8))
+
+
+def test_a_network_without_an_embedding_does_not_silently_go_without_its_gate(gated: Callable[[bytes], Path]) -> None:
+    onnx = pytest.importorskip("onnx")
+    folder = gated(stored(np.ones((30, 64), np.float16)))
+    model = onnx.load(folder / "model.onnx")
+    model.graph.output.remove(next(each for each in model.graph.output if each.name == "embedding"))
+    onnx.save(model, folder / "model.onnx")
+    write_manifest(folder)
+    assert "gives no embedding" in verified(folder)
+    assert Predictor(load_bundle(folder), gate=False).predict(np.zeros((64, 64), np.uint8)).status == "ok"
