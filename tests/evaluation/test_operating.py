@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
 from colles.evaluation.metrics import confusion as cells
@@ -113,3 +114,10 @@ def test_crossed_points_leave_nothing_uncertain():
     points = {"rule_out": _point("rule_out", 0.7), "rule_in": _point("rule_in", 0.3), "f1": _point("f1", 0.6)}
     found = certainty_estimates(scores, points)
     assert found["uncertain_share"].value == found["certain_error"].value == 0.0
+
+
+@pytest.mark.parametrize("label", [True, False])
+def test_one_class_chooses_no_threshold(label):
+    scores = Scores(np.full(20, label), np.linspace(0.1, 0.9, 20))
+    with pytest.raises(TableError, match="no threshold can be chosen on site: all 20 are of one class"):
+        choose_operating_points(scores, chosen_on="site")

@@ -53,6 +53,13 @@ def test_the_card_says_what_is_known(tested: BundleMetadata) -> None:
     assert "| source: a | 60 | 5 | 0.800 (0.770–0.830) | few |" in card
 
 
+def test_the_card_marks_figures_of_a_subset_that_chose_its_own_thresholds(tested: BundleMetadata) -> None:
+    assert "flatter" not in model_card(tested)
+    points = {name: p.model_copy(update={"chosen_on": "test"}) for name, p in tested.operating_points.items()}
+    card = model_card(tested.model_copy(update={"operating_points": points}))
+    assert "The figures at f1, rule_out, rule_in flatter: this subset chose those thresholds itself." in card
+
+
 def test_the_card_says_under_which_terms_it_learned_and_how_it_does_elsewhere(tested: BundleMetadata) -> None:
     assert "never saw" not in model_card(tested)
     sources = [dict(source) for source in tested.training["sources"]]

@@ -139,6 +139,18 @@ def test_studies_are_chosen_anew_or_left_out_with_a_word(bundle_maker, site, tmp
     assert made.operating_points["rule_out"].chosen_on == "site"
 
 
+def test_studies_that_are_all_fractured_choose_no_threshold(drawn_bundle, site, tmp_path):
+    rows = [tuple(row) for row in csv.reader((site / "labels.csv").open())][1:]
+    fractured, sound = ([row[0] for row in rows if row[1] == label] for label in ("fracture", "normal"))
+    paired = [pair for n, both in enumerate(zip(fractured, sound, strict=False))
+              for pair in ((both[0], "1", f"s{n}"), (both[1], "0", f"s{n}"))]  # fmt: skip
+    labels = write_labels(site / "paired.csv", paired, ("path", "label", "study_id"))
+    done = recalibrate(drawn_bundle, labels, tmp_path / "new", RECIPE)
+    assert done.bundle.metadata.study is None
+    said = f"no operating points by study: no threshold can be chosen on site: all {N // 4} are of one class"
+    assert said in done.warnings
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

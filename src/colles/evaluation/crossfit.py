@@ -23,14 +23,14 @@ def crossfit(scores: Scores, name: str, recipe: EvaluateRecipe) -> tuple[Figures
 
     In each of five folds (fewer where a class has fewer groups) thresholds and calibration are chosen on the other
     groups and used on this one. The order of the scores is judged as it is, since nothing of it is fitted here. Raise
-    `TableError` where a class has fewer than two groups.
+    `TableError` where a class has fewer than two groups, or all its groups fall into one fold.
     """
     folds = fold_codes(scores, seed=recipe.seed)
     called: dict[str, BoolArray] = {}
     probability = scores.y_score.copy()
     for fold in range(int(folds.max()) + 1):
         held = folds == fold
-        locked = lock_on(scores.where(~held), name, recipe)
+        locked = lock_on(_choosing(scores, ~held, fold), name, recipe)
         if locked.calibrator is not None:
             probability[held] = locked.calibrator.at_fitted_prevalence().transform(scores.y_score[held])
         for point in locked.points.values():
@@ -41,6 +41,17 @@ def crossfit(scores: Scores, name: str, recipe: EvaluateRecipe) -> tuple[Figures
         key: point_estimates(scores.with_score(calls.astype(float)), 0.5, recipe) for key, calls in called.items()
     }
     return figures, points
+
+
+def _choosing(scores: Scores, rows: BoolArray, fold: int) -> Scores:
+    chosen = scores.where(rows)
+    if not chosen.has_both_classes:
+        raise TableError(
+            f"a fold could not choose: outside fold {fold + 1} all {chosen.n:,} images are of one class",
+            field="label",
+            repair="Label images of more groups",
+        )
+    return chosen
 
 
 def fold_codes(scores: Scores, *, seed: int = 0) -> IntArray:

@@ -69,7 +69,10 @@ def _judge_level(
 
 
 def choose_level(images: Scores, units: IntArray, name: str, recipe: EvaluateRecipe) -> tuple[Aggregation, Locked]:
-    """Choose aggregation, operating points and calibration of a unit on one subset of images (N,) of both classes."""
+    """Choose aggregation, operating points and calibration of a unit on one subset of images (N,).
+
+    Raise `TableError` where all units are of one class, as where every patient has a fractured image.
+    """
     by_way = {how: {name: unit_scores_of(images, units, how)} for how in AGGREGATIONS}
     candidates = _candidates(by_way, name, recipe)
     best = best_aggregation({how: estimate.value for how, estimate in candidates.items()})

@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 
+from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate, OperatingPoint
 from colles.evaluation.estimates import proportion
@@ -18,10 +19,17 @@ DEFAULT_THRESHOLD = 0.5
 def choose_operating_points(
     scores: Scores, *, chosen_on: str, recipe: EvaluateRecipe | None = None
 ) -> dict[str, OperatingPoint]:
-    """Choose f1, youden, rule_out, rule_in and, with a cost ratio, cost on `scores`, which must hold both classes.
+    """Choose f1, youden, rule_out, rule_in and, with a cost ratio, cost on `scores`.
 
-    A threshold lies half-way between the last score that is called and the first that is not.
+    A threshold lies half-way between the last score that is called and the first that is not. Raise `TableError` where
+    a class is absent: any threshold would do.
     """
+    if not scores.has_both_classes:
+        raise TableError(
+            f"no threshold can be chosen on {chosen_on}: all {scores.n:,} are of one class",
+            field="y_true",
+            repair="Choose on fractures and others",
+        )
     settings = recipe or EvaluateRecipe()
     sweep = sweep_thresholds(scores.y_true, scores.y_score)
     digest = scores_digest(scores)

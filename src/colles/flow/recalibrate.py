@@ -92,19 +92,26 @@ def _calibration(locked: Locked) -> CalibrationMetadata | None:
 def _study(
     predictions: Predictions, recipe: EvaluateRecipe, old: BundleMetadata
 ) -> tuple[StudyMetadata | None, tuple[str, ...]]:
-    """Choose how images become a study, where the labels name studies or patients of several images."""
+    """Choose how images become a study, where the labels name studies or patients of several images of both classes."""
+    said = []
     for unit, column in UNITS.items():
         frame = predictions.frame
         rows = frame.filter(pl.col(column).is_not_null()) if column in frame.columns else frame.clear()
         if not rows.height or not rows[column].is_duplicated().any():
             continue
-        how, locked = choose_level(to_scores(rows), unit_codes(rows[column]), SITE, recipe)
+        try:
+            how, locked = choose_level(to_scores(rows), unit_codes(rows[column]), SITE, recipe)
+        except TableError as error:
+            said.append(f"no operating points by {unit}: {error.message}")
+            continue
         points, calibration = locked.points, _calibration(locked)
         made = StudyMetadata(unit=unit, aggregation=how, operating_points=points, calibration=calibration)
-        return made, tuple(f"by {unit}: {warning}" for warning in locked.warnings)
-    if old.study is None:
-        return None, ()
-    return None, ("the old bundle's operating points by study are left out: the labels name no study_id or patient_id",)
+        return made, (*said, *(f"by {unit}: {warning}" for warning in locked.warnings))
+    if old.study is not None and not said:
+        said.append(
+            "the old bundle's operating points by study are left out: the labels name no study_id or patient_id"
+        )
+    return None, tuple(said)
 
 
 def _evaluation(scores: Scores, figures: Figures, points: dict[str, Figures]) -> dict[str, Any]:

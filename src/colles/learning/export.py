@@ -17,6 +17,7 @@ from colles.core.files import (
     sha256_json,
     write_bytes,
 )
+from colles.core.progress import say
 from colles.core.recipe import DataRecipe, ExportRecipe, PreprocessRecipe, Recipe
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.catalog import Catalog
@@ -77,6 +78,8 @@ def export_bundle(
         save_recipe(portable(resolved), staged / RECIPE)
         metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged)
         metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog, split)})
+        if judged.levels and metadata.study is None:
+            say(f"  no thresholds by {' or '.join(judged.levels)}: val holds no two classes of them")
         if split is not None:
             metadata = add_companions(staged, graph, metadata, _images(split, catalog), recipe)
         metadata = metadata.model_copy(update={"version": _version(staged, metadata)})

@@ -132,7 +132,10 @@ def _training(metadata: BundleMetadata) -> str:
 def _figures(metadata: BundleMetadata) -> str:
     if metadata.evaluation is None:
         return "## Evaluation\nNot evaluated on a test set: nothing is known."
-    return "\n".join(["## Evaluation", *_figure_lines(metadata.evaluation)])
+    found = metadata.evaluation
+    own = [name for name, point in metadata.operating_points.items() if point.chosen_on == found.get("subset")]
+    told = f"The figures at {', '.join(own)} flatter: this subset chose those thresholds itself."
+    return "\n".join(["## Evaluation", *_figure_lines(found), *(["", told] if own else [])])
 
 
 def _external(metadata: BundleMetadata) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from colles.core.files import sha256_json
+from colles.evaluation.locked import CHOOSES
 from colles.evaluation.results import Evaluation
 from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
 
@@ -16,8 +17,8 @@ def calibration_metadata(evaluation: Evaluation) -> CalibrationMetadata | None:
 
 
 def study_metadata(evaluation: Evaluation) -> StudyMetadata | None:
-    """Return how images become a study, else a patient; None where neither was evaluated."""
-    level = evaluation.levels.get("study") or evaluation.levels.get("patient")
+    """Return how images become a study, else a patient; None where val chose for neither."""
+    level = next((level for level in evaluation.levels.values() if level.chosen_on == CHOOSES), None)
     if level is None:
         return None
     known = level.model_dump(include={"unit", "aggregation", "operating_points", "calibration"})
