@@ -70,7 +70,7 @@ def test_more_columns_give_more_sections(judge):
     code, out, err, found = judge({**extra, "y_true": y_true, "y_score": y_score})
     assert code == 0
     assert "studies (" in out
-    assert not err
+    assert err == "warning: no group_id: rows with one study_id count as one group\n"
     assert {g["column"] for g in found["subgroups"]} == {"body_part", "label_certainty"}
     assert found["levels"]["study"]["chosen_on"] == "val"
     assert found["optimism"]["f1"]["sensitivity"]["low"] is not None

@@ -95,6 +95,18 @@ def test_no_level_without_several_images(studies, recipe, ids):
     assert evaluate(Predictions(lone), recipe).levels == {}
 
 
+def test_study_1_of_two_sources_is_two_studies(studies, recipe):
+    half = pl.int_range(pl.len()) % 450
+    both = studies.with_columns(
+        source=pl.col("subset").replace({"val": "a", "test": "b"}),
+        study_id=pl.format("s{}", half // 3),
+        subset=pl.when(half < 225).then(pl.lit("val")).otherwise(pl.lit("test")),
+    )
+    level = evaluate(Predictions(both), recipe).levels["study"]
+    assert level.subsets["test"].n == 150
+    assert level.images_per_unit == 3.0
+
+
 def test_without_val_the_choice_is_marked(studies, recipe):
     found = evaluate(Predictions(studies.filter(pl.col("subset") == "test")), recipe)
     assert found.levels["study"].chosen_on == "test"

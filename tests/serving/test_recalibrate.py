@@ -72,6 +72,14 @@ def test_its_evaluation_is_by_folds_of_patients_and_not_the_old_one(drawn_bundle
     assert 0 < chosen < 1
 
 
+def test_patients_are_the_folds_groups_where_the_labels_name_no_group(drawn_bundle, site, tmp_path):
+    rows = [tuple(row) for row in csv.reader((site / "labels.csv").open())][1:]
+    labels = write_labels(site / "patients.csv", rows, ("path", "label", "patient_id"))
+    done = recalibrate(drawn_bundle, labels, tmp_path / "new", RECIPE)
+    assert done.bundle.metadata.evaluation["n_groups"] == N // 2
+    assert "no group_id: rows with one patient_id count as one group" in done.warnings
+
+
 def test_old_thresholds_that_do_not_fit_the_site_are_shown_beside_the_new(bundle_maker, site, tmp_path):
     points = {
         name: OperatingPoint(name=name, threshold=0.999, criterion="", chosen_on="val", digest="")

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
+from colles.evaluation.groups import group_column, group_warning, leak_warnings, with_groups
 from colles.evaluation.judge import judge_subset, optimism
 from colles.evaluation.levels import judge_levels
 from colles.evaluation.locked import lock
@@ -31,7 +32,8 @@ def evaluate(
     Without a usable val the points are chosen on the subset that is judged, which a warning says. Raise `TableError`
     where no row has a label.
     """
-    frame = _with_catalog(predictions.frame, catalog_frame).filter(pl.col("y_true").is_not_null())
+    known = _with_catalog(predictions, catalog_frame)
+    frame = with_groups(known).filter(pl.col("y_true").is_not_null())
     if frame.is_empty():
         raise TableError("no row has a label", path=predictions.path, field="y_true", repair="Give 1 and 0")
     clean = clean_rows(frame)
@@ -60,6 +62,7 @@ def evaluate(
         optimism=optimism(subsets),
         warnings=(
             *predictions.warnings,
+            *_group_warnings(group_column(known), by_subset),
             *locked.warnings,
             *_few_warnings(scores, subsets, recipe),
             *level_warnings,
@@ -88,7 +91,10 @@ def _with_perturbed(frame: pl.DataFrame, perturbed: Predictions | None) -> pl.Da
     return pl.concat([frame, rows], how="diagonal")
 
 
-def _with_catalog(frame: pl.DataFrame, catalog: pl.DataFrame | None) -> pl.DataFrame:
+def _with_catalog(predictions: Predictions, catalog: pl.DataFrame | None) -> pl.DataFrame:
+    # Without the groups that only stand in for those of a catalog.
+    own = predictions.groups_from == "group_id"
+    frame = predictions.frame if own else predictions.frame.drop("group_id", strict=False)
     if catalog is None:
         return frame
     if "image_id" not in frame.columns:
@@ -101,6 +107,11 @@ def _ordered(frame: pl.DataFrame) -> list[str]:
     names = frame["subset"].unique().to_list()
     known = [name for name in ("val", "test", "external", "train") if name in names]
     return known + sorted(set(names) - set(known))
+
+
+def _group_warnings(column: str | None, by_subset: dict[str, pl.DataFrame]) -> list[str]:
+    stands_in = group_warning(column)
+    return [*([stands_in] if stands_in else []), *leak_warnings(by_subset)]
 
 
 def _few_warnings(scores: dict[str, Scores], subsets: dict[str, SubsetResult], recipe: EvaluateRecipe) -> list[str]:

@@ -11,6 +11,7 @@ from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.aggregation import AGGREGATIONS, Aggregation, best_aggregation, unit_scores_of
 from colles.evaluation.estimates import ranking_estimates
+from colles.evaluation.groups import scoped
 from colles.evaluation.judge import judge_subset
 from colles.evaluation.locked import Locked, choosing_subset, lock, lock_on
 from colles.evaluation.metrics.ranking import auroc
@@ -36,7 +37,7 @@ def judge_levels(
         parts = {name: rows.filter(pl.col(column).is_not_null()) for name, rows in by_subset.items()
                  if column in rows.columns}  # fmt: skip
         parts = {name: rows for name, rows in parts.items() if rows.height}
-        if not any(rows[column].is_duplicated().any() for rows in parts.values()):
+        if not any(scoped(rows, column).is_duplicated().any() for rows in parts.values()):
             continue
         found[unit], warnings = _judge_level(unit, column, parts, recipe)
         said += [f"by {unit}: {warning}" for warning in warnings]
@@ -46,7 +47,7 @@ def judge_levels(
 def _judge_level(
     unit: str, column: str, parts: Mapping[str, pl.DataFrame], recipe: EvaluateRecipe
 ) -> tuple[Level, tuple[str, ...]]:
-    images = {name: (to_scores(rows), unit_codes(rows[column])) for name, rows in parts.items()}
+    images = {name: (to_scores(rows), unit_codes(rows, column)) for name, rows in parts.items()}
     by_way = {how: {name: unit_scores_of(*pair, how) for name, pair in images.items()} for how in AGGREGATIONS}
     chosen_on = choosing_subset(by_way["max"])
     candidates = _candidates(by_way, chosen_on, recipe)
@@ -88,6 +89,6 @@ def _candidates(
     return {how: ranking_estimates(by_way[how][chosen_on], recipe, only_auroc)["auroc"] for how in AGGREGATIONS}
 
 
-def unit_codes(ids: pl.Series) -> IntArray:
-    """Number the units 0…U−1 in the order of their names."""
-    return np.asarray(np.unique(ids.cast(pl.String).to_numpy(), return_inverse=True)[1], dtype=np.int64)
+def unit_codes(rows: pl.DataFrame, column: str) -> IntArray:
+    """Number the units that `column` names 0…U−1, in the order of source and name."""
+    return np.asarray(np.unique(scoped(rows, column).to_numpy(), return_inverse=True)[1], dtype=np.int64)

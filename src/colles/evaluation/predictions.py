@@ -6,19 +6,20 @@ It comes from `colles train`, or from a stranger's CSV with `y_true` and `y_scor
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
 from colles.core.errors import CollesError, MissingInputError, TableError
 from colles.core.tables import read_table, require_columns, write_table
+from colles.evaluation.groups import GROUP_COLUMNS, group_column, with_groups
 from colles.evaluation.labels import parse_labels
 from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores, group_codes, unit_scores
 
 DEFAULT_SUBSET = "test"
 """Where a table names no subset, all its rows are test."""
-TEXT_COLUMNS = ("image_id", "group_id", "subset", "condition")
+TEXT_COLUMNS = ("image_id", "subset", "condition", *GROUP_COLUMNS)
 _DIGEST_ROWS = 1 << 20
 DIGEST_COLUMNS = ("image_id", "group_id", "subset", "condition", "y_true", "y_score")
 
@@ -27,15 +28,19 @@ DIGEST_COLUMNS = ("image_id", "group_id", "subset", "condition", "y_true", "y_sc
 class Predictions:
     """Checked predictions: `y_true` (Int8: 1, 0, null), `y_score` (Float64, 0–1), optional image_id, group_id, subset.
 
-    Further columns (source, body_part …) are kept for subgroups. Raise `TableError` naming the column and the repair.
+    Without group_id, patient_id names the groups, else study_id. Further columns (source, body_part …) are kept for
+    subgroups. Raise `TableError` naming the column and the repair.
     """
 
     frame: pl.DataFrame
     path: Path | None = None
     warnings: tuple[str, ...] = ()
     """What was done to the table on reading, in words."""
+    groups_from: str | None = field(init=False, default=None)
+    """The column that `group_id` was taken from; None where every row is its own group."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "groups_from", group_column(self.frame))
         try:
             frame, warnings = _checked(self.frame)
         except CollesError as error:
@@ -127,7 +132,7 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     labels = parse_labels(frame["y_true"])
     texts = [pl.col(name).cast(pl.String) for name in TEXT_COLUMNS if name in frame.columns]
     checked = frame.with_columns(*texts, y_true=labels, y_score=pl.Series(scores))
-    checked = _with_subset(checked)
+    checked = _with_subset(with_groups(checked))
     _refuse_duplicates(checked)
     if labels.null_count():
         warnings.append(f"{labels.null_count()} of {len(labels)} rows have no label and are left out")

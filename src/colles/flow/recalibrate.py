@@ -15,6 +15,7 @@ from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.crossfit import Figures, crossfit
 from colles.evaluation.estimates import calibration_estimates
+from colles.evaluation.groups import group_warning
 from colles.evaluation.levels import UNITS, choose_level, unit_codes
 from colles.evaluation.locked import Locked, lock_on
 from colles.evaluation.point_estimates import share_estimates
@@ -72,8 +73,8 @@ def recalibrate(
         "training": {**old.metadata.training, "recalibrated": _origin(old, table, scores, left_out)},
     })  # fmt: skip
     made = _write(old, metadata, out)
-    few = few_warning(scores)
-    warnings = (*((few,) if few else ()), *locked.warnings, *said)
+    of_scores = (few_warning(scores), group_warning(predictions.groups_from))
+    warnings = (*(text for text in of_scores if text), *locked.warnings, *said)
     after = {**points, "calibration": {key: figures[key] for key in _before(scores, old, recipe)["calibration"]}}
     return Recalibration(made, scores.n, scores.n_positive, left_out, _before(scores, old, recipe), after, warnings)
 
@@ -100,7 +101,7 @@ def _study(
         if not rows.height or not rows[column].is_duplicated().any():
             continue
         try:
-            how, locked = choose_level(to_scores(rows), unit_codes(rows[column]), SITE, recipe)
+            how, locked = choose_level(to_scores(rows), unit_codes(rows, column), SITE, recipe)
         except TableError as error:
             said.append(f"no operating points by {unit}: {error.message}")
             continue

@@ -1,0 +1,37 @@
+"""Which rows count as one: named by a group, a patient or a study, of one source."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from colles.evaluation.evaluate import evaluate
+from colles.evaluation.groups import with_groups
+from colles.evaluation.predictions import Predictions
+
+
+@pytest.mark.parametrize("column", ["patient_id", "study_id"])
+def test_patients_and_studies_are_groups_where_no_group_is_named(predictions_frame, recipe, column):
+    found = evaluate(Predictions(predictions_frame.rename({"group_id": column})), recipe)
+    assert found.subsets["test"].figures == evaluate(Predictions(predictions_frame), recipe).subsets["test"].figures
+    assert f"no group_id: rows with one {column} count as one group" in found.warnings
+
+
+def test_a_group_of_the_catalog_goes_before_a_study_of_the_table(predictions_frame, recipe):
+    table = Predictions(predictions_frame.drop("group_id").with_columns(study_id=pl.col("image_id")))
+    found = evaluate(table, recipe, catalog_frame=predictions_frame.select("image_id", "group_id"))
+    assert found.subsets["test"].n_groups == 150
+    assert not found.warnings
+
+
+def test_patient_1_of_two_sources_is_two_patients():
+    frame = pl.DataFrame({"source": ["a", "b", "a", None], "patient_id": [1, 1, 1, None]})
+    assert with_groups(frame)["group_id"].to_list() == ["a:1", "b:1", "a:1", None]
+
+
+def test_a_group_on_val_and_test_is_warned_of(predictions_frame, recipe):
+    assert not evaluate(Predictions(predictions_frame), recipe).warnings
+    dealt = predictions_frame.with_columns(subset=pl.Series(["val", "test"] * 450))
+    assert (
+        "300 groups stand on val and test: the figures of test flatter" in evaluate(Predictions(dealt), recipe).warnings
+    )
