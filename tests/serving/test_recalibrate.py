@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from colles.core.errors import CheckError, OutputExistsError, TableError
@@ -15,7 +17,7 @@ from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
 from colles.evaluation.calibration import Calibrator
 from colles.flow.recalibrate import recalibrate
-from colles.serving.bundle import load_bundle
+from colles.serving.bundle import load_bundle, write_bundle
 from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
 
 RECIPE = EvaluateRecipe(replicates=100)
@@ -183,6 +185,53 @@ def test_unreadable_images_are_left_out_if_few_and_refused_if_many(drawn_bundle,
     many = write_labels(site / "many.csv", [*rows, *((f"gone{n}.png", "normal", "x") for n in range(20))])
     with pytest.raises(CheckError, match="20 of 100 images could not be judged"):
         recalibrate(drawn_bundle, many, tmp_path / "many", RECIPE)
+
+
+class DarkGate:
+    """Refuses what is darker than a grey level of 100, as cells of the drawn graph."""
+
+    def refuse(self, embeddings):
+        return ["unlike" if cells.mean() < 2 * (100 / 255 - 0.5) / 0.25 else None for cells in embeddings]
+
+
+@pytest.fixture
+def dark_gate(monkeypatch):
+    monkeypatch.setattr("colles.serving.predictor.Gate", SimpleNamespace(of=lambda bundle: DarkGate()))
+    monkeypatch.setattr("colles.serving.judge.refuse_look", lambda look: None)
+
+
+def test_images_that_the_gate_refuses_stop_nothing_and_choose_nothing(dark_gate, drawn_bundle, site, tmp_path):
+    done = recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "new", RECIPE)
+    assert done.refused > N / 10
+    assert (done.n + done.refused, done.left_out) == (N, 0)
+    assert any(f"refuses {done.refused} of {N} images" in warning for warning in done.warnings)
+    origin = done.bundle.metadata.training["recalibrated"]
+    assert (origin["images"], origin["refused"], origin["gate"]) == (done.n, done.refused, True)
+    assert f"{done.refused} more were refused by its gate" in (tmp_path / "new" / "MODEL_CARD.md").read_text()
+
+
+def test_without_the_gate_every_readable_image_counts(dark_gate, drawn_bundle, site, tmp_path):
+    done = recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "new", RECIPE, gate=False)
+    assert (done.n, done.refused) == (N, 0)
+
+
+def test_the_card_tells_of_the_site_and_gives_no_figure_of_the_old_thresholds(bundle_maker, site, tmp_path):
+    old = bundle_maker(tmp_path / "old", external={"subset": "external", "figures": {}}, int8={"kept": True},
+                       training={"sources": [{"name": "fracatlas", "images": 9, "fractures": 3}]})  # fmt: skip
+    metadata = load_bundle(old).metadata
+    (old / "model.int8.onnx").write_bytes(b"small")
+    write_bundle(old, metadata)
+    made = recalibrate(old, site / "labels.csv", tmp_path / "new", RECIPE).bundle
+    card = (tmp_path / "new" / "MODEL_CARD.md").read_text()
+    dataset = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"][0]["dataset"]
+    assert dataset == {"name": "labelled images of one site", "type": "site", "split": "site, by five folds"}
+    assert f"chosen anew on {N} labelled images of one site, {N // 4} with a fracture" in card
+    assert "never saw" not in card and made.metadata.external is None
+    assert "model.int8.onnx" not in made.manifest.files
+    assert made.metadata.int8 == {
+        "kept": False,
+        "reason": "recalibrated: how often its decisions differ was measured at other thresholds",
+    }
 
 
 def test_metadata_of_an_older_bundle_still_loads():

@@ -38,6 +38,7 @@ def recalibrate(
         float | None, typer.Option(help="Share of fractures among all patients, where the labels are a selection.")
     ] = None,
     cost_ratio: Annotated[float | None, typer.Option(help="Adds the point `cost`.")] = None,
+    gate: Annotated[bool, typer.Option(help="Leave out what the bundle refuses, as colles predict does.")] = True,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +48,7 @@ def recalibrate(
 
     settings = {"calibration": calibration, "prevalence": prevalence, "cost_ratio": cost_ratio}
     recipe = recipe_from({"evaluate": settings}, overrides or ()).evaluate
-    done = refit(bundle, labels, out, recipe, name=name)
+    done = refit(bundle, labels, out, recipe, name=name, gate=gate)
     if as_json:
         print_json(_as_dict(done))
     else:
@@ -57,7 +58,7 @@ def recalibrate(
 
 
 def _as_dict(done: Recalibration) -> dict[str, object]:
-    counts = {"images": done.n, "fractures": done.n_positive, "left_out": done.left_out}
+    counts = {"images": done.n, "fractures": done.n_positive, "left_out": done.left_out, "refused": done.refused}
     figures = {
         when: {point: {key: each.model_dump() for key, each in found.items()} for point, found in part.items()}
         for when, part in (("before", done.before), ("after", done.after))

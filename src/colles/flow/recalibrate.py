@@ -22,13 +22,14 @@ from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.scores import Scores
 from colles.evaluation.subgroups import few_warning
-from colles.flow.site import SITE, SiteLabels, judge_site, load_site_labels
-from colles.serving.bundle import CARD, LICENSE, METADATA, MODEL, WEIGHTS, Bundle, load_bundle, write_bundle
+from colles.flow.site import SITE, SiteAnswers, SiteLabels, judge_site, load_site_labels
+from colles.serving.bundle import CARD, INT8_MODEL, LICENSE, METADATA, MODEL, WEIGHTS, Bundle, load_bundle, write_bundle
 from colles.serving.locked import bundle_version
 from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
 from colles.serving.predictor import Predictor
 
-_REMADE = {METADATA, CARD, LICENSE}
+_LEFT = {METADATA, CARD, LICENSE, INT8_MODEL}
+"""Files of the old bundle that are made anew, or no longer hold."""
 JUDGED = "site, by five folds"
 """Each image judged by thresholds and a calibration that other groups chose."""
 
@@ -41,6 +42,9 @@ class Recalibration:
     n: int
     n_positive: int
     left_out: int
+    """Could not be read."""
+    refused: int
+    """By the bundle's gate."""
     before: dict[str, Figures]
     """Old operating point → shares at its threshold; `calibration` → Brier score, ECE, slope and intercept."""
     after: dict[str, Figures]
@@ -49,18 +53,25 @@ class Recalibration:
 
 
 def recalibrate(
-    bundle: str | Path, labels: str | Path, out: Path, recipe: EvaluateRecipe, *, name: str | None = None
+    bundle: str | Path,
+    labels: str | Path,
+    out: Path,
+    recipe: EvaluateRecipe,
+    *,
+    name: str | None = None,
+    gate: bool = True,
 ) -> Recalibration:
     """Write a bundle with the same weights and new calibration and operating points, chosen on `labels`.
 
-    Its `evaluation` holds the site's figures by five folds, so nothing is judged by the labels that chose it. Raise
+    Images that its gate refuses are left out, since it will give them no answer; with `gate` false they count too. Its
+    `evaluation` holds the site's figures by five folds, so nothing is judged by the labels that chose it. Raise
     `OutputExistsError` where `out` holds something, `TableError` where the labels do not allow a choice.
     """
     refuse_existing(out, repair="Choose another --out; a bundle is never overwritten")
     old = load_bundle(bundle)
     table = load_site_labels(labels)
-    predictions, left_out = judge_site(Predictor(old), table)
-    scores = predictions.scores
+    answers = judge_site(Predictor(old, gate=gate), table)
+    predictions, scores = answers.predictions, answers.predictions.scores
     locked = lock_on(_both_classes(scores, labels), SITE, recipe)
     figures, points = crossfit(scores, SITE, recipe)
     study, said = _study(predictions, recipe, old.metadata)
@@ -70,18 +81,35 @@ def recalibrate(
         "calibration": _calibration(locked),
         "study": study,
         "evaluation": _evaluation(scores, figures, points),
-        "training": {**old.metadata.training, "recalibrated": _origin(old, table, scores, left_out)},
+        # Both were measured at the old thresholds.
+        "external": None,
+        "int8": _without_int8(old.metadata),
+        "training": {**old.metadata.training, "recalibrated": _origin(old, table, answers, gate)},
     })  # fmt: skip
     made = _write(old, metadata, out)
-    of_scores = (few_warning(scores), group_warning(predictions.groups_from))
-    warnings = (*(text for text in of_scores if text), *locked.warnings, *said)
-    after = {**points, "calibration": {key: figures[key] for key in _before(scores, old, recipe)["calibration"]}}
-    return Recalibration(made, scores.n, scores.n_positive, left_out, _before(scores, old, recipe), after, warnings)
+    of_images = (few_warning(scores), group_warning(predictions.groups_from), _refused(answers))
+    warnings = (*(text for text in of_images if text), *locked.warnings, *said)
+    before = _before(scores, old, recipe)
+    after = {**points, "calibration": {key: figures[key] for key in before["calibration"]}}
+    counts = (scores.n, scores.n_positive, answers.unreadable, answers.refused)
+    return Recalibration(made, *counts, before, after, warnings)
+
+
+def _refused(answers: SiteAnswers) -> str | None:
+    if not answers.refused:
+        return None
+    total = len(answers.predictions) + answers.unreadable + answers.refused
+    return (
+        f"the bundle refuses {answers.refused:,} of {total:,} images as unlike those it learned from: thresholds and "
+        "figures are of the others (--no-gate: of all)"
+    )
 
 
 def _both_classes(scores: Scores, labels: str | Path) -> Scores:
     if not scores.has_both_classes:
-        raise TableError("the readable images are of one class", path=labels, field="label", repair="Add others")
+        raise TableError(
+            "the images that the bundle answers are of one class", path=labels, field="label", repair="Add others"
+        )
     return scores
 
 
@@ -115,6 +143,11 @@ def _study(
     return None, tuple(said)
 
 
+def _without_int8(old: BundleMetadata) -> dict[str, Any] | None:
+    reason = "recalibrated: how often its decisions differ was measured at other thresholds"
+    return None if old.int8 is None else {"kept": False, "reason": reason}
+
+
 def _evaluation(scores: Scores, figures: Figures, points: dict[str, Figures]) -> dict[str, Any]:
     return {
         "subset": JUDGED,
@@ -130,14 +163,17 @@ def _plain(figures: dict[str, Estimate]) -> dict[str, Any]:
     return {name: estimate.model_dump(mode="json") for name, estimate in figures.items()}
 
 
-def _origin(old: Bundle, table: SiteLabels, scores: Scores, left_out: int) -> dict[str, Any]:
+def _origin(old: Bundle, table: SiteLabels, answers: SiteAnswers, gate: bool) -> dict[str, Any]:
+    scores = answers.predictions.scores
     return {
         "from": old.name,
         "labels_digest": table.digest,
         "images": scores.n,
         "fractures": scores.n_positive,
         "unlabelled": table.unlabelled,
-        "left_out": left_out,
+        "left_out": answers.unreadable,
+        "refused": answers.refused,
+        "gate": gate,
     }
 
 
@@ -153,10 +189,10 @@ def _before(scores: Scores, old: Bundle, recipe: EvaluateRecipe) -> dict[str, Fi
 def _write(old: Bundle, metadata: BundleMetadata, out: Path) -> Bundle:
     with atomic_path(out) as staged:
         staged.mkdir()
-        for name in old.manifest.files.keys() - _REMADE:
+        for name in old.manifest.files.keys() - _LEFT:
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(old.folder / name, staged / name)
-        left_out = old.manifest.left_out
+        left_out = {name: entry for name, entry in old.manifest.left_out.items() if name not in _LEFT}
         files = {**old.manifest.files, **left_out}
         weights = files[WEIGHTS].sha256 if WEIGHTS in files else None
         version = bundle_version(files[MODEL].sha256, weights, metadata)

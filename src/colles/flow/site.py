@@ -34,6 +34,17 @@ class SiteLabels:
     unlabelled: int
 
 
+@dataclass(frozen=True, eq=False)
+class SiteAnswers:
+    """What a bundle says of a site's images, and of how many it says nothing."""
+
+    predictions: Predictions
+    """Of the subset `site`."""
+    unreadable: int
+    refused: int
+    """By the gate."""
+
+
 def load_site_labels(path: str | Path) -> SiteLabels:
     """Read `path, label[, group][, study_id][, patient_id]`; relative paths are taken from the table's folder.
 
@@ -63,30 +74,29 @@ def load_site_labels(path: str | Path) -> SiteLabels:
     return SiteLabels(labelled, sha256_file(file), table.height - labelled.height)
 
 
-def judge_site(predictor: Predictor, labels: SiteLabels) -> tuple[Predictions, int]:
-    """Return the bundle's scores of the labelled images as predictions of the subset `site`, and how many it left out.
+def judge_site(predictor: Predictor, labels: SiteLabels) -> SiteAnswers:
+    """Return the bundle's scores of the labelled images, without those that cannot be read and those that it refuses.
 
-    Raise `MissingInputError` where none could be read, `CheckError` where a tenth or more could not: what is left
-    would no longer be the site's images.
+    Raise `MissingInputError` where none is left, `CheckError` where a tenth or more could not be read: what is left
+    would no longer be the site's images. Refused ones do not count for that: no threshold will ever meet them.
     """
     paths = labels.frame["path"].to_list()
     answers = list(track(predictor.predict_paths(paths, batch=_BATCH), "judge", total=len(paths)))
     scores = [answer.score for answer in answers]
     reasons = [f"{answer.path}: {answer.reason}" for answer in answers if answer.score is None]
-    _refuse_many(reasons, len(paths))
+    if len(reasons) == len(paths):
+        raise MissingInputError(f"none of {len(paths)} images could be judged; first {reasons[0]}",
+                                repair="Check the column path; --no-gate judges what the bundle refuses")  # fmt: skip
+    unreadable = [f"{answer.path}: {answer.reason}" for answer in answers if answer.status == "unreadable"]
+    _refuse_many(unreadable, len(paths))
     frame = labels.frame.rename({"path": "image_id"}).with_columns(y_score=pl.Series(scores, dtype=pl.Float64))
     readable = frame.filter(pl.col("y_score").is_not_null()).with_columns(subset=pl.lit(SITE))
-    return Predictions(readable), len(reasons)
+    return SiteAnswers(Predictions(readable), len(unreadable), len(reasons) - len(unreadable))
 
 
 def _refuse_many(reasons: Sequence[str], total: int) -> None:
-    if not reasons:
-        return
-    if len(reasons) == total:
-        raise MissingInputError(f"none of {total} images could be judged; first {reasons[0]}",
-                                repair="Check the column path")  # fmt: skip
     for reason in reasons:
         say(f"left out: {reason}")
-    if 10 * len(reasons) >= total:
+    if reasons and 10 * len(reasons) >= total:
         raise CheckError(f"{len(reasons)} of {total} images could not be judged, a tenth or more",
                          repair="They are named above: mend or remove those rows")  # fmt: skip

@@ -35,6 +35,7 @@ def model_card(metadata: BundleMetadata, *, weights_alone: bool = False) -> str:
         "## Bias, risks and limitations\n" + "\n".join(f"- {limit}" for limit in _limits(metadata)),
         _start(metadata, weights_alone),
         _training(metadata),
+        _recalibrated(metadata),
         _figures(metadata),
         _subgroups(metadata),
         _external(metadata),
@@ -127,6 +128,20 @@ def _training(metadata: BundleMetadata) -> str:
     parts = ["## Training details", *(simulated if training.get("simulated") else []), *table, ""]
     parts += [*([*about, ""] if about else []), told, "", *digests]
     return "\n".join(parts).rstrip()
+
+
+def _recalibrated(metadata: BundleMetadata) -> str:
+    origin = metadata.training.get("recalibrated")
+    if not origin:
+        return ""
+    refused = f", {origin['refused']} more were refused by its gate and left out" if origin.get("refused") else ""
+    return (
+        "## Recalibrated\n"
+        f"Thresholds and calibration were chosen anew on {origin.get('images')} labelled images of one site, "
+        f"{origin.get('fractures')} with a fracture{refused}. The weights are those of `{origin.get('from')}`. The "
+        "figures below are of these images alone, each judged by thresholds and a calibration that other groups chose: "
+        "of the data that it learned from, and of any other site, they say nothing."
+    )
 
 
 def _figures(metadata: BundleMetadata) -> str:

@@ -57,7 +57,9 @@ def _results(metadata: BundleMetadata) -> Iterator[dict[str, Any]]:
         return
     sources = _sources(metadata)
     metrics = [*_metrics(found.get("figures") or {}), *_at_points(found.get("operating_points") or {})]
-    if metrics:
+    if metrics and metadata.training.get("recalibrated"):
+        yield _result("labelled images of one site", "site", metrics, split="site, by five folds")
+    elif metrics:
         yield _result(" and ".join(sources) or "test set", "-".join(sources) or "test", metrics)
     for group in found.get("subgroups") or ():
         metrics = list(_metrics(group.get("figures") or {}))
@@ -65,9 +67,9 @@ def _results(metadata: BundleMetadata) -> Iterator[dict[str, Any]]:
             yield _result(str(group.get("value")), str(group.get("value")), metrics)
 
 
-def _result(name: str, kind: str, metrics: list[dict[str, Any]]) -> dict[str, Any]:
+def _result(name: str, kind: str, metrics: list[dict[str, Any]], *, split: str = "test") -> dict[str, Any]:
     task = {"type": "image-classification", "name": "Fracture detection on radiographs"}
-    return {"task": task, "dataset": {"name": name, "type": kind, "split": "test"}, "metrics": metrics}
+    return {"task": task, "dataset": {"name": name, "type": kind, "split": split}, "metrics": metrics}
 
 
 def _at_points(points: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

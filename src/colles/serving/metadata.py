@@ -109,9 +109,12 @@ class BundleMetadata(BaseModel):
     int8: dict[str, Any] | None = None
     """What the quantised network was measured to change, and why it was left out where it was; None: not tried."""
     training: dict[str, Any] = {}
-    """catalog_digest, split_digest, recipe_digest, sources, weights_from."""
+    """catalog_digest, split_digest, recipe_digest, sources, weights_from; `recalibrated` where it was."""
     evaluation: dict[str, Any] | None = None
-    """Figures on test with their intervals, `figures` and `operating_points`; None where test was not evaluated."""
+    """Figures on test with their intervals, `figures` and `operating_points`; None where test was not evaluated.
+
+    Of a recalibrated bundle: on the site's images.
+    """
     external: dict[str, Any] | None = None
     """The same on the sources that were held out whole; None where there were none."""
     parity: dict[str, Any] = {}
