@@ -33,7 +33,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json.")],
     catalog: Annotated[Path | None, typer.Option(help="Adds subgroups by the catalog's columns.")] = None,
     perturbed: Annotated[
-        Path | None, typer.Option(help="Scores of the same images made worse, by `condition`, if not in PREDICTIONS.")
+        Path | None, typer.Option(help="Scores of the same images made worse: image_id, condition, y_true, y_score.")
     ] = None,
     replicates: Annotated[int, typer.Option(min=100, help="Bootstrap replicates.")] = 2000,
     level: Annotated[float, typer.Option(min=0.51, max=0.999, help="Level of the intervals.")] = 0.95,

@@ -14,7 +14,7 @@ from colles.evaluation.locked import lock
 from colles.evaluation.metrics.bootstrap import affordable_replicates
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.results import Evaluation, PredictionsSummary, SubsetResult
-from colles.evaluation.robustness import clean_rows, judge_conditions
+from colles.evaluation.robustness import clean_rows, judge_conditions, with_perturbed
 from colles.evaluation.scores import Scores
 from colles.evaluation.subgroups import CATALOG_COLUMNS, few_warning, subgroups
 
@@ -33,7 +33,7 @@ def evaluate(
     where no row has a label.
     """
     known = _with_catalog(predictions, catalog_frame)
-    frame = with_groups(known).filter(pl.col("y_true").is_not_null())
+    frame = with_perturbed(with_groups(known), perturbed).filter(pl.col("y_true").is_not_null())
     if frame.is_empty():
         raise TableError("no row has a label", path=predictions.path, field="y_true", repair="Give 1 and 0")
     clean = clean_rows(frame)
@@ -57,7 +57,7 @@ def evaluate(
         calibration=locked.calibrator,
         subsets=subsets,
         subgroups=tuple(groups),
-        robustness=tuple(judge_conditions(_with_perturbed(frame, perturbed), locked.points, recipe)),
+        robustness=tuple(judge_conditions(frame, locked.points, recipe)),
         levels=levels,
         optimism=optimism(subsets),
         warnings=(
@@ -82,13 +82,6 @@ def evaluate_scores(
     if scores.groups is not None:
         columns["group_id"] = scores.groups
     return evaluate(Predictions(pl.DataFrame(columns)), recipe or EvaluateRecipe())
-
-
-def _with_perturbed(frame: pl.DataFrame, perturbed: Predictions | None) -> pl.DataFrame:
-    if perturbed is None:
-        return frame
-    rows = perturbed.frame.filter(pl.col("y_true").is_not_null())
-    return pl.concat([frame, rows], how="diagonal")
 
 
 def _with_catalog(predictions: Predictions, catalog: pl.DataFrame | None) -> pl.DataFrame:

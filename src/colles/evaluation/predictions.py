@@ -133,7 +133,7 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     texts = [pl.col(name).cast(pl.String) for name in TEXT_COLUMNS if name in frame.columns]
     checked = frame.with_columns(*texts, y_true=labels, y_score=pl.Series(scores))
     checked = _with_subset(with_groups(checked))
-    _refuse_duplicates(checked)
+    refuse_duplicates(checked)
     if labels.null_count():
         warnings.append(f"{labels.null_count()} of {len(labels)} rows have no label and are left out")
     return checked, warnings
@@ -161,7 +161,8 @@ def _with_subset(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(subset=named.fill_null(DEFAULT_SUBSET))
 
 
-def _refuse_duplicates(frame: pl.DataFrame) -> None:
+def refuse_duplicates(frame: pl.DataFrame) -> None:
+    """Raise `TableError` where an image stands on two rows of one condition."""
     if "image_id" not in frame.columns:
         return
     key = [name for name in ("image_id", "condition") if name in frame.columns]

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
+from colles.core.tables import require_columns
 from colles.evaluation.estimates import paired_difference, proportion
-from colles.evaluation.predictions import to_scores
+from colles.evaluation.predictions import Predictions, refuse_duplicates, to_scores
 from colles.evaluation.results import Condition
 from colles.evaluation.subgroups import judge_subgroup
 
@@ -25,6 +27,52 @@ def clean_rows(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _is_clean() -> pl.Expr:
     return pl.col("condition").is_null() | pl.col("condition").str.to_lowercase().is_in(CLEAN)
+
+
+def with_perturbed(frame: pl.DataFrame, perturbed: Predictions | None) -> pl.DataFrame:
+    """Return the rows of `frame` and, under their condition, those of its images made worse.
+
+    Everything but the score comes from the unchanged image. Raise `TableError` where a table names no image_id,
+    `perturbed` no condition, an image that `frame` lacks or gives another label, or a row that `frame` has already.
+    """
+    if perturbed is None:
+        return frame
+    require_columns(frame, ("image_id",))
+    try:
+        require_columns(perturbed.frame, ("image_id", "condition"))
+        changed = perturbed.frame.filter(~_is_clean())
+        clean = clean_rows(frame)
+        _refuse_unlike(changed, clean)
+        known = clean.drop("y_score", "condition", strict=False)
+        rows = changed.select("image_id", "condition", "y_score").join(
+            known, on="image_id", how="left", maintain_order="left"
+        )
+        both = pl.concat([frame, rows], how="diagonal")
+        refuse_duplicates(both)
+    except TableError as error:
+        raise TableError(error.message, path=perturbed.path, field=error.field, repair=error.repair) from error
+    return both
+
+
+def _refuse_unlike(changed: pl.DataFrame, clean: pl.DataFrame) -> None:
+    if changed.is_empty():
+        raise TableError("no row has a condition", field="condition", repair="Name what was done to each image")
+    strange = changed.join(clean, on="image_id", how="anti")
+    if strange.height:
+        raise TableError(
+            f"{strange.height} rows are of images without an unchanged row in the predictions, first "
+            f"{strange['image_id'][0]!r}",
+            field="image_id",
+            repair="Perturb the images that were predicted",
+        )
+    labels = changed.join(clean.select("image_id", known="y_true"), on="image_id", how="inner")
+    unlike = labels.filter(pl.col("y_true") != pl.col("known"))
+    if unlike.height:
+        raise TableError(
+            f"{unlike.height} rows have another label than the unchanged image, first {unlike['image_id'][0]!r}",
+            field="y_true",
+            repair="Give both the same label",
+        )
 
 
 def judge_conditions(
