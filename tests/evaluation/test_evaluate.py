@@ -202,6 +202,13 @@ def test_a_catalog_cannot_be_joined_without_ids(predictions_frame, catalog, reci
         evaluate(Predictions(predictions_frame.drop("image_id")), recipe, catalog_frame=catalog)
 
 
+def test_a_catalog_that_lacks_images_is_told_and_one_that_lacks_all_is_refused(predictions_frame, catalog, recipe):
+    found = evaluate(Predictions(predictions_frame), recipe, catalog_frame=catalog.tail(800))
+    assert "the catalog lacks 101 of 900 images: its columns are empty for them" in found.warnings
+    with pytest.raises(TableError, match="the catalog knows none of its 900 images"):
+        evaluate(Predictions(predictions_frame), recipe, catalog_frame=catalog.tail(1))
+
+
 def test_scores_alone_are_judged_as_test_with_a_warning(make_scores, recipe):
     scores = make_scores(300)
     found = evaluate_scores(scores.y_true, scores.y_score, recipe=recipe)

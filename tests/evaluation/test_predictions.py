@@ -112,6 +112,16 @@ def test_a_table_survives_saving(tmp_path, predictions_frame, ending):
     assert again.groups.tolist() == first.groups.tolist()
 
 
+def test_ids_of_digits_in_a_csv_keep_their_zeros(tmp_path):
+    table([1, 0], [0.9, 0.1], image_id=["000", "001"], group_id=["07", "7"], patient_id=["01", "1"]).write_csv(
+        tmp_path / "p.csv"
+    )
+    found = Predictions.load(tmp_path / "p.csv").frame
+    assert found["image_id"].to_list() == ["000", "001"]
+    assert found["group_id"].to_list() == ["07", "7"]
+    assert found["y_true"].to_list() == [1, 0]
+
+
 def test_digest_follows_every_score(predictions_frame):
     other = predictions_frame.with_columns(pl.col("y_score") * 0.999)
     assert Predictions(other).digest != Predictions(predictions_frame).digest

@@ -114,7 +114,8 @@ def test_tables_count_what_is_there(walk: weeks.Practicum) -> None:
 def test_models_and_points_are_tables_of_intervals(walk: weeks.Practicum, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y_true = np.tile([0, 1], 60)
-    rows = {"image_id": [str(n) for n in range(120)], "subset": ["val"] * 60 + ["test"] * 60, "y_true": y_true}
+    ids = [*walk.catalog.frame["image_id"], *(str(n) for n in range(115))]
+    rows = {"image_id": ids, "subset": ["val"] * 60 + ["test"] * 60, "y_true": y_true}
     for name, noise in (("good", 0.2), ("poor", 2.0)):
         (tmp_path / name).mkdir()
         score = 1 / (1 + np.exp(-(y_true - 0.5 + rng.normal(0, noise, 120))))

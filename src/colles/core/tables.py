@@ -31,12 +31,17 @@ def _ending(path: Path) -> str:
 
 
 def read_table(
-    path: str | Path, required: Iterable[str] = (), *, as_text: bool = False, mapped: bool = False
+    path: str | Path,
+    required: Iterable[str] = (),
+    *,
+    as_text: bool = False,
+    texts: Iterable[str] = (),
+    mapped: bool = False,
 ) -> pl.DataFrame:
     """Read a table and check that it has the `required` columns.
 
-    `as_text` keeps every value of a CSV as it is written, so that an id 007 stays 007. `mapped` leaves a long Parquet
-    or text table on disk.
+    `as_text` keeps every value of a CSV as it is written, so that an id 007 stays 007; `texts` does so for the columns
+    that it names. `mapped` leaves a long Parquet or text table on disk.
     Raise `MissingInputError` where there is no file, `TableError` where it cannot be read or lacks a column.
     """
     file = existing_file(path)
@@ -46,7 +51,10 @@ def read_table(
         if long is not None:
             frame = long
         elif ending == ".csv":
-            frame = pl.read_csv(file, infer_schema=not as_text, infer_schema_length=None)
+            as_written = dict.fromkeys(texts, pl.String)
+            frame = pl.read_csv(
+                file, infer_schema=not as_text, infer_schema_length=None, schema_overrides=as_written or None
+            )
         elif ending == ".parquet":
             frame = pl.read_parquet(file)
         elif ending == ".jsonl":

@@ -26,11 +26,11 @@ def evaluate(
     catalog_frame: pl.DataFrame | None = None,
     perturbed: Predictions | None = None,
 ) -> Evaluation:
-    """Judge predictions; columns of `catalog_frame`, joined on image_id, make subgroups.
+    """Judge predictions; columns of `catalog_frame`, joined on image_id, make subgroups. Images that it lacks are told.
 
     Rows with a `condition`, in `predictions` or apart in `perturbed`, are judged beside the unchanged images.
     Without a usable val the points are chosen on the subset that is judged, which a warning says. Raise `TableError`
-    where no row has a label.
+    where no row has a label, or the catalog knows no image.
     """
     known = _with_catalog(predictions, catalog_frame)
     frame = with_perturbed(with_groups(known), perturbed).filter(pl.col("y_true").is_not_null())
@@ -62,6 +62,7 @@ def evaluate(
         optimism=optimism(subsets),
         warnings=(
             *predictions.warnings,
+            *_catalog_warnings(known, catalog_frame),
             *_group_warnings(group_column(known), by_subset),
             *locked.warnings,
             *_few_warnings(scores, subsets, recipe),
@@ -92,8 +93,25 @@ def _with_catalog(predictions: Predictions, catalog: pl.DataFrame | None) -> pl.
         return frame
     if "image_id" not in frame.columns:
         raise TableError("lacks the column 'image_id', by which the catalog is joined", repair="Leave --catalog out")
+    lacking = _lacking(frame, catalog)
+    if lacking == frame.height:
+        raise TableError(
+            f"the catalog knows none of its {lacking:,} images", path=predictions.path, field="image_id",
+            repair="Name the catalog of these images, or leave --catalog out",
+        )  # fmt: skip
     new = [name for name in CATALOG_COLUMNS if name in catalog.columns and name not in frame.columns]
     return frame.join(catalog.select("image_id", *new), on="image_id", how="left", maintain_order="left")
+
+
+def _lacking(frame: pl.DataFrame, catalog: pl.DataFrame) -> int:
+    return frame.join(catalog.select("image_id"), on="image_id", how="anti").height
+
+
+def _catalog_warnings(frame: pl.DataFrame, catalog: pl.DataFrame | None) -> list[str]:
+    lacking = 0 if catalog is None else _lacking(frame, catalog)
+    return (
+        [f"the catalog lacks {lacking:,} of {frame.height:,} images: its columns are empty for them"] if lacking else []
+    )
 
 
 def _ordered(frame: pl.DataFrame) -> list[str]:

@@ -61,7 +61,7 @@ class Predictions:
         file = Path(path)
         if file.is_file() and file.stat().st_size == 0:
             raise MissingInputError("the file is empty", path=file, repair="It needs the columns y_true and y_score")
-        return cls(read_table(file, ("y_true", "y_score")), file)
+        return cls(read_table(file, ("y_true", "y_score"), texts=TEXT_COLUMNS), file)
 
     def save(self, path: str | Path) -> Path:
         """Write the table."""
