@@ -90,7 +90,7 @@ class SplitRecipe(Section):
     seed: int = 0
     """Another seed gives another division of the same groups."""
     block: int = Field(default=10, ge=1)
-    """Neighbouring file numbers kept together where a source has no patient ids."""
+    """Neighbouring file numbers kept together where a source has neither patient ids nor a folder a person."""
     max_group_share: Share = 0.05
     """No group holds more than this share of the images; bridging copies are quarantined instead."""
     evaluation_copies: Literal["one", "all"] = "one"

@@ -14,6 +14,7 @@ import polars as pl
 
 from colles.datasets.audit.groups import Groups
 from colles.datasets.grouping import Grouping, block_name
+from colles.datasets.persons import person_folders
 
 _Unit = tuple[str, ...]
 BRIDGE = "would join images that the kept split has on two sides"
@@ -48,8 +49,8 @@ def extend_groups(
     kept ones takes the first name. No joining of new images makes a group larger than `max_share` of all.
     """
     draft = _Draft(kept, usable, room=max(1, int(max_share * len(usable))))
-    rows = frame.sort("image_id").to_dicts()
-    links = {row["image_id"]: list(_units(row, copies, block)) for row in rows}
+    rows, persons = frame.sort("image_id").to_dicts(), person_folders(frame)
+    links = {row["image_id"]: list(_units(row, copies, block, persons)) for row in rows}
     for image in links:
         if image in kept:
             draft.keep(image, links[image])
@@ -63,7 +64,9 @@ def extend_groups(
     return Extension(grouping, fixed, left_out, tuple(sorted(draft.contested.values())))
 
 
-def _units(row: Mapping[str, Any], copies: Mapping[str, str], block: int) -> Iterator[_Unit]:
+def _units(
+    row: Mapping[str, Any], copies: Mapping[str, str], block: int, persons: Mapping[str, str]
+) -> Iterator[_Unit]:
     image, source = row["image_id"], row["source"]
     yield "own", row["group_id"] or image
     for column in ("patient_id", "study_id", "base_name"):
@@ -71,9 +74,9 @@ def _units(row: Mapping[str, Any], copies: Mapping[str, str], block: int) -> Ite
             yield column, source, row[column]
     if image in copies:
         yield "copies", copies[image]
-    numbers = block_name(row, block)
-    if numbers is not None:
-        yield "block", numbers
+    neighbours = block_name(row, block, persons)
+    if neighbours is not None:
+        yield "block", neighbours
 
 
 @dataclass

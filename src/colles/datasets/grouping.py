@@ -1,8 +1,9 @@
 """Which images must stay on one side of a split: kin, and neighbouring files.
 
 Kin are images of one patient, study or base name, and copies of one radiograph: they are never parted. Files without
-patient, study or shared name are kept together in blocks of neighbouring numbers. Copies chain blocks into giants;
-where a group would grow too large, the copies in one block stay and those in the others are set aside.
+patient, study or shared name are kept together by the folder of a person, else in blocks of neighbouring numbers.
+Copies chain blocks into giants; where a group would grow too large, the copies in one block stay and those in the
+others are set aside.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from colles.datasets.audit.groups import Groups
+from colles.datasets.persons import person_folders
 
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
 _LEAST_GROUPS = 20  # fewer cannot fill three subsets evenly: blocks shrink in a small set
@@ -49,11 +51,15 @@ def copy_sets(frame: pl.DataFrame, clusters: pl.DataFrame | None) -> dict[str, s
     return dict(rows.filter(pl.col("group_id").is_in(joining.to_list())).select("image_id", "group_id").iter_rows())
 
 
-def block_name(row: Mapping[str, str | None], block: int) -> str | None:
-    """Return the block of neighbouring file numbers of a row that the catalog gives no group, else None.
+def block_name(row: Mapping[str, str | None], block: int, persons: Mapping[str, str]) -> str | None:
+    """Return the block of a row that the catalog gives no group, else None.
 
-    Blocks begin at multiples of `block`, so files that are added later change no block.
+    It is the person's folder where `persons` (of `person_folders`) has one, else `block` neighbouring file numbers.
+    These begin at multiples of `block`, so files that are added later change no block.
     """
+    person = persons.get(str(row["image_id"]))
+    if person is not None:
+        return f"{row['source']}/{person}"
     grouped = row["patient_id"] or row["study_id"] or row["group_id"] not in (None, row["image_id"])
     match = _NUMBERED.match(PurePosixPath(str(row["image_id"])).stem)
     if grouped or match is None:
@@ -155,11 +161,11 @@ def _blocks_enough(
     frame: pl.DataFrame, usable: set[str], kin: Mapping[str, str], block: int, least: int
 ) -> tuple[dict[str, str], int]:
     columns = ("image_id", "source", "group_id", "patient_id", "study_id")
-    rows = frame.select(columns).to_dicts()
+    rows, persons = frame.select(columns).to_dicts(), person_folders(frame)
     while True:
-        named = {row["image_id"]: block_name(row, block) for row in rows}
+        named = {row["image_id"]: block_name(row, block, persons) for row in rows}
         blocks = {image: name for image, name in named.items() if name is not None}
         groups = {blocks.get(image, kin[image]) for image in usable}
-        if block == 1 or len(groups) >= min(least, len(usable)):
+        if block == 1 or blocks.keys() <= persons.keys() or len(groups) >= min(least, len(usable)):
             return blocks, block
         block -= 1

@@ -1,0 +1,78 @@
+"""Which folders hold one person each: the best guess where a source gives no ids and a person has a folder.
+
+A folder named for a class, a subset or a region says nothing of the person, so `fractured/p1` and `normal/p1` are one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from statistics import median
+
+import polars as pl
+
+from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label
+
+_FEW = 20  # images; folders that hold more are of persons only where there are even more of such folders
+_LEAST_FOLDERS = 3  # of a class; where folders are few, and fewer hold it, they are rather the class's own
+_REGION = re.compile(
+    r"(^|[\W_])(finger|thumb|hand|wrist|forearm|elbow|humerus|arm|shoulder|clavicle|toe|foot|feet|ankle|leg|knee|femur"
+    r"|hip|pelvis|spine|chest)s?([\W_]|$)",
+    re.I,
+)
+
+
+def person_folders(frame: pl.DataFrame) -> dict[str, str]:
+    """Return image_id → folder of its person, for the images without a group of the catalog that lie in such folders.
+
+    Folders of persons are the outermost ones that are many or small, part no class from the others, and hold several
+    images each or equal file names.
+    """
+    free = frame.filter(
+        pl.col("patient_id").is_null()
+        & pl.col("study_id").is_null()
+        & (pl.col("group_id").is_null() | (pl.col("group_id") == pl.col("image_id")))
+    )
+    found: dict[str, str] = {}
+    for (source,), part in free.select("source", "image_id", "label").group_by("source", maintain_order=True):
+        label = dict(part.select("image_id", "label").iter_rows())
+        found |= _of_source({image: _telling(image.removeprefix(f"{source}/")) for image in label}, label)
+    return found
+
+
+def _of_source(telling: Mapping[str, tuple[str, ...]], label: Mapping[str, int | None]) -> dict[str, str]:
+    for depth in range(1, max(map(len, telling.values())) + 1):
+        folders: dict[str, list[str]] = {}
+        for image, names in telling.items():
+            if len(names) >= depth:
+                folders.setdefault("/".join(names[:depth]), []).append(image)
+        if _hold_persons(folders.values(), label):
+            return {image: folder for folder, images in folders.items() for image in images}
+    return {}
+
+
+def _hold_persons(folders: Iterable[list[str]], label: Mapping[str, int | None]) -> bool:
+    held = list(folders)
+    typical = median(map(len, held))
+    if typical > max(_FEW, len(held)) or (len(held) < _FEW and _part_classes(held, label)):
+        return False
+    names = [PurePosixPath(image).stem for images in held for image in images]
+    return typical > 1 or len(set(names)) < len(names)
+
+
+def _part_classes(folders: Sequence[list[str]], label: Mapping[str, int | None]) -> bool:
+    holding = Counter(value for images in folders for value in {label[image] for image in images} - {None})
+    return min(holding.values(), default=0) < _LEAST_FOLDERS
+
+
+def _telling(path: str) -> tuple[str, ...]:
+    return tuple(name for name in PurePosixPath(path).parts[:-1] if not _says_nothing(name))
+
+
+def _says_nothing(name: str) -> bool:
+    # A name with a number may tell persons apart whatever else it says: study7_positive.
+    if any(letter.isdigit() for letter in name):
+        return False
+    return name.lower() in SUBSET_FOLDERS or guess_label(name) is not None or _REGION.search(name) is not None

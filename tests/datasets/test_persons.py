@@ -1,0 +1,93 @@
+"""Folders that hold one person each stand in for ids that a source lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from frames import catalog_of, numbered
+
+from colles.core.recipe import SplitRecipe
+from colles.datasets.audit.audit import cluster_table
+from colles.datasets.audit.folds import with_fold_groups
+from colles.datasets.persons import person_folders
+from colles.datasets.split import make_split
+
+RECIPE = SplitRecipe(val=0.2, test=0.2)
+
+
+def of_folders(paths: list[str], each: int = 3, *, source: str = "mura") -> list[dict[str, Any]]:
+    """Return rows of `each` images in every folder, numbered from 1 in each; a folder called positive is fractured."""
+    return [
+        {"image_id": f"{source}/{path}/image{number}.png", "label": int("positive" in path)}
+        for path in paths
+        for number in range(1, each + 1)
+    ]
+
+
+def studies(count: int) -> list[str]:
+    """Return the folders of MURA: region, patient, study with its label."""
+    return [f"train/XR_WRIST/patient{n:05d}/study1_{'positive' if n % 3 == 0 else 'negative'}" for n in range(count)]
+
+
+@pytest.mark.parametrize("each", [1, 2, 3, 14])
+def test_images_of_a_folder_per_patient_lie_on_one_side(each: int) -> None:
+    """Blocks of equal file numbers joined all patients, and blocks of one tore every patient apart."""
+    split = make_split(catalog_of(of_folders(studies(40), each)), RECIPE)
+    sides: dict[str, set[str]] = {}
+    for image, subset in split.frame.select("image_id", "subset").iter_rows():
+        sides.setdefault(image.split("/")[3], set()).add(subset)
+    assert len(sides) == 40 and all(len(found) == 1 for found in sides.values())
+    assert split.summary["groups"]["n"] == 40 and split.summary["warnings"] == []
+
+
+def test_a_new_image_of_a_folder_per_patient_joins_its_side() -> None:
+    old = make_split(catalog_of(of_folders(studies(40))), RECIPE)
+    grown = make_split(catalog_of(of_folders(studies(50), 5)), RECIPE, keep=old)
+    before, after = (dict(made.frame.select("image_id", "subset").iter_rows()) for made in (old, grown))
+    for image, subset in after.items():
+        assert subset == before.get(image.replace("image5", "image1"), subset)
+    assert len(after) == 250 and {image: after[image] for image in before} == before
+
+
+def test_folds_of_the_audit_are_patients_where_each_has_a_folder() -> None:
+    """All 24 images were one group, so that no shortcut was measured, which nothing said."""
+    frame = catalog_of(of_folders(studies(12), 2)).frame
+    ids = frame["image_id"].to_list()
+    found = with_fold_groups(frame, cluster_table(frame, []))
+    assert found["fold_group"].n_unique() == 12
+    found = with_fold_groups(frame, cluster_table(frame, [[ids[1], ids[2]]]))  # a copy joins both patients whole
+    assert found["fold_group"].n_unique() == 11
+
+
+def test_one_patient_under_two_classes_subsets_and_regions_is_one() -> None:
+    paths = [
+        f"{above}/p{n:03d}" for above in ("train/positive", "valid/negative", "XR_HAND", "wrist") for n in range(30)
+    ]
+    found = person_folders(catalog_of(of_folders(paths, 2)).frame)
+    assert set(found.values()) == {f"p{n:03d}" for n in range(30)} and len(found) == 240
+
+
+def test_a_patient_of_several_studies_is_one() -> None:
+    paths = [f"P{n:03d}/DX_{day}/positive" for n in range(25) for day in ("20200101", "20210304")]
+    assert set(person_folders(catalog_of(of_folders(paths, 2)).frame).values()) == {f"P{n:03d}" for n in range(25)}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        numbered(400),
+        [
+            {**row, "image_id": row["image_id"].replace("images", f"images/{'Non_f' if n % 4 else 'F'}ractured")}
+            for n, row in enumerate(numbered(400))
+        ],
+        of_folders(["0", "1"], 15),  # classes, whose meaning a class map tells
+        of_folders([f"kind{n}_positive" for n in range(6)] + ["none1"], 15),
+        of_folders([f"site{n}/positive" for n in range(4)] + [f"site{n}/negative" for n in range(4)], 60),
+        [{**row, "patient_id": row["image_id"], "group_id": "one"} for row in of_folders(studies(40))],
+        [{"image_id": f"set/{n:03d}/IMG{n:03d}.png", "label": n % 2} for n in range(60)],
+    ],
+    ids=["flat", "fracatlas", "classes", "kinds", "sites", "grouped", "a folder an image"],
+)
+def test_other_folders_are_no_persons(rows: list[dict[str, Any]]) -> None:
+    assert person_folders(catalog_of(rows).frame) == {}
