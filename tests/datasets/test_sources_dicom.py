@@ -53,11 +53,11 @@ def archive(tmp_path: Path) -> Path:
 def test_patients_and_studies_are_groups(archive: Path) -> None:
     rows = by_name(catalog_of(archive))
     assert sorted(rows) == ["1.dcm", "2", "3.IMA", "4.dcm", "5.dcm"]
-    assert rows["1.dcm"].group_id == rows["2"].group_id == f"dicom:{rows['1.dcm'].patient_id}"
+    assert rows["1.dcm"].group_id == rows["2"].group_id == f"{rows['1.dcm'].id_scope}:{rows['1.dcm'].patient_id}"
     assert rows["1.dcm"].study_id != rows["2"].study_id
     assert rows["3.IMA"].group_id != rows["1.dcm"].group_id
     for name in ("4.dcm", "5.dcm"):  # ANONYMOUS stands for many patients: the study is the group
-        assert rows[name].patient_id is None and rows[name].group_id == f"dicom:{rows[name].study_id}"
+        assert rows[name].patient_id is None and rows[name].group_id == f"{rows[name].id_scope}:{rows[name].study_id}"
     assert {row.status for row in rows.values()} == {"ok"}
 
 
@@ -124,6 +124,7 @@ def test_names_follow_the_salt_and_the_salt_its_file(archive: Path) -> None:
     file = archive.parent / "s.salt"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and len(file.read_text().strip()) == 64
     names = Pseudonyms.load(file)
+    assert set(one.frame["id_scope"]) == {names.scope} and names.scope not in other.frame["id_scope"]
     assert names.name("patient", "1") != names.name("study", "1") != Pseudonyms("x" * 16).name("study", "1")
     file.write_text("short\n")
     with pytest.raises(TableError, match="at least 16 characters"):

@@ -73,12 +73,14 @@ class Radiograph(Record):
     """64 hexadecimal digits: a 256-bit perceptual hash."""
     patient_id: str | None = None
     study_id: str | None = None
+    id_scope: str | None = None
+    """Where both ids hold: digest of the salt that made them; None for plain ids, which hold within the source."""
     base_name: str | None = None
     """Name shared by augmented copies of one radiograph."""
     given_split: str | None = None
     """The subset that the source itself assigns."""
     group_id: str | None = None
-    """Patient, study or base name, with the source's name in front; else the image_id."""
+    """Patient, study or base name, with the source's name (or id_scope) in front; else the image_id."""
     status: Status = "ok"
     reason: str | None = None
     """Why the status is not ok, or what was odd about the label."""

@@ -31,6 +31,7 @@ CATALOG_SCHEMA: dict[str, Any] = {
     "phash": pl.String,
     "patient_id": pl.String,
     "study_id": pl.String,
+    "id_scope": pl.String,
     "base_name": pl.String,
     "given_split": pl.String,
     "group_id": pl.String,

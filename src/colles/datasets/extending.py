@@ -14,6 +14,7 @@ import polars as pl
 
 from colles.datasets.audit.groups import Groups
 from colles.datasets.grouping import Grouping, block_name
+from colles.datasets.identity import KEYS, with_keys
 from colles.datasets.persons import person_folders
 
 _Unit = tuple[str, ...]
@@ -49,7 +50,7 @@ def extend_groups(
     kept ones takes the first name. No joining of new images makes a group larger than `max_share` of all.
     """
     draft = _Draft(kept, usable, room=max(1, int(max_share * len(usable))))
-    rows, persons = frame.sort("image_id").to_dicts(), person_folders(frame)
+    rows, persons = with_keys(frame.sort("image_id")).to_dicts(), person_folders(frame)
     links = {row["image_id"]: list(_units(row, copies, block, persons)) for row in rows}
     for image in links:
         if image in kept:
@@ -67,11 +68,11 @@ def extend_groups(
 def _units(
     row: Mapping[str, Any], copies: Mapping[str, str], block: int, persons: Mapping[str, str]
 ) -> Iterator[_Unit]:
-    image, source = row["image_id"], row["source"]
+    image = row["image_id"]
     yield "own", row["group_id"] or image
-    for column in ("patient_id", "study_id", "base_name"):
+    for column, key in KEYS.items():
         if row[column] is not None:
-            yield column, source, row[column]
+            yield column, row[key], row[column]
     if image in copies:
         yield "copies", copies[image]
     neighbours = block_name(row, block, persons)

@@ -17,6 +17,7 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from colles.datasets.audit.groups import Groups
+from colles.datasets.identity import KEYS, with_keys
 from colles.datasets.persons import person_folders
 
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
@@ -71,17 +72,17 @@ def block_name(row: Mapping[str, str | None], block: int, persons: Mapping[str, 
 
 def kin_of(frame: pl.DataFrame, copies: Mapping[str, str]) -> dict[str, str]:
     """Return image_id → name of its kin: catalog group, patient, study, base name and copies joined."""
-    columns = ("image_id", "source", "group_id", "patient_id", "study_id", "base_name")
     own: dict[str, str] = {}
     joined: Groups[tuple[str, ...]] = Groups()
-    for row in frame.sort("image_id").select(columns).iter_rows(named=True):
+    rows = with_keys(frame.sort("image_id")).select("image_id", "group_id", *KEYS.values())
+    for row in rows.iter_rows(named=True):
         image = row["image_id"]
         own[image] = row["group_id"] or image
         unit = ("own", own[image])
         joined.find(unit)
-        for column in ("patient_id", "study_id", "base_name"):
-            if row[column] is not None:
-                joined.join(unit, (column, row["source"], row[column]))
+        for key in KEYS.values():
+            if row[key] is not None:
+                joined.join(unit, (key, row[key]))
         if image in copies:
             joined.join(unit, ("copies", copies[image]))
     names: dict[tuple[str, ...], str] = {}

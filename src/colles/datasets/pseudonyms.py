@@ -39,6 +39,11 @@ class Pseudonyms:
             raise TableError(text, path=file, repair="Delete the file, and another is made")
         return cls(salt)
 
+    @property
+    def scope(self) -> str:
+        """Name of the salt itself: equal names of one kind mean one thing where their scopes are equal."""
+        return self.name("scope", "")
+
     def name(self, kind: str, value: str) -> str:
         """Return the name of an id; `kind` (patient, study, image) keeps equal ids of two kinds apart."""
         return hmac.new(self._salt, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()[:16]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from colles.datasets.identity import KEYS, with_keys
 from colles.reporting.artefacts import Artefacts
 
 
@@ -19,18 +20,18 @@ class UnitCheck:
 
 
 _CATALOG_KEYS = (
-    ("patients", "patient_id", True),
-    ("studies", "study_id", True),
-    ("base names", "base_name", True),
-    ("distinct files", "sha256", False),
-    ("distinct pictures", "pixel_sha256", False),
+    ("patients", KEYS["patient_id"]),
+    ("studies", KEYS["study_id"]),
+    ("base names", KEYS["base_name"]),
+    ("distinct files", "sha256"),
+    ("distinct pictures", "pixel_sha256"),
 )
 
 
 def check_units(run: Artefacts) -> list[UnitCheck]:
     """Count units (split groups, audit clusters, patients, …) that stand in more than one subset.
 
-    A kind of which the tables know nothing is left out. Patients, studies and base names count within their source.
+    A kind of which the tables know nothing is left out. Patients, studies and base names count within their scope.
     """
     if run.split is None or not {"image_id", "subset"} <= set(run.split.columns):
         return []
@@ -39,16 +40,12 @@ def check_units(run: Artefacts) -> list[UnitCheck]:
     if run.clusters is not None and "copy_id" in run.clusters.columns:
         checks.append(_check("sets of copies", sides.join(run.clusters, on="image_id"), "copy_id"))
     if run.catalog is not None:
-        joined = sides.join(run.catalog.drop("subset", strict=False), on="image_id")
-        checks += [
-            _check(unit, joined, column, within=("source",) if scoped else ())
-            for unit, column, scoped in _CATALOG_KEYS
-            if column in joined.columns
-        ]
+        joined = sides.join(with_keys(run.catalog.drop("subset", strict=False)), on="image_id")
+        checks += [_check(unit, joined, column) for unit, column in _CATALOG_KEYS if column in joined.columns]
     return [check for check in checks if check.units]
 
 
-def _check(unit: str, rows: pl.DataFrame, column: str, within: tuple[str, ...] = ()) -> UnitCheck:
+def _check(unit: str, rows: pl.DataFrame, column: str) -> UnitCheck:
     known = rows.filter(pl.col(column).is_not_null())
-    sides = known.group_by([*within, column]).agg(pl.col("subset").n_unique())
+    sides = known.group_by(column).agg(pl.col("subset").n_unique())
     return UnitCheck(unit, sides.height, sides.filter(pl.col("subset") > 1).height)

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from colles.core.records import Issue
+from colles.datasets.identity import KEYS, with_keys
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Leak:
         return Issue(kind="split_leak", severity="error", images=self.images, detail=f"{self.detail} of {split}")
 
 
-_KEYS = (("patient", "patient_id"), ("study", "study_id"), ("base name", "base_name"), ("group", "group_id"))
+_UNITS = (("patient", "patient_id"), ("study", "study_id"), ("base name", "base_name"), ("group", "group_id"))
 
 
 def find_leaks(
@@ -38,7 +39,9 @@ def find_leaks(
 
     `sides` gives the subset of each image_id; images without one take no part.
     """
-    rows = frame.filter(pl.col("image_id").is_in([image for image, side in sides.items() if side is not None]))
+    rows = with_keys(frame).filter(
+        pl.col("image_id").is_in([image for image, side in sides.items() if side is not None])
+    )
     reported: set[tuple[str, ...]] = set()
     for unit, name, ids in [*_clusters(clusters, sides), *_keyed(rows)]:
         found = sorted({str(sides[image]) for image in ids})
@@ -58,10 +61,13 @@ def _clusters(
 
 
 def _keyed(rows: pl.DataFrame) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    for unit, column in _KEYS:
-        known = rows.filter(pl.col(column).is_not_null())
-        for source, name, ids in known.group_by("source", column).agg("image_id").sort("source", column).iter_rows():
-            yield unit, f"{name} ({source})", tuple(sorted(ids))
+    named = pl.col("source").unique().sort().str.join(", ")
+    for unit, column in _UNITS:
+        key = KEYS.get(column, column)
+        known = rows.filter(pl.col(key).is_not_null()).group_by(key)
+        found = known.agg(pl.col(column).first().alias("name"), named, "image_id").sort(key)
+        for name, sources, ids in found.select("name", "source", "image_id").iter_rows():
+            yield unit, f"{name} ({sources})", tuple(sorted(ids))
 
 
 def leak_counts(leaks: Iterable[Leak]) -> dict[str, Any]:

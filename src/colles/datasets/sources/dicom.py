@@ -1,6 +1,7 @@
 """A folder of DICOM files, at any depth and with any ending.
 
-Patient, study and image are kept as salted digests only; the path is the one column that shows a file's own name.
+Patient, study and image are kept as salted digests only, equal in all folders that are read with one salt; the path
+is the one column that shows a file's own name.
 Labels come from `labels.csv` in the folder (`SOPInstanceUID` or `file`, then `label` and perhaps `boxes`); an image
 that is not in it has no label.
 """
@@ -116,7 +117,8 @@ class Dicom(Source):
             manufacturer=words.first_text(ds, "Manufacturer"),
             patient_id=patient_id,
             study_id=study_id,
-            group_id=f"{self.name}:{patient_id or study_id}" if patient_id or study_id else image_id,
+            id_scope=self._names.scope,
+            group_id=f"{self._names.scope}:{patient_id or study_id}" if patient_id or study_id else image_id,
             upper_limb=words.upper_limb(part),
             burned_in=words.burned_in(ds),
         )
