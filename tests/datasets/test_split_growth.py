@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from colles.core.errors import LeakError, MissingInputError, TableError, UsageError
+from colles.core.errors import LeakError, MissingInputError, StaleInputError, TableError, UsageError
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.audit import cluster_table
 from colles.datasets.extending import BRIDGE
@@ -204,6 +204,51 @@ def test_a_whole_source_is_held_out_without_its_kin() -> None:
     assert_no_leak(split, catalog, clusters)
     with pytest.raises(UsageError, match="no usable image of the source 'nowhere'"):
         make_split(catalog, SplitRecipe(external=("nowhere",)))
+
+
+def two_sources(later: int = 0) -> list[dict[str, Any]]:
+    return patients(60) + patients(60 + later, source="abroad")
+
+
+def test_a_source_that_was_trained_on_cannot_be_held_out_later() -> None:
+    """Its images of train moved to external, and nothing said so."""
+    old = make_split(catalog_of(two_sources()), RECIPE)
+    with pytest.raises(UsageError, match="images of abroad, which cannot be held out"):
+        make_split(catalog_of(two_sources(5)), SplitRecipe(external=("abroad",)), keep=old)
+
+
+@pytest.mark.parametrize("again", [(), ("abroad",)])
+def test_a_source_that_the_kept_split_holds_out_stays_out(again: tuple[str, ...]) -> None:
+    """Its new images went to train, val and test where --external was not repeated."""
+    old = make_split(catalog_of(two_sources()), SplitRecipe(external=("abroad",)))
+    for _ in range(2):  # a split that is kept again hands it on
+        old = make_split(catalog_of(two_sources(30)), SplitRecipe(external=again), keep=old)
+    there = sides(old)
+    assert {subset for image, subset in there.items() if image.startswith("abroad")} == {"external"}
+    assert len(old.subset("external")) == 180
+
+
+def test_a_kept_split_with_a_group_on_two_sides_is_refused() -> None:
+    """The images of the group all moved to one of the sides."""
+    old = make_split(catalog_of(numbered(400)), RECIPE)
+    moved = pl.when(pl.col("image_id") == old.subset("train")[0]).then(pl.lit("test")).otherwise("subset")
+    torn = Split(old.frame.with_columns(moved.alias("subset")), old.summary)
+    with pytest.raises(LeakError, match=r"of the kept split lies in test, train"):
+        make_split(catalog_of(numbered(400)), RECIPE, keep=torn)
+
+
+def test_images_stay_in_a_subset_that_has_no_share_any_more() -> None:
+    """It ended in a ValueError."""
+    old = make_split(catalog_of(patients(60)), RECIPE)
+    grown = make_split(catalog_of(patients(90)), SplitRecipe(val=0, test=0.2), keep=old)
+    assert grown.subset("val") == old.subset("val") and len(grown) == 180
+
+
+def test_a_split_of_other_images_is_not_kept() -> None:
+    """It ended in a KeyError after the table was written."""
+    old = make_split(catalog_of(patients(60)), RECIPE)
+    with pytest.raises(StaleInputError, match="shares no usable image"):
+        make_split(catalog_of(patients(60, source="renamed")), RECIPE, keep=old)
 
 
 def test_the_deviation_from_the_target_is_reported() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
-from colles.core.errors import InputError, StaleInputError, TableError, UsageError
+from colles.core.errors import InputError, LeakError, StaleInputError, TableError, UsageError
 from colles.core.recipe import SplitRecipe
 from colles.core.tables import require_columns
 from colles.datasets.balance import balance, deviation, group_summary
@@ -36,9 +36,10 @@ def make_split(
     """Divide the usable images into train, val and test by group; sources in `recipe.external` are held out.
 
     Groups join the catalog's groups, blocks of neighbouring file numbers and the duplicates of `clusters` (image_id,
-    group_id and, from the audit, copy_id). Images of `keep` stay where they are; with `recipe.folds`, fold
-    `recipe.fold` is test. Raise `InputError` where no split with both classes in every subset exists,
-    `StaleInputError` where `clusters` belongs to another catalog.
+    group_id and, from the audit, copy_id). Images of `keep` stay where they are, and the sources that it holds out stay
+    out; with `recipe.folds`, fold `recipe.fold` is test. Raise `InputError` where no split with both classes in every
+    subset exists, `StaleInputError` where `clusters` or `keep` belongs to another catalog, `LeakError` where `keep` has
+    a group on two sides, `UsageError` where images that it trained or judged on are to be held out.
     """
     if recipe.folds:
         if keep is not None:
@@ -112,10 +113,12 @@ class _Images:
     doubtful: set[str]
     excluded: list[tuple[str, str]]
     region: str
+    external: tuple[str, ...] = ()
+    """Sources that are held out."""
     fixed: dict[str, str] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     outside: set[str] = field(default_factory=set)
-    """Groups of the sources that are held out."""
+    """Their groups."""
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     copies: Mapping[str, str] = field(default_factory=dict)
@@ -146,7 +149,7 @@ def _prepare(
     if keep is None:
         grouping = group_images(readable, wanted, copies, block=recipe.block, max_share=recipe.max_group_share)
         excluded += [(image, TOO_LARGE) for image in grouping.bridges]
-        images = _Images(rows, grouping, doubtful, excluded, region)
+        images = _Images(rows, grouping, doubtful, excluded, region, recipe.external)
     else:
         images = _kept(readable, rows, copies, keep, recipe)
         images.excluded, images.doubtful, images.region = [*excluded, *images.excluded], doubtful, region
@@ -162,6 +165,7 @@ def _kept(
 ) -> _Images:
     wanted = set(rows["image_id"].to_list())
     old = {image: (group, subset) for image, group, subset in keep.frame.iter_rows() if image in wanted}
+    _assert_keepable(keep, old)
     block = int((keep.summary.get("groups") or {}).get("block") or recipe.block)
     found = extend_groups(readable, wanted, copies, old, block=block, max_share=recipe.max_group_share)
     notes = {
@@ -170,9 +174,25 @@ def _kept(
         "gone": len(keep) - len(old),
         "left_out": len(found.left_out),
     }
-    images = _Images(rows, found.grouping, set(), sorted(found.left_out.items()), "", found.fixed, set(old))
+    held = (keep.summary.get("recipe") or {}).get("external") or ()
+    external = tuple(dict.fromkeys((*recipe.external, *held)))
+    left_out = sorted(found.left_out.items())
+    images = _Images(rows, found.grouping, set(), left_out, "", external, found.fixed, set(old))
     images.notes, images.warnings = {"kept": notes}, _contested(found)
     return images
+
+
+def _assert_keepable(keep: Split, old: Mapping[str, tuple[str, str]]) -> None:
+    if not old:
+        repair = "Keep a split of the same images under the same image_ids: a source keeps its name"
+        raise StaleInputError(
+            "the kept split shares no usable image with the catalog", field="split.keep", repair=repair
+        )
+    sides = keep.frame.group_by("group_id").agg(pl.col("subset").unique().sort().str.join(", "))
+    torn = sides.filter(pl.col("subset").str.contains(",", literal=True)).sort("group_id").rows(named=True)
+    if torn:
+        text = f"group {torn[0]['group_id']} of the kept split lies in {torn[0]['subset']}"
+        raise LeakError(text, field="split.keep", repair="Put its images on one side of that split first")
 
 
 def _torn(clusters: pl.DataFrame | None, keep: Split) -> list[str]:
@@ -198,17 +218,18 @@ def _hold_out(images: _Images, recipe: SplitRecipe) -> None:
         text = f"no usable image of the source {min(unknown)!r}, which is to be held out"
         raise UsageError(text, field="split.external", repair=f"Its sources: {known}")
     source = dict(images.rows.select("image_id", "source").iter_rows())
-    held = {image for image, name in source.items() if name in recipe.external}
+    held = {image for image, name in source.items() if name in images.external}
     group = images.grouping.group
+    moved = sorted(image for image in held & images.kept if images.fixed[group[image]] != _EXTERNAL)
+    if moved:
+        text = f"the kept split trains, chooses or judges on {len(moved)} images of {source[moved[0]]}"
+        raise UsageError(f"{text}, which cannot be held out", field="split.external", repair="Leave out one of the two")
     inside = {group[image] for image in group if image not in held}
-    bridging = sorted(image for image in held if group[image] in inside and image not in images.kept)
-    images.excluded += [(image, _KIN) for image in bridging]
-    images.rows = images.rows.filter(~pl.col("image_id").is_in(bridging))
-    images.grouping = Grouping(
-        {image: name for image, name in group.items() if image not in set(bridging)},
-        images.grouping.bridges,
-        images.grouping.block,
-    )
+    bridging = {image for image in held if group[image] in inside and image not in images.kept}
+    images.excluded += [(image, _KIN) for image in sorted(bridging)]
+    images.rows = images.rows.filter(~pl.col("image_id").is_in(list(bridging)))
+    left = {image: name for image, name in group.items() if image not in bridging}
+    images.grouping = replace(images.grouping, group=left)
     images.outside = {group[image] for image in held} - inside
     images.outside |= {name for name, subset in images.fixed.items() if subset == _EXTERNAL}
     images.fixed = {name: subset for name, subset in images.fixed.items() if name not in images.outside}
@@ -230,7 +251,7 @@ def _finish(
     summary = {
         "catalog_digest": catalog.digest,
         "split_digest": split_digest(made),
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.model_copy(update={"external": images.external}).model_dump(mode="json"),
         "region": images.region,
         "balance": balance(made, images.rows),
         "deviation": reached,

@@ -36,22 +36,24 @@ def allocate(
 ) -> dict[str, str]:
     """Return group → subset; groups in `fixed` stay where they are, and the others fill up what is missing.
 
+    A subset without a share takes none but those in `fixed`.
+
     Raise `InputError` where a subset with a share cannot get an image of each class.
     """
-    wanted = {name: share for name, share in shares.items() if share > 0}
-    _assert_possible(members, wanted)
+    fixed = fixed or {}
+    wanted = {name: share for name, share in shares.items() if share > 0 or name in fixed.values()}
+    _assert_possible(members, [name for name in wanted if shares[name] > 0])
     groups, counts = _tabulate(members)
     labels = _label_table(members, groups)
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.argsort(-counts.sum(axis=1)[order], kind="stable")]
     targets = np.array(list(wanted.values()))[:, None] * counts.sum(axis=0)[None, :]
     names = list(wanted)
-    fixed = fixed or {}
     taken = {index: names.index(fixed[group]) for index, group in enumerate(groups) if group in fixed}
     place = _greedy(counts, targets, order, taken)
     if not taken:
         place = _repaired(place, counts, targets, labels, names)
-    return {group: list(wanted)[place[index]] for index, group in enumerate(groups)}
+    return {group: names[place[index]] for index, group in enumerate(groups)}
 
 
 def _tabulate(members: Sequence[Member]) -> tuple[list[str], Counts]:
@@ -84,6 +86,7 @@ def _greedy(
     counts: Counts, targets: Counts, order: npt.NDArray[np.intp], taken: Mapping[int, int]
 ) -> npt.NDArray[np.intp]:
     have = np.zeros_like(targets)
+    closed = ~targets.any(axis=1)
     place = np.zeros(len(counts), dtype=np.intp)
     for group, subset in taken.items():
         place[group] = subset
@@ -91,7 +94,7 @@ def _greedy(
     for group in order:
         if int(group) in taken:
             continue
-        place[group] = int(np.argmin(_cost(counts[group], have, targets)))
+        place[group] = int(np.argmin(np.where(closed, np.inf, _cost(counts[group], have, targets))))
         have[place[group]] += counts[group]
     return place
 
@@ -121,13 +124,13 @@ def _spared(group: int, place: npt.NDArray[np.intp], labels: Counts) -> bool:
     return bool((labels[rest].sum(axis=0) > 0)[labels[group] > 0].all())
 
 
-def _assert_possible(members: Sequence[Member], shares: Mapping[str, float]) -> None:
+def _assert_possible(members: Sequence[Member], subsets: Sequence[str]) -> None:
     if not members:
         raise InputError("no image is left to split", repair="Check labels, region and the audit's issues")
     for label, word in ((1, "fractures"), (0, "images without a fracture")):
         groups = {member.group for member in members if member.label == label and member.weight > 0}
         if not groups:
             raise InputError(f"there are no {word} to split", repair="Check the class map and the labels")
-        if len(groups) < len(shares):
+        if len(groups) < len(subsets):
             text = f"the {word} lie in {len(groups)} independent group{'s' * (len(groups) > 1)}"
-            raise InputError(f"{text}, too few for {', '.join(shares)}", repair=_HINT)
+            raise InputError(f"{text}, too few for {', '.join(subsets)}", repair=_HINT)
