@@ -167,6 +167,21 @@ def test_a_large_patient_is_never_cut_but_named() -> None:
     assert "atlas:big" in split.summary["warnings"][0]
 
 
+def test_beside_a_large_patient_no_chain_of_blocks_grows_as_large() -> None:
+    """The room of every group was the size of the largest patient."""
+    rows = [*numbered(400), *({"image_id": f"atlas/{n}x.png", "label": n % 2} for n in range(100))]
+    for row in rows[400:]:
+        row |= {"patient_id": "big", "group_id": "atlas:big"}
+    catalog = catalog_of(rows)
+    ids = [row["image_id"] for row in rows]
+    clusters = cluster_table(catalog.frame, [[ids[10 * k + 9], ids[10 * k + 10]] for k in range(30)])
+    split = make_split(catalog, RECIPE, clusters=clusters)
+    sizes = sorted(Counter(split.frame["group_id"].to_list()).values())
+    assert sizes[-1] == 100 and sizes[-2] <= 25
+    assert split.summary["warnings"] == ["group atlas:big holds 20.0% of the images: one patient, which is never cut"]
+    assert_no_leak(split, catalog, clusters)
+
+
 def test_augmented_copies_are_kept_for_training_only() -> None:
     catalog = catalog_of(augmented(100))
     split = make_split(catalog, RECIPE)

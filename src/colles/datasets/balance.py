@@ -71,8 +71,11 @@ def deviation(members: Sequence[Member], place: Mapping[str, str], shares: Mappi
     return found
 
 
-def group_summary(grouping: Grouping, recipe: SplitRecipe) -> tuple[dict[str, Any], list[str]]:
-    """Describe the groups of the usable images, and warn where a promise about them could not be kept."""
+def group_summary(grouping: Grouping, rows: pl.DataFrame, recipe: SplitRecipe) -> tuple[dict[str, Any], list[str]]:
+    """Describe the groups of the usable images, and warn where a promise about them could not be kept.
+
+    `rows` are the catalog's rows of these images.
+    """
     sizes = Counter(grouping.group.values())
     name, largest = min(sizes.items(), key=lambda item: (-item[1], item[0]))
     share = largest / (len(grouping.group) + len(grouping.bridges))
@@ -87,5 +90,13 @@ def group_summary(grouping: Grouping, recipe: SplitRecipe) -> tuple[dict[str, An
     if grouping.block < recipe.block:
         warnings.append(f"the set is small: blocks of {grouping.block} neighbouring files instead of {recipe.block}")
     if share > recipe.max_group_share:
-        warnings.append(f"group {name} holds {share:.1%} of the images: one patient or block, which is never cut")
+        members = rows.filter(pl.col("image_id").is_in([image for image, own in grouping.group.items() if own == name]))
+        warnings.append(f"group {name} holds {share:.1%} of the images: {_nature(members)} never cut")
     return found, warnings
+
+
+def _nature(members: pl.DataFrame) -> str:
+    for column, word in (("patient_id", "patient"), ("study_id", "study"), ("base_name", "base name")):
+        if members[column].n_unique() == 1 and members[column].null_count() == 0:
+            return f"one {word}, which is"
+    return "neighbouring or linked files, which are"

@@ -110,7 +110,7 @@ def group_images(
     kin = kin_of(frame, copies)
     blocks, block = _blocks_enough(frame, usable, kin, block, least)
     draft = _Draft.of(kin, blocks, usable)
-    draft.room = max(int(max_share * len(usable)), max(draft.size.values(), default=1))
+    draft.room = int(max_share * len(usable))
     families: dict[str, list[str]] = {}
     for image in sorted(kin):
         families.setdefault(kin[image], []).append(image)
@@ -149,13 +149,13 @@ class _Draft:
         order = sorted(nodes, key=lambda node: (nodes[node][0] in self.blocks, self.usable.isdisjoint(nodes[node])))
         for node in order[1:]:
             one, other = self.joined.find(order[0]), self.joined.find(node)
-            if one != other and self.size[one] + self.size[other] > self.room:
+            sizes = self.size[one], self.size[other]
+            if one != other and min(sizes) > 0 and sum(sizes) > self.room:
                 self.aside.update(nodes[node])
                 self.size[other] -= len(self.usable.intersection(nodes[node]))
             elif one != other:
-                total = self.size[one] + self.size[other]
                 self.joined.join(one, other)
-                self.size[self.joined.find(one)] = total
+                self.size[self.joined.find(one)] = sum(sizes)
 
 
 def _blocks_enough(

@@ -244,7 +244,7 @@ def _finish(
     left_out = evaluation_only(images.rows, subset, images.doubtful, images.copies, recipe, kept=images.kept)
     table = [(image, group[image], subset[image]) for image in sorted(subset) if image not in left_out]
     made = pl.DataFrame(table, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
-    groups, warnings = group_summary(images.grouping, recipe)
+    groups, warnings = group_summary(images.grouping, images.rows, recipe)
     excluded = [*images.excluded, *sorted(left_out.items())]
     if images.kept:
         images.notes["kept"]["new"] = len(made) - len(images.kept)
