@@ -46,6 +46,21 @@ def test_copies_share_base_name_and_group_and_keep_their_given_split(yolo_export
     assert [row.given_split for row in rows] == ["train", "val"]
 
 
+def test_equal_plain_names_in_two_subsets_are_two_radiographs(write_yolo, write_image) -> None:
+    """They were taken for augmented copies, and those of val and test were left out."""
+    root = write_yolo({f"{subset}/{n:03d}": "" for subset in ("train", "val", "test") for n in range(4)})
+    assert all(row.group_id == image for image, row in _rows(root).items())
+    write_image(root / "train" / "images" / "001.jpg")  # of one label file with 001.png
+    rows = _rows(root)
+    twins = [rows[f"yolo/train/images/001.{ending}"].group_id for ending in ("jpg", "png")]
+    assert twins == ["yolo:001"] * 2 and rows["yolo/val/images/001.png"].group_id == "yolo/val/images/001.png"
+
+
+def test_a_bare_name_among_marked_ones_is_the_original_of_its_copies(write_yolo) -> None:
+    rows = _rows(write_yolo({"train/a.rf.11": "", "val/a.rf.22": "", "test/a": "", "test/b": ""}))
+    assert [row.group_id for row in rows.values()] == ["yolo:a", "yolo:b", "yolo:a", "yolo:a"]
+
+
 def test_body_part_does_not_tell_the_label(yolo_export: Path) -> None:
     assert {(row.body_part, row.upper_limb) for row in _rows(yolo_export).values()} == {("upper_limb", True)}
 

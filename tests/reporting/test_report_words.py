@@ -119,6 +119,14 @@ def test_a_planted_leak_is_found_and_counted(tmp_path) -> None:
     assert found == {"groups of the split": 1, "patients": 1}
 
 
+def test_equal_file_names_in_two_folders_are_no_leak_in_the_report(tmp_path) -> None:
+    ids = ["s/fractured/001.png", "s/normal/001.png"]
+    catalog = pl.DataFrame({"image_id": ids, "source": "s", "base_name": "001", "group_id": ids})
+    split = pl.DataFrame({"image_id": ids, "group_id": ids, "subset": ["train", "test"]})
+    found = {check.unit: check.leaking for check in check_units(Artefacts(tmp_path, "r", catalog=catalog, split=split))}
+    assert found == {"groups of the split": 0}
+
+
 def test_the_flow_adds_up(tmp_path) -> None:
     catalog = pl.DataFrame(
         {

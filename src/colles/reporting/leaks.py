@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from colles.datasets.identity import KEYS, with_keys
+from colles.datasets.naming import trust_names
 from colles.reporting.artefacts import Artefacts
 
 
@@ -40,7 +41,9 @@ def check_units(run: Artefacts) -> list[UnitCheck]:
     if run.clusters is not None and "copy_id" in run.clusters.columns:
         checks.append(_check("sets of copies", sides.join(run.clusters, on="image_id"), "copy_id"))
     if run.catalog is not None:
-        joined = sides.join(with_keys(run.catalog.drop("subset", strict=False)), on="image_id")
+        catalog = run.catalog.drop("subset", strict=False)
+        catalog = trust_names(catalog) if {"group_id", "base_name"} <= set(catalog.columns) else catalog
+        joined = sides.join(with_keys(catalog), on="image_id")
         checks += [_check(unit, joined, column) for unit, column in _CATALOG_KEYS if column in joined.columns]
     return [check for check in checks if check.units]
 

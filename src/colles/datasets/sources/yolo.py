@@ -2,11 +2,14 @@
 
 An empty label file means no fracture, a missing one unknown. A row: box (class x y w h) or polygon (class x1 y1 …);
 both become boxes. Coordinates are shares of the image as displayed: annotation tools show it after EXIF rotation.
+In an export with `.rf.` in its names the part before it names the radiograph, and its copies are one group. Elsewhere
+only equal names in one folder are, which share a label file.
 Class names live on the boxes only: they exist on positives alone, so as a column of the image they would be its label.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from colles.core.records import Box, Radiograph
 from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label, place_boxes
 from colles.datasets.sources.files import image_files
 
+_MARK = ".rf."  # Roboflow writes it between an image's name and the digest of its version
+
 
 class Yolo(Source):
     """Upper-limb radiographs in YOLO layout."""
@@ -28,9 +33,11 @@ class Yolo(Source):
         """Yield a row a file of every subset; boxes are shares until `finish`."""
         existing_folder(self.root)
         classes = self._classes()
-        for folder in self._subset_folders():
-            for path in image_files(folder / "images"):
-                yield self._row(path, folder, classes)
+        files = [(path, folder) for folder in self._subset_folders() for path in image_files(folder / "images")]
+        marked = any(_MARK in path.stem for path, _ in files)
+        named = Counter(path.with_suffix("") for path, _ in files)
+        for path, folder in files:
+            yield self._row(path, folder, classes, grouped=marked or named[path.with_suffix("")] > 1)
 
     def finish(self, row: Radiograph) -> Radiograph:
         """Turn shares into pixels."""
@@ -61,13 +68,14 @@ class Yolo(Source):
             raise AnnotationError("lacks the class names", path=path, field="names", repair="Write names: [fracture]")
         return [str(name) for name in names]
 
-    def _row(self, path: Path, folder: Path, classes: list[str]) -> Radiograph:
+    def _row(self, path: Path, folder: Path, classes: list[str], *, grouped: bool) -> Radiograph:
         labels = folder / "labels" / path.relative_to(folder / "images").with_suffix(".txt")
-        base = path.stem.split(".rf.")[0]
+        base = path.stem.split(_MARK)[0]
         subset = path.relative_to(self.root).parts[:2]
         label, boxes, reason = self._annotation(labels, classes)
+        image_id = self.image_id(path)
         return Radiograph(
-            image_id=self.image_id(path),
+            image_id=image_id,
             source=self.name,
             path=str(path),
             label=label,
@@ -75,7 +83,7 @@ class Yolo(Source):
             body_part="upper_limb",
             base_name=base,
             given_split=next((SUBSET_FOLDERS[part] for part in subset if part in SUBSET_FOLDERS), None),
-            group_id=f"{self.name}:{base}",
+            group_id=f"{self.name}:{base}" if grouped else image_id,
             upper_limb=True,
             reason=reason,
         )
