@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from colles.datasets.catalog import Catalog
     from colles.datasets.split import Split
 
+# Options that a way of splitting does not look at, and what decides in their place.
+_IDLE = {
+    "--check": ("val", "test", "seed", "block", "region", "external"),
+    "--folds": ("val", "test"),
+    "--keep": ("block",),
+}
+_INSTEAD = {
+    "--check": "takes the table as it is",
+    "--folds": "makes parts of one size",
+    "--keep": "goes on with the old split's blocks",
+}
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
@@ -31,6 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def split(
+    context: typer.Context,
     catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="The table that `colles catalog` wrote.")],
     out: Annotated[Path, typer.Option(help="split.csv; split.json is written beside it.")],
     groups: Annotated[Path | None, typer.Option(help="clusters.csv of the audit: duplicates kept together.")] = None,
@@ -55,7 +68,7 @@ def split(
     from colles.core.recipe import SplitRecipe
     from colles.core.tables import read_table
     from colles.datasets.catalog import Catalog
-    from colles.datasets.split import assert_no_leak
+    from colles.datasets.split import Split, assert_no_leak
 
     if val + test >= 1:
         raise UsageError("val + test leave nothing for train", field="--val, --test", repair="Choose smaller shares")
@@ -63,14 +76,17 @@ def split(
         raise UsageError(f"unknown region {region!r}", field="--region", repair="Use all or upper_limb")
     if folds in (1, 2):
         raise UsageError(f"{folds} folds leave nothing for train", field="--folds", repair="Use at least 3")
-    _refuse_two({"--folds": folds > 0, "--seeds": seeds > 1, "--keep": keep is not None, "--check": check is not None})
+    ways = {"--folds": folds > 0, "--seeds": seeds > 1, "--keep": keep is not None, "--check": check is not None}
+    _refuse_two(ways)
+    old = None if keep is None else Split.load(keep)
+    _refuse_idle(context, {**ways, "--keep": old is not None and "block" in (old.summary.get("groups") or {})})
     names = [f"fold{index}" for index in range(folds)] or [f"seed{seed + index}" for index in range(seeds)]
     outs = [out] if len(names) == 1 else [out.with_name(f"{out.stem}.{name}{out.suffix}") for name in names]
     _refuse_written([] if overwrite else outs)
     table = Catalog.load(catalog)
     clusters = None if groups is None else read_table(groups, ("image_id", "group_id"))
     recipe = SplitRecipe(val=val, test=test, seed=seed, block=block, external=tuple(external or ()), folds=folds)
-    splits = _make(table, recipe, clusters, region, seeds, keep, check)
+    splits = _make(table, recipe, clusters, region, seeds, old, check)
     for made, path in zip(splits, outs, strict=True):
         assert_no_leak(made, table, clusters)
         made.save(path)
@@ -80,6 +96,17 @@ def split(
         return
     for made, path in zip(splits, outs, strict=True):
         _show(made, path)
+
+
+def _refuse_idle(context: typer.Context, ways: dict[str, bool]) -> None:
+    from colles.core.errors import UsageError
+
+    for way, options in _IDLE.items():
+        for name in options if ways[way] else ():
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                text = f"--{name} does nothing with {way}, which {_INSTEAD[way]}"
+                raise UsageError(text, field=f"--{name}", repair="Leave one of the two out")
 
 
 def _refuse_two(options: dict[str, bool]) -> None:
@@ -103,19 +130,18 @@ def _make(
     clusters: pl.DataFrame | None,
     region: str,
     seeds: int,
-    keep: Path | None,
+    keep: Split | None,
     check: Path | None,
 ) -> list[Split]:
-    from colles.datasets.split import Split, adopt_split, make_folds, make_split
+    from colles.datasets.split import adopt_split, make_folds, make_split
     from colles.datasets.split_table import read_split_table
 
     if check is not None:
         return [adopt_split(table, read_split_table(check, grouped=False), clusters=clusters)]
     if recipe.folds:
         return make_folds(table, recipe, clusters=clusters, region=region)
-    old = None if keep is None else Split.load(keep)
     recipes = [recipe.model_copy(update={"seed": recipe.seed + index}) for index in range(seeds)]
-    return [make_split(table, one, clusters=clusters, region=region, keep=old) for one in recipes]
+    return [make_split(table, one, clusters=clusters, region=region, keep=keep) for one in recipes]
 
 
 def _show(made: Split, path: Path) -> None:
