@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from colles.core import mapped
 from colles.core.cache import VARIABLE
 from colles.core.files import sha256_json, sha256_json_list
-from colles.core.tables import read_table
+from colles.core.tables import read_table, write_table
 
 pytest.importorskip("pyarrow", reason="without pyarrow every table is read into memory")
 
@@ -49,6 +49,13 @@ def test_text_of_a_long_csv_stays_as_it_is_written(tmp_path: Path) -> None:
     text.write_csv(tmp_path / "a.csv")
     assert read_table(tmp_path / "a.csv", as_text=True, mapped=True).equals(text)
     assert len(copies(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_long_table_of_a_folder_that_looks_like_a_pattern(tmp_path: Path, ending: str) -> None:
+    write_table(TABLE.select("image_id").reverse(), tmp_path / "run1" / f"a.{ending}")
+    path = write_table(TABLE.select("image_id"), tmp_path / "run[1]" / f"a.{ending}")
+    assert read_table(path, as_text=True, mapped=True).equals(TABLE.select("image_id"))
 
 
 def test_a_damaged_copy_is_made_again(tmp_path: Path) -> None:

@@ -18,6 +18,15 @@ def test_every_form_round_trips(tmp_path: Path, ending: str) -> None:
     assert read_table(path).equals(frame)
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json", "jsonl"])
+def test_a_folder_whose_name_looks_like_a_pattern_is_not_one(tmp_path: Path, ending: str, as_text: bool) -> None:
+    table = pl.DataFrame({"image_id": ["this"]})
+    write_table(pl.DataFrame({"image_id": ["another"]}), tmp_path / "run1" / f"table.{ending}")
+    path = write_table(table, tmp_path / "run[1]" / f"table.{ending}")
+    assert read_table(path, as_text=as_text).equals(table)
+
+
 def test_boxes_become_json_in_csv(tmp_path: Path) -> None:
     boxes = [[{"x1": 1.0, "y1": 2.0}], []]
     path = write_table(pl.DataFrame({"boxes": boxes}), tmp_path / "table.csv")

@@ -241,6 +241,13 @@ def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report([run, other], out / "both.html")
 
 
+def test_a_run_whose_name_looks_like_a_pattern_is_read_itself(run: Path, tmp_path: Path) -> None:
+    here, other = (shutil.copytree(run, tmp_path / name) for name in ("run[1]", "run1"))
+    (other / "split.csv").write_text("image_id,group_id,subset\nanother,another,test\n")
+    found = load_artefacts(here).split
+    assert found is not None and found.equals(load_artefacts(run).split)
+
+
 def test_several_runs_are_compared_first(both: Path) -> None:
     text = both.read_text()
     assert text.index('id="comparison"') < text.index('id="run1-summary"') < text.index('id="run2-summary"')

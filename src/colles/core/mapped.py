@@ -30,7 +30,7 @@ def map_table(path: Path) -> pl.DataFrame | None:
     except ImportError:
         return None
     is_parquet = path.suffix.lower() == ".parquet"
-    rows = pl.scan_parquet(path) if is_parquet else pl.scan_csv(path, infer_schema=False)
+    rows = pl.scan_parquet(path, glob=False) if is_parquet else pl.scan_csv(path, infer_schema=False, glob=False)
     if rows.select(pl.len()).collect().item() < LONG:
         return None
     place = cache_folder() / "tables" / f"{sha256_file(path)[:32]}.arrow"

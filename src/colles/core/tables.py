@@ -53,12 +53,17 @@ def read_table(
         elif ending == ".csv":
             as_written = dict.fromkeys(texts, pl.String)
             frame = pl.read_csv(
-                file, infer_schema=not as_text, infer_schema_length=None, schema_overrides=as_written or None
+                file,
+                infer_schema=not as_text,
+                infer_schema_length=None,
+                schema_overrides=as_written or None,
+                glob=False,
             )
         elif ending == ".parquet":
-            frame = pl.read_parquet(file)
+            frame = pl.read_parquet(file, glob=False)
         elif ending == ".jsonl":
-            frame = pl.read_ndjson(file, infer_schema_length=None)
+            with file.open("rb") as stream:  # by its path polars would take run[1]/ for a pattern
+                frame = pl.read_ndjson(stream, infer_schema_length=None)
         else:
             frame = pl.DataFrame(json.loads(file.read_text("utf-8")), infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError, TypeError, OSError) as error:

@@ -136,7 +136,7 @@ def _read_text_table(file: Path) -> pl.DataFrame:
     if not file.read_bytes().strip():
         return pl.DataFrame()
     try:
-        return pl.read_csv(file, infer_schema=False)
+        return pl.read_csv(file, infer_schema=False, glob=False)
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise TableError(f"cannot be read as csv ({reason})", path=file, repair="Write it again") from error
