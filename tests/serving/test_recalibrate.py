@@ -18,6 +18,7 @@ from colles.core.records import OperatingPoint
 from colles.evaluation.calibration import Calibrator
 from colles.flow.recalibrate import recalibrate
 from colles.serving.bundle import load_bundle, write_bundle
+from colles.serving.gate import Gate
 from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
 
 RECIPE = EvaluateRecipe(replicates=100)
@@ -187,7 +188,7 @@ def test_unreadable_images_are_left_out_if_few_and_refused_if_many(drawn_bundle,
         recalibrate(drawn_bundle, many, tmp_path / "many", RECIPE)
 
 
-class DarkGate:
+class DarkGate(Gate):
     """Refuses what is darker than a grey level of 100, as cells of the drawn graph."""
 
     def refuse(self, embeddings):
@@ -196,7 +197,8 @@ class DarkGate:
 
 @pytest.fixture
 def dark_gate(monkeypatch):
-    monkeypatch.setattr("colles.serving.predictor.Gate", SimpleNamespace(of=lambda bundle: DarkGate()))
+    gate = DarkGate(np.ones((1, 64), np.float32), 1.0)
+    monkeypatch.setattr("colles.serving.predictor.Gate", SimpleNamespace(of=lambda bundle: gate))
     monkeypatch.setattr("colles.serving.judge.refuse_look", lambda look: None)
 
 
