@@ -1,13 +1,23 @@
-"""Look into a compressed frame (JPEG, JPEG-LS, JPEG 2000) without decoding it: its size, and whether it ends."""
+"""Look into a compressed frame (JPEG, JPEG-LS, JPEG 2000) without decoding it: its size, its scans, its end."""
 
 from __future__ import annotations
 
+import re
 import struct
+from collections.abc import Iterator
+from itertools import islice
+
+from colles.imaging.raw import unreadable
 
 # SOF markers (ITU-T T.81, table B.1; JPEG-LS: T.87). C4, C8 and CC mark tables and extensions.
 _FRAME_MARKERS = (set(range(0xC0, 0xD0)) | {0xF7}) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xDA)} - {0xD9}
 _JPEG, _J2K, _JP2 = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "
+_END, _SCAN = 0xD9, 0xDA
+# After a scan's header its data follow, where FF stands before 00 (JPEG-LS: before anything below 80) or a restart.
+_MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
+SCANS = 100
+"""Scans of a JPEG at most, as in libtiff: encoders write about ten, and each is decoded over the whole picture."""
 Size = tuple[int, int, int]
 
 
@@ -53,6 +63,23 @@ def _jpeg_size(frame: bytes) -> Size | None:
         (length,) = struct.unpack(">H", frame[place + 2 : place + 4])
         place += 2 if marker in _STANDALONE else 2 + length
     return None
+
+
+def assert_few_scans(frame: bytes, name: str | None) -> None:
+    """Raise `UnreadableImageError` (`too_large`) for a JPEG of more than `SCANS` scans; other kinds have few."""
+    if frame.startswith(_JPEG) and sum(1 for _ in islice(_scans(frame), SCANS + 1)) > SCANS:
+        raise unreadable("too_large", f"goes over its picture in more than {SCANS} scans", name)
+
+
+def _scans(frame: bytes) -> Iterator[int]:
+    place = 2
+    while found := _MARKER.search(frame, place):
+        marker, place = frame[found.start() + 1], found.end()
+        if marker == _END:
+            return
+        if marker == _SCAN:
+            yield place
+        place += 0 if marker in _STANDALONE else int.from_bytes(frame[place : place + 2], "big")
 
 
 def is_cut(frame: bytes) -> bool:

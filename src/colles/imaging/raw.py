@@ -22,7 +22,7 @@ class RawImage:
     file_format: str | None = None
     """What the bytes are, whatever the name says: `JPEG`, `PNG`, `TIFF` …"""
     frames: int = 1
-    """Pictures in the file; the first is the one read."""
+    """Pictures in the file, at most 65,536 of them counted; the first is the one read."""
     orientation: int = 1
     """EXIF orientation (1–8) that was applied."""
     tables: tuple[tuple[int, ...], ...] = ()

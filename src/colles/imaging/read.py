@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from colles.core.records import Status
+from colles.imaging.codestream import assert_few_scans
+from colles.imaging.frames import count_frames
 from colles.imaging.libtiff import silence_libtiff
 from colles.imaging.raw import RawImage, unreadable
 
@@ -90,8 +92,10 @@ def _decode(data: bytes, name: str | None, max_pixels: int) -> RawImage:
         raise unreadable("unreadable", "has no pixels", name)
     if image.format == "TIFF":
         silence_libtiff()
+    if image.format in ("JPEG", "MPO"):
+        assert_few_scans(data, name)
     try:
-        return _load(image)
+        return _load(image, data)
     except Exception as error:  # decoders raise many kinds on damaged data
         status: Status = "truncated" if _looks_truncated(error) else "unreadable"
         raise unreadable(
@@ -99,8 +103,8 @@ def _decode(data: bytes, name: str | None, max_pixels: int) -> RawImage:
         ) from error
 
 
-def _load(image: ImageFile.ImageFile) -> RawImage:
-    mode, frames, tables = image.mode, int(getattr(image, "n_frames", 1)), getattr(image, "quantization", None) or {}
+def _load(image: ImageFile.ImageFile, data: bytes) -> RawImage:
+    mode, tables = image.mode, getattr(image, "quantization", None) or {}
     orientation = image.getexif().get(_ORIENTATION, 1)
     image.load()
     pixels = _to_array(ImageOps.exif_transpose(image))
@@ -110,7 +114,7 @@ def _load(image: ImageFile.ImageFile) -> RawImage:
         pixels,
         mode,
         file_format=image.format,
-        frames=frames,
+        frames=count_frames(image, data),
         orientation=orientation if orientation in range(1, 9) else 1,
         tables=tuple(tuple(table) for _, table in sorted(tables.items())),
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from colles.core.errors import CollesError, MissingExtraError
 from colles.core.extras import require
 from colles.core.records import Status
-from colles.imaging.codestream import frame_size, is_cut
+from colles.imaging.codestream import assert_few_scans, frame_size, is_cut
 from colles.imaging.dicom_bytes import data_set
 from colles.imaging.dicom_grey import as_displayed
 from colles.imaging.raw import RawImage, unreadable
@@ -120,6 +120,7 @@ def _assert_size(ds: Any, name: str | None, max_pixels: int) -> None:
     if size is not None and size != stated:
         text, inside = (" x ".join(map(str, each)) for each in (stated, size))
         raise unreadable("unreadable", f"states {text} (width, height, channels), but its picture has {inside}", name)
+    assert_few_scans(frame, name)
     if is_cut(frame):
         raise unreadable("truncated", "the compressed picture ends too early", name)
 
