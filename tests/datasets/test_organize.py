@@ -144,6 +144,30 @@ def test_originals_inside_the_folders_to_be_made_are_refused(catalog: Catalog, t
     assert _tree(root) == before
 
 
+@pytest.mark.parametrize("linked", ["root", "images", "file"])
+def test_originals_behind_a_link_were_deleted_by_a_rebuild(catalog: Catalog, tmp_path: Path, linked: str) -> None:
+    root = organize(catalog, _split(catalog), tmp_path / "out", link="copy")
+    source, again = root / "combined", root
+    if linked == "root":
+        (tmp_path / "link").symlink_to(root)
+        again = tmp_path / "link"
+    elif linked == "images":
+        (tmp_path / "set").mkdir()
+        source = tmp_path / "set"
+        for name in ("images", "labels", "data.yaml"):
+            (source / name).symlink_to(root / "combined" / name)
+    else:
+        source = organize(catalog, _split(catalog), tmp_path / "other", link="copy") / "combined"
+        for path in (source / "images").iterdir():
+            path.unlink()
+            path.symlink_to(root / "combined" / "images" / path.name)
+    merged = build_catalog([create_source("yolo", source)])
+    before = _tree(root)
+    with pytest.raises(UsageError, match="lie in the folders to be made"):
+        organize(merged, _split(merged), again, rebuild=True, link="sym")
+    assert _tree(root) == before
+
+
 class Killed(BaseException):
     """Stands for a signal: no handler of the program's own sees it."""
 

@@ -112,3 +112,17 @@ def test_existing_files_are_kept(tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError):
         write_phantoms(tmp_path, PhantomRecipe(images=20, size=64))
     assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_overwriting_a_folder_of_ones_own_deleted_all_that_was_in_it(tmp_path: Path) -> None:
+    recipe = PhantomRecipe(images=20, size=64)
+    made = write_phantoms(tmp_path / "made", recipe, overwrite=True, workers=1)
+    write_phantoms(made, recipe, overwrite=True, workers=1)
+    mine = [made / "thesis.txt", tmp_path / "data" / "FracAtlas" / "a.jpg"]
+    for file in mine:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
+    for folder in (made, tmp_path / "data"):
+        with pytest.raises(OutputExistsError, match="--overwrite replaces phantoms, and nothing else"):
+            write_phantoms(folder, recipe, overwrite=True)
+    assert all(file.read_text() == "mine" for file in mine)

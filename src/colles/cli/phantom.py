@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from colles.cli.options import Overwrite, example
+from colles.cli.options import example
 
 
 def register(app: typer.Typer) -> None:
@@ -20,14 +20,11 @@ def phantom(
     images: Annotated[int, typer.Option(min=20, help="How many files, planted copies included.")] = 600,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     size: Annotated[int, typer.Option(min=64, max=2048, help="Longer side in pixels.")] = 384,
-    overwrite: Overwrite = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace phantoms made before.")] = False,
 ) -> None:
     """Simulate radiographs with a table of the truth. They lie as a YOLO export and in FracAtlas' layout."""
-    from colles.core.files import refuse_existing
     from colles.core.recipe import PhantomRecipe
     from colles.datasets.phantom import write_phantoms
 
-    if not overwrite:
-        refuse_existing(out)
     write_phantoms(out, PhantomRecipe(images=images, size=size, seed=seed), overwrite=overwrite)
     typer.echo(f"{images} files in {out}; the truth about them in {out / 'truth.csv'}")

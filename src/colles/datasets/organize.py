@@ -109,13 +109,16 @@ def _is_ours(manifest: Path) -> bool:
 
 
 def _assert_originals(members: Sequence[Member], root: Path) -> None:
+    made = [(root / part).resolve() for part in _PARTS]
     for member in members:
         path = Path(member.row.path)
-        if any(path.is_relative_to(root / part) for part in _PARTS):
-            repair = "Choose another --out: a rebuild would replace the originals"
-            raise UsageError("the catalog's images lie in the folders to be made", path=path, repair=repair)
         if not path.is_file():
             raise MissingInputError("the image is gone", path=path, repair="Run `colles catalog` again")
+        # The file, and the link to it where the path is one: neither may lie there, whatever folders are links.
+        places = (path.resolve(), path.parent.resolve())
+        if any(place.is_relative_to(part) for place in places for part in made):
+            repair = "Choose another --out: a rebuild would replace the originals"
+            raise UsageError("the catalog's images lie in the folders to be made", path=path, repair=repair)
         if member.row.file_bytes is not None and path.stat().st_size != member.row.file_bytes:
             repair = "Run `colles catalog` again"
             raise StaleInputError("the image has changed since it was catalogued", path=path, repair=repair)

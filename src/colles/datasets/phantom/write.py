@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Sequence
@@ -40,6 +41,8 @@ SCHEMA = {
     "width": pl.Int32,
     "height": pl.Int32,
 }
+_TRUTH = "truth.csv"
+_MADE = {_TRUTH, "FracAtlas", "bonefractureyolo"}
 
 
 def write_phantoms(
@@ -48,11 +51,13 @@ def write_phantoms(
     """Write `recipe.images` files under `out`: bonefractureyolo/, FracAtlas/ and truth.csv.
 
     The same seed gives the same bytes, whatever the number of `workers`. Raise `OutputExistsError` where `out` holds
-    something and `overwrite` is not set.
+    something; with `overwrite`, where it holds anything but phantoms of an earlier call.
     """
     folder = Path(out)
     if not overwrite:
         refuse_existing(folder)
+    elif not _holds_phantoms(folder):
+        refuse_existing(folder, repair="Choose another --out: --overwrite replaces phantoms, and nothing else")
     plans = plan_files(recipe)
     with atomic_path(folder) as temporary:
         for plan in plans:
@@ -60,8 +65,17 @@ def write_phantoms(
         truth = _draw(temporary, plans, recipe.size, workers or os.cpu_count() or 1)
         write_fracatlas(temporary / "FracAtlas", plans, truth)
         write_yolo(temporary / "bonefractureyolo", plans, truth)
-        pl.DataFrame(truth, schema=SCHEMA, orient="row").write_csv(temporary / "truth.csv")
+        pl.DataFrame(truth, schema=SCHEMA, orient="row").write_csv(temporary / _TRUTH)
     return folder
+
+
+def _holds_phantoms(folder: Path) -> bool:
+    # Replacing removes all that is there: real sets under the same names, or a file beside the phantoms, would be lost.
+    truth = folder / _TRUTH
+    if not truth.is_file() or not {path.name for path in folder.iterdir()} <= _MADE:
+        return False
+    with truth.open(encoding="utf-8", errors="replace", newline="") as stream:
+        return next(csv.reader(stream), []) == list(SCHEMA)
 
 
 def _draw(folder: Path, plans: Sequence[FilePlan], size: int, workers: int) -> list[dict[str, Any]]:
