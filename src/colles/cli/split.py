@@ -82,7 +82,7 @@ def split(
     _refuse_idle(context, {**ways, "--keep": old is not None and "block" in (old.summary.get("groups") or {})})
     names = [f"fold{index}" for index in range(folds)] or [f"seed{seed + index}" for index in range(seeds)]
     outs = [out] if len(names) == 1 else [out.with_name(f"{out.stem}.{name}{out.suffix}") for name in names]
-    _refuse_written([] if overwrite else outs)
+    _assert_places(outs, catalog, overwrite)
     table = Catalog.load(catalog)
     clusters = None if groups is None else read_table(groups, ("image_id", "group_id"))
     recipe = SplitRecipe(val=val, test=test, seed=seed, block=block, external=tuple(external or ()), folds=folds)
@@ -117,11 +117,17 @@ def _refuse_two(options: dict[str, bool]) -> None:
         raise UsageError("these exclude each other", field=" and ".join(chosen), repair="Give one of them")
 
 
-def _refuse_written(outs: list[Path]) -> None:
+def _assert_places(outs: list[Path], catalog: Path, overwrite: bool) -> None:
+    # A split is two files: neither may replace what is there unasked, nor ever the catalog that it is made from.
+    from colles.core.errors import UsageError
     from colles.core.files import refuse_existing
+    from colles.datasets.split_table import summary_file
 
-    for path in outs:
-        refuse_existing(path)
+    for path in (place for out in outs for place in (out, summary_file(out))):
+        if path.resolve() == catalog.resolve():
+            raise UsageError("is the catalog, which would be replaced", path=path, repair="Choose another --out")
+        if not overwrite:
+            refuse_existing(path)
 
 
 def _make(
@@ -146,6 +152,7 @@ def _make(
 
 def _show(made: Split, path: Path) -> None:
     from colles.core.records import SUBSETS
+    from colles.datasets.split_table import summary_file
 
     found, reached = made.summary["balance"], made.summary.get("deviation") or {}
     rows = []
@@ -160,4 +167,4 @@ def _show(made: Split, path: Path) -> None:
     kept = made.summary.get("kept")
     if kept:
         typer.echo(f"{kept['images']} images kept their place, {kept['new']} are new, {kept['left_out']} were left out")
-    typer.echo(f"{len(made.summary['excluded'])} left out; the reasons are in {path.with_suffix('.json')}")
+    typer.echo(f"{len(made.summary['excluded'])} left out; the reasons are in {summary_file(path)}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from colles.core.errors import LeakError, StaleInputError, TableError
+from colles.core.errors import LeakError, StaleInputError, TableError, UsageError
 from colles.core.files import existing_file, read_json, sha256_json_list, write_json
 from colles.core.records import SUBSETS
 from colles.core.tables import read_table, write_table
@@ -63,10 +63,10 @@ class Split:
             assert_no_leak(self, catalog)
 
     def save(self, path: str | Path) -> Path:
-        """Write the table and, beside it, the summary as JSON."""
-        file = Path(path)
+        """Write the table and, beside it, the summary as JSON; raise `UsageError` for a table that ends in .json."""
+        file, beside = Path(path), summary_file(path)
         write_table(self.frame, file)
-        write_json(file.with_suffix(".json"), self.summary)
+        write_json(beside, self.summary)
         return file
 
     @classmethod
@@ -76,7 +76,7 @@ class Split:
         Raise `MissingInputError` or `TableError`.
         """
         file, frame = Path(path), read_split_table(path)
-        beside = existing_file(file.with_suffix(".json"), repair=_BESIDE)
+        beside = existing_file(summary_file(file), repair=_BESIDE)
         summary = read_json(beside)
         if not isinstance(summary, dict):
             raise TableError("not the summary of a split", path=beside, repair=_AGAIN)
@@ -84,6 +84,15 @@ class Split:
         if digest != summary.get("split_digest"):
             summary = {**summary, "split_digest": digest, "edited": True}
         return cls(frame, summary)
+
+
+def summary_file(path: str | Path) -> Path:
+    """Return where the summary of a split lies, beside its table; raise `UsageError` where both would be one file."""
+    file = Path(path)
+    if file.suffix.lower() == ".json":
+        repair = "Let the table end in .csv, .parquet or .jsonl"
+        raise UsageError("is where the summary of a split goes, not its table", path=file, repair=repair)
+    return file.with_suffix(".json")
 
 
 def read_split_table(path: str | Path, *, grouped: bool = True) -> pl.DataFrame:
