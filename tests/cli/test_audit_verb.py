@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from colles.cli.app import app
+from colles.core.errors import TableError
 
 
 def test_a_catalog_without_the_newer_columns_says_what_was_not_looked_for(tmp_path: Path, write_image) -> None:
@@ -43,3 +44,17 @@ def test_the_printed_counts_are_those_of_the_file(tmp_path: Path, write_image, m
     assert len(counts) > 2
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in shown.stdout.splitlines() if "│" in line]
     assert {(kind, severity): int(count) for kind, severity, count in cells} == dict(counts)
+
+
+def test_an_image_in_train_and_test_passed_the_check_for_leaks(tmp_path: Path, write_image) -> None:
+    for name, seed in (("fractured/a.png", 1), ("normal/b.png", 2)):
+        write_image(tmp_path / "own" / name, 96, 96, seed=seed)
+    run, made = CliRunner().invoke, tmp_path / "c.parquet"
+    assert run(app, ["catalog", "--source", f"folder={tmp_path / 'own'}", "--out", str(made)]).exit_code == 0
+    split = tmp_path / "split.csv"
+    split.write_text("image_id,subset\nfolder/normal/b.png,train\nfolder/normal/b.png,test\n")
+    options = ["--split", str(split), "--fail-on-leak", "--out", str(tmp_path / "audit")]
+    result = run(app, ["audit", str(made), *options])
+    assert isinstance(result.exception, TableError) and "split.csv: image_id" in str(result.exception), result.output
+    split.write_text("image_id,subset\nfolder/normal/b.png,train\nfolder/fractured/a.png,test\n")
+    assert run(app, ["audit", str(made), *options]).exit_code == 0

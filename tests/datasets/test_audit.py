@@ -142,6 +142,23 @@ def test_leaks_of_people_across_a_given_split_table(tmp_path: Path, column: str)
     assert not audit_catalog(catalog, RECIPE, split=together).has_leak
 
 
+def test_a_copy_of_an_image_that_the_split_leaves_out_hid_the_leak_to_its_patient(rows: list[dict[str, Any]]) -> None:
+    for row in (rows[2], rows[1]):  # 1.png, of the patient of 2.png, is not divided; jpeg.jpg copies it
+        row |= {"patient_id": "p", "group_id": "set:p"}
+    split = pl.DataFrame({"image_id": ["set/2.png", "set/jpeg.jpg"], "subset": ["train", "test"]})
+    audit = audit_catalog(catalog_of(rows), RECIPE, split=split)
+    assert kinds(audit)["split_leak"] == {frozenset({"set/2.png", "set/jpeg.jpg"})}
+    assert audit.summary["leaks"]["units"] == {"joined group": 1}
+    told = pl.DataFrame({"image_id": ["set/2.png", "set/1.png", "set/jpeg.jpg"], "subset": ["train", "test", "test"]})
+    assert audit_catalog(catalog_of(rows), RECIPE, split=told).summary["leaks"]["units"] == {"patient": 1}
+
+
+def test_a_split_that_names_an_image_twice_is_refused(rows: list[dict[str, Any]]) -> None:
+    split = pl.DataFrame({"image_id": ["set/1.png", "set/1.png"], "subset": ["train", "test"]})
+    with pytest.raises(TableError, match=r"1 images of the split appear twice, such as set/1\.png"):
+        audit_catalog(catalog_of(rows), RECIPE, split=split)
+
+
 def test_equal_patient_numbers_of_two_sources_are_two_people(tmp_path: Path) -> None:
     rows = [
         {**store(tmp_path, f"{seed}.png", texture(seed)), "patient_id": "7", "source": f"s{seed}", "given_split": side}

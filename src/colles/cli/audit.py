@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def audit(
     catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="The table that `colles catalog` wrote.")],
     out: Annotated[Path, typer.Option(help="Folder for audit.json, clusters.csv and audit.html.")],
-    split: Annotated[Path | None, typer.Option(help="Look for leaks across this split too.")] = None,
+    split: Annotated[Path | None, typer.Option(help="Look for leaks across this split, not the sources' own.")] = None,
     fail_on_leak: Annotated[bool, typer.Option("--fail-on-leak", help="Exit with 1 where there is a leak.")] = False,
     embed: Annotated[
         bool, typer.Option("--embed", help="Let a network propose copies too; its features are kept beside CATALOG.")
@@ -44,15 +44,15 @@ def audit(
     """Find broken files, copies, wrong labels, leaks, shortcuts."""
     from colles.core.files import refuse_existing
     from colles.core.recipe import AuditRecipe
-    from colles.core.tables import read_table
     from colles.datasets.audit import audit_catalog
     from colles.datasets.catalog import Catalog
+    from colles.datasets.split_table import read_split_table
     from colles.reporting.audit_page import write_audit_page
 
     if not overwrite:
         refuse_existing(out)
     table = Catalog.load(catalog)
-    given = None if split is None else read_table(split, ("image_id", "subset"))
+    given = None if split is None else read_split_table(split, grouped=False)
     features = _features(catalog, table) if embed or inflation else None
     found = audit_catalog(table, AuditRecipe(), split=given, embeddings=features)
     if inflation:

@@ -29,7 +29,7 @@ from colles.datasets.audit.integrity import (
     odd_pictures,
     wrong_endings,
 )
-from colles.datasets.audit.leaks import Leak, find_leaks, leak_counts
+from colles.datasets.audit.leaks import Leak, find_leaks, joined_leaks, leak_counts
 from colles.datasets.audit.practices import leaking_practices
 from colles.datasets.audit.shortcuts import find_shortcuts, shortcut_issues
 from colles.datasets.catalog import Catalog
@@ -85,15 +85,17 @@ def audit_catalog(
 
     Leaks are looked for across `split` (image_id, subset) where it is given, else across the sources' own splits.
     `embeddings` (image_id → features of a network) propose more pairs of copies.
-    Raise `TableError` where the split does not belong to the catalog, `MissingInputError` where a file is gone.
+    Raise `TableError` where the split does not belong to the catalog or names an image twice, `MissingInputError` where
+    a file is gone.
     """
     frame = trust_names(catalog.frame)
     sides = _given_sides(frame) if split is None else _sides(frame, split)
     duplicates = find_duplicates(frame, recipe, embeddings)
     copies = duplicates.clusters
-    leaks = list(find_leaks(frame, copies, sides))
-    name = "the sources' own split" if split is None else "the split"
     clusters = cluster_table(frame, copies)
+    leaks = list(find_leaks(frame, copies, sides))
+    leaks += joined_leaks(clusters, sides, leaks)
+    name = "the sources' own split" if split is None else "the split"
     shortcuts = find_shortcuts(frame, clusters)
     issues = (
         *broken_files(frame),
@@ -146,6 +148,10 @@ def _sides(frame: pl.DataFrame, split: pl.DataFrame) -> dict[str, str | None]:
     if strangers:
         text = f"{len(strangers)} images of the split are not in the catalog, such as {min(map(str, strangers))}"
         raise TableError(text, field="image_id", repair="Give the split that was made from this catalog")
+    twice = set(split.filter(split["image_id"].is_duplicated())["image_id"])
+    if twice:
+        text = f"{len(twice)} images of the split appear twice, such as {min(map(str, twice))}"
+        raise TableError(text, field="image_id", repair="Write one line an image")
     unknown = set(split["subset"].drop_nulls()) - set(SUBSETS)
     if unknown:
         raise TableError(f"unknown subset {min(unknown)!r}", field="subset", repair=f"Use {', '.join(SUBSETS)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -19,7 +19,7 @@ class Leak:
     """A unit whose images lie in several subsets."""
 
     unit: str
-    """`duplicate`, `patient`, `study`, `base name` or `group`."""
+    """`duplicate`, `patient`, `study`, `base name`, `group` or `joined group`."""
     images: tuple[str, ...]
     sides: tuple[str, ...]
     detail: str
@@ -49,6 +49,22 @@ def find_leaks(
             reported.add(ids)
             detail = f"{unit.capitalize()} {name} lies in {', '.join(found)}"
             yield Leak(unit, ids, tuple(found), detail)
+
+
+def joined_leaks(groups: pl.DataFrame, sides: Mapping[str, str | None], known: Sequence[Leak]) -> Iterator[Leak]:
+    """Yield the groups (image_id, group_id: kin and copies joined) on a side that no `known` leak inside them names.
+
+    Such images are linked by one that has no side: a copy of the one, of the same patient as the other.
+    """
+    told: dict[str, set[str]] = {}
+    for leak in known:
+        for image in leak.images:
+            told.setdefault(image, set()).update(leak.sides)
+    for name, members in groups.group_by("group_id").agg("image_id").sort("group_id").iter_rows():
+        ids = tuple(sorted(image for image in members if sides.get(image) is not None))
+        found = sorted({str(sides[image]) for image in ids})
+        if len(found) > 1 and not set(found) <= set().union(*(told.get(image, ()) for image in ids)):
+            yield Leak("joined group", ids, tuple(found), f"Joined group {name} lies in {', '.join(found)}")
 
 
 def _clusters(
