@@ -9,7 +9,8 @@ import pytest
 from colles.core.errors import MissingInputError
 from colles.core.recipe import DataRecipe, PhantomRecipe, SourceRecipe
 from colles.datasets.phantom import write_phantoms
-from colles.flow.sources import open_sources
+from colles.datasets.sources import create_source
+from colles.flow.sources import digest_source, open_sources
 
 
 def test_phantoms_of_a_relative_run_folder_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +33,41 @@ def test_a_public_set_that_is_missing_is_named_with_the_command_that_fetches_it(
     with pytest.raises(MissingInputError, match="COLLES_DATA") as raised:
         open_sources(own, tmp_path, tmp_path, tmp_path / "salt")
     assert "data get" not in str(raised.value)
+
+
+def test_another_class_map_in_the_same_file_kept_the_old_catalog(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "set" / "x" / "a.png")
+    found = set()
+    for label in (0, 1):
+        (tmp_path / "map.yaml").write_text(f"x: {label}\n")
+        found.add(digest_source(create_source("folder", tmp_path / "set", class_map=tmp_path / "map.yaml")))
+    assert len(found) == 2
+
+
+def test_another_image_under_the_name_in_a_table_kept_the_old_catalog(tmp_path: Path, write_image) -> None:
+    (tmp_path / "t.csv").write_text("path,label\npictures/a.png,1\n")
+    found = set()
+    for seed in (0, 1):
+        write_image(tmp_path / "pictures" / "a.png", seed=seed)
+        found.add(digest_source(create_source("csv", tmp_path / "t.csv")))
+    (tmp_path / "pictures" / "a.png").unlink()
+    found.add(digest_source(create_source("csv", tmp_path / "t.csv")))
+    assert len(found) == 3
+
+
+def test_an_image_added_behind_a_link_kept_the_old_catalog(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "elsewhere" / "a.png")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "fractured").symlink_to(tmp_path / "elsewhere")
+    before = digest_source(create_source("folder", tmp_path / "set"))
+    write_image(tmp_path / "elsewhere" / "b.png", seed=1)
+    assert digest_source(create_source("folder", tmp_path / "set")) != before
+
+
+def test_another_salt_kept_the_old_names_of_patients(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "set" / "a.png")
+    found = set()
+    for salt in ("a" * 16, "b" * 16):
+        (tmp_path / "salt").write_text(salt)
+        found.add(digest_source(create_source("folder", tmp_path / "set", salt=tmp_path / "salt")))
+    assert len(found) == 2

@@ -77,16 +77,15 @@ def _how_to_fetch(folder: str) -> str:
     return f"; `colles data get {known[0].name}` fetches it, or says how" if known else ""
 
 
-def digest_folder(folder: Path) -> str:
-    """Digest the names and bytes of all files under a folder (or of one file)."""
-    if folder.is_file():
-        return sha256_file(folder)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return sha256_json([(path.relative_to(folder).as_posix(), _digest(path)) for path in files])
+def digest_source(source: Source) -> str:
+    """Digest all that the rows of a source come from: its files' names and bytes, its class map, its salt."""
+    files = [(str(path), _digest(path)) for path in source.files()]
+    salt = None if source.salt is None else _digest(Path(source.salt))
+    return sha256_json([files, source.class_map, salt])
 
 
 def _digest(path: Path) -> str:
     try:
-        return sha256_file(path)
+        return sha256_file(path) if path.is_file() else "no file"  # a pipe would never end
     except OSError as error:
         return f"unreadable: {error.errno}"

@@ -78,14 +78,14 @@ class Stages:
         write_phantoms(self.space.phantom, self.recipe.data.phantom)
 
     def _catalog_inputs(self) -> Any:
-        from colles.flow.sources import digest_folder, open_sources
+        from colles.flow.sources import digest_source, open_sources
 
         data = self.recipe.data
         sources = open_sources(data, self.recipe_folder, self.space.phantom, self._salt)
         limits = [data.max_pixels, data.max_bytes]
         described = [source.model_dump(exclude={"path"}) for source in data.sources]
         corrected = None if self._corrections is None else sha256_file(existing_file(self._corrections))
-        return [limits, described, corrected, [[s.name, str(s.root), digest_folder(Path(s.root))] for s in sources]]
+        return [limits, described, corrected, [[s.name, str(s.root), digest_source(s)] for s in sources]]
 
     @property
     def _corrections(self) -> Path | None:

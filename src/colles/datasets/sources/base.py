@@ -15,6 +15,7 @@ import yaml
 from colles.core.errors import AnnotationError, RecipeError, TableError
 from colles.core.files import existing_file, read_json
 from colles.core.records import Box, Radiograph
+from colles.datasets.sources.files import files_below
 from colles.imaging.turning import as_shown
 
 ClassMap = Mapping[str, int | None]
@@ -55,6 +56,10 @@ class Source(ABC):
     @abstractmethod
     def radiographs(self) -> Iterator[Radiograph]:
         """Yield a row a file, in path order; pixels are not read. Boxes may be shares of the size (see `finish`)."""
+
+    def files(self) -> list[Path]:
+        """List every file that the rows may come from, those behind links too; raise as `radiographs` does."""
+        return files_below(self.root, lambda path: True)
 
     def finish(self, row: Radiograph) -> Radiograph:
         """Complete a row once its width and height are known (relative boxes to pixels)."""

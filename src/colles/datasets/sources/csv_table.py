@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from pydantic import ValidationError
 
 from colles.core.errors import MissingInputError, TableError
@@ -23,11 +24,16 @@ class CsvTable(Source):
 
     def radiographs(self) -> Iterator[Radiograph]:
         """Yield a row a line, in the table's order."""
-        table = read_table(self.root, ("path", "label"), as_text=True)
+        table = self._table()
         if table.is_empty():
             raise MissingInputError("has no rows", path=self.root, repair="Write a line an image: path,label")
         for number, row in enumerate(table.iter_rows(named=True), start=2):
             yield self._row(row, number)
+
+    def files(self) -> list[Path]:
+        """List the table and the images that it names."""
+        named = self._table()["path"].drop_nulls().unique(maintain_order=True)
+        return [self.root, *(self.root.parent / str(path) for path in named)]
 
     def finish(self, row: Radiograph) -> Radiograph:
         """Clip the boxes to the image."""
@@ -38,6 +44,9 @@ class CsvTable(Source):
         folder = self.root.parent
         inside = path.relative_to(folder) if path.is_relative_to(folder) else path
         return f"{self.name}/{inside.as_posix().lstrip('/')}"
+
+    def _table(self) -> pl.DataFrame:
+        return read_table(self.root, ("path", "label"), as_text=True)
 
     def _row(self, row: dict[str, Any], number: int) -> Radiograph:
         field = f"line {number}"
