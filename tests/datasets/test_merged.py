@@ -13,15 +13,22 @@ from colles.datasets.merged import class_names, label_text, merged_names
 
 def test_equal_names_get_names_of_their_own() -> None:
     images = [
-        ("s/train/x.jpg", "s"),
-        ("s/val/X.png", "s"),
-        ("s/y.rf.1.jpg", "s"),
-        ("s__y/a.jpg", "s__y"),
-        ("t/x.jpg", "t"),
+        ("s/train/x.jpg", "s", "JPEG"),
+        ("s/val/X.png", "s", "PNG"),
+        ("s/y.rf.1.jpg", "s", None),
+        ("s__y/a.jpg", "s__y", "PNG"),
+        ("t/x.jpg", "t", "JPEG"),
     ]
     names = merged_names(images)
     assert names["s/y.rf.1.jpg"] == "s__y.rf.1.jpg" and names["t/x.jpg"] == "t__x.jpg"
     assert names["s/train/x.jpg"].startswith("s__x-") and names["s/val/X.png"].endswith(".png")
+
+
+def test_names_without_an_images_ending_get_that_of_their_form() -> None:
+    images = [("d/0a1b", "d", "DICOM"), ("c/a.b", "c", "JPEG"), ("c/a.b.png", "c", "PNG"), ("c/x.IMA", "c", "DICOM")]
+    names = merged_names(images)
+    assert (names["d/0a1b"], names["c/x.IMA"]) == ("d__0a1b.dcm", "c__x.IMA.dcm")
+    assert names["c/a.b"].endswith(".jpeg") and Path(names["c/a.b"]).stem != Path(names["c/a.b.png"]).stem
 
 
 part = st.text(alphabet="aA_.-é/", min_size=1, max_size=12)
@@ -29,10 +36,10 @@ part = st.text(alphabet="aA_.-é/", min_size=1, max_size=12)
 
 @given(st.lists(st.tuples(part, st.sampled_from(["s", "s_", "s__a"])), unique=True, max_size=30), st.integers(1, 300))
 def test_names_never_collide_whatever_the_paths(parts: list[tuple[str, str]], longest: int) -> None:
-    images = [(f"{source}/{inner * longest}x.jpg", source) for inner, source in parts]
+    images = [(f"{source}/{inner * longest}x.jpg", source, "JPEG") for inner, source in parts]
     names = merged_names(images)
     stems = {Path(name).stem.casefold() for name in names.values()}
-    assert len(stems) == len({image_id for image_id, _ in images})
+    assert len(stems) == len({image_id for image_id, *_ in images})
     assert all("/" not in name and len(name.encode()) <= 200 for name in names.values())
 
 

@@ -278,6 +278,38 @@ def test_a_fracture_without_a_box_gets_no_label_file(tmp_path: Path, write_image
     assert "1 fractured images have no box" in capsys.readouterr().err
 
 
+def test_a_fracture_without_a_box_stood_in_the_list_of_a_yolo_training(catalog: Catalog, tmp_path: Path) -> None:
+    """YOLO loaders take an image without a label file for background."""
+    frame = catalog.frame.with_columns(boxes=pl.when(pl.col("source") == "yolo").then("boxes").otherwise(pl.lit([])))
+    root = organize(Catalog.of(frame), _split(Catalog.of(frame)), tmp_path / "out")
+    listed = {line[9:] for name in ("train", "val", "test") for line in _lines(root / "combined" / f"{name}.txt")}
+    rows = {Path(row["combined"]).name: row for row in pl.read_csv(root / "manifest.csv").iter_rows(named=True)}
+    boxless = {name for name, row in rows.items() if row["label"] == 1 and row["image_id"].startswith("fracatlas")}
+    assert boxless and listed == {name for name, row in rows.items() if row["subset"]} - boxless
+    assert {Path(name).stem for name in listed} <= {path.stem for path in (root / "combined" / "labels").iterdir()}
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def test_dicom_files_lost_their_ending_and_were_no_images_any_more(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "imaging"))
+    from dicom_files import dicom, encoded
+
+    (tmp_path / "archive").mkdir()
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 4096, (64, 48), dtype=np.uint16)
+        (tmp_path / "archive" / f"1.2.{number}").write_bytes(encoded(dicom(pixels)))
+    (tmp_path / "archive" / "labels.csv").write_text("file,label\n1.2.0,0\n1.2.1,0\n")
+    catalog = build_catalog([create_source("dicom", tmp_path / "archive", salt=tmp_path / "salt")])
+    frame = catalog.frame.select("image_id", "group_id", subset=pl.lit("train"))
+    root = organize(catalog, Split(frame, {"catalog_digest": catalog.digest}), tmp_path / "out")
+    again = build_catalog([create_source("folder", root / "combined_organized" / "train")])
+    assert sorted(again.frame["sha256"]) == sorted(catalog.frame["sha256"])
+
+
 @pytest.mark.slow
 def test_image_folder_reads_the_organised_tree(catalog: Catalog, tmp_path: Path) -> None:
     torchvision = pytest.importorskip("torchvision", reason="ImageFolder comes with colles[train]")

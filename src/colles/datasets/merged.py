@@ -9,18 +9,20 @@ from pathlib import PurePosixPath
 
 from colles.core.records import Box, Radiograph
 from colles.datasets.sources.base import guess_label
+from colles.imaging.read import IMAGE_ENDINGS
 
 _FRACTURE = "fracture"
 _LONGEST = 180  # bytes; file systems take 255
 
 
-def merged_names(images: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Return image_id → file name `source__name`, for pairs of image_id and source.
+def merged_names(images: Sequence[tuple[str, str, str | None]]) -> dict[str, str]:
+    """Return image_id → file name `source__name`, for image_id, source and the file's form (JPEG, DICOM, …).
 
-    Stems differ even without regard to case, since x.jpg and X.png would share one label file on some disks: those that
-    do not get a digest of their image_id at the end. A Roboflow base name (the part before `.rf.`) is kept.
+    A name without an image's ending, such as the pseudonym of a DICOM file, gets that of its form. Stems differ even
+    without regard to case, since x.jpg and X.png would share one label file on some disks: those that do not get a
+    digest of their image_id at the end. A Roboflow base name (the part before `.rf.`) is kept.
     """
-    plain = {image_id: f"{source}__{PurePosixPath(image_id).name}".replace("/", "_") for image_id, source in images}
+    plain = {image_id: _plain(image_id, source, form) for image_id, source, form in images}
     shared = Counter(_stem(name) for name in plain.values())
     names = {
         image_id: name if shared[_stem(name)] == 1 and len(name.encode()) <= _LONGEST else _with_digest(name, image_id)
@@ -29,6 +31,13 @@ def merged_names(images: Sequence[tuple[str, str]]) -> dict[str, str]:
     if len({_stem(name) for name in names.values()}) < len(names):  # a plain name equals another's digest form
         names = {image_id: _with_digest(name, image_id) for image_id, name in plain.items()}
     return names
+
+
+def _plain(image_id: str, source: str, form: str | None) -> str:
+    name = f"{source}__{PurePosixPath(image_id).name}".replace("/", "_")
+    if form is None or PurePosixPath(name).suffix.lower() in IMAGE_ENDINGS:
+        return name
+    return f"{name}.dcm" if form == "DICOM" else f"{name}.{form.lower()}"
 
 
 def _stem(name: str) -> str:

@@ -85,7 +85,7 @@ def plan(catalog: Catalog, split: Split) -> list[Member]:
     rows = sorted(catalog.where(pl.col("status") == "ok").rows(), key=lambda row: row.image_id)
     if not rows:
         raise MissingInputError("the catalog holds no readable image", repair="See its columns status and reason")
-    names = merged_names([(row.image_id, row.source) for row in rows])
+    names = merged_names([(row.image_id, row.source, row.file_format) for row in rows])
     return [Member(row, names[row.image_id], subsets.get(row.image_id)) for row in rows]
 
 
@@ -162,16 +162,21 @@ def _place(member: Member, partial: Path, linker: Linker) -> None:
 
 def _write_labels(members: Sequence[Member], combined: Path) -> None:
     names = class_names(member.row for member in members)
-    boxless = 0
+    labelled = set()
     for member in members:
         text = label_text(member.row, names)
         if text is not None:
             (combined / "labels" / member.name).with_suffix(".txt").write_text(text, encoding="utf-8")
-        boxless += member.row.label == 1 and text is None
+            labelled.add(member.name)
+    boxless = sum(member.row.label == 1 and member.name not in labelled for member in members)
     if boxless:
-        say(f"{boxless} fractured images have no box, so no YOLO label (empty would mean normal); see manifest.csv")
+        say(
+            f"{boxless} fractured images have no box, so no YOLO label and no line in the lists (without a label they "
+            "would count as normal); see manifest.csv"
+        )
     for subset in _ALWAYS:
-        listed = [f"./images/{member.name}\n" for member in members if member.subset == subset]
+        # YOLO loaders take an image without a label file for background.
+        listed = [f"./images/{m.name}\n" for m in members if m.subset == subset and m.name in labelled]
         (combined / f"{subset}.txt").write_text("".join(listed), encoding="utf-8")
     lists = {subset: f"{subset}.txt" for subset in _ALWAYS}
     described = {"path": ".", **lists, "nc": len(names), "names": list(names)}
