@@ -151,6 +151,21 @@ def test_a_table_gives_paths_labels_and_any_column(tmp_path: Path, write_image) 
     assert one.boxes == (Box(x1=1, y1=2, x2=3, y2=4),) and two.boxes[0].name == "w"
 
 
+def test_ids_of_a_table_were_taken_with_their_blanks_and_nobody_was_a_patient(tmp_path: Path) -> None:
+    ids = ["p1", "p1 ", "NA", "unknown", "", "0", "0", "007"]  # a table may number its patients from 0
+    path = _table(tmp_path, "path,label,patient_id\n" + "".join(f"{n}.png,1,{name}\n" for n, name in enumerate(ids)))
+    rows = _rows("csv", path)
+    assert [row.patient_id for row in rows] == ["p1", "p1", None, None, None, "0", "0", "007"]
+    assert len({row.group_id for row in rows}) == 6
+
+
+def test_subsets_of_a_table_in_other_words_hid_its_leaks(tmp_path: Path) -> None:
+    words = ["Train", "training", "VAL ", "validation", "Testing", "fold3", ""]
+    path = _table(tmp_path, "path,label,given_split\n" + "".join(f"{n}.png,1,{word}\n" for n, word in enumerate(words)))
+    found = [row.given_split for row in _rows("csv", path)]
+    assert found == ["train", "train", "val", "val", "test", "fold3", None]
+
+
 def test_labels_in_words_go_through_the_class_map(tmp_path: Path) -> None:
     path = _table(tmp_path, "path,label\na.png,fracture\nb.png,normal\nc.png,unsure\n")
     with pytest.raises(AnnotationError, match="line 4: label 'unsure' is not understood"):

@@ -31,6 +31,7 @@ from colles.imaging.statistics import describe_picture
 
 _HASH_SIDE = 16  # 16 × 16 bits: an 8 × 8 hash collides on radiographs
 _IDENTITY = ("image_id", "sha256", "label", "boxes", "group_id", "status")
+_TEXT = tuple(name for name, dtype in CATALOG_SCHEMA.items() if dtype == pl.String)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class Catalog:
     def load(cls, path: str | Path) -> Catalog:
         """Read a catalog; raise `MissingInputError`, or `TableError` where it is not one."""
         existing_file(path, repair="Make one: colles catalog --source folder=DIR --out catalog.parquet")
-        frame = read_table(path, mapped=True)
+        frame = read_table(path, texts=_TEXT, mapped=True)
         require_columns(frame, ("image_id", "source", "path", "label", "group_id", "status"), path=path)
         try:
             return cls(_conform(frame))

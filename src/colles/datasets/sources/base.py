@@ -30,8 +30,13 @@ _NEGATIVE = re.compile(
 _POSITIVE = re.compile(r"\b(fractur|positive|abnormal|broken)", re.I)
 _NEGATION = re.compile(r"\b(non|no|not|without)\b", re.I)
 
-SUBSET_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Folder names of a source's own subsets."""
+SUBSET_FOLDERS = {
+    **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"},
+    **{"test": "test", "testing": "test"},
+}
+"""Names of a source's own subsets: its folders, or the words of a table; in small letters."""
+# Ids that stand for many patients: grouping by them would make one giant.
+_NOBODY = re.compile(r"^\W*(anon\w*|unknown|none|null|nan|n/?a|not ?available|patient|test|x+|0+|\?+|-+)?\W*$", re.I)
 
 
 class Source(ABC):
@@ -129,6 +134,11 @@ def stated_label(value: Any, class_map: ClassMap | None, *, path: Path, field: s
         repair = "Write 1, 0 or nothing, or give a class map"
         raise AnnotationError(f"label {text!r} is not understood", path=path, field=field, repair=repair)
     return guess
+
+
+def known_id(text: str | None) -> str | None:
+    """Return the id of a patient or study, None where it stands for nobody (`ANONYMOUS`, `0` and the like)."""
+    return None if text is None or _NOBODY.match(text) else text
 
 
 def read_boxes(value: Any, *, path: Path, field: str) -> tuple[Box, ...]:

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from colles.core.errors import MissingInputError, TableError
 from colles.core.records import Radiograph
 from colles.core.tables import read_table
-from colles.datasets.sources.base import Source, place_boxes, read_boxes, stated_label
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, known_id, place_boxes, read_boxes, stated_label
 
 _TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id", "study_id", "base_name", "given_split")
+_IDS = ("patient_id", "study_id")
 
 
 class CsvTable(Source):
@@ -54,7 +55,7 @@ class CsvTable(Source):
             raise TableError("has no path", path=self.root, field=field, repair="Fill the column or drop the line")
         path = self.root.parent / str(row["path"])
         image_id = self.image_id(path)
-        text: dict[str, Any] = {name: None if row.get(name) is None else str(row[name]) for name in _TEXT}
+        text: dict[str, Any] = {name: _said(name, row.get(name)) for name in _TEXT}
         groups = [f"{self.name}:{text[name]}" for name in ("patient_id", "study_id", "base_name") if text[name]]
         try:
             return Radiograph(
@@ -73,3 +74,10 @@ class CsvTable(Source):
             reason = " ".join(str(error).split())[:200]
             repair = "Columns hold the catalog's values; boxes are a JSON list of [x1, y1, x2, y2] in pixels"
             raise TableError(f"cannot be understood ({reason})", path=self.root, field=field, repair=repair) from error
+
+
+def _said(name: str, value: Any) -> str | None:
+    text = "" if value is None else str(value).strip()
+    if name in _IDS and not text.isdigit():  # a table may number its patients from 0
+        return known_id(text)
+    return (SUBSET_FOLDERS.get(text.lower(), text) if name == "given_split" else text) or None

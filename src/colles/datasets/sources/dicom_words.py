@@ -6,6 +6,8 @@ import re
 from datetime import date
 from typing import Any
 
+from colles.datasets.sources.base import known_id
+
 # Defined terms of BodyPartExamined (PS3.16, annex L) that belong to the upper limb, and words that sites write instead.
 _UPPER = (
     *("finger", "thumb", "hand", "wrist", "carpus", "scaphoid", "forearm", "radius", "ulna", "elbow", "humerus"),
@@ -19,8 +21,6 @@ _VIEWS = {
 }
 _SIDES = {"L": "left", "R": "right", "B": "both"}
 _UNITS = {"Y": 1.0, "M": 12.0, "W": 52.1775, "D": 365.2425}  # in a year
-# Ids that stand for many patients: grouping by them would make one giant.
-_NOBODY = re.compile(r"^\W*(anon\w*|unknown|none|null|n/?a|not ?available|patient|test|x+|0+|\?+|-+)?\W*$", re.I)
 _OTHER_MODALITIES = frozenset({"CT", "MR", "US", "PT", "NM", "MG", "OPT", "OP", "ES", "XC", "GM", "SM", "ECG", "BMD"})
 
 
@@ -37,8 +37,7 @@ def first_text(ds: Any, keyword: str) -> str | None:
 
 def identity(ds: Any, keyword: str) -> str | None:
     """Return an id, None where it stands for nobody (`ANONYMOUS`, `0` and the like)."""
-    value = first_text(ds, keyword)
-    return None if value is None or _NOBODY.match(value) else value
+    return known_id(first_text(ds, keyword))
 
 
 def meaning(ds: Any, keyword: str) -> str | None:
