@@ -89,6 +89,18 @@ def test_an_image_beside_the_class_folders_is_of_unknown_label(
     assert (seen.fractured, seen.normal, seen.unknown, seen.unclear) == (12, 30, 1, [])
 
 
+def test_a_folder_of_no_meaning_took_the_labels_of_equal_names_inside_the_classes(
+    tmp_path: Path, write_image: Callable[..., Path]
+) -> None:
+    for seed, name in enumerate(("fractured/p1", "fractured/p2", "normal/p1", "normal/p3", "unsorted/p1")):
+        write_image(tmp_path / "set" / name / "a.png", seed=seed)
+    seen = survey(str(tmp_path / "set"))
+    assert (seen.fractured, seen.normal, seen.unknown, seen.unclear) == (2, 2, 1, ["unsorted"])
+    write_image(tmp_path / "set" / "p2" / "a.png", seed=9)
+    with pytest.raises(InputError, match="set/p2: means nothing, and folders of this name lie in the classes"):
+        survey(str(tmp_path / "set"))
+
+
 def test_a_folder_above_whole_sets_is_not_read_as_classes(yolo_export: Path, fracatlas: Path, tmp_path: Path) -> None:
     """Every image below `bonefractureyolo/` counted as fractured, for the name of its folder."""
     root = tmp_path / "above"
@@ -146,6 +158,12 @@ def test_a_table_of_words_gets_a_class_map(tmp_path: Path, write_image: Callable
     seen = survey(str(tmp_path / "t.csv"))
     assert seen.classes == {"odd": None, "normal": 0}
     assert (seen.normal, seen.unknown, seen.patients, seen.longer_side) == (12, 12, 12, 64)
+
+
+def test_a_blank_behind_a_label_was_a_class_that_the_table_lacks(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("path,label\na.png,fractured \nb.png,normal\nc.png, \n")
+    seen = survey(str(tmp_path / "t.csv"))
+    assert (seen.classes, seen.unknown) == ({"fractured": 1, "normal": 0}, 1)
 
 
 def test_a_class_that_is_missing_is_an_error(two_folders: Path) -> None:

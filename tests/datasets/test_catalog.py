@@ -127,10 +127,8 @@ def test_the_digest_changes_with_what_decides_a_training(catalog: Catalog, chang
     assert catalog.with_columns(path=pl.lit("/x"), view=pl.lit("y")).digest == catalog.digest
 
 
-@pytest.mark.parametrize(
-    "ids", [("007", "7", "0123"), ("12345678901234567890", "12345678901234567891", "12345678901234567892")]
-)
-def test_ids_of_digits_became_numbers_in_a_csv(catalog: Catalog, tmp_path: Path, ids: tuple[str, ...]) -> None:
+def test_ids_of_digits_became_numbers_in_a_csv(catalog: Catalog, tmp_path: Path) -> None:
+    ids = ("007", "7", "0123")
     made = Catalog(catalog.frame.head(3)).with_columns(patient_id=pl.Series(ids), mine=pl.Series([1.5, 2.5, 3.5]))
     again = Catalog.load(made.save(tmp_path / "catalog.csv"))
     assert tuple(again.frame["patient_id"]) == ids and again.digest == made.digest

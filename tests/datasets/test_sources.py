@@ -98,6 +98,8 @@ def test_class_folders_are_understood_by_name(tmp_path: Path, write_image, one: 
     [
         ("ElbowFracture", 1), ("NotFractured", 0), ("without any fracture", 0), ("XR_WRIST_positive", 1),
         ("seropositive", None), ("fracture_not_present", None), ("Fracture No 3", None),
+        ("fracture_free", 0), ("fracture ruled out", 0), ("Fractures-Excluded", 0), ("not_normal", None),
+        ("non_normal", None), ("not_healthy", None), ("ruled out: fracture", None), ("free fractured fragment", None),
     ],
 )  # fmt: skip
 def test_a_name_is_guessed_by_whole_words_and_never_against_a_negation(name: str, label: int | None) -> None:

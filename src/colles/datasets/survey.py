@@ -153,16 +153,30 @@ def _is_set(folder: Path) -> bool:
 
 def _folder_classes(root: Path) -> dict[str, int | None]:
     folders = sorted({path.relative_to(root).parts[:-1] for path in files_below(root, _is_picture)})
-    found: dict[str, int | None] = {}
-    for parts in folders:
-        meaningful = [part for part in reversed(parts) if guess_label(part) is not None]
-        inner = [part for part in reversed(parts) if part.lower() not in SUBSET_FOLDERS]
-        name = next(iter(meaningful or inner), "")
-        found[name] = guess_label(name)
+    places = {parts: _class_place(parts) for parts in folders}
+    inside = {part for parts, place in places.items() if place is not None for part in parts[place + 1 :]}
+    names = [_unclear_name(root, parts, inside) if place is None else parts[place] for parts, place in places.items()]
+    found = {name: guess_label(name) for name in names}
     if set(found) == {""}:
         repair = "Put them into two folders in it, such as fractured and normal; or name a table of path and label"
         raise InputError("the images lie in the folder itself, so nothing tells fractures", path=root, repair=repair)
     return found
+
+
+def _class_place(parts: tuple[str, ...]) -> int | None:
+    return max((place for place, part in enumerate(parts) if guess_label(part) is not None), default=None)
+
+
+def _unclear_name(root: Path, parts: tuple[str, ...], inside: set[str]) -> str:
+    # A name that also occurs inside a class, such as that of a patient, would take the label away there.
+    own = [part for part in reversed(parts) if part.lower() not in SUBSET_FOLDERS]
+    free = [part for part in own if part not in inside]
+    if own and not free:
+        repair = "Move it into a folder that says whether its images are fractured or normal"
+        raise InputError(
+            "means nothing, and folders of this name lie in the classes", path=root.joinpath(*parts), repair=repair
+        )
+    return free[0] if free else ""
 
 
 def _yolo_names(path: Path) -> list[str]:
@@ -174,11 +188,12 @@ def _yolo_names(path: Path) -> list[str]:
 
 
 def _table_classes(path: Path) -> dict[str, int | None]:
-    values = read_table(path, ("path", "label"), as_text=True)["label"].drop_nulls().unique().sort().to_list()
-    if all(value.strip() in ("0", "0.0", "1", "1.0", "") for value in values) or len(values) > _LISTED:
+    labels = read_table(path, ("path", "label"), as_text=True)["label"]
+    values = sorted({str(label).strip() for label in labels.drop_nulls()} - {""})
+    if all(value in ("0", "0.0", "1", "1.0") for value in values) or len(values) > _LISTED:
         return {}
     plain = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
-    return {value: plain.get(value.strip(), guess_label(value)) for value in values}
+    return {value: plain.get(value, guess_label(value)) for value in values}
 
 
 def _longer_side(rows: list[Radiograph]) -> int | None:

@@ -21,14 +21,18 @@ from colles.imaging.turning import as_shown
 ClassMap = Mapping[str, int | None]
 Frame = Literal["displayed", "stored"]
 # "Non-displaced fracture" is a fracture: a denial counts only right before what it denies.
+_DENIAL = r"\b(non|no|not|without)\W*(any\W+)?(a\W+)?"
+_SOUND = r"(negative|normal|healthy|intact|absent|background|unfractured|unbroken)\b"
 _NEGATIVE = re.compile(
-    r"\b(negative|normal|healthy|intact|absent|background|unfractured|unbroken)\b"
-    r"|\b(non|no|not|without)\W*(any\W+)?(a\W+)?(fractur|finding|abnormal|broken|break|positive)"
+    rf"\b{_SOUND}"
+    rf"|{_DENIAL}(fractur|finding|abnormal|broken|break|positive)"
+    r"|\b(fractur|finding|abnormal|break)\w*\W+(free|ruled\W+out|excluded)\W*$"
     r"|^\W*no(ne)?\W*$",
     re.I,
 )
+_DENIED = re.compile(_DENIAL + _SOUND, re.I)  # "not normal" is no fracture for certain, nor the contrary
 _POSITIVE = re.compile(r"\b(fractur|positive|abnormal|broken)", re.I)
-_NEGATION = re.compile(r"\b(non|no|not|without)\b", re.I)
+_NEGATION = re.compile(r"\b(non|no|not|without|free|excluded)\b|\bruled\W+out\b", re.I)
 
 SUBSET_FOLDERS = {
     **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"},
@@ -106,6 +110,8 @@ def _clipped(box: Box, size: tuple[int, int]) -> Box:
 def guess_label(name: str) -> int | None:
     """Guess what a class or folder name means: 1, 0, or None where it does not say or says it in a turn not known."""
     words = re.sub(r"[_\-]+|(?<=[a-z])(?=[A-Z])", " ", name)
+    if _DENIED.search(words):
+        return None
     if _NEGATIVE.search(words):
         return 0
     return 1 if _POSITIVE.search(words) and not _NEGATION.search(words) else None

@@ -8,12 +8,24 @@ from typing import Any
 
 from colles.datasets.sources.base import known_id
 
-# Defined terms of BodyPartExamined (PS3.16, annex L) that belong to the upper limb, and words that sites write instead.
+# Defined terms of BodyPartExamined (PS3.16, annex L), and words that sites write instead; of the upper limb and others.
+_UPPER_LIMB = "upper_limb"
 _UPPER = (
-    *("finger", "thumb", "hand", "wrist", "carpus", "scaphoid", "forearm", "radius", "ulna", "elbow", "humerus"),
-    *("arm", "uparm", "shoulder", "clavicle", "scapula", "acjoint"),
+    *("finger", "thumb", "hand", "wrist", "carpus", "carpal", "metacarpus", "metacarpal", "scaphoid"),
+    *("forearm", "radius", "ulna", "radiusulna", "elbow", "olecranon", "humerus", "arm", "uparm", "upperarm"),
+    *("shoulder", "clavicle", "scapula", "acjoint", _UPPER_LIMB),
 )
-_VAGUE = re.compile(r"^(extremity|limb|bone|skeleton|unknown|other|whole ?body|body)?$")
+_OTHER = frozenset(
+    (
+        *("abdomen", "ankle", "back", "breast", "calcaneus", "calf", "cervical", "chest", "coccyx", "cspine"),
+        *("ctspine", "face", "facial", "feet", "femur", "fibula", "foot", "head", "heel", "hip", "ilium", "jaw"),
+        *("knee", "leg", "lower", "lspine", "lsspine", "lumbar", "lung", "mandible", "maxilla", "metatarsal"),
+        *("metatarsus", "nasal", "neck", "nose", "orbit", "patella", "pelvis", "rib", "sacrum", "sijoint", "skull"),
+        *("spine", "sspine", "sternum", "talus", "tarsal", "tarsus", "teeth", "thigh", "thoracic", "thorax", "tibia"),
+        *("tibiafibula", "tlspine", "toe", "tooth", "tspine", "zygoma"),
+    )
+)
+_WHOLE_LIMB = re.compile(r"\bup(pe)?r? ?(limb|extremit)")
 _VIEWS = {
     "frontal": ("ap", "pa", "frontal", "antero posterior", "postero anterior", "anteroposterior", "posteroanterior"),
     "lateral": ("ll", "rl", "lat", "lateral", "lm", "ml"),
@@ -53,18 +65,26 @@ def _words(text: str) -> list[str]:
     return re.sub(r"[^a-z]+", " ", text.lower()).split()
 
 
+def _singular(words: list[str]) -> set[str]:
+    return {*words, *(word.removesuffix("s") for word in words)}
+
+
 def body_part(ds: Any) -> str | None:
     """Return BodyPartExamined, else the anatomic region, in small letters: a part of the upper limb by its own name."""
     text = first_text(ds, "BodyPartExamined") or meaning(ds, "AnatomicRegionSequence")
     if text is None:
         return None
     words = _words(text)
-    return next((word for word in _UPPER if word in words), " ".join(words) or None)
+    said, known = " ".join(words), _singular(words)
+    whole = _UPPER_LIMB if _WHOLE_LIMB.search(said) else said
+    return next((word for word in _UPPER if word in known), whole or None)
 
 
 def upper_limb(part: str | None) -> bool | None:
-    """Tell whether a body part belongs to the upper limb, None where the word does not say."""
-    return None if part is None or _VAGUE.match(part) else part in _UPPER
+    """Tell whether a body part belongs to the upper limb, None where it is not known which part is meant."""
+    if part is None:
+        return None
+    return True if part in _UPPER else None if _OTHER.isdisjoint(_singular(part.split())) else False
 
 
 def view(ds: Any) -> str | None:
