@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -14,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from colles.cli.app import app
-from colles.core.errors import CollesError, DownloadError, OutputExistsError, UsageError
+from colles.core.errors import CollesError, DownloadError, OutputExistsError, StorageError, UsageError
 from colles.datasets.download import fetch_archive
 from colles.datasets.obtain import obtain
 from colles.datasets.registry import DataSet, find_data_set, load_registry
@@ -128,6 +129,56 @@ def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path: Path) -> None:
         out.writestr("zeros", bytes(210 << 20))
     with pytest.raises(DownloadError, match="would unpack to"):
         obtain(tiny(), tmp_path / "data", origin=str(tmp_path / "bomb.zip"))
+
+
+def test_a_broken_archive_was_taken_again_whatever_the_address(served: Served, archive: bytes, tmp_path: Path) -> None:
+    with serve(b"no zip at all", "other.zip") as broken, pytest.raises(DownloadError, match="not a sound"):
+        obtain(tiny(broken.url), tmp_path / "data")
+    obtain(tiny(served.url), tmp_path / "data")
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["FracAtlas", "FracAtlas.origin.json"]
+    with serve(archive + b"other", "other.zip") as other:
+        fetch_archive(other.url, tmp_path / "set.zip", None)
+        fetch_archive(other.url, tmp_path / "set.zip", None)
+    assert other.ranges == [None]
+    fetch_archive(served.url, tmp_path / "set.zip", None)
+    assert (tmp_path / "set.zip").read_bytes() == archive
+
+
+def test_the_begun_download_of_another_set_was_lost(served: Served, tmp_path: Path) -> None:
+    begun = tmp_path / "data" / ".downloads" / "other.zip.part"
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b"half")
+    obtain(tiny(served.url), tmp_path / "data")
+    assert [path.name for path in begun.parent.iterdir()] == ["other.zip.part"]
+
+
+def test_a_full_disk_keeps_what_was_downloaded(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(StorageError):
+        patched.setattr(zipfile.ZipFile, "extractall", full)
+        obtain(tiny(served.url), tmp_path / "data")
+    obtain(tiny(served.url), tmp_path / "data")
+    assert served.ranges == [None]
+
+
+@pytest.mark.parametrize("damage", ["deflate", "encrypted"])
+def test_a_damaged_or_encrypted_archive_was_called_a_defect(tmp_path: Path, damage: str) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("dataset.csv", "image_id\n" * 400)
+    data, central = bytearray(packed.getvalue()), packed.getvalue().index(b"PK\x01\x02")
+    if damage == "deflate":
+        data[41:61] = b"\xff" * 20  # behind the local header of 30 bytes and the name
+    else:
+        data[6] |= 1
+        data[central + 8] |= 1
+    file = tmp_path / "set.zip"
+    file.write_bytes(data)
+    with pytest.raises(DownloadError, match="is not a sound"):
+        obtain(tiny(), tmp_path / "data", origin=str(file))
+    assert file.exists()
 
 
 def test_the_verb_asks_for_the_licence_and_says_what_comes_next(served: Served, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from colles.core.errors import DownloadError
+from colles.core.errors import DownloadError, InputError
 from colles.core.files import remove, sha256_file, storage_errors, write_text
 from colles.core.progress import say, track
 
@@ -18,10 +20,39 @@ _CHUNK = 1 << 14  # what a broken line can lose: a piece that has not arrived co
 _TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 
 
+@contextmanager
+def fetched(address: str, target: Path, sha256: str | None) -> Iterator[Path]:
+    """Give an archive (see `fetch_archive`) to a block that unpacks it, and remove what was downloaded for it.
+
+    It stays only where the block stops for another reason than the archive (a full disk, Ctrl-C): the next call takes
+    it. Other downloads in the same folder are left alone.
+    """
+    archive = fetch_archive(address, target, sha256)
+    try:
+        yield archive
+    except InputError:
+        _discard(target, archive)
+        raise
+    _discard(target, archive)
+
+
+def _discard(target: Path, archive: Path) -> None:
+    if archive == target:
+        remove(target)
+        remove(_mark(target))
+        with suppress(OSError):  # another download has begun
+            target.parent.rmdir()
+
+
+def _mark(target: Path) -> Path:
+    return target.with_name(f"{target.name}.address")
+
+
 def fetch_archive(address: str, target: Path, sha256: str | None) -> Path:
     """Return `target`, downloaded from an http(s) address, or the local file that `address` names.
 
-    A download that was cut short goes on where it stopped. Raise `DownloadError` where the address cannot be reached or
+    A download that was cut short goes on where it stopped; one that is there already is taken where it has the `sha256`
+    or, without one, came from the same address. Raise `DownloadError` where the address cannot be reached or
     the file is not the expected one (`sha256`; None accepts any), `StorageError` where the disk is full.
     """
     if not address.startswith(("http://", "https://")):
@@ -31,11 +62,15 @@ def fetch_archive(address: str, target: Path, sha256: str | None) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     pooch.get_logger().setLevel("ERROR")
     known = None if sha256 is None else f"sha256:{sha256}"
+    if known is None and not (_mark(target).is_file() and _mark(target).read_text("utf-8") == address):
+        remove(target)
     try:
         with storage_errors(target):
             pooch.retrieve(address, known, fname=target.name, path=target.parent, downloader=ResumingDownload(target))
     except ValueError as error:  # pooch's own word for a wrong checksum
         raise _mismatch(address, sha256, "differs") from error
+    if known is None:
+        write_text(_mark(target), address)
     return target
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 from colles.core.errors import CollesError, DownloadError
 from colles.core.files import atomic_path, refuse_existing, remove, sha256_file, write_json
 from colles.core.provenance import collect_provenance
-from colles.datasets.download import fetch_archive
+from colles.datasets.download import fetched
 from colles.datasets.registry import DataSet
 from colles.datasets.sources import create_source
 
@@ -28,14 +29,12 @@ def obtain(data_set: DataSet, root: Path, *, origin: str | None = None, sha256: 
     address = origin or data_set.url
     if address is None:
         raise DownloadError(f"{data_set.name} has no plain address", path=data_set.page, repair=data_set.obtain)
-    archive = fetch_archive(address, root / ".downloads" / data_set.archive, sha256 or data_set.sha256)
-    digest = sha256_file(archive)
-    _unpack(archive, folder, data_set.kind)
     described = data_set.model_dump(include={"name", "version", "page", "licence", "citation"})
-    facts = collect_provenance({"archive": digest}, data_set=described, origin=address, bytes=archive.stat().st_size)
-    write_json(root / f"{data_set.folder}.origin.json", facts)
-    if archive.parent == root / ".downloads":
-        remove(archive.parent)
+    with fetched(address, root / ".downloads" / data_set.archive, sha256 or data_set.sha256) as archive:
+        digests, size = {"archive": sha256_file(archive)}, archive.stat().st_size
+        _unpack(archive, folder, data_set.kind)
+        facts = collect_provenance(digests, data_set=described, origin=address, bytes=size)
+        write_json(root / f"{data_set.folder}.origin.json", facts)
     return folder
 
 
@@ -45,7 +44,7 @@ def _unpack(archive: Path, folder: Path, kind: str) -> None:
             with zipfile.ZipFile(archive) as packed:
                 _assert_sane(packed, archive)
                 packed.extractall(temporary)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last for what is encrypted
             raise DownloadError(f"is not a sound .zip ({error})", path=archive, repair="Fetch it again") from error
         inner = _innermost(temporary)
         _assert_readable(inner, kind, archive)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from colles.core.errors import BundleError, CollesError
 from colles.core.files import refuse_existing, remove
-from colles.datasets.download import fetch_archive
+from colles.datasets.download import fetched
 from colles.serving.bundle import WEIGHTS, Bundle, bundles_here, load_bundle
 from colles.serving.known import KnownBundle, address_of, fetched_bundles
 from colles.serving.transport import pull_bundle
@@ -28,10 +28,8 @@ def fetch_bundle(
     elif origin is None and (here := _current(known)) is not None:
         return here
     kept = fetched_bundles() / ".downloads" / known.archive
-    archive = fetch_archive(origin or address_of(known), kept, sha256 or known.sha256)
-    _unpack(archive, folder, known.name)
-    if archive == kept:
-        remove(kept.parent)
+    with fetched(origin or address_of(known), kept, sha256 or known.sha256) as archive:
+        _unpack(archive, folder, known.name)
     return load_bundle(folder, to_answer=False)
 
 
