@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from colles.core.errors import MissingInputError, OutputExistsError, StorageError, TableError
+from colles.core.errors import MissingInputError, OutputExistsError, StorageError, TableError, UsageError
 from colles.core.files import (
     atomic_path,
     existing_folder,
@@ -61,6 +61,12 @@ def test_a_write_beyond_a_real_limit_leaves_nothing_behind(tmp_path: Path) -> No
     done = subprocess.run([sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=True)
     assert "cannot write" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [".", "..", "folder/..", "/"])
+def test_the_folder_one_stands_in_was_a_defect(path: str) -> None:
+    with pytest.raises(UsageError, match="has no name that could be written to"), atomic_path(path):
+        raise AssertionError
 
 
 def test_what_is_there_is_kept(tmp_path: Path) -> None:

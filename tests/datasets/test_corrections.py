@@ -107,3 +107,13 @@ def test_every_bad_line_is_named(correct, text: str, message: str) -> None:
 def test_a_catalog_without_corrections_has_empty_columns(correct) -> None:
     frame = correct(HEAD).frame
     assert frame.select(pl.col("correction").null_count()).item() == frame.height
+
+
+def test_every_wrong_line_was_compared_with_the_whole_catalog_though_five_are_shown(
+    correct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("colles.datasets.corrections.nearest", lambda name, known: asked.append(name))
+    with pytest.raises(TableError, match="no image 'x4', and 35 more"):
+        correct(HEAD + "".join(f"x{number},1,why,RB\n" for number in range(40)))
+    assert asked == [f"x{number}" for number in range(5)]

@@ -52,6 +52,14 @@ def test_fracatlas_boxes_come_from_yolo_files_where_coco_is_absent(fracatlas: Pa
     assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((10, 20, 40, 35), abs=1e-6)
 
 
+def test_a_yolo_file_of_fracatlas_that_is_no_text_was_a_defect(fracatlas: Path) -> None:
+    shutil.rmtree(fracatlas / "Annotations" / "COCO JSON")
+    (fracatlas / "Annotations" / "YOLO").mkdir()
+    (fracatlas / "Annotations" / "YOLO" / "IMG0000001.txt").write_bytes(b"\xff\xfe0")
+    with pytest.raises(AnnotationError, match=r"IMG0000001\.txt: is not text"):
+        _rows("fracatlas", fracatlas)
+
+
 @pytest.mark.parametrize("part", ["dataset.csv", "images/Fractured", "images", "Annotations"])
 def test_fracatlas_names_what_is_missing(fracatlas: Path, part: str) -> None:
     target = fracatlas / part

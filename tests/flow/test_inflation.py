@@ -55,6 +55,16 @@ def test_embeddings_come_from_the_file_beside_the_catalog(tmp_path: Path) -> Non
     assert found["set/2-0"].tolist() == [8, 9, 10, 11] and found["set/2-0"].dtype == np.float32
 
 
+def test_embeddings_were_finer_the_first_time_than_out_of_their_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, cache = rows(3, 1), tmp_path / "catalog.embeddings.npz"
+    drawn = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    monkeypatch.setattr("colles.flow.embeddings._compute", lambda paths: iter(drawn))
+    first, second = load_embeddings(frame, cache), load_embeddings(frame, cache)
+    assert all(np.array_equal(first[image], second[image]) for image in frame["image_id"])
+
+
 def test_a_damaged_file_of_embeddings_is_named(tmp_path: Path) -> None:
     cache = tmp_path / "catalog.embeddings.npz"
     cache.write_bytes(b"PK\x03\x04 cut off")

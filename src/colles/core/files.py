@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from colles.core.errors import MissingInputError, OutputExistsError, StorageError, TableError
+from colles.core.errors import MissingInputError, OutputExistsError, StorageError, TableError, UsageError
 
 _STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
 _CHUNK = 1 << 20
@@ -45,9 +45,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that becomes `path` when the block ends without an error.
 
     The temporary path keeps the ending of `path`; it may be written as a file or made a folder.
-    A folder that is to be replaced is moved away first and removed after the rename.
+    A folder that is to be replaced is moved away first and removed after the rename. Raise `UsageError` for a path
+    without a name of its own (`.`, `..`, `/`): one cannot replace the folder that one stands in.
     """
     final = Path(path)
+    if final.name in ("", ".."):
+        raise UsageError("has no name that could be written to", path=final, repair="Name a file or folder in it")
     temporary = final.with_name(f".{final.stem}.{uuid.uuid4().hex[:8]}.partial{final.suffix}")
     try:
         with storage_errors(final, temporary):

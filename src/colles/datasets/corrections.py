@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,11 @@ def apply_corrections(catalog: Catalog, corrections: Sequence[Correction], *, pa
 
 
 def _strangers(corrections: Sequence[Correction], known: set[str]) -> list[str]:
-    bad = []
-    for correction in corrections:
-        if correction.image_id not in known:
-            guess = nearest(correction.image_id, known) if len(known) < 20_000 else None
-            meant = f"; did you mean {guess!r}?" if guess else ""
-            bad.append(f"the catalog has no image {correction.image_id!r}{meant}")
-    return bad
+    # A guess takes as long as a search of the whole catalog: only those that are shown are worth it.
+    strange = [correction.image_id for correction in corrections if correction.image_id not in known]
+    guesses = [nearest(image, known) if len(known) < 20_000 else None for image in strange[:_SHOWN]]
+    meant = [f"; did you mean {guess!r}?" if guess else "" for guess in guesses]
+    return [f"the catalog has no image {image!r}{hint}" for image, hint in zip_longest(strange, meant, fillvalue="")]
 
 
 def _word(correction: Correction) -> str:

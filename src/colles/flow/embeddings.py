@@ -34,7 +34,9 @@ def load_embeddings(frame: pl.DataFrame, cache: Path) -> Embeddings:
     known = _read(cache)
     new = rows.unique("sha256", maintain_order=True).filter(~pl.col("sha256").is_in(list(known)))
     if len(new):
-        known |= dict(zip(new["sha256"].to_list(), _compute(new["path"].to_list()), strict=True))
+        # Rounded as the file keeps them, so that a second call sees the same.
+        rounded = (each.astype(np.float16).astype(np.float32) for each in _compute(new["path"].to_list()))
+        known |= dict(zip(new["sha256"].to_list(), rounded, strict=True))
         _write(cache, known)
     return {image: known[digest] for image, digest in rows.select("image_id", "sha256").iter_rows()}
 

@@ -61,9 +61,8 @@ def suspect(seen: Described, kin: Numbers, *, hash_distance: int, embeddings: Fl
     found = Suspicions()
     if len(seen) < 2:
         return found
-    for near in near_pairs(framed_hashes(seen.waves), hash_distance):
-        if kin[near.first] != kin[near.second]:
-            found.add(near.first, near.second, "hash", 1.0, (near.orientation, near.inverted))
+    for near in near_pairs(framed_hashes(seen.waves), hash_distance, kin):
+        found.add(near.first, near.second, "hash", 1.0, (near.orientation, near.inverted))
     _by_layout(found, seen, kin)
     _by_spectrum(found, seen, kin)
     if embeddings is not None:

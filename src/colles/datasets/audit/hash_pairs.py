@@ -24,14 +24,17 @@ Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64
 """Rows, rows and the bits that differ."""
 
 
-def near_pairs(hashes: Framed, max_distance: int) -> list[Candidate]:
-    """Find pictures whose hashes differ in at most `max_distance` bits, nearest first; a pair appears once."""
+def near_pairs(hashes: Framed, max_distance: int, kin: npt.NDArray[np.int64]) -> list[Candidate]:
+    """Find pictures whose hashes differ in at most `max_distance` bits, nearest first; a pair appears once.
+
+    Pictures with the same number in `kin` (N,) are known to be copies, and no pair.
+    """
     best: dict[tuple[int, int], tuple[int, int, int]] = {}
     for one, other, apart in near_rows(hashes.words, max_distance):
         first, second = hashes.owner[one], hashes.owner[other]
         swap = first > second
         one, other = np.where(swap, other, one), np.where(swap, one, other)
-        kept = np.flatnonzero(first != second)
+        kept = np.flatnonzero(kin[first] != kin[second])  # before the loop: equal files make millions of pairs
         for row, col, bits in zip(one[kept].tolist(), other[kept].tolist(), apart[kept].tolist(), strict=True):
             pair = (int(hashes.owner[row]), int(hashes.owner[col]))
             if pair not in best or (bits, row, col) < best[pair]:

@@ -17,7 +17,7 @@ from colles.core.records import Box, Radiograph
 from colles.core.tables import read_table
 from colles.datasets.sources.base import Source, place_boxes
 from colles.datasets.sources.files import image_files
-from colles.datasets.sources.yolo import parse_row
+from colles.datasets.sources.yolo import parse_rows
 
 _FOLDERS = {"Fractured": 1, "Non_fractured": 0}
 _PARTS = ("hand", "leg", "hip", "shoulder")
@@ -109,12 +109,8 @@ class FracAtlas(Source):
 
 
 def _yolo_boxes(folder: Path) -> dict[str, tuple[Box, ...]]:
-    found = {}
-    for path in sorted(folder.glob("*.txt")):
-        lines = enumerate(path.read_text("utf-8").splitlines(), start=1)
-        boxes = [parse_row(line, _CLASSES, path=path, number=number) for number, line in lines if line.strip()]
-        found[f"{path.stem}.jpg"] = tuple(boxes)
-    return found
+    files = sorted(folder.glob("*.txt"))
+    return {f"{path.stem}.jpg": tuple(box for _, box in parse_rows(path, _CLASSES)) for path in files}
 
 
 def _flag(described: Mapping[str, Any], name: str) -> bool | None:

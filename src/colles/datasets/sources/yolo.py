@@ -91,15 +91,8 @@ class Yolo(Source):
     def _annotation(self, path: Path, classes: list[str]) -> tuple[int | None, tuple[Box, ...], str | None]:
         if not path.is_file():
             return None, (), "no label file"
-        try:
-            lines = path.read_text("utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise AnnotationError("is not text", path=path, repair="Export the set again") from error
         boxes, meanings = [], []
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            box = parse_row(line, classes, path=path, number=number)
+        for number, box in parse_rows(path, classes):
             meaning = self._meaning(str(box.name), path, number)
             meanings.append(meaning)
             boxes += [box] if meaning == 1 else []
@@ -117,6 +110,17 @@ class Yolo(Source):
 
 def _has_files(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
+
+
+def parse_rows(path: Path, classes: list[str]) -> Iterator[tuple[int, Box]]:
+    """Yield number and box (in shares of the image) of every row of a label file; raise `AnnotationError`."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise AnnotationError("is not text", path=path, repair="Export or unpack the set again") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield number, parse_row(line, classes, path=path, number=number)
 
 
 def parse_row(line: str, classes: list[str], *, path: Path, number: int) -> Box:
