@@ -9,7 +9,7 @@ import pytest
 from colles.core.errors import OutputExistsError
 from colles.core.recipe import Recipe, TrainRecipe
 from colles.flow.model_stages import set_aside
-from colles.flow.run import prepare_workspace, run_stages
+from colles.flow.run import prepare_workspace, refuse_strangers, run_stages
 from colles.flow.stages import Stage
 from colles.flow.workspace import Ledger
 
@@ -79,9 +79,9 @@ def test_a_folder_with_another_recipes_run_is_refused_by_name_of_what_differs(tm
 def test_a_folder_that_is_no_run_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"x")
     with pytest.raises(OutputExistsError, match="not a run"):
-        prepare_workspace(Recipe(), tmp_path, overwrite=True)
+        refuse_strangers(tmp_path)
     with pytest.raises(OutputExistsError, match="is a file"):
-        prepare_workspace(Recipe(), tmp_path / "holiday.jpg")
+        refuse_strangers(tmp_path / "holiday.jpg")
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
 
 

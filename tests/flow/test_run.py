@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from colles.core.errors import CollesError, RecipeError
+from colles.core.errors import CollesError, OutputExistsError, RecipeError
+from colles.core.files import alone
 from colles.core.recipe_text import recipe_from, save_recipe
 from colles.flow.run import run
 from colles.flow.workspace import Ledger, Workspace
@@ -45,6 +46,14 @@ def test_a_recipe_without_a_meaning_of_any_class_is_sent_back_before_anything_is
     with pytest.raises(RecipeError, match=r"no class has a meaning yet\. Say what 'yes', 'perhaps' mean"):
         run(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    """It went on beside the first and wrote over its files."""
+    recipe = recipe_from({"data": {"phantom": {"images": 40, "size": 64}}, "model": {"weights": "none"}})
+    with alone(tmp_path, "run"), pytest.raises(OutputExistsError, match="another run is running here"):
+        run(recipe, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_run_that_has_its_training_asks_no_more_for_the_weights_that_it_started_from(

@@ -20,6 +20,8 @@ from colles.core.errors import MissingInputError, OutputExistsError, StorageErro
 
 _STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
 _CHUNK = 1 << 20
+LOCK = ".lock"
+"""File in a folder that one process at a time may work in; see `alone`."""
 
 
 @contextmanager
@@ -82,6 +84,28 @@ def locked(path: str | Path) -> Iterator[None]:
             import fcntl
 
             fcntl.flock(stream, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            pass
+        yield
+
+
+@contextmanager
+def alone(folder: str | Path, what: str) -> Iterator[None]:
+    """Make a folder and keep other processes out of it; raise `OutputExistsError` where one is at `what` there.
+
+    The lock is the file `.lock` in it. Where the file system knows no locks, nobody is kept out.
+    """
+    place = Path(folder)
+    with storage_errors(place):
+        place.mkdir(parents=True, exist_ok=True)
+        stream = (place / LOCK).open("a")
+    with stream:
+        try:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputExistsError(f"another {what} is running here", path=place, repair="Wait for its end") from error
         except (ImportError, OSError):
             pass
         yield

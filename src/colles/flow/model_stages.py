@@ -57,12 +57,16 @@ class ModelStages:
         from colles.datasets.catalog import Catalog
         from colles.datasets.split import Split
         from colles.learning.training import train
+        from colles.learning.training.begun import is_begun
 
         folder, skip = self.space.train, self.recipe.train.mode == "skip"
+        catalog, split = Catalog.load(self.space.catalog), Split.load(self.space.split)
+        # the folder knows better than the ledger, which names a training before anything of it is there
+        begun = is_begun(catalog, split, self.recipe, folder) if folder.exists() else None
+        resume = resume if begun is None else begun
         if folder.exists() and not resume and not skip:
             kept = set_aside(folder)
             say(f"  {KEPT.format(name=kept.name)}")
-        catalog, split = Catalog.load(self.space.catalog), Split.load(self.space.split)
         train(catalog, split, self.recipe, folder, resume=resume and folder.exists())
 
     def robustness_inputs(self) -> Any:

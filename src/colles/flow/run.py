@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colles.core.errors import OutputExistsError, RecipeError
+from colles.core.files import LOCK, alone
 from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import load_recipe, save_recipe
@@ -31,12 +32,15 @@ def run(
     """Run every stage of `recipe` under `out`, ending with `out/report.html`.
 
     A stage whose inputs are the same as when it was last made is skipped. Raise `OutputExistsError` where `out` holds
-    something else, or a run of another recipe and `overwrite` is not set (an earlier training is kept even then).
+    something else, or a run of another recipe and `overwrite` is not set (an earlier training is kept even then), and
+    where another process runs there.
     """
     if Ledger(Workspace(Path(out)).state).key("train") is None:
         check_training(recipe)
-    space = prepare_workspace(recipe, Path(out), overwrite=overwrite)
-    return run_stages(Stages(recipe, space, Path(recipe_folder)).all, Ledger(space.state))
+    refuse_strangers(Path(out))
+    with alone(out, "run"):
+        space = prepare_workspace(recipe, Path(out), overwrite=overwrite)
+        return run_stages(Stages(recipe, space, Path(recipe_folder)).all, Ledger(space.state))
 
 
 def check_training(recipe: Recipe) -> None:
@@ -67,15 +71,19 @@ def prepare_data(recipe: Recipe, out: str | Path, *, recipe_folder: str | Path =
     return space
 
 
+def refuse_strangers(out: Path) -> None:
+    """Raise `OutputExistsError` where `out` is a file, or a folder that holds something else than a run."""
+    if out.exists() and not out.is_dir():
+        raise OutputExistsError("is a file", path=out, repair="Choose another --out")
+    if out.is_dir() and not Workspace(out).recipe.is_file() and any(path.name != LOCK for path in out.iterdir()):
+        raise OutputExistsError("holds files that are not a run of colles", path=out, repair="Choose another --out")
+
+
 def prepare_workspace(recipe: Recipe, out: Path, *, overwrite: bool = False) -> Workspace:
     """Make the run's folder, or check that it belongs to this recipe."""
     space = Workspace(out)
-    if out.exists() and not out.is_dir():
-        raise OutputExistsError("is a file", path=out, repair="Choose another --out")
     if space.recipe.is_file():
         _same_recipe(load_recipe(space.recipe), recipe, out, overwrite)
-    elif out.is_dir() and any(out.iterdir()):
-        raise OutputExistsError("holds files that are not a run of colles", path=out, repair="Choose another --out")
     save_recipe(recipe, space.recipe)
     return space
 

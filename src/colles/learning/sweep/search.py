@@ -7,12 +7,11 @@ own memory (`study.db`, or `ray/`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from colles.core.errors import OutputExistsError, StaleInputError, TrainingError
-from colles.core.files import read_json, refuse_existing, write_json
+from colles.core.errors import StaleInputError, TrainingError
+from colles.core.files import alone, read_json, refuse_existing, write_json
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import save_recipe
 from colles.datasets.catalog import Catalog
@@ -37,7 +36,7 @@ def search(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume:
         refuse_existing(job.out / "sweep.json", repair="Go on with --resume, or choose another --out")
     if (job.out / "sweep.json").is_file():
         assert_same_search(read_json(job.out / "sweep.json")["inputs"], job.inputs(), job.out / "sweep.json")
-    with _alone(job.out):
+    with alone(job.out, "search"):
         write_json(job.out / "sweep.json", {"inputs": job.inputs(), "trials": recipe.sweep.trials})
         _engine(job)
         logs = SweepLogs.read(job.out)
@@ -73,19 +72,6 @@ def _engine(job: SweepJob) -> None:
         from colles.learning.sweep.optuna_engine import run_optuna
 
         run_optuna(job)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    import fcntl
-
-    out.mkdir(parents=True, exist_ok=True)
-    with open(out / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutputExistsError("another search is running here", path=out, repair="Wait for its end") from error
-        yield
 
 
 def _write_best(job: SweepJob, logs: SweepLogs) -> None:

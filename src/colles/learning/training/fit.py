@@ -33,10 +33,11 @@ from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier
 from colles.learning.devices import choose_device
 from colles.learning.loaders.datamodule import RadiographDataModule
-from colles.learning.models import FractureClassifier, can_locate, count_parameters, create_model
+from colles.learning.models import FractureClassifier, count_parameters, create_model
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
 from colles.learning.training.inputs import assert_same_inputs, describe_inputs, save_inputs
+from colles.learning.training.location import decide_location
 from colles.learning.training.mode import assert_trained, keep_training, shorten
 from colles.learning.training.module import ClassifierModule
 from colles.learning.training.prior import prior_shift
@@ -143,18 +144,6 @@ def _load(catalog: Catalog, split: Split, recipe: Recipe) -> RadiographDataModul
         limits=recipe.data,
         stride=recipe.model.location_stride if recipe.model.location == "on" else 0,
     )
-
-
-def decide_location(recipe: Recipe, catalog: Catalog, split: Split) -> Recipe:
-    """Return the recipe with `model.location` on or off: `auto` asks whether train has boxes and the network can."""
-    if recipe.model.location != "auto":
-        return recipe
-    train = split.frame.filter(pl.col("subset") == "train").join(catalog.frame, on="image_id", how="inner")
-    boxes = train.filter(pl.col("boxes").list.len() > 0).height
-    on = boxes > 0 and can_locate(recipe.model.name)
-    if on:
-        say(f"  location head: {boxes} training images have boxes (model.location=off leaves it out)")
-    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"location": "on" if on else "off"})})
 
 
 def _prepare_process(recipe: Recipe, device: str) -> None:

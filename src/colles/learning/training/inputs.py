@@ -54,8 +54,22 @@ def read_inputs(folder: Path) -> dict[str, Any] | None:
 def assert_same_inputs(folder: Path, inputs: dict[str, Any]) -> None:
     """Raise `StaleInputError` naming what differs from the training begun in `folder`; nothing begun is fine."""
     kept = read_inputs(folder)
-    if kept is None:
-        return
+    changed = [] if kept is None else _changed(kept, inputs)
+    if changed:
+        raise StaleInputError(
+            f"the begun training had another {', '.join(changed)}",
+            path=folder,
+            repair="Resume with what it began with, or train into another folder",
+        )
+
+
+def same_inputs(folder: Path, inputs: dict[str, Any]) -> bool | None:
+    """Tell whether the training begun in `folder` had these inputs; None where that was not kept."""
+    kept = read_inputs(folder)
+    return None if kept is None else not _changed(kept, inputs)
+
+
+def _changed(kept: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
     # a network that is gone cannot be compared; a begun training that knew no digests neither
     old, new = kept.pop("contents", {}), inputs["contents"]
     other = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
@@ -64,13 +78,7 @@ def assert_same_inputs(folder: Path, inputs: dict[str, Any]) -> None:
     defaults = dict(_flat(Recipe().model_dump(mode="json")))
     before = {**{key: defaults[key] for key in now.keys() - before.keys() if key in defaults}, **before}
     changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-    changed += [f"network at {name}" for name in other]
-    if changed:
-        raise StaleInputError(
-            f"the begun training had another {', '.join(changed)}",
-            path=folder,
-            repair="Resume with what it began with, or train into another folder",
-        )
+    return changed + [f"network at {name}" for name in other]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -52,7 +52,7 @@ def train_several(
     """
     if not resume and recipe.train.mode != "skip":
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
-    members = _members(catalog, split, recipe)
+    members = members_of(catalog, split, recipe)
     for number, member in enumerate(members, 1):
         say(f"{member.name} ({number} of {len(members)})")
         folder = out / member.name
@@ -65,7 +65,8 @@ def train_several(
     return out
 
 
-def _members(catalog: Catalog, split: Split, recipe: Recipe) -> list[Member]:
+def members_of(catalog: Catalog, split: Split, recipe: Recipe) -> list[Member]:
+    """Return the single trainings that the folds or seeds of `recipe.train` mean."""
     alone = recipe.train.model_copy(update={"folds": 0, "seeds": 1})
     if recipe.train.folds:
         single = recipe.model_copy(update={"train": alone})
