@@ -213,3 +213,26 @@ def test_holm_is_over_the_pairs_within_one_point_and_class(better_and_worse, pre
 @pytest.mark.parametrize(("p", "text"), [(0.0004, "<0.001"), (0.0042, "0.004"), (0.042, "0.04"), (1.0, "1.00")])
 def test_p_as_a_journal_prints_it(p, text):
     assert p_value(p) == text
+
+
+def test_groups_of_either_table_count_whichever_is_named_first(better_and_worse):
+    plain = Predictions(better_and_worse["noisy"].frame.drop("group_id"))
+    one = compare({"good": better_and_worse["good"], "plain": plain})
+    other = compare({"plain": plain, "good": better_and_worse["good"]})
+    assert one["n_groups"] == other["n_groups"] == 150
+    for key in ("difference", "difference_delong"):
+        first, second = one["pairs"][0][key], other["pairs"][0][key]
+        assert (first["value"], first["low"], first["high"]) == pytest.approx(
+            (-second["value"], -second["high"], -second["low"]), abs=1e-12
+        )
+    assert one["warnings"] == []
+
+
+def test_tables_that_group_differently_are_joined_and_said(better_and_worse):
+    pairs = better_and_worse["noisy"].frame.with_columns(group_id=pl.format("pair {}", pl.int_range(pl.len()) // 2))
+    tables = {"good": better_and_worse["good"], "pairs": Predictions(pairs)}
+    one, other = compare(tables), compare(dict(reversed(tables.items())))
+    assert one["n_groups"] == other["n_groups"] == 75
+    assert one["pairs"][0]["difference"]["low"] == pytest.approx(-other["pairs"][0]["difference"]["high"])
+    assert "group the images differently (good, pairs" in one["warnings"][0]
+    assert "Warning: the tables group" in markdown(one)

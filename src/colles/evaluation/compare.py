@@ -7,11 +7,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import polars as pl
 from scipy.stats import chi2 as chi2_distribution
 from scipy.stats import norm
 
-from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.decisions import compare_decisions, correct_decisions, holm, own_points
@@ -24,9 +22,9 @@ from colles.evaluation.metrics.bootstrap import (
 )
 from colles.evaluation.metrics.delong import auroc_covariance, auroc_difference
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking, auroc
+from colles.evaluation.pairing import shared_scores
 from colles.evaluation.point_estimates import share_estimates
-from colles.evaluation.predictions import Predictions, to_scores
-from colles.evaluation.robustness import clean_rows
+from colles.evaluation.predictions import Predictions
 from colles.evaluation.scores import FloatArray, Scores
 
 AUROC = {"auroc": auroc}
@@ -47,7 +45,7 @@ def compare_predictions(
     `TableError` where tables share no image, contradict each other's labels, or lack a class.
     """
     recipe = EvaluateRecipe(level=level, replicates=replicates, seed=seed)
-    shared = shared_scores(tables, subset)
+    shared, warnings = shared_scores(tables, subset)
     points = {name: own_points(table, recipe) for name, table in tables.items()}
     drawn = {name: _paired_replicates(scores, recipe) for name, scores in shared.items()}
     pairs = [_compare(first, second, shared, drawn, recipe) for first, second in combinations(tables, 2)]
@@ -67,6 +65,7 @@ def compare_predictions(
         "auroc": {model["name"]: model["figures"]["auroc"] for model in models},
         "models": models,
         "all_equal": all_equal(list(shared.values())) if len(shared) > 2 else None,
+        "warnings": warnings,
         "pairs": pairs,
     }
 
@@ -98,54 +97,6 @@ def all_equal(models: Sequence[Scores]) -> dict[str, Any] | None:
         return None
     chi2 = float(difference @ np.linalg.pinv(spread, hermitian=True) @ difference)
     return {"chi2": chi2, "df": df, "p": float(chi2_distribution.sf(chi2, df))}
-
-
-def shared_scores(tables: Mapping[str, Predictions], subset: str) -> dict[str, Scores]:
-    """Return each table's scores of the images that all tables have in `subset`, in the same order."""
-    parts = {name: _labelled(name, table, subset) for name, table in tables.items()}
-    first, *others = parts.values()
-    ids = first.select("image_id")
-    for other in others:
-        ids = ids.join(other.select("image_id"), on="image_id", how="semi")
-    if ids.is_empty():
-        raise TableError(f"no image of {subset} is in all tables", repair="Compare models on the same split")
-    ids = ids.sort("image_id")
-    groups = None if "group_id" not in first.columns else first.select("image_id", "group_id")
-    scores = {}
-    for name, part in parts.items():
-        rows = ids.join(part.drop("group_id", strict=False), on="image_id", how="left", maintain_order="left")
-        if groups is not None:
-            rows = rows.join(groups, on="image_id", how="left", maintain_order="left")
-        scores[name] = to_scores(rows)
-    _refuse_unlike(scores, ids, tables)
-    return scores
-
-
-def _labelled(name: str, table: Predictions, subset: str) -> pl.DataFrame:
-    rows = clean_rows(table.subset(subset).frame)
-    if "image_id" not in rows.columns:
-        raise TableError(
-            "lacks the column 'image_id', by which images are paired", path=table.path or name, repair="Add it"
-        )
-    return rows.filter(pl.col("y_true").is_not_null() & pl.col("image_id").is_not_null())
-
-
-def _refuse_unlike(scores: Mapping[str, Scores], ids: pl.DataFrame, tables: Mapping[str, Predictions]) -> None:
-    first = next(iter(scores.values()))
-    for name, other in scores.items():
-        unlike = np.flatnonzero(first.y_true != other.y_true)
-        if len(unlike):
-            image = ids["image_id"][int(unlike[0])]
-            raise TableError(
-                f"{len(unlike)} images have another label than in the first table, first {image!r}",
-                path=tables[name].path or name,
-                field="y_true",
-                repair="Give both tables the same labels",
-            )
-    if min(first.n_groups(first.y_true), first.n_groups(~first.y_true)) < 2:
-        raise TableError(
-            "a comparison needs at least two images of each class", field="y_true", repair="Compare on more images"
-        )
 
 
 def _paired_replicates(scores: Scores, recipe: EvaluateRecipe) -> FloatArray:

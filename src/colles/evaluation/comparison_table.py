@@ -83,9 +83,9 @@ def caption(found: Found) -> str:
         f"{100 * found['level']:g} % intervals; {units} are the units of every interval and test."
     )
     test = found["all_equal"]
-    if test is None:
-        return text
-    return f"{text} All models equal: χ² {test['chi2']:.2f}, {test['df']} df, p {p_value(test['p'])}."
+    if test is not None:
+        text += f" All models equal: χ² {test['chi2']:.2f}, {test['df']} df, p {p_value(test['p'])}."
+    return " ".join([text, *(f"Warning: {warning}." for warning in found["warnings"])])
 
 
 def markdown(found: Found) -> str:
