@@ -14,8 +14,8 @@ from statsmodels.stats.multitest import multipletests
 
 from colles.core.errors import TableError
 from colles.evaluation.compare import all_equal, bootstrap_p, compare_predictions, two_sided_p
-from colles.evaluation.comparison_table import decision_table, markdown, model_table, p_value, pair_table
-from colles.evaluation.decisions import groups_p, holm, mcnemar
+from colles.evaluation.comparison_table import caption, decision_table, markdown, model_table, p_value, pair_table
+from colles.evaluation.decisions import compare_decisions, groups_p, holm, mcnemar
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.scores import Scores
 
@@ -107,11 +107,70 @@ def test_holm_by_hand():
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+    assert holm([0.02, None, 0.5]) == [0.06, None, 1.0]
 
 
 def test_p_of_nothing():
     assert two_sided_p(0.0, 0.0) == 1.0
+    assert two_sided_p(1.0, 0.0) is None
     assert two_sided_p(1.96, 1.0) == pytest.approx(0.05, abs=1e-4)
+
+
+def test_a_difference_without_spread_is_undefined_not_certain():
+    perfect = table_of([1, 1, 0, 0], [0.9, 0.8, 0.2, 0.1])
+    reversed_ = table_of([1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9])
+    found = compare({"perfect": perfect, "reversed": reversed_, "again": perfect})
+    pair, equal = found["pairs"][0], found["pairs"][1]
+    for key in ("difference", "difference_delong"):
+        assert (pair[key]["value"], pair[key]["low"], pair[key]["high"]) == (1.0, None, None)
+    assert (pair["p_delong"], pair["p_bootstrap"], pair["p_holm"]) == (None, None, None)
+    assert (equal["p_delong"], equal["p_holm"]) == (1.0, 1.0)
+    assert pair_table(found)[1][0][1:] == ["+1.000", "undefined", "undefined", "undefined"]
+    json.dumps(found, allow_nan=False)
+
+
+def table_of(y_true, y_score, **more) -> Predictions:
+    ids = [f"{i}.png" for i in range(len(y_true))]
+    return Predictions(pl.DataFrame({"image_id": ids, "y_true": y_true, "y_score": y_score, **more}))
+
+
+def test_few_fractures_are_warned_of_in_json_and_caption():
+    table = table_of([1] * 3 + [0] * 40, np.random.default_rng(0).random(43))
+    found = compare({"a": table, "b": table_of([1] * 3 + [0] * 40, np.random.default_rng(1).random(43))})
+    assert found["warnings"][0].startswith("only 3 fractures among 43 images")
+    assert "Warning: only 3 fractures" in caption(found)
+
+
+def test_decisions_on_the_images_that_chose_the_thresholds_are_said_to_be_flattered(better_and_worse):
+    assert "flattered" in compare(better_and_worse, subset="val")["warnings"][0]
+    assert compare(better_and_worse)["warnings"] == []
+
+
+@pytest.mark.parametrize("fractures", [2, 3, 5])
+def test_a_handful_of_discordant_images_leaves_the_difference_of_rates_open(fractures):
+    y_true = np.array([True] * fractures + [False] * 40)
+    one, other = np.where(y_true, 0.9, 0.1), np.full(fractures + 40, 0.1)
+    pair = tuple(Scores(y_true, scores) for scores in (one, other))
+    found = compare_decisions(pair, ({"f1": 0.5}, {"f1": 0.5}), 0.95)["f1"]
+    sensitivity, specificity = found["sensitivity"]["difference"], found["specificity"]["difference"]
+    assert sensitivity["value"] == 1.0
+    assert (sensitivity["low"] > 0) == (fractures > 3)  # McNemar's statistic: √5 > 1.96 > √3
+    assert sensitivity["high"] == 1.0
+    assert -0.1 < specificity["low"] < 0 < specificity["high"] < 0.1
+
+
+def test_groups_that_all_agree_are_not_certain_and_no_interval_leaves_one():
+    y_true, groups = np.array([True] * 6 + [False] * 6), np.arange(12) // 2
+    one, other = np.where(y_true, 0.9, 0.1), np.full(12, 0.1)
+    pair = tuple(Scores(y_true, scores, groups) for scores in (one, other))
+    found = compare_decisions(pair, ({"f1": 0.5}, {"f1": 0.5}), 0.95)["f1"]
+    estimate = found["sensitivity"]["difference"]
+    assert (estimate["method"], estimate["n_groups"], estimate["high"]) == ("tango_groups", 3, 1.0)
+    assert estimate["low"] < 0
+    other[:2] = 0.9
+    found = compare_decisions(pair, ({"f1": 0.5}, {"f1": 0.5}), 0.95)["f1"]["sensitivity"]["difference"]
+    assert (found["method"], found["high"]) == ("student_groups", 1.0)
+    assert -1 <= found["low"] < found["value"]
 
 
 def test_what_cannot_be_paired_is_refused(predictions_frame, better_and_worse):

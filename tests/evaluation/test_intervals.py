@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from published import delong_data, hanley
-from scipy.special import expit, logit
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit, xlogy
 from statsmodels.discrete.discrete_model import Logit
 from statsmodels.stats.proportion import proportion_confint
 
@@ -22,7 +23,14 @@ from colles.evaluation.metrics.calibration_error import (
 )
 from colles.evaluation.metrics.confusion import confusion_at, mcc
 from colles.evaluation.metrics.delong import auroc_covariance, auroc_difference, auroc_variance, placements
-from colles.evaluation.metrics.intervals import logit_interval, mover_mean, newcombe_auroc, wilson, wilson_groups
+from colles.evaluation.metrics.intervals import (
+    logit_interval,
+    mover_mean,
+    newcombe_auroc,
+    tango_paired,
+    wilson,
+    wilson_groups,
+)
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, auroc
 from colles.evaluation.point_estimates import point_estimates
 from colles.evaluation.scores import Scores
@@ -42,6 +50,39 @@ def test_wilson_equals_newcombes_table(hits, n, low, high):
 def test_wilson_equals_statsmodels(hits, n, level):
     want = proportion_confint(hits, n, alpha=1 - level, method="wilson")
     assert wilson(hits / n, n, level=level) == pytest.approx(want, abs=1e-12)
+
+
+def test_tangos_interval_equals_a_published_example():
+    # Fagerland MW, Lydersen S, Laake P, Stat Med 2014; 33: 2850–2875: 1 and 7 of 21 pairs are discordant.
+    assert tango_paired(1, 7, 21) == pytest.approx((-0.517, -0.026), abs=5e-4)
+
+
+@pytest.mark.parametrize(("first", "second", "n"), [(1, 7, 21), (0, 4, 9), (12, 2, 50), (3, 3, 8)])
+def test_tangos_limits_are_where_the_score_statistic_is_just_significant(first, second, n):
+    for delta in tango_paired(first, second, n):
+
+        def unlikely(share, delta=delta):
+            cells = np.array([share + delta, share, 1 - 2 * share - delta])
+            return -float(xlogy([first, second, n - first - second], np.maximum(cells, 1e-300)).sum())
+
+        likely = minimize_scalar(unlikely, bounds=(max(0.0, -delta), (1 - delta) / 2), method="bounded",
+                                 options={"xatol": 1e-12}).x  # fmt: skip
+        spread = np.sqrt(n * (2 * likely + delta * (1 - delta)))
+        assert abs(first - second - n * delta) / spread == pytest.approx(1.959964, abs=1e-4)
+
+
+@given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 12))
+def test_tangos_interval_is_that_of_mcnemar_never_empty_and_turns_with_the_order(first, second, same):
+    n = first + second + same
+    if not n:
+        return
+    low, high = tango_paired(first, second, n)
+    assert -1 <= low <= (first - second) / n <= high <= 1
+    assert high - low > 0.01
+    assert tango_paired(second, first, n) == pytest.approx((-high, -low))
+    assert (low > 1e-9 or high < -1e-9) == (abs(first - second) > 1.959964 * np.sqrt(first + second))
+    if not first + second:
+        assert high == pytest.approx(wilson(0, n)[1])
 
 
 def test_delong_equals_the_published_hanley_example():

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.decisions import compare_decisions, correct_decisions, holm, own_points
-from colles.evaluation.estimates import ranking_estimates
+from colles.evaluation.estimates import SPREAD, ranking_estimates
 from colles.evaluation.metrics.bootstrap import (
     Strata,
     affordable_replicates,
@@ -21,14 +21,19 @@ from colles.evaluation.metrics.bootstrap import (
     percentile_interval,
 )
 from colles.evaluation.metrics.delong import auroc_covariance, auroc_difference
+from colles.evaluation.metrics.intervals import Interval
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking, auroc
 from colles.evaluation.pairing import shared_scores
 from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.scores import FloatArray, Scores
+from colles.evaluation.subgroups import few_warning
 
 AUROC = {"auroc": auroc}
 FIGURES = {name: RANKING_FIGURES[name] for name in ("auroc", "average_precision")}
+
+OWN_IMAGES = "the thresholds were chosen on the very images that are compared, so both models' decisions are flattered"
+"""Said of `val`, whose labels choose every model's thresholds."""
 
 
 def compare_predictions(
@@ -55,6 +60,7 @@ def compare_predictions(
         pair["mcnemar"] = compare_decisions((shared[first], shared[second]), (points[first], points[second]), level)
     correct_decisions([pair["mcnemar"] for pair in pairs])
     one = next(iter(shared.values()))
+    few = few_warning(one)
     models = [_model(name, scores, points[name], recipe) for name, scores in shared.items()]
     return {
         "subset": subset,
@@ -65,7 +71,7 @@ def compare_predictions(
         "auroc": {model["name"]: model["figures"]["auroc"] for model in models},
         "models": models,
         "all_equal": all_equal(list(shared.values())) if len(shared) > 2 else None,
-        "warnings": warnings,
+        "warnings": [*warnings, *([few] if few else []), *([OWN_IMAGES] if subset == "val" else [])],
         "pairs": pairs,
     }
 
@@ -119,9 +125,14 @@ def _compare(
     size = Strata.from_ranking(Ranking.from_scores(one.y_true, one.y_score), one.groups).smallest
     replicates = drawn[first] - drawn[second]
     bootstrap = percentile_interval(replicates, size, level=recipe.level)
+    delong: Interval | None = (max(-1.0, difference - half), min(1.0, difference + half))
+    p_bootstrap: float | None = bootstrap_p(replicates)
+    p_delong = two_sided_p(difference, variance)
+    if p_delong is None:  # a difference without any spread is too little data, not certainty
+        bootstrap = delong = p_bootstrap = None
     suffix = "" if one.groups is None else "_groups"
 
-    def estimate(bounds: tuple[float, float] | None, method: str) -> dict[str, Any]:
+    def estimate(bounds: Interval | None, method: str) -> dict[str, Any]:
         low, high = bounds if bounds is not None else (None, None)
         return Estimate(
             value=difference, low=low, high=high, level=recipe.level, method=method + suffix,
@@ -132,16 +143,16 @@ def _compare(
         "first": first,
         "second": second,
         "difference": estimate(bootstrap, "paired_bootstrap"),
-        "difference_delong": estimate((difference - half, difference + half), "paired_delong"),
-        "p_delong": two_sided_p(difference, variance),
-        "p_bootstrap": bootstrap_p(replicates),
+        "difference_delong": estimate(delong, "paired_delong"),
+        "p_delong": p_delong,
+        "p_bootstrap": p_bootstrap,
     }
 
 
-def two_sided_p(difference: float, variance: float) -> float:
-    """Return the normal p of a difference; 1 where both are zero (equal scores), 0 where only the variance is."""
-    if variance <= 0:
-        return 1.0 if difference == 0 else 0.0
+def two_sided_p(difference: float, variance: float) -> float | None:
+    """Return the normal p of a difference; 1 where both are zero (equal scores), None where only the variance is."""
+    if variance <= SPREAD**2:
+        return 1.0 if abs(difference) < SPREAD else None
     return float(2 * norm.sf(abs(difference) / variance**0.5))
 
 

@@ -69,8 +69,10 @@ def estimate(figure: Found, sign: str = "") -> str:
     return f"{value:{sign}.3f} ({low:{sign}.3f}{between}{high:{sign}.3f})".replace("-", "−")
 
 
-def p_value(p: float) -> str:
+def p_value(p: float | None) -> str:
     """Format a p as a journal does: two digits from 0.01, three below, `<0.001`."""
+    if p is None:
+        return "undefined"
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
 
 

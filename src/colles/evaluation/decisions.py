@@ -10,7 +10,9 @@ from scipy.stats import binomtest, t
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
+from colles.evaluation.estimates import SPREAD
 from colles.evaluation.metrics.calibration_error import mean_interval
+from colles.evaluation.metrics.intervals import Interval, tango_paired
 from colles.evaluation.operating import choose_operating_points
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.robustness import clean_rows
@@ -49,14 +51,24 @@ def _paired(
 ) -> dict[str, Any]:
     own = None if groups is None else dense(groups[rows])
     gains = first[rows].astype(float) - second[rows].astype(float)
-    low, high = mean_interval(gains, own, level=level) or (None, None)
+    (low, high), method = _difference_interval(gains, own, level)
     n, n_groups = len(gains), len(gains) if own is None else int(own.max()) + 1
-    method = "student" if own is None else "student_groups"
     difference = Estimate(
         value=float(gains.mean()), low=low, high=high, level=level, method=method, n=n, n_groups=n_groups
     )
     tested = mcnemar(first[rows], second[rows])
     return {**tested, "difference": difference.model_dump(), "p_groups": None if own is None else groups_p(gains, own)}
+
+
+def _difference_interval(gains: FloatArray, groups: IntArray | None, level: float) -> tuple[Interval, str]:
+    """Return the interval of a mean gain (N,) of −1, 0 and 1, and its method."""
+    found = None if groups is None else mean_interval(gains, groups, level=level)
+    if found is not None and found[1] - found[0] >= SPREAD:
+        return (max(-1.0, found[0]), min(1.0, found[1])), "student_groups"
+    # Groups without any spread are too little data, not certainty: their rows then count as copies.
+    n = len(gains) if groups is None else int(groups.max()) + 1
+    interval = tango_paired(n * float(np.mean(gains > 0)), n * float(np.mean(gains < 0)), n, level=level)
+    return interval, "tango" if groups is None else "tango_groups"
 
 
 def mcnemar(first_right: BoolArray, second_right: BoolArray) -> dict[str, Any]:
@@ -100,11 +112,15 @@ def correct_decisions(pairs: Sequence[Decisions]) -> None:
             test["p_holm"] = corrected
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Correct p-values for their number (Holm S, Scand J Stat 1979; 6: 65–70), in the given order."""
-    order = np.argsort(p_values)
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Correct p-values for their number (Holm S, Scand J Stat 1979; 6: 65–70), in the given order.
+
+    An undefined one (None) stays so, and counts.
+    """
+    defined = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, index) in enumerate(defined):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p))
         corrected[index] = largest
     return corrected

@@ -121,6 +121,25 @@ def mover_difference(first: float, second: float, one: Interval, other: Interval
     return difference - down, difference + up
 
 
+def tango_paired(only_first: float, only_second: float, n: float, *, level: float = 0.95) -> Interval:
+    """Return the score interval of the difference of two shares of the same `n` rows, from those that tell them apart.
+
+    It leaves out 0 where McNemar's statistic is significant. Tango T, Stat Med 1998; 17: 891–908.
+    """
+    z, first, second = normal_quantile(level), only_first / n, only_second / n
+    difference = first - second
+
+    def excess(delta: float) -> float:
+        linear = (2 - difference) * delta - first - second
+        root = linear**2 + 8 * second * delta * (1 - delta)
+        likely = (sqrt(max(0.0, root)) - linear) / 4  # share of only_second where the difference is delta
+        return n * (difference - delta) ** 2 - z * z * (2 * likely + delta * (1 - delta))
+
+    low = float(brentq(excess, -1.0, difference - 1e-12)) if difference > -1 else -1.0
+    high = float(brentq(excess, difference + 1e-12, 1.0)) if difference < 1 else 1.0
+    return low, high
+
+
 def mover_ratio(first: float, second: float, one: Interval, other: Interval) -> tuple[float, float | None]:
     """Return the interval of first / second of two independent rates from theirs; no upper bound: None.
 
