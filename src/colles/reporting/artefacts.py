@@ -16,6 +16,8 @@ import yaml
 from colles.core.errors import MissingInputError, TableError
 from colles.core.files import existing_folder, read_json
 from colles.core.tables import read_table
+from colles.evaluation.predictions import Predictions
+from colles.evaluation.robustness import clean_rows
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -41,7 +43,9 @@ class Artefacts:
     metrics: pl.DataFrame | None = None
     classes: pl.DataFrame | None = None
     bad_files: pl.DataFrame | None = None
-    predictions: pl.DataFrame | None = None
+    predictions: Predictions | None = None
+    judged: pl.DataFrame | None = None
+    """The labelled rows of unchanged images in `predictions`; None where the evaluation judged another table."""
     samples: Path | None = None
     evaluation: Json | None = None
     explanations: tuple[Json, ...] | None = None
@@ -69,6 +73,11 @@ class Artefacts:
             [reported] if reported else []
         )
 
+    @property
+    def unlike(self) -> bool:
+        """Tell whether the predictions beside the evaluation are not those that it judged."""
+        return self.evaluation is not None and self.predictions is not None and self.judged is None
+
     def points(self, subset: str | None = None) -> dict[str, Json]:
         """Operating points of a subset (the reported one by default), by name."""
         name = subset or self.reported
@@ -93,6 +102,8 @@ def load_artefacts(folder: str | Path) -> Artefacts:
     recipe_file = _first(root, "recipe.yaml", "train/recipe.yaml")
     recipe = _load(recipe_file, _read_yaml)
     explain = _first(root, "explain/explanations.json", "explanations.json")
+    predictions = _load(_first(root, "train/predictions.parquet", "predictions.parquet"), Predictions.load)
+    evaluation = _load(_first(root, "evaluation/evaluation.json", "evaluation.json"), _read_object)
     found = Artefacts(
         folder=root,
         name=str((recipe or {}).get("name") or root.resolve().name),
@@ -108,9 +119,10 @@ def load_artefacts(folder: str | Path) -> Artefacts:
         metrics=_load(_first(root, "train/metrics.csv", "metrics.csv"), read_table),
         classes=_load(_first(root, "train/classes.csv", "classes.csv"), read_table),
         bad_files=_load(_first(root, "train/bad_files.csv", "bad_files.csv"), _read_text_table),
-        predictions=_load(_first(root, "train/predictions.parquet", "predictions.parquet"), read_table),
+        predictions=predictions,
+        judged=_judged(predictions, evaluation),
         samples=_first(root, "train/samples.png", "samples.png"),
-        evaluation=_load(_first(root, "evaluation/evaluation.json", "evaluation.json"), _read_object),
+        evaluation=evaluation,
         explanations=_load(explain, _read_list),
         explain_folder=explain.parent if explain else None,
         explanation_scores=_load(_first(root, "explain/scores.json", "scores.json"), _read_object),
@@ -121,6 +133,12 @@ def load_artefacts(folder: str | Path) -> Artefacts:
     if all(part is None for part in parts):
         raise MissingInputError("holds nothing to report", path=root, repair=REPAIR)
     return found
+
+
+def _judged(predictions: Predictions | None, evaluation: Json | None) -> pl.DataFrame | None:
+    if predictions is None or (evaluation or {}).get("predictions", {}).get("digest") != predictions.digest:
+        return None
+    return clean_rows(predictions.frame).filter(pl.col("y_true").is_not_null())
 
 
 def _first(root: Path, *names: str) -> Path | None:

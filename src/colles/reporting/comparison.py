@@ -59,7 +59,8 @@ def _warning(names: Sequence[str], runs: Sequence[Artefacts]) -> list[Block]:
     if any(ids is None for ids in images):
         return [
             Note(
-                "Not every run holds its predictions, so whether the runs were judged on the same images is not known."
+                "Not every run holds the predictions that were judged, so whether the runs were judged on the same "
+                "images is not known."
             )
         ]
     others = [name for name, ids in zip(names, images, strict=True) if ids != images[0]]
@@ -73,7 +74,7 @@ def _warning(names: Sequence[str], runs: Sequence[Artefacts]) -> list[Block]:
 
 
 def _images(run: Artefacts) -> frozenset[str] | None:
-    frame = run.predictions
-    if frame is None or run.reported is None or not {"image_id", "subset"} <= set(frame.columns):
+    frame = run.judged
+    if frame is None or "image_id" not in frame.columns:
         return None
-    return frozenset(frame.filter(pl.col("subset") == run.reported)["image_id"].cast(pl.String).to_list())
+    return frozenset(frame.filter(pl.col("subset") == run.reported)["image_id"].to_list())

@@ -7,6 +7,10 @@ import polars as pl
 from colles.reporting.artefacts import Artefacts, Json
 
 _POINTS = ("f1", "youden", "default")
+UNLIKE = (
+    "The predictions here are not those that the evaluation judged, so single scores and errors are left out; "
+    "`colles evaluate` judges these."
+)
 
 
 def judging_point(run: Artefacts) -> tuple[str, Json] | None:
@@ -17,20 +21,16 @@ def judging_point(run: Artefacts) -> tuple[str, Json] | None:
 
 
 def failures_table(run: Artefacts) -> pl.DataFrame | None:
-    """Return the errors of the reported subset at the balanced point, worst first; None without predictions.
+    """Return the errors of the reported subset at the balanced point, worst first; None without judged predictions.
 
     Columns: image_id, outcome (FN, FP), y_score, and the source where the catalog tells.
     """
-    frame, judged = run.predictions, judging_point(run)
-    if frame is None or judged is None or not {"image_id", "y_true", "y_score"} <= set(frame.columns):
+    frame, judged = run.judged, judging_point(run)
+    if frame is None or judged is None or "image_id" not in frame.columns:
         return None
     threshold = judged[1].get("threshold")
-    if "subset" in frame.columns:
-        frame = frame.filter(pl.col("subset") == run.reported)
-    if "condition" in frame.columns:
-        frame = frame.filter(pl.col("condition").is_null() | (pl.col("condition") == ""))
     called, fractured = pl.col("y_score") >= threshold, pl.col("y_true") == 1
-    wrong = frame.filter(pl.col("y_true").is_not_null() & (called != fractured))
+    wrong = frame.filter((pl.col("subset") == run.reported) & (called != fractured))
     outcome = pl.when(fractured).then(pl.lit("FN")).otherwise(pl.lit("FP"))
     badness = pl.when(fractured).then(pl.col("y_score")).otherwise(-pl.col("y_score"))
     sorted_ = wrong.with_columns(outcome=outcome, _bad=badness).sort("outcome", "_bad", "image_id")

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.blocks import Block, Figures, Missing, Table
+from colles.reporting.blocks import Block, Figures, Missing, Note, Table
+from colles.reporting.failures import UNLIKE
 from colles.reporting.figures.curves import precision_recall_curve, roc_curve
 from colles.reporting.figures.histogram import score_histogram
 from colles.reporting.formats import count, estimate, figure_name, number, subset_name
@@ -40,6 +41,8 @@ def _curves(run: Artefacts) -> Iterator[Block]:
 
 
 def _histogram(run: Artefacts) -> Sequence[Block]:
+    if run.unlike:
+        return [Note(UNLIKE, warning=True)]
     scores = scores_by_subset(run)
     if not scores:
         return [Missing("No predictions, so the scores cannot be drawn.", "colles train RECIPE --out RUN")]
@@ -51,18 +54,11 @@ def _histogram(run: Artefacts) -> Sequence[Block]:
 
 
 def scores_by_subset(run: Artefacts) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return (y_true, y_score) of the shown subsets from the predictions."""
-    frame = run.predictions
-    if frame is None or not {"y_true", "y_score"} <= set(frame.columns):
+    """Return (y_true, y_score) of the shown subsets from the judged predictions."""
+    if run.judged is None:
         return {}
-    if "subset" not in frame.columns:
-        frame = frame.with_columns(subset=pl.lit(run.reported or "test"))
-    found = {}
-    for name in run.shown:
-        part = frame.filter((pl.col("subset") == name) & pl.col("y_true").is_not_null() & pl.col("y_score").is_finite())
-        if part.height:
-            found[name] = (part["y_true"].to_numpy(), part["y_score"].to_numpy())
-    return found
+    parts = {name: run.judged.filter(pl.col("subset") == name) for name in run.shown}
+    return {name: (part["y_true"].to_numpy(), part["y_score"].to_numpy()) for name, part in parts.items()}
 
 
 def _difference(first: float | None, last: float | None) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.blocks import Block, Heading, Missing, Pictures, Table, Text, long_table
-from colles.reporting.failures import failures_table, judging_point
+from colles.reporting.blocks import Block, Heading, Missing, Note, Pictures, Table, Text, long_table
+from colles.reporting.failures import UNLIKE, failures_table, judging_point
 from colles.reporting.formats import number, plural, point_name
 from colles.reporting.sections.base import Section
 from colles.reporting.sections.overlays import overlay_picture
@@ -36,6 +36,8 @@ class Failures(Section):
         judged, frame = judging_point(run), failures_table(run)
         if judged is None:
             return [Missing("No evaluation, so no call is right or wrong.", "colles evaluate PREDICTIONS --out DIR")]
+        if run.unlike:
+            return [Note(UNLIKE, warning=True)]
         if frame is None:
             return [
                 Missing("No predictions by image, so single errors are not known.", "colles train RECIPE --out RUN")
