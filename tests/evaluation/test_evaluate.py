@@ -319,6 +319,18 @@ def test_conditions_are_judged_beside_the_clean_images(predictions_frame, recipe
     assert not any(g.column == "condition" for g in found.subgroups)
 
 
+def test_the_unchanged_auroc_of_a_condition_is_of_its_own_images(predictions_frame, recipe):
+    clean = predictions_frame.with_columns(condition=pl.lit(None, pl.String))
+    drawn = clean.filter((pl.col("subset") == "test") & (pl.int_range(pl.len()) % 9 < 3))
+    noisy = drawn.with_columns(condition=pl.lit("noise 1"), y_score=pl.col("y_score").reverse())
+    found = evaluate(Predictions(pl.concat([clean, noisy])), recipe).robustness[0]
+    unchanged = found.figures["auroc_unchanged"]
+    assert unchanged == evaluate(Predictions(drawn), recipe).subsets["test"].figures["auroc"]
+    assert unchanged.n == drawn.height < 450
+    change = found.figures["auroc"].value - found.figures["auroc_change"].value
+    assert unchanged.value == pytest.approx(change)
+
+
 def test_a_file_that_is_no_evaluation_is_named(tmp_path):
     (tmp_path / "evaluation.json").write_text('{"subsets": {}}')
     with pytest.raises(TableError, match=r"evaluation.json: predictions: not an evaluation"):

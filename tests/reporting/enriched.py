@@ -53,7 +53,8 @@ def _predictive(figures: dict[str, Any], share: float) -> dict[str, Any]:
 
 
 def _condition(kind: str, strength: int, points: list[str]) -> dict[str, Any]:
-    figures = {"auroc": figure(0.88 - 0.03 * strength), "auroc_change": figure(-0.01 * strength)}
+    figures = {"auroc": figure(0.88 - 0.03 * strength), "auroc_unchanged": figure(0.88, n=120),
+               "auroc_change": figure(-0.03 * strength)}  # fmt: skip
     flips = {name: {"figures": {"flips": figure(0.02 * strength, 0.01)}} for name in points}
     return {"subset": "test", "column": "condition", "value": f"{kind} {strength}", "kind": kind, "strength": strength,
             "n": 120, "n_positive": 30, "n_groups": 20, "figures": figures, "operating_points": flips,

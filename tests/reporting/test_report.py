@@ -300,6 +300,18 @@ def test_optional_parts_are_shown_where_the_run_has_them(text: str) -> None:
     assert "The score rests on a shortcut" in maps
 
 
+def test_changed_images_stand_beside_the_same_images_unchanged(run: Path) -> None:
+    found = load_artefacts(run)
+    said, *_, figures = Robustness().blocks(found, run)[:3]
+    assert said.text.startswith("120 images of test, AUROC 0.880 (0.830–0.930), were changed")
+    assert "dashed: unchanged" in figures.items[0][1]
+    mixed = json.loads(json.dumps(found.evaluation))
+    mixed["robustness"][0]["figures"]["auroc_unchanged"]["value"] = 0.9
+    said, *_, figures = Robustness().blocks(replace(found, evaluation=mixed), run)[:3]
+    assert said.text.startswith("The test images were changed")
+    assert "dashed" not in figures.items[0][1]
+
+
 def test_robustness_is_no_subgroup(run: Path) -> None:
     found = load_artefacts(run)
     assert found.evaluation is not None

@@ -74,8 +74,8 @@ class Subgroup(Record):
 class Condition(Subgroup):
     """The same images under a perturbation; `value` is the condition's name, such as `noise 2`.
 
-    `figures` holds `auroc` and, paired with the unchanged images, `auroc_change` (this minus unchanged); every
-    operating point holds `flips`, the share of decisions that changed.
+    `figures` holds `auroc` and, where the same images stand unchanged in the table, `auroc_unchanged` of those and
+    `auroc_change` (this minus unchanged); every operating point holds `flips`, the share of decisions that changed.
     """
 
     kind: str

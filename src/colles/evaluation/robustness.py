@@ -12,7 +12,8 @@ from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
 from colles.core.tables import require_columns
-from colles.evaluation.estimates import paired_difference, proportion
+from colles.evaluation.estimates import paired_difference, proportion, ranking_estimates
+from colles.evaluation.metrics.ranking import auroc
 from colles.evaluation.predictions import Predictions, refuse_duplicates, to_scores
 from colles.evaluation.results import Condition
 from colles.evaluation.subgroups import judge_subgroup
@@ -108,8 +109,8 @@ def _beside_clean(
 ) -> Condition:
     if "image_id" not in rows.columns:
         return group
-    before = clean.select("image_id", before="y_score")
-    paired = rows.join(before, on="image_id", how="inner", maintain_order="left")
+    clean_scores = clean.select("image_id", before="y_score")
+    paired = rows.join(clean_scores, on="image_id", how="inner", maintain_order="left")
     if paired.is_empty():
         return group
     scores, unchanged = to_scores(paired), paired["before"].to_numpy()
@@ -118,5 +119,7 @@ def _beside_clean(
         flipped = (scores.y_score >= point.threshold) != (unchanged >= point.threshold)
         flips = proportion(flipped, scores, np.ones(scores.n, dtype=bool), level=recipe.level)
         found[name] = found[name].model_copy(update={"figures": {**found[name].figures, "flips": flips}})
-    figures = {**group.figures, "auroc_change": paired_difference(scores, unchanged, level=recipe.level)}
+    before = ranking_estimates(scores.with_score(unchanged), recipe, {"auroc": auroc})["auroc"]
+    change = paired_difference(scores, unchanged, level=recipe.level)
+    figures = {**group.figures, "auroc_unchanged": before, "auroc_change": change}
     return group.model_copy(update={"operating_points": found, "figures": figures})

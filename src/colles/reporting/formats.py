@@ -39,6 +39,7 @@ FIGURE_NAMES = {
     "calibration_intercept": "Calibration intercept",
     "auroc_delong": "AUROC, interval by DeLong",
     "auroc_bootstrap": "AUROC, interval by bootstrap",
+    "auroc_unchanged": "AUROC, unchanged",
     "auroc_change": "AUROC, change",
 }
 POINT_NAMES = {

@@ -9,7 +9,7 @@ from typing import Any
 from colles.reporting.artefacts import Artefacts, conditions
 from colles.reporting.blocks import Block, Figures, Missing, Table, Text, long_table
 from colles.reporting.figures.forest import ForestRow, forest_plot
-from colles.reporting.formats import count, estimate, per_hundred, point_name, subset_name
+from colles.reporting.formats import count, estimate, per_hundred, plural, point_name, subset_name
 from colles.reporting.sections.base import Section
 
 _POINTS = ("f1", "rule_out", "rule_in")
@@ -29,17 +29,25 @@ class Robustness(Section):
         if not found:
             what = "No predictions under noise, blur or rotation (a column `condition`)."
             return [Missing(what, "colles run RECIPE --out DIR --set robustness.enabled=true")]
-        overall = (run.subsets[str(run.reported)].get("figures") or {}).get("auroc") or {}
-        drawing = forest_plot(_rows(found), overall.get("value"), "robustness")
-        caption = f"AUROC of the {subset_name(str(run.reported))} images, changed; dashed: unchanged."
+        where, unchanged = subset_name(str(run.reported)), _unchanged(found)
+        drawing = forest_plot(_rows(found), unchanged.get("value"), "robustness")
+        caption = f"AUROC of the {where} images, changed" + ("; dashed: unchanged." if unchanged else ".")
+        images = f"The {where} images"
+        if unchanged:
+            images = f"{plural(unchanged['n'], 'image')} of {where}, AUROC {estimate(unchanged)},"
         text = (
-            f"The {subset_name(str(run.reported))} images were changed before the model saw them; the unchanged ones "
-            f"give an AUROC of {estimate(overall)}. A decision that turns over under a change that a reader hardly "
-            "sees is not to be relied on."
+            f"{images} were changed before the model saw them. A decision that turns over under a change that a reader "
+            "hardly sees is not to be relied on."
         )
         table = _table(found)
         folded = long_table(table, f"Every condition ({len(table.rows)})", 24)
         return [Text(text), *_worst(found), Figures(((drawing, caption),), wide=True), *folded]
+
+
+def _unchanged(found: Sequence[Condition]) -> Mapping[str, Any]:
+    """Return the AUROC of the same images unchanged; nothing where the conditions are not all of the same images."""
+    known = [(condition.get("figures") or {}).get("auroc_unchanged") or {} for condition in found]
+    return known[0] if all(one == known[0] for one in known) else {}
 
 
 def _kind(condition: Condition) -> str:
