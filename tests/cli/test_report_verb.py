@@ -53,3 +53,30 @@ def test_a_strangers_csv_makes_a_report_with_checklists(tmp_path: Path) -> None:
     assert isinstance(run("report", out, "--out", report), OutputExistsError)
     unknown = run("report", out, "--out", report, "--overwrite", "--checklist", "consort")
     assert isinstance(unknown, UsageError) and "tripod-ai" in str(unknown)
+
+
+def test_results_of_another_report_are_kept_unless_asked_and_then_replaced(tmp_path: Path) -> None:
+    """What a report of one folder left beside the page was overwritten, or mixed with another's."""
+    rng = np.random.default_rng(1)
+    y_true = rng.integers(0, 2, 60)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    one = judged(tmp_path / "one", y_true.tolist(), rng.random(60).tolist())
+    other = judged(tmp_path / "other", y_true.tolist(), rng.random(60).tolist())
+    site = tmp_path / "site"
+    assert run("report", one, "--out", site / "a.html", "--checklist", "claim") is None
+    (site / "results" / "notes.csv").write_text("mine")
+    (site / "results" / "pr.tex").write_text("mine")
+    before = (site / "results" / "figures.csv").read_bytes()
+    assert isinstance(run("report", other, "--out", site / "b.html"), OutputExistsError)
+    assert (site / "results" / "figures.csv").read_bytes() == before
+    assert run("report", other, "--out", site / "b.html", "--overwrite") is None
+    assert (site / "results" / "figures.csv").read_bytes() != before
+    left = {file.name for file in (site / "results").iterdir()}
+    assert not any(name.startswith("checklist") for name in left)
+    assert {"notes.csv", "pr.tex"} < left
+    assert run("report", one, other, "--out", site / "both.html", "--overwrite") is None
+    assert {file.name for file in (site / "results").glob("*.*")} == {"comparison.csv", "notes.csv", "pr.tex"}
+    assert run("report", one, "--out", site / "a.html", "--overwrite") is None
+    assert not (site / "results" / "comparison.csv").exists()
+    assert not any(file.is_dir() for file in (site / "results").iterdir())

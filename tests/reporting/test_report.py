@@ -19,7 +19,8 @@ from fabricated_run import HOSTILE, write_run
 from colles.core.errors import MissingInputError, TableError
 from colles.reporting.artefacts import load_artefacts
 from colles.reporting.blocks import Missing, Pictures
-from colles.reporting.report import write_report
+from colles.reporting.checklists.checklist import CHECKLISTS
+from colles.reporting.report import RESULTS, write_report
 from colles.reporting.sections import SECTIONS
 from colles.reporting.sections.explanations import Explanations
 from colles.reporting.sections.robustness import Robustness
@@ -91,6 +92,11 @@ def test_results_hold_tables_and_figures(run: Path, text: str) -> None:
         assert "<svg" in (run / "results" / f"{name}.svg").read_text()
     for name in TABLES:
         assert pl.read_csv(run / "results" / f"{name}.csv").height > 0
+
+
+def test_every_file_in_results_has_a_name_that_a_later_report_knows(run: Path, tmp_path: Path) -> None:
+    write_report([run, run], tmp_path / "report.html", checklists=list(CHECKLISTS))
+    assert all(RESULTS.fullmatch(file.name) for file in (tmp_path / "results").rglob("*.*"))
 
 
 def test_figures_shown_are_those_of_the_evaluation(run: Path, text: str) -> None:

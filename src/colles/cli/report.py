@@ -27,7 +27,9 @@ def report(
         list[Path],
         typer.Argument(metavar="RUN...", help="Folders of `colles run`, `colles train` or `colles evaluate`."),
     ],
-    out: Annotated[Path, typer.Option(help="HTML file to write; results/ is made beside it.")],
+    out: Annotated[
+        Path, typer.Option(help="HTML file to write, with results/ beside it; neither is replaced unasked.")
+    ],
     checklist: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME,NAME", help="Fill in reporting checklists: claim, tripod-ai, stard-ai."),
@@ -40,5 +42,6 @@ def report(
 
     if not overwrite:
         refuse_existing(out)
+        refuse_existing(out.parent / "results")
     names = [name.strip().lower() for text in checklist or () for name in text.split(",") if name.strip()]
     typer.echo(f"Report: {write_report_and_card(runs, out, checklists=names)}")

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +27,13 @@ from colles.reporting.checklists.checklist import Checklist, load_checklists
 from colles.reporting.comparison import comparison_blocks, comparison_table
 from colles.reporting.sections import SECTIONS
 from colles.reporting.tables import result_tables
+
+RESULTS = re.compile(
+    r"(calibration|comparison|confusion|counts|explanation_scores|failures|figures|forest|learning_curves|net_benefit"
+    r"|operating_points|pointing|pr|predictive_values|robustness|roc|scores|subgroups)\.(csv|svg|png)"
+    r"|checklist_[a-z_]+\.(csv|md)|MODEL_CARD\.md"
+)
+"""Names of the files in results/."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,9 @@ class RunPage:
 def write_report(runs: Sequence[Path], out: Path, *, checklists: Sequence[str] = ()) -> Path:
     """Write the report of one or several runs to `out` and tables and figures to results/ beside it.
 
-    `checklists` are names of `CHECKLISTS`, answered at the end of each run's part. Raise `MissingInputError` for a
-    folder that holds nothing to report, `TableError` for a damaged artefact, `UsageError` for an unknown checklist.
+    `checklists` are names of `CHECKLISTS`, answered at the end of each run's part. What an earlier report left in
+    results/ goes; other files there are left alone. Raise `MissingInputError` for a folder that holds nothing to
+    report, `TableError` for a damaged artefact, `UsageError` for an unknown checklist.
     """
     if not runs:
         raise MissingInputError("no run was named", repair=REPAIR)
@@ -120,21 +128,36 @@ def _names(runs: Sequence[Artefacts]) -> list[str]:
 
 def _write_results(pages: Sequence[RunPage], folder: Path) -> None:
     """Write each run's tables (CSV) and figures (SVG, PNG); several runs get a folder each."""
+    written: set[Path] = set()
     for index, page in enumerate(pages):
         place = folder if len(pages) == 1 else folder / f"{index + 1}-{_slug(page.name)}"
-        for name, frame in result_tables(page.run).items():
-            write_table(frame, place / f"{name}.csv")
-        for checklist, answers in page.checklists:
-            stem = f"checklist_{checklist.name.replace('-', '_')}"
-            write_table(checklist_table(answers), place / f"{stem}.csv")
-            write_text(place / f"{stem}.md", checklist_markdown(checklist, answers, page.name))
-        for section in page.sections:
-            for drawing in drawings(section.blocks):
-                write_text(place / f"{drawing.name}.svg", drawing.svg)
-                write_bytes(place / f"{drawing.name}.png", drawing.png)
+        written.update(_write_page(page, place))
     if len(pages) > 1:
         frame = comparison_table([page.name for page in pages], [page.run for page in pages])
-        write_table(frame, folder / "comparison.csv")
+        written.add(write_table(frame, folder / "comparison.csv"))
+    _remove_earlier(folder, written)
+
+
+def _write_page(page: RunPage, place: Path) -> Iterator[Path]:
+    for name, frame in result_tables(page.run).items():
+        yield write_table(frame, place / f"{name}.csv")
+    for checklist, answers in page.checklists:
+        stem = f"checklist_{checklist.name.replace('-', '_')}"
+        yield write_table(checklist_table(answers), place / f"{stem}.csv")
+        yield write_text(place / f"{stem}.md", checklist_markdown(checklist, answers, page.name))
+    for section in page.sections:
+        for drawing in drawings(section.blocks):
+            yield write_text(place / f"{drawing.name}.svg", drawing.svg)
+            yield write_bytes(place / f"{drawing.name}.png", drawing.png)
+
+
+def _remove_earlier(folder: Path, written: Set[Path]) -> None:
+    """Remove the files of an earlier report that this one did not write, and nothing that no report writes."""
+    for file in [*folder.glob("*"), *folder.glob("[0-9]*-*/*")]:
+        if file.is_file() and file not in written and RESULTS.fullmatch(file.name):
+            file.unlink()
+            if file.parent != folder and not any(file.parent.iterdir()):
+                file.parent.rmdir()
 
 
 def _slug(name: str) -> str:
