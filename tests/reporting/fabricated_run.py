@@ -19,6 +19,7 @@ from colles.core.recipe_text import recipe_from, save_recipe
 from colles.core.records import Issue
 from colles.core.schema import CATALOG_SCHEMA
 from colles.core.tables import write_table
+from colles.datasets.split_table import split_digest
 from colles.evaluation.evaluate import Evaluation, evaluate
 from colles.evaluation.predictions import Predictions
 
@@ -122,7 +123,7 @@ def _write_split(folder: Path, catalog: pl.DataFrame, split: pl.DataFrame) -> No
     balance = {s: {"images": part.height} for (s,), part in split.group_by("subset", maintain_order=True)}
     summary = {
         "catalog_digest": _digest("catalog"),
-        "split_digest": _digest("split"),
+        "split_digest": split_digest(split),
         "recipe": {"val": 0.15, "test": 0.15},
         "balance": balance,
         "excluded": excluded,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,7 @@ from colles.reporting.checklists.answer import answer
 from colles.reporting.checklists.checklist import CHECKLISTS, load_checklist, load_checklists
 from colles.reporting.checklists.topics import TOPICS
 from colles.reporting.report import write_report
+from colles.reporting.sections.split import SplitSection
 
 ROWS = {"claim": 44, "tripod-ai": 52, "stard-ai": 48}
 """As published: 44 items; 27 items in 52 rows; 40 items in 48 rows."""
@@ -91,3 +93,57 @@ def test_the_report_holds_the_lists_and_writes_them(folder: Path, tmp_path: Path
 def test_an_unknown_list_names_those_there_are() -> None:
     with pytest.raises(UsageError, match="claim, tripod-ai, stard-ai"):
         load_checklists(["claim", "consort"])
+
+
+def test_what_a_strangers_table_does_not_tell_is_not_claimed(run: Artefacts) -> None:
+    alone = Artefacts(run.folder, "theirs", evaluation=run.evaluation)
+    for text in (TOPICS["internal"](alone), TOPICS["limits"](alone)):
+        assert "othing in the run tells whether the test images come from the sources of the training images" in text
+        assert "apart by group" not in text
+    assert TOPICS["ensemble"](alone) is TOPICS["partitions"](alone) is None
+    told = TOPICS["internal"](run)
+    assert told.startswith("The test images come from the sources of the training images. Disjoint by")
+    assert "The test images come from the sources of the training images; another" in TOPICS["limits"](run)
+
+
+def test_a_source_that_trained_nothing_is_named(run: Artefacts) -> None:
+    named = pl.when(pl.col("image_id").is_in(run.split.filter(pl.col("subset") == "test")["image_id"].implode()))
+    catalog = run.catalog.with_columns(source=named.then(pl.lit("elsewhere")).otherwise(pl.col("source")))
+    other = replace(run, catalog=catalog)
+    assert "sources that no training image comes from (elsewhere)" in TOPICS["internal"](other)
+
+
+def test_several_networks_are_counted(run: Artefacts) -> None:
+    assert TOPICS["ensemble"](run) == "None: one network."
+    five = replace(run, provenance={**run.provenance, "members": 5, "out_of_fold": True})
+    assert TOPICS["ensemble"](five).startswith("The mean logit of 5 networks. On validation")
+
+
+def test_a_gate_is_said_to_refuse_what_is_unlike(run: Artefacts) -> None:
+    assert "Whether a picture is a bone is not checked" in TOPICS["poor_input"](run)
+    gated = replace(run, bundle={**run.bundle, "gate": {"limit": 0.3}})
+    assert "unlike the training radiographs are refused" in TOPICS["poor_input"](gated)
+    assert "not checked" not in TOPICS["poor_input"](gated)
+
+
+def test_a_split_that_colles_did_not_make_is_not_called_stratified(run: Artefacts) -> None:
+    assert TOPICS["partitions"](run).startswith("By group, stratified")
+    adopted = replace(run, split_summary={**run.split_summary, "adopted": True})
+    assert TOPICS["partitions"](adopted).startswith("By a person's own table")
+    edited = replace(run, split=run.split.head(200))
+    assert TOPICS["partitions"](edited).startswith("By a table that was edited")
+    assert "Split before it was edited" in str(SplitSection().blocks(edited, run.folder))
+    unknown = replace(run, split_summary=None)
+    assert TOPICS["partitions"](unknown).startswith("How the images were divided is not recorded")
+
+
+def test_the_set_that_calibrated_is_named(run: Artefacts) -> None:
+    fitted = {**run.evaluation["calibration"], "fitted_on": "test"}
+    on_test = replace(run, evaluation={**run.evaluation, "calibration": fitted})
+    assert "on test" in TOPICS["updating"](on_test) and "on test" in TOPICS["imbalance"](on_test)
+    assert "on validation" in TOPICS["updating"](run)
+
+
+def test_no_breakdown_is_promised_that_the_evaluation_cannot_make(run: Artefacts) -> None:
+    assert "do not state sex" in TOPICS["limits"](run)
+    assert "do not state ages" not in TOPICS["limits"](run)

@@ -8,6 +8,7 @@ import polars as pl
 
 from colles.core.records import SUBSETS
 from colles.reporting.artefacts import Artefacts
+from colles.reporting.division import how_divided
 from colles.reporting.formats import count, plural, share, subset_name
 from colles.reporting.leaks import check_units
 from colles.reporting.tables import with_subset
@@ -135,7 +136,16 @@ def partitions(run: Artefacts) -> str | None:
         return None
     parts = run.split.group_by("subset").len().sort("subset")
     named = ", ".join(f"{subset_name(s)} {share(n, run.split.height)}" for s, n in parts.iter_rows())
-    return f"By group, stratified by label, source and body part: {named}. The split is a file with a digest."
+    digest = "" if run.split_summary is None else " with a digest"
+    return f"{_DIVIDED[how_divided(run)]}: {named}. The split is a file{digest}."
+
+
+_DIVIDED = {
+    "made": "By group, stratified by label, source and body part",
+    "edited": "By a table that was edited after it was made",
+    "adopted": "By a person's own table, taken in and checked for leaks",
+    None: "How the images were divided is not recorded",
+}
 
 
 def disjoint(run: Artefacts) -> str | None:

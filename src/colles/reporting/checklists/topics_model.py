@@ -6,7 +6,7 @@ from typing import Any
 
 from colles.reporting.artefacts import Artefacts, Json
 from colles.reporting.checklists.topics_data import is_phantom
-from colles.reporting.formats import capital, count, point_name
+from colles.reporting.formats import capital, count, point_name, subset_name
 
 
 def _part(run: Artefacts, name: str) -> Json:
@@ -17,7 +17,7 @@ def _part(run: Artefacts, name: str) -> Json:
 def kind(run: Artefacts) -> str | None:
     """Name the kind of model."""
     name = _part(run, "model").get("name")
-    return None if name is None else f"Deep learning: the convolutional network {name} classifies single radiographs."
+    return None if name is None else f"Deep learning: the network {name} classifies single radiographs."
 
 
 def goal(run: Artefacts) -> str | None:
@@ -114,8 +114,14 @@ def chosen_model(run: Artefacts) -> str | None:
 
 
 def ensemble(run: Artefacts) -> str | None:
-    """Say that there is one network."""
-    return None if not _part(run, "model") else "None: one network."
+    """Say how many networks answer together."""
+    if run.provenance is None or not _part(run, "model"):
+        return None
+    members = int(run.provenance.get("members") or 1)
+    if members == 1:
+        return "None: one network."
+    folded = " On validation each image is scored by the one that has not seen its group."
+    return f"The mean logit of {members} networks.{folded if run.provenance.get('out_of_fold') else ''}"
 
 
 def imbalance(run: Artefacts) -> str | None:
@@ -124,7 +130,8 @@ def imbalance(run: Artefacts) -> str | None:
     if "sampler" not in found:
         return None
     fitted = (run.evaluation or {}).get("calibration")
-    after = f"; probabilities were recalibrated on validation ({fitted.get('method')})" if fitted else ""
+    where = subset_name(str((fitted or {}).get("fitted_on") or "val"))
+    after = f"; probabilities were recalibrated on {where} ({fitted.get('method')})" if fitted else ""
     return f"Sampler {found['sampler']}, loss {found.get('loss')}{after}."
 
 
@@ -178,7 +185,12 @@ def poor_input(run: Artefacts) -> str | None:
     """Tell what the software does with files it cannot use."""
     if run.bundle is None:
         return None
-    return "Files that cannot be decoded in full are refused with a reason. Whether a picture is a bone is not checked."
+    gated = (
+        "Pictures unlike the training radiographs are refused too; what is let through may still be no bone."
+        if run.bundle.get("gate")
+        else "Whether a picture is a bone is not checked."
+    )
+    return f"Files that cannot be decoded in full are refused with a reason. {gated}"
 
 
 def auditable(run: Artefacts) -> str | None:

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from colles.reporting.artefacts import Artefacts, Json, conditions
+from colles.reporting.checklists.topics_data import disjoint
+from colles.reporting.division import origin
 from colles.reporting.failures import failures_table
-from colles.reporting.formats import count, estimate, figure_name, percent_level, plural, point_name, subset_name
+from colles.reporting.formats import (
+    capital,
+    count,
+    estimate,
+    figure_name,
+    percent_level,
+    plural,
+    point_name,
+    subset_name,
+)
 from colles.reporting.summary import subgroup_auroc, summary_sentences
 
 
@@ -116,10 +127,11 @@ def explainability(run: Artefacts) -> str | None:
 
 
 def internal(run: Artefacts) -> str | None:
-    """Say that the test set comes from the training sources, and the gap to validation."""
-    if not {"val", "test"} & set(run.subsets):
+    """Say whether the images judged come from the training sources, and were kept apart; give every AUROC."""
+    subset = next((name for name in ("test", "val") if name in run.subsets), None)
+    if subset is None:
         return None
-    return f"The test images come from the sources of the training images, kept apart by group. {performance(run)}"
+    return " ".join(text for text in (capital(f"{origin(run, subset)}."), disjoint(run), performance(run)) if text)
 
 
 def external(run: Artefacts) -> str | None:
@@ -154,7 +166,8 @@ def updating(run: Artefacts) -> str | None:
     shift = f", shifted to a prevalence of {fitted['prevalence']}" if fitted.get("prevalence") is not None else ""
     raw, after = _figures(run).get("ece_uncalibrated"), _figures(run).get("ece")
     errors = f"calibration error {estimate(raw)}, then {estimate(after)}"
-    return f"Recalibration by {fitted.get('method')} on validation{shift}: {errors}."
+    where = subset_name(str(fitted.get("fitted_on") or "val"))
+    return f"Recalibration by {fitted.get('method')} on {where}{shift}: {errors}."
 
 
 def uncertain(run: Artefacts) -> str | None:

@@ -9,7 +9,8 @@ import polars as pl
 
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Bullets
-from colles.reporting.formats import count, plural, subset_name
+from colles.reporting.division import origin
+from colles.reporting.formats import capital, count, plural
 from colles.reporting.sections.base import Section
 
 
@@ -48,7 +49,6 @@ def _data(run: Artefacts) -> Iterator[str]:
     for column, words in (
         ("patient_id", "patients"),
         ("hardware", "hardware (plates, casts)"),
-        ("age", "ages"),
         ("sex", "sex"),
     ):
         known = rows.height if column not in rows.columns else rows[column].null_count()
@@ -66,10 +66,7 @@ def _evaluation(run: Artefacts) -> Iterator[str]:
     content = run.subsets[subset]
     n, positives = int(content.get("n") or 0), int(content.get("n_positive") or 0)
     if subset != "external" and "external" not in run.subsets:
-        yield (
-            f"The {subset_name(subset)} images come from the same sources as the training images; another hospital's "
-            "may be harder."
-        )
+        yield capital(f"{origin(run, subset)}; another hospital's may be harder.")
     if subset == "val":
         yield "There is no test set: thresholds were chosen on the very images that the figures judge."
     if n:

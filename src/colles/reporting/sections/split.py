@@ -10,6 +10,7 @@ import polars as pl
 from colles.core.records import SUBSETS
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Missing, Note, Table, Text
+from colles.reporting.division import how_divided
 from colles.reporting.formats import count, plural, share, subset_name
 from colles.reporting.leaks import check_units
 from colles.reporting.sections.base import Section
@@ -65,6 +66,7 @@ def _digests(run: Artefacts) -> Sequence[Block]:
     if "group_id" in run.split.columns and run.split.height:
         largest = max(part.height for _, part in run.split.group_by("group_id"))
         blocks.append(Text(f"The largest group holds {plural(largest, 'image')} ({share(largest, run.split.height)})."))
-    named = (("Split", "split_digest"), ("Catalog that it was made from", "catalog_digest"))
+    split = "Split before it was edited" if how_divided(run) == "edited" else "Split"
+    named = ((split, "split_digest"), ("Catalog that it was made from", "catalog_digest"))
     rows = tuple((label, str(summary[key])) for label, key in named if summary.get(key))
     return [*blocks, *([Table(("Digest of", "sha256"), rows, "", frozenset({0, 1}))] if rows else [])]
