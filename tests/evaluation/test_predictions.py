@@ -84,6 +84,13 @@ def test_one_id_may_stand_under_several_conditions():
     Predictions(table([1, 1], [0.9, 0.1], image_id=["a", "a"], condition=[None, "blur 1"]))
 
 
+@pytest.mark.parametrize("column", ["image_id", "group_id", "patient_id", "study_id", "condition", "y_score", "y_true"])
+def test_lists_in_a_column_of_single_values_are_refused(column):
+    frame = table([1, 0], [0.9, 0.1]).with_columns(pl.Series(column, [[1], [0]]))
+    with pytest.raises(TableError, match=rf"{column}: holds List\(Int64\)"):
+        Predictions(frame)
+
+
 def test_missing_column_names_the_nearest():
     with pytest.raises(TableError, match=r"lacks the column 'y_score'. Rename 'yscore' to 'y_score'"):
         Predictions(pl.DataFrame({"y_true": [1], "yscore": [0.4]}))

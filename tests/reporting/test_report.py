@@ -146,6 +146,14 @@ def test_a_hostile_subgroup_and_source_stay_text(copy: Path) -> None:
     assert len(Page(text).scripts) == 2
 
 
+def test_a_subgroup_with_dollar_signs_is_a_name_not_a_formula(copy: Path) -> None:
+    file = copy / "evaluation" / "evaluation.json"
+    evaluation = json.loads(file.read_text())
+    next(group for group in evaluation["subgroups"] if group["subset"] == "test")["value"] = "$\\frac$"
+    file.write_text(json.dumps(evaluation))
+    assert "$\\frac$" in write_report([copy], copy / "report.html").read_text()
+
+
 def test_the_page_is_small_and_the_same_every_time(run: Path, text: str, tmp_path: Path) -> None:
     again = shutil.copytree(
         run, tmp_path / "elsewhere" / "run", ignore=shutil.ignore_patterns("results", "report.html")

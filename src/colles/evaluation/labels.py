@@ -6,17 +6,11 @@ import polars as pl
 
 from colles.core.errors import TableError
 
-POSITIVE = frozenset(
-    ("1", "1.0", "true", "t", "yes", "y", "pos", "positive", "fracture", "fractured", "fractures", "broken", "abnormal")
-)
-NEGATIVE = frozenset(
+YES = frozenset(("1", "1.0", "true", "t", "yes", "y"))
+NO = frozenset(("0", "0.0", "false", "f", "no", "n"))
+POSITIVE = YES | frozenset(("pos", "positive", "fracture", "fractured", "fractures", "broken", "abnormal"))
+NEGATIVE = NO | frozenset(
     (
-        "0",
-        "0.0",
-        "false",
-        "f",
-        "no",
-        "n",
         "neg",
         "negative",
         "normal",
@@ -47,12 +41,24 @@ def parse_labels(labels: pl.Series) -> pl.Series:
         return numbers.cast(pl.Int8)
     if labels.dtype == pl.Null:
         return labels.cast(pl.Int8)
-    words = labels.cast(pl.String).str.strip_chars().str.to_lowercase().str.replace_all(r"[\s\-]+", "_")
+    words = _words(labels)
     known = {**dict.fromkeys(POSITIVE, 1), **dict.fromkeys(NEGATIVE, 0)}
     parsed = words.replace_strict(known, default=None, return_dtype=pl.Int8)
     _refuse_nan_words(words)
     _refuse_unknown(labels, parsed.is_not_null() | words.is_null() | words.is_in(list(MISSING)))
     return parsed
+
+
+def parse_answers(answers: pl.Series) -> pl.Series:
+    """Return answers to a yes-or-no question, written as labels may be, as true, false and null (unknown)."""
+    if answers.dtype == pl.Boolean:
+        return answers
+    known = {**dict.fromkeys(YES, True), **dict.fromkeys(NO, False)}
+    return _words(answers).replace_strict(known, default=None, return_dtype=pl.Boolean)
+
+
+def _words(values: pl.Series) -> pl.Series:
+    return values.cast(pl.String).str.strip_chars().str.to_lowercase().str.replace_all(r"[\s\-]+", "_")
 
 
 def _refuse_nan(labels: pl.Series) -> None:

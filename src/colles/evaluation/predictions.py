@@ -125,6 +125,7 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     require_columns(frame, ("y_true", "y_score"))
     if frame.is_empty():
         raise TableError("the table has no rows", repair="It needs a row an image")
+    _refuse_lists(frame)
     warnings = []
     scores, were_logits = unit_scores(_score_column(frame["y_score"]))
     if were_logits:
@@ -137,6 +138,13 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     if labels.null_count():
         warnings.append(f"{labels.null_count()} of {len(labels)} rows have no label and are left out")
     return checked, warnings
+
+
+def _refuse_lists(frame: pl.DataFrame) -> None:
+    for name in (*TEXT_COLUMNS, "patient_id", "study_id", "y_true", "y_score"):
+        dtype = frame.schema.get(name)
+        if dtype is not None and (dtype.is_nested() or dtype in (pl.Binary, pl.Object)):
+            raise TableError(f"holds {dtype}, not single values", field=name, repair="Give one value a row")
 
 
 def _score_column(scores: pl.Series) -> FloatArray:

@@ -15,15 +15,34 @@ LESION_CUTS = (0.005, 0.01, 0.03)
 """Share of the picture: about the quartiles of the fractures of FracAtlas and a YOLO export together."""
 
 
+def has_values(frame: pl.DataFrame, column: str) -> bool:
+    """Tell whether a column is there and holds single values, not lists, bytes or objects."""
+    dtype = frame.schema.get(column)
+    return dtype is not None and not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)
+
+
 def with_sizes(frame: pl.DataFrame) -> pl.DataFrame:
     """Add `image_size` (in words) and `lesion_area` (share, 0–1) where width, height and boxes allow it."""
-    if not {"width", "height"} <= set(frame.columns):
+    if not has_values(frame, "width") or not has_values(frame, "height"):
         return frame
-    longer = pl.max_horizontal("width", "height").cast(pl.Float64)
+    width, height = _number("width"), _number("height")
+    longer = pl.when(width.is_not_null() & height.is_not_null()).then(pl.max_horizontal(width, height))
     added = {IMAGE_SIZE: in_words(longer, IMAGE_CUTS, [f"{cut:,} px" for cut in IMAGE_CUTS])}
-    if LESION_AREA not in frame.columns and isinstance(frame.schema.get("boxes"), pl.List):
-        added[LESION_AREA] = _covered() / (pl.col("width").cast(pl.Float64) * pl.col("height"))
+    if LESION_AREA not in frame.columns and _has_boxes(frame):
+        added[LESION_AREA] = _covered() / (width * height)
     return frame.with_columns(**{name: column for name, column in added.items() if name not in frame.columns})
+
+
+def _number(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.Float64, strict=False)
+
+
+def _has_boxes(frame: pl.DataFrame) -> bool:
+    dtype = frame.schema.get("boxes")
+    if not isinstance(dtype, pl.List) or not isinstance(dtype.inner, pl.Struct):
+        return False
+    sides = {field.name: field.dtype for field in dtype.inner.fields if field.name in ("x1", "y1", "x2", "y2")}
+    return len(sides) == 4 and all(side.is_numeric() for side in sides.values())
 
 
 def _covered() -> pl.Expr:
@@ -35,21 +54,20 @@ def _covered() -> pl.Expr:
 
 
 def in_words(values: pl.Expr, cuts: Sequence[float], names: Sequence[str]) -> pl.Expr:
-    """Name the interval that each value lies in, as an Enum that sorts by size; null stays null."""
+    """Name the interval that each value lies in, as an Enum that sorts by size; what is no number stays null."""
     between = [f"{low} to {high}" for low, high in pairwise(names)]
     labels = [f"under {names[0]}", *between, f"{names[-1]} and more"]
     place = pl.sum_horizontal(*((values >= cut).cast(pl.Int32) for cut in cuts))
     named = place.replace_strict(dict(enumerate(labels)), return_dtype=pl.Enum(labels))
-    return pl.when(values.is_not_null()).then(named)
+    return pl.when(values.is_finite()).then(named)
 
 
 def lesion_rows(frame: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """Yield (column, value, rows) by size of the fracture: those of this size and all images without a fracture."""
-    if LESION_AREA not in frame.columns or not frame.schema[LESION_AREA].is_numeric():
+    if not has_values(frame, LESION_AREA):
         return
     names = [f"{100 * cut:g} %" for cut in LESION_CUTS]
-    words = in_words(pl.col(LESION_AREA).cast(pl.Float64), LESION_CUTS, names)
-    fractured = frame.with_columns(size=words).filter((pl.col("y_true") == 1) & pl.col("size").is_not_null())
-    others = frame.filter(pl.col("y_true") == 0)
-    for value in fractured["size"].unique().sort().to_list():
-        yield LESION_AREA, value, pl.concat([fractured.filter(pl.col("size") == value).drop("size"), others])
+    size = frame.select(in_words(_number(LESION_AREA), LESION_CUTS, names)).to_series()
+    fractured, others = frame["y_true"] == 1, frame.filter(pl.col("y_true") == 0)
+    for value in size.filter(fractured).drop_nulls().unique().sort().to_list():
+        yield LESION_AREA, value, pl.concat([frame.filter(fractured & (size == value)), others])

@@ -9,13 +9,14 @@ import polars as pl
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
 from colles.evaluation.estimates import FEW, ranking_estimates
+from colles.evaluation.labels import parse_answers
 from colles.evaluation.metrics.confusion import confusion_at
 from colles.evaluation.metrics.ranking import RANKING_FIGURES
 from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import to_scores
 from colles.evaluation.results import PointResult, Subgroup
 from colles.evaluation.scores import Scores
-from colles.evaluation.sizes import IMAGE_SIZE, SIZE_COLUMNS, lesion_rows, with_sizes
+from colles.evaluation.sizes import IMAGE_SIZE, SIZE_COLUMNS, has_values, lesion_rows, with_sizes
 
 COLUMNS = ("source", "body_part", "view", "manufacturer", "sex", "label_certainty", IMAGE_SIZE)
 """Columns of which every value is a subgroup."""
@@ -45,21 +46,21 @@ def subgroup_rows(frame: pl.DataFrame) -> Iterator[Part]:
     """Yield (column, value, rows) of every subgroup that the columns allow; unknown values belong to none."""
     for column in COLUMNS:
         yield from _by_value(frame, column)
-    if HARDWARE in frame.columns and frame[HARDWARE].is_not_null().any():
+    plates = parse_answers(frame[HARDWARE]) if has_values(frame, HARDWARE) else None
+    if plates is not None and plates.is_not_null().any():
         # Both, where a source tells at all: a reader must see that a figure is missing, since plates are a shortcut.
-        plates = frame[HARDWARE].cast(pl.Boolean, strict=False)
         for shown in (True, False):
             yield HARDWARE, str(shown).lower(), frame.filter((plates == shown).fill_null(False))
     yield from lesion_rows(frame)
-    if UPPER_LIMB in frame.columns:
-        limbs = frame.filter(pl.col(UPPER_LIMB).cast(pl.Boolean, strict=False).fill_null(False))
+    if has_values(frame, UPPER_LIMB):
+        limbs = frame.filter(parse_answers(frame[UPPER_LIMB]).fill_null(False))
         yield UPPER_LIMB, UPPER_LIMB, limbs
         for _, value, rows in _by_value(limbs, "source"):
             yield BY_SOURCE, value, rows
 
 
 def _by_value(frame: pl.DataFrame, column: str) -> Iterator[Part]:
-    if column not in frame.columns:
+    if not has_values(frame, column):
         return
     texts = frame[column].cast(pl.String)
     values = frame[column].drop_nulls().unique().sort().cast(pl.String).to_list()

@@ -41,6 +41,7 @@ STYLE: dict[str, Any] = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "text.color": INK,
+    "text.parse_math": False,  # a name with two dollar signs is a name
     "lines.linewidth": 1.6,
     "legend.frameon": False,
     "figure.facecolor": "white",

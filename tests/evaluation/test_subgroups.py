@@ -1,0 +1,55 @@
+"""Subgroups from columns as strangers write them: words, units, lists, names that the code uses itself."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from colles.evaluation.labels import parse_answers
+from colles.evaluation.subgroups import subgroup_rows, with_sizes
+
+
+def found(**columns) -> dict[tuple[str, str], int]:
+    """Return the number of rows of every subgroup of four images, two of them fractured."""
+    frame = pl.DataFrame({"y_true": [1, 0, 1, 0], "y_score": [0.9, 0.1, 0.8, 0.2], **columns})
+    return {(column, value): rows.height for column, value, rows in subgroup_rows(with_sizes(frame))}
+
+
+@pytest.mark.parametrize("answers", [["yes", "no", " Y ", None], ["TRUE", "false", "1", ""], [1.0, 0.0, 1.0, None]])
+def test_hardware_and_limb_in_the_words_in_which_labels_are_written(answers):
+    assert parse_answers(pl.Series(answers)).to_list() == [True, False, True, None]
+    assert found(hardware=answers) == {("hardware", "true"): 2, ("hardware", "false"): 1}
+    assert found(upper_limb=answers) == {("upper_limb", "upper_limb"): 2}
+
+
+@pytest.mark.parametrize("width", [["512 px"] * 4, [[512]] * 4, [None] * 4])
+def test_a_width_that_is_no_number_makes_no_size(width):
+    assert found(width=width, height=[300] * 4, boxes=[[]] * 4) == {}
+
+
+def test_numbers_written_as_text_are_numbers():
+    assert found(width=["512"] * 4, height=["300"] * 4) == {("image_size", "500 px to 1,000 px"): 4}
+    assert found(lesion_area=["0.02", None, "0.001", None]) == {
+        ("lesion_area", "under 0.5 %"): 3,
+        ("lesion_area", "1 % to 3 %"): 3,
+    }
+
+
+def test_an_area_that_is_not_finite_is_unknown():
+    assert found(lesion_area=[float("nan"), 0.0, float("inf"), 0.0]) == {}
+    box = [{"x1": 1.0, "y1": 1.0, "x2": 5.0, "y2": 5.0}]
+    assert not any(column == "lesion_area" for column, _ in found(width=[0] * 4, height=[0] * 4, boxes=[box] * 4))
+
+
+def test_a_column_called_size_does_not_meet_that_of_the_fracture():
+    assert found(lesion_area=[0.02, None, 0.02, None], size=["S", "M", "L", "M"]) == {("lesion_area", "1 % to 3 %"): 4}
+
+
+@pytest.mark.parametrize("values", [[["a"], ["b"]] * 2, [{"a": 1}] * 4, [b"\xff"] * 4])
+def test_a_source_that_is_no_single_value_is_no_subgroup(values):
+    assert found(source=values, hardware=values, upper_limb=values) == {}
+
+
+@pytest.mark.parametrize("boxes", [[[1.0, 2.0, 3.0, 4.0]] * 4, [[{"a": 1}]] * 4, [[{"x1": "a", "y1": "b"}]] * 4])
+def test_boxes_of_another_form_make_no_area(boxes):
+    assert found(width=[512] * 4, height=[300] * 4, boxes=boxes) == {("image_size", "500 px to 1,000 px"): 4}
