@@ -42,6 +42,14 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_a_link_is_replaced_without_a_rest(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere", target_is_directory=True)
+    with atomic_path(tmp_path / "link") as temporary:
+        temporary.mkdir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "link"]
+
+
 def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
     target = write_text(tmp_path / "a.txt", "old")
     with pytest.raises(StorageError, match=r"a\.txt: cannot write .*free some space"), atomic_path(target):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -90,13 +91,24 @@ def test_it_travels_as_a_zip(alone: Path, tmp_path: Path) -> None:
     assert not pull_bundle(archive, tmp_path / "back").has_graph
 
 
-def test_a_failed_export_keeps_what_was_to_be_overwritten(run: TinyRun, tmp_path: Path) -> None:
-    out = tmp_path / "kept"
-    out.mkdir()
-    (out / "mine.txt").write_text("mine")
+def test_a_failed_export_keeps_what_was_to_be_overwritten(run: TinyRun, alone: Path, tmp_path: Path) -> None:
+    out = push_bundle(load_bundle(alone, to_answer=False), tmp_path / "kept")
     with pytest.raises(MissingInputError):
         export_run(run.folder, out, catalog=tmp_path / "none.parquet", overwrite=True)
-    assert (out / "mine.txt").read_text() == "mine"
+    assert not load_bundle(out, to_answer=False).has_graph
+
+
+def test_only_a_bundle_is_overwritten(run: TinyRun, alone: Path, tmp_path: Path) -> None:
+    out = push_bundle(load_bundle(alone, to_answer=False), tmp_path / "models" / "old")
+    assert load_bundle(complete_bundle(alone, out, overwrite=True)).has_graph
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    (out / "notes.txt").write_text("mine")
+    for kept in (out, out.parent, folder):
+        with pytest.raises(OutputExistsError, match="replaces a bundle, and nothing else"):
+            complete_bundle(alone, kept, overwrite=True)
+        with pytest.raises(OutputExistsError):
+            export_bundle(folder, kept, evaluation=None, catalog=run.catalog, recipe=RECIPE, overwrite=True)
+    assert (out / "notes.txt").is_file() and (folder / "recipe.yaml").is_file()
 
 
 def test_a_weight_that_16_bits_do_not_hold_stops_the_export(run: TinyRun) -> None:

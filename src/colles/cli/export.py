@@ -41,10 +41,9 @@ def export(
 ) -> None:
     """Write an ONNX bundle. Fails unless it gives the checkpoint's probabilities on real pixels."""
     from colles.core.extras import require
-    from colles.core.files import refuse_existing
+    from colles.serving.manifest import refuse_kept
 
-    if not overwrite:
-        refuse_existing(out)
+    refuse_kept(out, overwrite=overwrite)
     require("torch", "train")
     from colles.flow.export import export_run
 

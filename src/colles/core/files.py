@@ -118,7 +118,7 @@ def _swap(temporary: Path, final: Path) -> None:
     old = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.old")
     os.replace(final, old)
     os.replace(temporary, final)
-    shutil.rmtree(old, ignore_errors=True)
+    remove(old)  # which may be a link to a folder
 
 
 def remove(path: Path) -> None:

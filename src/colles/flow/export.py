@@ -28,9 +28,9 @@ def export_run(
     """Write the bundle of a run of `colles train`, or of the training inside a run of `colles run`.
 
     Without an evaluation the operating points are chosen on the run's val predictions. `run` may also be a bundle of
-    weights alone: its network is made again, and nothing else can be chosen. What `out` holds is replaced, with
-    `overwrite`, when the new bundle is whole. Raise `MissingInputError` naming where a catalog was looked for,
-    `ParityError` where ONNX and checkpoint disagree, `UsageError` for what a bundle has fixed already.
+    weights alone: its network is made again, and nothing else can be chosen. A bundle in `out` is replaced, with
+    `overwrite`, when the new one is whole; anything else is kept. Raise `MissingInputError` naming where a catalog was
+    looked for, `ParityError` where ONNX and checkpoint disagree, `UsageError` for what a bundle has fixed already.
     """
     from colles.learning.export import export_bundle
     from colles.learning.weights_alone import complete_bundle

@@ -12,7 +12,6 @@ from colles.core.files import (
     atomic_path,
     existing_file,
     read_json,
-    refuse_existing,
     sha256_file,
     sha256_json,
     write_bytes,
@@ -32,6 +31,7 @@ from colles.learning.parity import choose_images, measure_parity
 from colles.learning.weights_alone import SCORE_TOLERANCE, leave_out_graph, round_to_half
 from colles.serving.bundle import MODEL, RECIPE, WEIGHTS, write_bundle
 from colles.serving.locked import bundle_version, calibration_metadata, study_metadata
+from colles.serving.manifest import refuse_kept
 from colles.serving.metadata import BundleMetadata
 from colles.serving.predictor import Predictor
 
@@ -54,10 +54,9 @@ def export_bundle(
     16 bits and the networks left out (see `weights_alone`). Raise `ParityError` where bundle, checkpoint
     and predictions disagree on real images of the run (nothing is written then), `StaleInputError` where the evaluation
     is of other predictions, `InputError` where it was trained on shuffled labels, `OutputExistsError` where `out` holds
-    something and `overwrite` is not set.
+    something and `overwrite` is not set, or something beside one bundle.
     """
-    if not overwrite:
-        refuse_existing(out)
+    refuse_kept(out, overwrite=overwrite)
     model, preprocess = load_classifier(run)
     resolved = load_recipe(existing_file(run / RECIPE, "Name the run folder of colles train"))
     if resolved.train.random_labels:

@@ -10,7 +10,7 @@ import polars as pl
 import torch
 
 from colles.core.errors import BundleError, ParityError
-from colles.core.files import atomic_path, refuse_existing, remove, sha256_file, write_bytes
+from colles.core.files import atomic_path, remove, sha256_file, write_bytes
 from colles.core.recipe import PhantomRecipe, PreprocessRecipe
 from colles.datasets.phantom import write_phantoms
 from colles.learning.checkpoint import load_classifier
@@ -20,6 +20,7 @@ from colles.learning.parity import measure_parity, score_files
 from colles.serving.bundle import MODEL, WEIGHTS, Bundle, load_bundle, write_bundle
 from colles.serving.decode import Sample, decode
 from colles.serving.locked import bundle_version
+from colles.serving.manifest import refuse_kept
 from colles.serving.metadata import BundleMetadata
 from colles.serving.predictor import Predictor
 from colles.serving.transport import push_bundle
@@ -58,10 +59,9 @@ def complete_bundle(bundle: Path, out: Path, *, overwrite: bool = False) -> Path
 
     Graph and weights are held against each other on simulated radiographs, from the file on. Raise `ParityError`
     where they differ (nothing is written then), `BundleError` where the bundle is whole already, `OutputExistsError`
-    where `out` holds something and `overwrite` is not set.
+    where `out` holds something and `overwrite` is not set, or something beside one bundle.
     """
-    if not overwrite:
-        refuse_existing(out)
+    refuse_kept(out, overwrite=overwrite)
     source = load_bundle(bundle, to_answer=False)
     if source.has_graph:
         raise BundleError("has its network already", path=bundle, repair="Use it as it is, or copy it: bundle push")

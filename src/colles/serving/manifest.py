@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from colles.core.errors import BundleError
-from colles.core.files import sha256_file, write_json
+from colles.core.files import refuse_existing, sha256_file, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = "colles-bundle"
@@ -55,6 +55,21 @@ def write_manifest(folder: Path, left_out: Mapping[str, FileEntry] | None = None
     manifest = Manifest(schema_version=2 if left_out else 1, files=files, left_out=dict(left_out or {}))
     write_json(folder / MANIFEST, manifest.dump())
     return manifest
+
+
+def refuse_kept(out: Path, *, overwrite: bool) -> None:
+    """Raise `OutputExistsError` where `out` holds something; with `overwrite`, where it holds anything but a bundle."""
+    if not overwrite:
+        refuse_existing(out)
+    elif not _is_a_bundle_alone(out):
+        refuse_existing(out, repair="Choose another --out: --overwrite replaces a bundle, and nothing else")
+
+
+def _is_a_bundle_alone(folder: Path) -> bool:
+    try:
+        return set(_names(folder)) <= load_manifest(folder).files.keys()
+    except BundleError:
+        return False
 
 
 def load_manifest(folder: Path) -> Manifest:
