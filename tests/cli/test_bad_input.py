@@ -247,6 +247,22 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on(module: str, name: str,
     assert done.stderr.strip() == f"interrupted: {words}"
 
 
+def test_an_interrupt_does_not_wait_for_a_thread_that_is_stuck_in_a_file() -> None:
+    """Python waits for every thread before it ends; one that decoded held up Ctrl-C, a second one as well."""
+    program = (
+        "import sys, threading; from colles.cli import app as program\n"
+        "def stopped(*_, **__):\n"
+        "    threading.Thread(target=threading.Event().wait).start()\n"
+        "    raise KeyboardInterrupt\n"
+        "program._GRACE = 0.1\n"
+        "import colles.datasets.catalog as made; made.build_catalog = stopped\n"
+        "sys.argv = 'colles catalog --source folder=. --out nowhere-at-all.csv'.split()\n"
+        "program.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130 and done.stderr.startswith("interrupted: no result was written")
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make a file")
 def test_a_place_that_cannot_be_written_is_named_and_not_a_hidden_file_beside_it(tmp_path: Path) -> None:
     from PIL import Image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 
 import numpy as np
@@ -27,6 +28,23 @@ def test_few_images_are_shared_out_rather_than_taken_by_one_worker() -> None:
     assert chunks_of(47, 16, 2) == [7, 8, 16, 16]
     assert chunks_of(64, 16, 2) == [16] * 4
     assert chunks_of(3, 16, 4) == [1, 1, 1] and chunks_of(0, 16, 4) == []
+
+
+def test_closed_early_it_does_not_wait_for_what_is_under_way() -> None:
+    begun, release, ended = threading.Event(), threading.Event(), []
+
+    def work(chunk: list[int]) -> list[int]:
+        if chunk == [1]:
+            begun.set()
+            release.wait(20)
+            ended.append(chunk)
+        return chunk
+
+    answers = in_order(range(10), work, BatchSizes(1), 2)
+    assert next(answers) == 0 and begun.wait(20)
+    answers.close()
+    assert not ended
+    release.set()
 
 
 def test_looking_at_a_picture_makes_no_copy_of_it_in_floating_point() -> None:

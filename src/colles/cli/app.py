@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 import warnings
 from typing import Annotated, Any
 
@@ -42,6 +44,7 @@ class Interrupted(BaseException):
     """Ctrl-C, under a name that typer does not end the process at without a word."""
 
 
+_INTERRUPTED, _GRACE = 130, 5.0  # exit code; seconds
 _BY_RESUME = "train", "sweep", "predict"
 _AT_ONCE = "catalog", "audit"  # verbs that take minutes and write what they made when all of it is there
 
@@ -109,6 +112,30 @@ def _options(
 
 def main() -> None:
     """Run the program and end the process with its exit code."""
+    try:
+        _run()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            _leave_threads()
+        raise
+
+
+def _leave_threads() -> None:
+    """Give what threads do a moment, then end the process: Python would wait for each, for some files minutes."""
+    until = time.monotonic() + _GRACE
+    others = [each for each in threading.enumerate() if not each.daemon and each is not threading.main_thread()]
+    try:
+        for thread in others:
+            thread.join(max(0.0, until - time.monotonic()))
+    except KeyboardInterrupt:
+        pass
+    if any(thread.is_alive() for thread in others):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_INTERRUPTED)
+
+
+def _run() -> None:
     # On damaged metadata of a picture: they name no file, and the row of the table says what could not be read.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\b")
     try:
@@ -116,7 +143,7 @@ def main() -> None:
     except CollesError as error:
         _end(f"error: {error}", error.exit_code)
     except (KeyboardInterrupt, Interrupted) as error:
-        _end(f"interrupted: {error}" if str(error) else "interrupted", 130)
+        _end(f"interrupted: {error}" if str(error) else "interrupted", _INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

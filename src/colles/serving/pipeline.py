@@ -50,9 +50,10 @@ class BatchSizes:
 def in_order(
     items: Iterable[T], work: Callable[[list[T]], list[R]], sizes: BatchSizes, workers: int
 ) -> Generator[R, None, None]:
-    """Yield `work`'s answers on chunks of `items`, in their order; closing it early stops reading and waiting work.
+    """Yield `work`'s answers on chunks of `items`, in their order.
 
-    A bounded number of chunks is under way, so memory does not grow with the number of items.
+    Closing it early stops reading and drops waiting work; nobody waits for the chunks under way, which end by
+    themselves. A bounded number of chunks is under way, so memory does not grow with the number of items.
     """
     chunks, waiting = _chunks(iter(items), sizes, workers), deque[Future[list[R]]]()
     pool = ThreadPoolExecutor(workers, "predict")
@@ -71,7 +72,7 @@ def in_order(
                 return
             yield from waiting.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _chunks(source: Iterator[T], sizes: BatchSizes, workers: int) -> Iterator[list[T]]:
