@@ -97,7 +97,7 @@ def test_an_output_folder_that_holds_a_run_is_kept(tmp_path: Path) -> None:
     out.mkdir()
     (out / "recipe.yaml").write_text("name: earlier\n")
     recipe = tmp_path / "r.yaml"
-    recipe.write_text("name: later\ntrain: {allocator: false}\n")
+    recipe.write_text("name: later\ndata: {phantom: {images: 40, size: 64}}\ntrain: {allocator: false}\n")
     message = fails("run", recipe, "--out", out)
     assert "already holds a run of another recipe" in message
     message = fails("train", recipe, "--out", out)

@@ -8,7 +8,7 @@ import pytest
 
 from colles.core.errors import CollesError, OutputExistsError, RecipeError
 from colles.core.files import alone
-from colles.core.recipe_text import recipe_from, save_recipe
+from colles.core.recipe_text import load_recipe, recipe_from, save_recipe
 from colles.flow.run import run
 from colles.flow.workspace import Ledger, Workspace
 
@@ -54,6 +54,42 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     with alone(tmp_path, "run"), pytest.raises(OutputExistsError, match="another run is running here"):
         run(recipe, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": {"sources": [{"kind": "folder", "path": "immages"}]}}, "immages: the source folder is not there"),
+        ({"data": {"sources": [{"kind": "folder", "path": ".", "class_map": "map.yaml"}]}}, "map.yaml: no such file"),
+        ({"data": {"sources": [{"kind": "folder", "path": "."}], "corrections": "c.csv"}}, "c.csv: no such file"),
+        ({"data": {"sources": [{"kind": "folder", "path": "."}]}, "split": {"keep": "s.csv"}}, "s.csv: no such file"),
+        ({}, "no data"),
+    ],
+)
+def test_a_mistyped_path_is_said_before_the_folder_is_bound_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], message: str
+) -> None:
+    """The mended recipe was refused: the folder already held a run of another."""
+    monkeypatch.delenv("COLLES_DATA", raising=False)
+    recipe = recipe_from({"model": {"weights": "none"}, **changes})
+    with pytest.raises(CollesError, match=message):
+        run(recipe, tmp_path / "out", recipe_folder=tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("change", ["model.name=simple_cn", "train.teachers=[gone]"])
+def test_a_slip_in_a_changed_recipe_displaces_no_finished_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The training was set aside, then the network was unknown; going back trained anew."""
+    values = {"data": {"phantom": {"images": 40, "size": 64}}, "model": {"weights": "none"}}
+    space = Workspace(tmp_path / "out")
+    save_recipe(recipe_from(values), space.recipe)
+    Ledger(space.state).finish("train", "key", 1.0)
+    monkeypatch.setattr("colles.flow.run.run_stages", lambda stages, ledger: [])
+    with pytest.raises(CollesError, match=r"unknown model 'simple_cn'|gone: no trained weights"):
+        run(recipe_from(values, [change]), space.out, overwrite=True)
+    assert load_recipe(space.recipe) == recipe_from(values)
 
 
 def test_a_run_that_has_its_training_asks_no_more_for_the_weights_that_it_started_from(

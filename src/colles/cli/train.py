@@ -54,9 +54,10 @@ def train(
     require("torch", "train")
     relaunch_with_allocator(settings.train)
     if catalog is None or split is None:
-        from colles.flow.run import check_training, prepare_data
+        from colles.flow.run import check_data, check_training, prepare_data
 
         if not resume:
+            check_data(settings, recipe.parent)
             check_training(settings)
         space = prepare_data(settings, out / "data", recipe_folder=recipe.parent)
         catalog, split = space.catalog, space.split

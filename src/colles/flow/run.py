@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colles.core.errors import OutputExistsError, RecipeError
-from colles.core.files import LOCK, alone
+from colles.core.files import LOCK, alone, existing_file
 from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import load_recipe, save_recipe
+from colles.flow.sources import check_sources
 from colles.flow.stages import Stage, Stages
 from colles.flow.workspace import Ledger, Workspace
 
@@ -35,7 +36,8 @@ def run(
     something else, or a run of another recipe and `overwrite` is not set (an earlier training is kept even then), and
     where another process runs there.
     """
-    if Ledger(Workspace(Path(out)).state).key("train") is None:
+    check_data(recipe, Path(recipe_folder))
+    if _trains_anew(recipe, Workspace(Path(out))):
         check_training(recipe)
     refuse_strangers(Path(out))
     with alone(out, "run"):
@@ -43,17 +45,32 @@ def run(
         return run_stages(Stages(recipe, space, Path(recipe_folder)).all, Ledger(space.state))
 
 
+def check_data(recipe: Recipe, recipe_folder: Path) -> None:
+    """Raise before anything is made what would stop catalog or split: a file that is not there, no meaning."""
+    _check_meanings(recipe)
+    check_sources(recipe.data, recipe_folder)
+    for file in (recipe.data.corrections, recipe.split.keep):
+        if file is not None:
+            existing_file(recipe_folder / Path(file).expanduser())
+
+
 def check_training(recipe: Recipe) -> None:
-    """Raise before anything is made what would stop the training: no such device, network, teacher or class."""
+    """Raise before anything is made what would stop the training: no such device, network or teacher."""
     from colles.learning.devices import choose_device
     from colles.learning.models import create_model
     from colles.learning.training.teachers import load_teachers
 
-    _check_meanings(recipe)
     if recipe.train.mode != "skip":
         choose_device(recipe.train)
         create_model(recipe.model, recipe.preprocess)
         load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=0.0)
+
+
+def _trains_anew(recipe: Recipe, space: Workspace) -> bool:
+    if Ledger(space.state).key("train") is None or not space.recipe.is_file():
+        return True
+    before = load_recipe(space.recipe)
+    return any(getattr(before, part) != getattr(recipe, part) for part in ("model", "train", "preprocess"))
 
 
 def _check_meanings(recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ from colles.core.errors import MissingInputError, RecipeError
 from colles.core.files import sha256_file, sha256_json
 from colles.core.recipe import DataRecipe, SourceRecipe
 from colles.datasets.registry import load_registry
-from colles.datasets.sources import Source, create_source
+from colles.datasets.sources import Source, create_source, read_class_map
 
 DATA_VARIABLE = "COLLES_DATA"
 
@@ -41,22 +41,40 @@ def open_sources(data: DataRecipe, recipe_folder: Path, phantom_folder: Path, sa
 
     `salt` is the file taken where the recipe names none.
     """
+    described = _described(data, phantom_folder)
+    root = data_root(data, recipe_folder)
+    salt = salt if data.salt is None else recipe_folder / Path(data.salt).expanduser()
+    return [_open(source, root, recipe_folder, salt) for source in described]
+
+
+def check_sources(data: DataRecipe, recipe_folder: Path) -> None:
+    """Raise as `open_sources` does, before phantoms and salt are made."""
+    root = data_root(data, recipe_folder)
+    _described(data, recipe_folder)
+    for source in data.sources:
+        _place(source, root)
+        read_class_map(_class_map(source, recipe_folder))
+
+
+def _described(data: DataRecipe, phantom_folder: Path) -> tuple[SourceRecipe, ...]:
     described = data.sources
     if data.phantom is not None:
         described = (*described, *phantom_sources(phantom_folder))
     if not described:
         raise RecipeError("no data", field="data.sources", repair="Name a source, or set data.phantom")
-    root = data_root(data, recipe_folder)
-    salt = salt if data.salt is None else recipe_folder / Path(data.salt).expanduser()
-    sources = [_open(source, root, recipe_folder, salt) for source in described]
-    names = [source.name for source in sources]
+    names = [source.name or source.kind for source in described]
     for name in names:
         if names.count(name) > 1:
             raise RecipeError(f"two sources are called {name!r}", field="data.sources", repair="Give one a `name:`")
-    return sources
+    return described
 
 
 def _open(source: SourceRecipe, root: Path, recipe_folder: Path, salt: Path) -> Source:
+    class_map = _class_map(source, recipe_folder)
+    return create_source(source.kind, _place(source, root), source.name, class_map, source.boxes_on, salt)
+
+
+def _place(source: SourceRecipe, root: Path) -> Path:
     path = Path(source.path).expanduser()
     path = path if path.is_absolute() else root / path
     if not path.exists():
@@ -66,10 +84,12 @@ def _open(source: SourceRecipe, root: Path, recipe_folder: Path, salt: Path) -> 
             repair=f"Put it there, or name its parent: {DATA_VARIABLE}=/path/to/data (or data.root in the recipe)"
             + _how_to_fetch(path.name),
         )
-    class_map = source.class_map
-    if isinstance(class_map, str) and not Path(class_map).is_absolute():
-        class_map = str(recipe_folder / class_map)
-    return create_source(source.kind, path, source.name, class_map, source.boxes_on, salt)
+    return path
+
+
+def _class_map(source: SourceRecipe, recipe_folder: Path) -> dict[str, int | None] | str | None:
+    file = source.class_map
+    return str(recipe_folder / file) if isinstance(file, str) and not Path(file).is_absolute() else file
 
 
 def _how_to_fetch(folder: str) -> str:

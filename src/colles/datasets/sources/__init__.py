@@ -22,7 +22,7 @@ SOURCES: dict[str, type[Source]] = {
     "dicom": Dicom,
 }
 
-__all__ = ["SOURCES", "Frame", "Source", "create_source", "parse_source"]
+__all__ = ["SOURCES", "Frame", "Source", "create_source", "parse_source", "read_class_map"]
 
 
 def create_source(
