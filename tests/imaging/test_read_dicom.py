@@ -89,6 +89,23 @@ def test_a_window_without_sense_is_left_out(window: dict) -> None:
     np.testing.assert_array_equal(read_image(encoded(dicom(stored, **elements))).pixels, stored)
 
 
+@pytest.mark.parametrize("window", [{"WindowCenter": "inf"}, {"WindowWidth": "inf"}, {"WindowCenter": "nan"}])
+def test_a_window_without_end_is_left_out(window: dict) -> None:
+    stored = ramp()
+    data = encoded(dicom(stored, **{"WindowCenter": "100", "WindowWidth": "200", **window}))
+    np.testing.assert_array_equal(read_image(data).pixels, stored)
+
+
+@pytest.mark.parametrize("rescale", [("", ""), ("", "0"), ("2", ""), ("0", "0"), ("nan", "0"), ("1", "inf")])
+def test_a_rescale_without_sense_is_left_out(rescale: tuple[str, str]) -> None:
+    stored = ramp()
+    for elements in ({}, {"WindowCenter": 2000, "WindowWidth": 3000}):
+        plain = read_image(encoded(dicom(stored, **elements)))
+        slope, intercept = rescale
+        image = read_image(encoded(dicom(stored, RescaleSlope=slope, RescaleIntercept=intercept, **elements)))
+        np.testing.assert_array_equal(image.pixels, plain.pixels)
+
+
 def test_rescale_comes_before_the_window() -> None:
     stored = ramp()
     ds = dicom(stored, RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=1000, WindowWidth=2001)

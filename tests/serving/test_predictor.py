@@ -17,7 +17,9 @@ from colles.core.errors import UsageError
 from colles.evaluation.calibration import Calibrator
 from colles.serving.bundle import Bundle, load_bundle
 from colles.serving.inputs import find_images
+from colles.serving.manifest import write_manifest
 from colles.serving.metadata import CalibrationMetadata
+from colles.serving.output import save_predictions
 from colles.serving.pipeline import BatchSizes
 from colles.serving.predictor import Predictor
 
@@ -126,6 +128,21 @@ def test_calibration_moves_the_probability_and_leaves_score_and_decision(
     plain, moved = bundle.predict(grey_files[3]), calibrated.predict(grey_files[3])
     assert (moved.score, moved.decision) == (plain.score, plain.decision)
     assert moved.probability == pytest.approx(1 / (1 + np.exp(1 - 0.5 * np.log(plain.score / (1 - plain.score)))))
+
+
+def test_a_network_that_gives_no_number_is_a_row_with_its_reason(
+    bundle_copy: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(bundle_copy / "model.onnx")
+    (two,) = (each for each in model.graph.initializer if each.name == "two")
+    two.CopyFrom(onnx.numpy_helper.from_array(np.array(np.nan, np.float32), "two"))
+    onnx.save(model, bundle_copy / "model.onnx")
+    write_manifest(bundle_copy)
+    answers = load_bundle(bundle_copy).predict_batch(grey_files[:2], heat=True, boxes=True)
+    assert {(each.status, each.reason) for each in answers} == {("unreadable", "the network gives no number")}
+    assert {(each.score, each.probability, each.decision) for each in answers} == {(None, None, None)}
+    save_predictions(answers, tmp_path / "t.jsonl")
 
 
 def test_calibration_is_computed_as_it_was_fitted() -> None:

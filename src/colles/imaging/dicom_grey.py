@@ -39,6 +39,7 @@ def _windowed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | None
     if ds.get("ModalityLUTSequence"):
         values = _looked_up(stored, ds.ModalityLUTSequence[0])
     else:
+        _drop_senseless_rescale(ds)
         values = apply_modality_lut(stored, ds)
     found = _voi_lut(values, ds) if ds.get("VOILUTSequence") else _window(values, ds)
     if found is None:
@@ -47,6 +48,15 @@ def _windowed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | None
     if int(ds.BitsStored) > 8:
         return np.rint(share * _DEEPEST).astype(np.uint16), (0.0, float(_DEEPEST))
     return np.rint(share * 255).astype(np.uint8), None
+
+
+def _drop_senseless_rescale(ds: Any) -> None:
+    # Written empty it says nothing, and a slope of 0 would make one grey level of every picture.
+    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
+    given = slope not in (None, "") and intercept not in (None, "")
+    if not given or not np.isfinite([slope, intercept]).all() or slope == 0:
+        for keyword in ("RescaleSlope", "RescaleIntercept"):
+            ds.pop(keyword, None)
 
 
 def _window(values: NDArray[Any], ds: Any) -> NDArray[np.float64] | None:
@@ -58,6 +68,8 @@ def _window(values: NDArray[Any], ds: Any) -> NDArray[np.float64] | None:
     try:
         with np.errstate(over="ignore"):
             black, white = apply_windowing(np.array([-1e12, 1e12]), ds)
+            if not np.isfinite([black, white]).all() or black == white:  # a centre or width without end
+                return None
             windowed = apply_windowing(values, ds)
     except (ValueError, TypeError, KeyError, IndexError):  # a width of 0, or an unknown function
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,6 +75,9 @@ class Judge:
                 answers.append(self._none(Rejected("refused", refusal, seconds)))
                 continue
             score = float(outputs.score[number])
+            if not (math.isfinite(score) and math.isfinite(probability[number])):
+                answers.append(self._none(Rejected("unreadable", "the network gives no number", seconds)))
+                continue
             answer = Prediction(
                 path=None,
                 status="ok",
