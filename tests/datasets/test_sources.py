@@ -169,6 +169,12 @@ def test_ids_of_a_table_were_taken_with_their_blanks_and_nobody_was_a_patient(tm
     assert len({row.group_id for row in rows}) == 6
 
 
+def test_numbered_ids_of_an_anonymised_set_were_nobody_and_its_patients_torn_apart(tmp_path: Path) -> None:
+    ids = ["ANON0001", "anon_2", "Anonymous3", "anonymous", "ANON_PATIENT"]
+    path = _table(tmp_path, "path,label,patient_id\n" + "".join(f"{n}.png,1,{name}\n" for n, name in enumerate(ids)))
+    assert [row.patient_id for row in _rows("csv", path)] == ["ANON0001", "anon_2", "Anonymous3", None, None]
+
+
 def test_subsets_of_a_table_in_other_words_hid_its_leaks(tmp_path: Path) -> None:
     words = ["Train", "training", "VAL ", "validation", "Testing", "fold3", ""]
     path = _table(tmp_path, "path,label,given_split\n" + "".join(f"{n}.png,1,{word}\n" for n, word in enumerate(words)))
