@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,17 @@ def test_dicom_files_of_a_store_need_no_ending(tmp_path: Path) -> None:
     (tmp_path / "IM000001").unlink()
     with pytest.raises(MissingInputError, match=r"no images below it\. Looked for .*DICOM"):
         list(find_images([f"file://{tmp_path}"]))
+
+
+def test_a_long_prefix_took_a_task_a_file_though_only_unclear_names_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "notes.txt", ".hidden", "IM1", "1.2.840.7"):
+        (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
+    asked: list[str] = []
+    pool = ThreadPoolExecutor.map
+    monkeypatch.setattr(
+        ThreadPoolExecutor, "map", lambda self, work, paths: pool(self, work, asked.extend(paths) or paths)
+    )
+    assert len(list(find_images([f"file://{tmp_path}"]))) == 3
+    assert [Path(path).name for path in asked] == ["1.2.840.7", "IM1"]

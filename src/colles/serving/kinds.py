@@ -13,19 +13,19 @@ LOOKED_FOR = f"{', '.join(sorted(IMAGE_ENDINGS))}, and DICOM files without an en
 
 
 def is_image(name: str, head: Callable[[], bytes | None]) -> bool:
-    """Tell whether a file is to be judged; `head` gives its first bytes and is asked where the name says nothing.
+    """Tell whether a file is to be judged; `head` gives its first bytes and is asked where the name says nothing."""
+    said = told_by_name(name)
+    return is_dicom_head(head()) if said is None else said
 
-    It gives None for a file that cannot be opened: that counts, so that the table says why.
-    """
+
+def told_by_name(name: str) -> bool | None:
+    """Tell by its name whether a file is to be judged; None where only its first bytes tell."""
     ending = splitext(name)[1].lower()
-    if ending in IMAGE_ENDINGS:
-        return True
-    if not _may_be_dicom(ending):
-        return False
-    begins = head()
-    return begins is None or begins[HEAD - 4 : HEAD] == b"DICM"
-
-
-def _may_be_dicom(ending: str) -> bool:
     # Files are often named by a UID (1.2.840.7), of which the last number looks like an ending.
-    return ending in ("", ".", ".ima") or ending[1:].isdecimal()
+    may_be_dicom = ending in ("", ".", ".ima") or ending[1:].isdecimal()
+    return True if ending in IMAGE_ENDINGS else None if may_be_dicom else False
+
+
+def is_dicom_head(head: bytes | None) -> bool:
+    """Tell whether a file begins as DICOM; one that cannot be opened (None) counts, so that the table says why."""
+    return head is None or head[HEAD - 4 : HEAD] == b"DICM"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from colles.core.errors import MissingInputError
 from colles.core.extras import require
 from colles.imaging.read import unreadable
-from colles.serving.kinds import HEAD, LOOKED_FOR, is_image
+from colles.serving.kinds import HEAD, LOOKED_FOR, is_dicom_head, told_by_name
 
 _REQUESTS = 16  # at once, while a prefix is listed
 _SAFE = "/:@!$&'()*+,;=~%"  # what a path may hold beside letters and digits (RFC 3986, 3.3), and its escapes
@@ -75,10 +75,8 @@ def remote_images(uri: str) -> Iterator[RemoteFile]:
         reason = " ".join(str(error).split())[:200]
         raise MissingInputError(f"cannot be listed ({reason})", path=uri, repair="Check address and rights") from error
     names = [each[len(path.rstrip("/")) :].lstrip("/") for each in below]
-    # Some have to be opened to be told, and a store answers each such request late, but many at once.
-    with ThreadPoolExecutor(_REQUESTS) as pool:
-        wanted = pool.map(lambda name, each: _is_image(name, partial(_head, store, each)), names, below)
-        found = [both for *both, counts in zip(names, below, wanted, strict=True) if counts]
+    wanted = _wanted(store, names, below)
+    found = [(name, each) for name, each in zip(names, below, strict=True) if each in wanted]
     if not found:
         raise MissingInputError("no images below it", path=uri, repair=f"Looked for {LOOKED_FOR}")
     place, folder, options = _parts(uri)
@@ -86,8 +84,18 @@ def remote_images(uri: str) -> Iterator[RemoteFile]:
     yield from (RemoteFile(prefix + _escaped(name) + options, (store, each)) for name, each in found)
 
 
-def _is_image(path: str, head: Callable[[], bytes | None]) -> bool:
-    return not any(part.startswith(".") for part in path.split("/")) and is_image(path, head)
+def _wanted(store: Any, names: Sequence[str], paths: Sequence[str]) -> set[str]:
+    """Return the paths of images; a few have to be opened to be told, which a store answers late, but many at once."""
+    told = {path: told_by_name(name) for name, path in zip(names, paths, strict=True) if not _is_hidden(name)}
+    unclear = [path for path, said in told.items() if said is None]
+    with ThreadPoolExecutor(_REQUESTS) as pool:
+        heads = pool.map(partial(_head, store), unclear)
+        opened = {path for path, head in zip(unclear, heads, strict=True) if is_dicom_head(head)}
+    return opened.union(path for path, said in told.items() if said)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _head(store: Any, path: str) -> bytes | None:
