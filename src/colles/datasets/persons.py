@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 from statistics import median
 
@@ -58,8 +59,10 @@ def _hold_persons(folders: Iterable[list[str]], label: Mapping[str, int | None])
     typical = median(map(len, held))
     if typical > max(_FEW, len(held)) or (len(held) < _FEW and _part_classes(held, label)):
         return False
+    if typical > 1:
+        return True
     names = [PurePosixPath(image).stem for images in held for image in images]
-    return typical > 1 or len(set(names)) < len(names)
+    return len(set(names)) < len(names)
 
 
 def _part_classes(folders: Sequence[list[str]], label: Mapping[str, int | None]) -> bool:
@@ -68,9 +71,10 @@ def _part_classes(folders: Sequence[list[str]], label: Mapping[str, int | None])
 
 
 def _telling(path: str) -> tuple[str, ...]:
-    return tuple(name for name in PurePosixPath(path).parts[:-1] if not _says_nothing(name))
+    return tuple(name for name in path.split("/")[:-1] if name and not _says_nothing(name))
 
 
+@lru_cache(maxsize=1 << 16)
 def _says_nothing(name: str) -> bool:
     # A name with a number may tell persons apart whatever else it says: study7_positive.
     if any(letter.isdigit() for letter in name):
