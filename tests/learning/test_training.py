@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,21 @@ def test_deterministic_mode_does_not_fill_every_tensor_first(
     monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
     train(*data, recipe("train.head_epochs=0", "train.epochs=1"), tmp_path / "run")
     assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
+class Terminal(StringIO):
+    """Text that is kept, of a file that calls itself a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_progress_bar_leaves_standard_output_to_the_result(
+    data: tuple[Catalog, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    train(*data, recipe("train.epochs=1"), tmp_path / "run")
+    assert capsys.readouterr().out == "" and "Epoch" in terminal.getvalue()
 
 
 def test_a_run_folder_is_complete_and_repeats_to_the_last_bit(data: tuple[Catalog, Split], tmp_path: Path) -> None:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
 
 from colles.core.files import atomic_path, read_json, storage_errors
 from colles.core.progress import say
 from colles.learning.checkpoint import save_checkpoint
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.training.module import ClassifierModule
+
+
+def progress_bar(others: Iterable[Callback]) -> list[Callback]:
+    """Return a bar on standard error where that is a terminal and none of the `others` is one.
+
+    Lightning's default is drawn on standard output, where a verb prints its result.
+    """
+    if not sys.stderr.isatty() or any(isinstance(other, ProgressBar) for other in others):
+        return []
+    return [RichProgressBar(console_kwargs={"stderr": True})]
 
 
 class DrawEpoch(Callback):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 import warnings
@@ -17,7 +16,7 @@ from typing import Any
 import polars as pl
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from colles.core.errors import RecipeError
@@ -35,7 +34,7 @@ from colles.learning.devices import choose_device
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import FractureClassifier, count_parameters, create_model
 from colles.learning.training.allocator import keep_memory
-from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState
+from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState, progress_bar
 from colles.learning.training.inputs import assert_same_inputs, describe_inputs, save_inputs
 from colles.learning.training.location import decide_location
 from colles.learning.training.mode import assert_trained, keep_training, shorten
@@ -228,6 +227,7 @@ class Stages:
             positive_weight=self.data.positive_weight(),
             teachers=self.teachers,
         )
+        callbacks = self._callbacks(stage, first_epoch)
         trainer = lightning.Trainer(
             accelerator="cpu" if self.device == "cpu" else "gpu",
             **self.placing,
@@ -235,11 +235,11 @@ class Stages:
             default_root_dir=str(self.out),
             precision="32-true" if self.device == "cpu" else "16-mixed",  # half precision is slower on CPUs
             max_epochs=epochs,
-            callbacks=self._callbacks(stage, first_epoch),
+            callbacks=callbacks,
             logger=TensorBoardLogger(str(self.out), name="tensorboard", version=stage),
             enable_checkpointing=True,
             enable_model_summary=False,
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=any(isinstance(each, ProgressBar) for each in callbacks),
             num_sanity_val_steps=0,
             gradient_clip_val=self.recipe.train.clip,
             reload_dataloaders_every_n_epochs=1,
@@ -264,6 +264,7 @@ class Stages:
             DrawEpoch(self.data, first_epoch),
             *stopping,
             *self.callbacks,
+            *progress_bar(self.callbacks),
             SaveState(self._state(stage)),
         ]
 
