@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,19 @@ def test_what_is_said_names_counts_choices_and_the_next_step(two_folders: Path, 
     result = CliRunner().invoke(app, ["init", str(two_folders), "--out", str(tmp_path / "r.yaml")])
     assert "mine (folder): 42 images, 12 fractured, 30 not, 0 unknown" in result.stdout
     assert f"colles run {tmp_path / 'r.yaml'} --out out/mine" in " ".join(result.stdout.split())
+
+
+def test_the_next_step_is_a_command_whatever_the_folders_are_called(
+    two_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my x").mkdir()
+    for place, source in ((two_folders, "."), (two_folders / "normal", "..")):
+        monkeypatch.chdir(place)
+        out = tmp_path / "my x" / f"{len(source)}.yaml"
+        result = CliRunner().invoke(app, ["init", source, "--out", str(out), "--name", "two words"])
+        following = result.stdout.splitlines()[-1].removeprefix("Next: ")
+        assert shlex.split(following) == ["colles", "run", str(out), "--out", "out/two words"]
+        assert survey(source).name == "mine"
 
 
 def test_folders_of_unknown_meaning_become_a_to_do(two_folders: Path, tmp_path: Path) -> None:

@@ -18,6 +18,12 @@ def test_a_piped_table_is_not_cut_off(capsys: pytest.CaptureFixture[str], monkey
     assert "…" not in printed
 
 
+def test_names_and_values_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows("a[fold] :bone:", ["train.[x]"], [["[/c]"], ["b[fold].json"], [":warning:"]])
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in ("a[fold] :bone:", "train.[x]", "[/c]", "b[fold].json", ":warning:"))
+
+
 def test_no_verb_is_described_by_half_a_sentence() -> None:
     told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
     assert "predict " in told

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from colles.cli.options import AsJson, as_digest, example, print_json, print_rows
+from colles.cli.options import AsJson, as_digest, command, example, print_json, print_rows
 
 if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
@@ -22,8 +22,8 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True, help="List, fetch, show, verify, compare and move bundles.", epilog=_EXAMPLES
     )
     group.command("list")(list_bundles)
-    for command in (get, show, verify, diff, push, pull):
-        group.command()(command)
+    for verb in (get, show, verify, diff, push, pull):
+        group.command()(verb)
     app.add_typer(group, name="bundle")
 
 
@@ -88,7 +88,8 @@ def get(
         print_json({"bundle": bundle.name, "folder": str(bundle.folder)})
     else:
         answers = f"colles predict IMAGES --bundle {name} --out answers.csv"
-        whole = f"colles export {bundle.folder} --out {name}   (weights alone: this makes the network that answers)"
+        made = command("colles", "export", bundle.folder, "--out", name)
+        whole = f"{made}   (weights alone: this makes the network that answers)"
         typer.echo(f"{bundle.name} in {bundle.folder}\nNext: {answers if bundle.has_graph else whole}")
 
 
@@ -154,7 +155,7 @@ def push(
     from colles.serving.transport import push_bundle
 
     made = push_bundle(load_bundle(bundle, to_answer=False), target, hub=hub)
-    typer.echo(f"{made}" + (f". Next: hf upload ORG/NAME {made}" if hub else ""))
+    typer.echo(f"{made}" + (f". Next: {command('hf', 'upload', 'ORG/NAME', made)}" if hub else ""))
 
 
 def pull(

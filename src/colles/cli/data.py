@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from colles.cli.options import AsJson, as_digest, example, print_json, print_rows
+from colles.cli.options import AsJson, as_digest, command, example, print_json, print_rows
 
 if TYPE_CHECKING:
     from colles.datasets.registry import DataSet
@@ -72,7 +72,8 @@ def get(
         print_json({"name": name, "kind": item.kind, "folder": str(folder), "origin": str(record)})
         return
     typer.echo(f"{folder} is ready; where it came from stands in {record}")
-    typer.echo(f"Next: colles catalog --source {item.kind}:{item.name}={folder} --out catalog.parquet")
+    source = f"{item.kind}:{item.name}={folder}"
+    typer.echo(f"Next: {command('colles', 'catalog', '--source', source, '--out', 'catalog.parquet')}")
 
 
 def _root() -> Path:

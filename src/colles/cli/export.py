@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from colles.cli.options import Overwrite, example
+from colles.cli.options import Overwrite, command, example
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def export(
         run, out, evaluation=evaluation, catalog=catalog, split=split, name=name, weights_only=weights_only,
         overwrite=overwrite,
     )  # fmt: skip
-    following = (
-        f"colles export {made} --out DIR" if weights_only else f"colles predict IMAGES --bundle {made} --out FILE"
+    words = (
+        ("export", made, "--out", "DIR") if weights_only else ("predict", "IMAGES", "--bundle", made, "--out", "FILE")
     )
-    typer.echo(f"Bundle: {made}. Next: {following}")
+    typer.echo(f"Bundle: {made}. Next: {command('colles', *words)}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from colles.cli.options import AsJson, Overwrite, example, print_json, print_rows
+from colles.cli.options import AsJson, Overwrite, command, example, print_json, print_rows
 
 if TYPE_CHECKING:
     from colles.datasets.survey import Survey
@@ -68,7 +68,7 @@ def init(
     print_rows("Chosen", ["setting", "value", "why"], [[item.key, str(item.value), item.why] for item in choices])
     if unclear:
         typer.echo(f"To do: say in {out} what {', '.join(map(repr, unclear[:8]))} mean (1, 0, or null to leave out)")
-    typer.echo(f"{'Then' if unclear else 'Next'}: colles run {out} --out out/{run}")
+    typer.echo(f"{'Then' if unclear else 'Next'}: {command('colles', 'run', out, '--out', f'out/{run}')}")
 
 
 def _sentence(item: Survey) -> str:

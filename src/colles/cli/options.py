@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -33,7 +34,7 @@ def print_rows(title: str, header: list[str], rows: list[list[str]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console()
+    console = Console(markup=False, emoji=False)  # names and values are data: a[fold] is no style
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     console.print(table)
@@ -48,6 +49,11 @@ def as_digest(text: str | None) -> str | None:
     if text is None or re.fullmatch(r"[0-9a-f]{64}", text.lower()):
         return None if text is None else text.lower()
     raise UsageError(f"--sha256 {text!r} is not a sha256", repair="It has 64 hexadecimal digits: sha256sum FILE")
+
+
+def command(*words: object) -> str:
+    """Format a command line that a shell takes as it is, whatever the names of the files in it."""
+    return shlex.join(map(str, words))
 
 
 def example(*commands: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from colles.cli.options import AsJson, Overrides, example, print_json, print_rows
+from colles.cli.options import AsJson, Overrides, command, example, print_json, print_rows
 
 if TYPE_CHECKING:
     from colles.learning.sweep.entries import Entry
@@ -79,7 +79,8 @@ def run(
     logs = search(Catalog.load(catalog), Split.load(split), settings, out, resume=resume)
     _print(logs, as_json)
     if not as_json:
-        typer.echo(f"Next: colles train {out / 'best_recipe.yaml'} --catalog {catalog} --split {split} --out RUN")
+        words = ("train", out / "best_recipe.yaml", "--catalog", catalog, "--split", split, "--out", "RUN")
+        typer.echo(f"Next: {command('colles', *words)}")
 
 
 def show(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from colles.cli.options import Overrides, example
+from colles.cli.options import Overrides, command, example
 
 
 def register(app: typer.Typer) -> None:
@@ -72,4 +72,5 @@ def train(
 
     fit(Catalog.load(catalog), Split.load(split), settings, out, resume=resume)
     typer.echo(f"Scores of val and test: {out / 'predictions.parquet'}")
-    typer.echo(f"Next: colles evaluate {out / 'predictions.parquet'} --catalog {catalog} --out {out / 'evaluation'}")
+    words = ("evaluate", out / "predictions.parquet", "--catalog", catalog, "--out", out / "evaluation")
+    typer.echo(f"Next: {command('colles', *words)}")

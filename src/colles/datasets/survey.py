@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,7 +90,8 @@ def _parse(text: str) -> tuple[str, str, Path]:
     else:
         path, name = Path(text).expanduser(), ""
         kind = detect_kind(path)
-    return kind, name or path.stem.replace(" ", "_") or kind, path
+    whole = Path(os.path.abspath(path))  # the folder that . and .. mean has a name
+    return kind, name or whole.stem.replace(" ", "_") or kind, path
 
 
 def detect_kind(path: Path) -> str:
