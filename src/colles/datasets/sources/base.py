@@ -39,7 +39,7 @@ SUBSET_FOLDERS = {
     **{"test": "test", "testing": "test"},
 }
 """Names of a source's own subsets: its folders, or the words of a table; in small letters."""
-# Ids that stand for many patients: grouping by them would make one giant. With a number (ANON0001) they are a patient's.
+# Ids that stand for many patients: grouping by them would make one giant. With a number (ANON0001) they name one.
 _NOBODY = re.compile(
     r"^\W*(anon[^\W\d]*|unknown|none|null|nan|n/?a|not ?available|patient|test|x+|0+|\?+|-+)?\W*$", re.I
 )
