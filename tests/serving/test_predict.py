@@ -121,6 +121,8 @@ def test_bad_arguments_are_named(drawn_bundle: Path, grey_files: list[Path], tmp
         run(grey_files[0], *shared, "--precision", "int8")
     with pytest.raises(UsageError, match="--overlays"):
         run(grey_files[0], *shared, "--engine", "ray", "--overlays", tmp_path / "maps")
+    with pytest.raises(UsageError, match="--threads"):
+        run(grey_files[0], *shared, "--engine", "ray", "--threads", 2)
     with pytest.raises(MissingInputError, match="matches nothing"):
         run(tmp_path / "*.nothing", *shared)
     with pytest.raises(UsageError, match="an empty path"):

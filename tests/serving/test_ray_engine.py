@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 import os
 import subprocess
 import sys
@@ -14,9 +16,9 @@ import pytest
 from PIL import Image
 
 from colles.serving.bundle import load_bundle
-from colles.serving.inputs import find_images
+from colles.serving.inputs import Source, find_images
 from colles.serving.output import row_of
-from colles.serving.ray_engine import _describe, _prediction, _raw, _restore
+from colles.serving.ray_engine import Worker, _describe, _prediction, _raw, _restore
 from colles.serving.remote import RemoteFile
 from ray_alone import alone
 
@@ -89,12 +91,61 @@ def test_what_travels_to_a_worker_comes_back_as_it_was(drawn_bundle: Path, tmp_p
     bundle = load_bundle(drawn_bundle)
     for image in find_images([odd, tmp_path / "study.zip", f"file://{tmp_path}/x.png"]):
         item = _describe(image)
-        again = _restore(item["kind"], item["path"], item["member"])
+        again = _restore(item["kind"], item["path"], item["member"], item["place"])
         assert str(again) == str(image) and isinstance(again, RemoteFile) == isinstance(image, RemoteFile)
         (one,), (other,) = (list(bundle.predictor.stream([each], batch=1, boxes=True)) for each in (image, again))
         assert (one.status, one.score, one.boxes) == (other.status, other.score, other.boxes)
         assert row_of(_prediction(row_of(one))) == row_of(one)
     assert _raw("") == ""
+
+
+def grey_png(level: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.full((50, 60), level, np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def there(image: Source) -> Source:
+    item = _describe(image)
+    return _restore(item["kind"], item["path"], item["member"], item["place"])
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_two_members_with_one_name_each_keeps_its_pixels(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+        for level in (10, 200):
+            archive.writestr("a.png", grey_png(level))
+    images = [there(image) for image in find_images([tmp_path / "twice.zip"])]
+    assert [image.read(10**6) for image in images] == [grey_png(10), grey_png(200)]
+
+
+def test_a_worker_opens_an_archive_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for number in range(5):
+            archive.writestr(f"{number}.png", grey_png(number))
+    images = list(find_images([tmp_path / "many.zip"]))
+    opened, real = [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *a, **k: opened.append(a) or real(*a, **k))
+    assert [there(image).read(10**6) for image in images] == [grey_png(number) for number in range(5)]
+    assert len(opened) == 1
+
+
+def test_a_worker_elsewhere_finds_relative_paths_and_shows_them_as_given(
+    drawn_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "a.png").write_bytes(grey_png(200))
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        archive.writestr("in.png", grey_png(100))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    items = [_describe(image) for image in find_images(["a.png", "b.zip"])]
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    bundle = load_bundle(drawn_bundle)
+    files = {name: (drawn_bundle / name).read_bytes() for name in ["manifest.json", *bundle.manifest.files]}
+    worker = Worker(files, {"gate": False}, False)
+    told = worker({name: np.array([item[name] for item in items]) for name in items[0]})["answer"]
+    assert [(row["path"], row["status"]) for row in map(json.loads, told)] == [("a.png", "ok"), ("b.zip!/in.png", "ok")]
 
 
 def test_a_prefix_of_a_store_gives_its_images_by_name(drawn_bundle: Path, tmp_path: Path) -> None:

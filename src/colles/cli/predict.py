@@ -47,7 +47,9 @@ def predict(
     batch: Annotated[
         str, typer.Option(help="Images that a thread takes at once: a number, or auto, which tries.")
     ] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Computing threads; one a core by default.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Computing threads of the local engine; one a core by default.")
+    ] = None,
     precision: Annotated[
         Literal["fp32", "int8"], typer.Option(help="int8 is faster, where the bundle has it.")
     ] = "fp32",
@@ -79,6 +81,9 @@ def predict(
     size = _batch(batch)
     if engine == "ray" and overlays is not None:
         raise UsageError("the ray engine draws none", field="--overlays", repair="Leave out --engine ray")
+    if engine == "ray" and threads is not None:
+        text = "the ray engine takes every core of its cluster"
+        raise UsageError(text, field="--threads", repair="Leave out --threads, or --engine ray")
     if overlays is not None and not (resume or overwrite):
         refuse_existing(overlays, "Choose another --overlays, or add --overwrite")
     loaded = load_bundle(bundle)

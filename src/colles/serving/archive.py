@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from colles.imaging.read import unreadable
@@ -92,6 +93,25 @@ def zip_members(archive: Path) -> Iterator[ZipMember]:
         member = ZipMember(archive, info.filename, opened, info)
         if not info.is_dir() and (member.refusal or _is_image(member)):
             yield member
+
+
+def member_of(archive: Path, name: str, place: int) -> ZipMember:
+    """Return a member by its name and the place of its header in the file: an archive may hold one name twice.
+
+    The archive stays open for the next call. It is one that cannot be read where it lacks the member.
+    """
+    opened = _open(archive)
+    info = None if opened is None else opened[1].get((name, place))
+    return ZipMember(archive, name, opened[0] if opened and info else None, info)
+
+
+@lru_cache(maxsize=4)
+def _open(archive: Path) -> tuple[zipfile.ZipFile, dict[tuple[str, int], zipfile.ZipInfo]] | None:
+    try:
+        opened = zipfile.ZipFile(archive)
+    except _DAMAGED:
+        return None
+    return opened, {(info.filename, info.header_offset): info for info in opened.infolist()}
 
 
 def _is_image(member: ZipMember) -> bool:

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from colles.core.extras import require
 from colles.core.ray_start import start_ray
 from colles.core.records import Box
 from colles.imaging.heatmap import Candidate
-from colles.serving.archive import ZipMember, zip_members
+from colles.serving.archive import ZipMember, member_of
 from colles.serving.bundle import Bundle, load_bundle
 from colles.serving.inputs import Source
 from colles.serving.manifest import MANIFEST
@@ -90,25 +91,32 @@ class Worker:
         """Return `answer`, a JSON row an image."""
         import numpy as np
 
-        rows = zip(*(batch[name] for name in ("kind", "path", "member")), strict=True)
-        answers = self._predictor.predict_paths((_restore(*map(str, row)) for row in rows), boxes=self._boxes, batch=4)
-        return {"answer": np.array([json.dumps(row_of(answer)) for answer in answers], dtype=object)}
+        rows = zip(*(batch[name] for name in ("kind", "path", "member", "place")), strict=True)
+        images = (_restore(str(kind), str(path), str(member), int(place)) for kind, path, member, place in rows)
+        answers = self._predictor.predict_paths(images, boxes=self._boxes, batch=4)
+        shown = (_raw(str(each)) for each in batch["shown"])
+        told = [row_of(replace(answer, path=path)) for answer, path in zip(answers, shown, strict=True)]
+        return {"answer": np.array([json.dumps(row) for row in told], dtype=object)}
 
 
 def _describe(image: Source) -> Item:
+    """Return what a worker finds an image by, wherever it runs, and the name that its row shows."""
+    kind, path, member, place = "uri", str(image), "", 0
     if isinstance(image, ZipMember):
-        return {"kind": "zip", "path": _safe(str(image.archive)), "member": _safe(image.name)}
-    return {"kind": "uri" if isinstance(image, RemoteFile) else "file", "path": _safe(str(image)), "member": ""}
+        kind, path, member = "zip", str(image.archive), image.name
+        place = image.info.header_offset if image.info else 0
+    elif not isinstance(image, RemoteFile):
+        kind = "file"
+    if kind != "uri":
+        path = os.path.join(os.getcwd(), path)
+    return {"kind": kind, "path": _safe(path), "member": _safe(member), "place": place, "shown": _safe(str(image))}
 
 
-def _restore(kind: str, path: str, member: str) -> Source:
+def _restore(kind: str, path: str, member: str, place: int) -> Source:
     path, member = _raw(path), _raw(member)
     if kind == "uri":
         return RemoteFile(path)
-    if kind == "file":
-        return path
-    found = {each.name: each for each in zip_members(Path(path))}
-    return found.get(member) or ZipMember(Path(path), member, None, None)
+    return path if kind == "file" else member_of(Path(path), member, place)
 
 
 def _safe(text: str) -> str:
