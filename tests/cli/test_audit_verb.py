@@ -58,3 +58,13 @@ def test_an_image_in_train_and_test_passed_the_check_for_leaks(tmp_path: Path, w
     assert isinstance(result.exception, TableError) and "split.csv: image_id" in str(result.exception), result.output
     split.write_text("image_id,subset\nfolder/normal/b.png,train\nfolder/fractured/a.png,test\n")
     assert run(app, ["audit", str(made), *options]).exit_code == 0
+
+
+def test_a_split_that_gives_an_image_no_subset_was_refused(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "own" / "normal" / "b.png", 96, 96, seed=2)
+    run, made = CliRunner().invoke, tmp_path / "c.parquet"
+    assert run(app, ["catalog", "--source", f"folder={tmp_path / 'own'}", "--out", str(made)]).exit_code == 0
+    split = tmp_path / "split.csv"
+    split.write_text("image_id,subset\nfolder/normal/b.png,\n")
+    result = run(app, ["audit", str(made), "--split", str(split), "--out", str(tmp_path / "audit")])
+    assert result.exit_code == 0, result.exception

@@ -98,7 +98,8 @@ def summary_file(path: str | Path) -> Path:
 def read_split_table(path: str | Path, *, grouped: bool = True) -> pl.DataFrame:
     """Read the table alone (image_id, group_id, subset); raise `MissingInputError` or `TableError`.
 
-    Without `grouped`, a table made by a person may lack the column group_id, or values of it: they are null then.
+    Without `grouped`, a table made by a person may lack the column group_id, or values of it: they are null then. Its
+    lines without a subset are left out.
     """
     file = existing_file(path, repair="Make it with `colles split`")
     frame = read_table(file, ("image_id", "subset"), as_text=True, mapped=True)
@@ -107,6 +108,7 @@ def read_split_table(path: str | Path, *, grouped: bool = True) -> pl.DataFrame:
             raise TableError("lacks the column 'group_id'", path=file, repair=_TAKE_IN)
         frame = frame.with_columns(group_id=pl.lit(None, pl.String))
     frame = frame.select(pl.col(*COLUMNS).cast(pl.String))
+    frame = frame if grouped else frame.filter(pl.col("subset").is_not_null())
     frame = frame if frame["image_id"].is_sorted() else frame.sort("image_id")
     _assert_table(frame, file, grouped=grouped)
     return frame
@@ -121,9 +123,11 @@ def split_digest(frame: pl.DataFrame) -> str:
 
 def _assert_table(frame: pl.DataFrame, path: Path, *, grouped: bool) -> None:
     # `frame` is in the order of image_id.
+    if frame["subset"].null_count():
+        raise TableError("a subset is empty", path=path, field="subset", repair="Fill it in or take the line out")
     unknown = set(frame["subset"].unique().to_list()) - set(SUBSETS)
     if unknown:
-        text = f"unknown subset {min(map(str, unknown))!r}"
+        text = f"unknown subset {min(unknown)!r}"
         raise TableError(text, path=path, field="subset", repair=f"Use {', '.join(SUBSETS)}")
     if grouped and frame["group_id"].null_count():
         repair = "Write the image_id where there is no group"
