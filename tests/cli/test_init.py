@@ -199,13 +199,13 @@ def test_choices_follow_the_data(two_folders: Path) -> None:
 
 def test_a_begun_run_of_a_folder_keeps_its_choices_but_never_another_folder(two_folders: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first, _ = run._settings(None, two_folders, out, ["train.epochs=1"])
+    first, _ = run.settings_of(None, two_folders, out, ["train.epochs=1"])
     assert (first.train.epochs, first.preprocess.size) == (1, 256)
     save_recipe(first, out / "recipe.yaml")
-    again, _ = run._settings(None, two_folders, out, [])
+    again, _ = run.settings_of(None, two_folders, out, [])
     assert again == first
     other = two_folders.rename(tmp_path / "other")
-    moved, _ = run._settings(None, other, out, [])
+    moved, _ = run.settings_of(None, other, out, [])
     assert moved.data.sources[0].path == str(other) != first.data.sources[0].path  # which the run then refuses
 
 

@@ -64,6 +64,10 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
         ({"data": {"sources": [{"kind": "folder", "path": "."}], "corrections": "c.csv"}}, "c.csv: no such file"),
         ({"data": {"sources": [{"kind": "folder", "path": "."}]}, "split": {"keep": "s.csv"}}, "s.csv: no such file"),
         ({}, "no data"),
+        (
+            {"data": {"phantom": {}}, "split": {"test": 0.0}, "robustness": {"enabled": True}},
+            "split.test: there is no test image to make worse",
+        ),
     ],
 )
 def test_a_mistyped_path_is_said_before_the_folder_is_bound_to_it(

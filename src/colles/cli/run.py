@@ -41,28 +41,33 @@ def run(
 
     if out is None:
         raise UsageError("no --out", repair="Name a folder for the results: --out out/NAME")
-    settings, base = _settings(recipe, folder, out, overrides or [])
+    settings, base = settings_of(recipe, folder, out, overrides or [])
     require("torch", "train")
     relaunch_with_allocator(settings.train)
     from colles.core.records import doubt
-    from colles.evaluation.evaluate import Evaluation
+    from colles.evaluation.results import Evaluation, reported_subset
     from colles.flow.run import run as run_all
     from colles.flow.workspace import Workspace
 
     results = run_all(settings, out, recipe_folder=base, overwrite=overwrite)
     evaluation = Evaluation.load(Workspace(out).evaluation)
-    figures, doubtful = headline(evaluation), doubt(evaluation.subsets["test"].figures.get("auroc"))
+    subset = reported_subset(evaluation.subsets)
+    assert subset is not None  # an evaluation has one
+    figures, doubtful = headline(evaluation, subset), doubt(evaluation.subsets[subset].figures.get("auroc"))
     if as_json:
         stages = [{"stage": r.name, "ran": r.ran, "reason": r.reason, "seconds": r.seconds} for r in results]
         print_json({"report": str(out / "report.html"), "stages": stages, "figures": figures, "doubt": doubtful})
         return
-    print_rows("Test set, thresholds chosen on val", ["figure", "value (95 % interval)", "images"], figures)
+    print_rows(
+        f"{subset.capitalize()} set, thresholds chosen on val", ["figure", "value (95 % interval)", "images"], figures
+    )
     if doubtful:
         typer.echo(doubtful)
     typer.echo(f"Report: {out / 'report.html'}")
 
 
-def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: list[str]) -> tuple[Recipe, Path]:
+def settings_of(recipe: Path | None, folder: Path | None, out: Path, overrides: list[str]) -> tuple[Recipe, Path]:
+    """Return the recipe of a call, and the folder that its relative paths start from."""
     from colles.core.errors import UsageError
     from colles.core.files import existing_folder
     from colles.core.recipe_text import load_recipe, recipe_from
@@ -80,13 +85,14 @@ def _settings(recipe: Path | None, folder: Path | None, out: Path, overrides: li
     begun = out / "recipe.yaml"
     if recipe is not None:
         values = load_recipe(recipe, overrides).model_dump(mode="json")
-        return recipe_from({**values, "data": {"sources": [source]}}), recipe.parent
+        own = {"sources": [source], "phantom": None, "root": None}
+        return recipe_from({**values, "data": values["data"] | own}), recipe.parent
     if not begun.is_file():
         return recipe_from(_starter_values(folder, overrides), overrides), Path()
     # What was chosen when the run began holds, though the folder may have grown; another folder is another run.
     values = load_recipe(begun, overrides).model_dump(mode="json")
     values["data"]["sources"] = [{**(values["data"]["sources"] or [{}])[0], **source}]
-    return recipe_from(values), out
+    return recipe_from(values), Path()
 
 
 def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -109,15 +115,15 @@ def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     return recipe_values([found], choices, found.name)
 
 
-def headline(evaluation: Evaluation) -> list[list[str]]:
-    """Collect the few figures that the end of a run prints: name, estimate, images."""
-    test = evaluation.subsets["test"]
-    rows = [["AUROC", str(test.figures["auroc"]), str(test.n)]]
+def headline(evaluation: Evaluation, subset: str) -> list[list[str]]:
+    """Collect the few figures of a subset that the end of a run prints: name, estimate, images."""
+    judged = evaluation.subsets[subset]
+    rows = [["AUROC", str(judged.figures["auroc"]), str(judged.n)]]
     for group in evaluation.subgroups:
-        if group.subset == "test" and group.column in ("source", "upper_limb"):
+        if group.subset == subset and group.column in ("source", "upper_limb"):
             name = group.value if group.column == "source" else "upper limb"
             rows.append([f"AUROC, {name}", str(group.figures["auroc"]), str(group.n)])
     for name in ("sensitivity", "specificity"):
-        estimate = test.operating_points["f1"].figures[name]
+        estimate = judged.operating_points["f1"].figures[name]
         rows.append([f"{name} at the F1 threshold", str(estimate), str(estimate.n)])
     return rows

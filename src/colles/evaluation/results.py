@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,6 +16,7 @@ from colles.evaluation.calibration import Calibrator
 from colles.evaluation.metrics.confusion import Confusion
 
 SCHEMA_VERSION = 2
+_REPORTED_FIRST = ("test", "external", "val")
 
 
 class PredictionsSummary(Record):
@@ -100,6 +102,12 @@ class Level(Record):
     """`n` counts units; `n_groups` the groups that they lie in."""
     images_per_unit: float
     """Mean over all subsets judged."""
+
+
+def reported_subset(names: Iterable[str]) -> str | None:
+    """Return the subset whose figures count: test, else external, else val, else the first there is."""
+    there = list(names)
+    return next((name for name in _REPORTED_FIRST if name in there), there[0] if there else None)
 
 
 class Evaluation(Record):

@@ -48,6 +48,7 @@ def run(
 def check_data(recipe: Recipe, recipe_folder: Path) -> None:
     """Raise before anything is made what would stop catalog or split: a file that is not there, no meaning."""
     _check_meanings(recipe)
+    _check_test(recipe)
     check_sources(recipe.data, recipe_folder)
     for file in (recipe.data.corrections, recipe.split.keep):
         if file is not None:
@@ -79,6 +80,12 @@ def _check_meanings(recipe: Recipe) -> None:
         names = ", ".join(repr(name) for each in maps for name in each)
         repair = f"Say what {names} mean: 1 fracture, 0 none, null to leave out"
         raise RecipeError("no class has a meaning yet", field="data.sources: class_map", repair=repair)
+
+
+def _check_test(recipe: Recipe) -> None:
+    if recipe.robustness.enabled and not recipe.split.test and not recipe.split.folds:
+        repair = "Set split.test above 0, or robustness.enabled=false"
+        raise RecipeError("there is no test image to make worse", field="split.test", repair=repair)
 
 
 def prepare_data(recipe: Recipe, out: str | Path, *, recipe_folder: str | Path = ".") -> Workspace:

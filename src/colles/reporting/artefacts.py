@@ -17,12 +17,12 @@ from colles.core.errors import MissingInputError, TableError
 from colles.core.files import existing_folder, read_json
 from colles.core.tables import read_table
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.results import reported_subset
 from colles.evaluation.robustness import clean_rows
 
 T = TypeVar("T")
 Json = dict[str, Any]
 REPAIR = "Make a run with `colles run RECIPE --out DIR`, or figures with `colles evaluate PREDICTIONS --out DIR`"
-PREFERRED = ("test", "external", "val")
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,8 @@ class Artefacts:
 
     @property
     def reported(self) -> str | None:
-        """The subset whose figures count: test, else external, else the first there is."""
-        names = list(self.subsets)
-        return next((name for name in PREFERRED if name in names), names[0] if names else None)
+        """The subset whose figures count."""
+        return reported_subset(self.subsets)
 
     @property
     def shown(self) -> list[str]:
