@@ -35,3 +35,16 @@ def test_a_group_on_val_and_test_is_warned_of(predictions_frame, recipe):
     assert (
         "300 groups stand on val and test: the figures of test flatter" in evaluate(Predictions(dealt), recipe).warnings
     )
+
+
+@pytest.mark.parametrize("word", ["NA", " unknown", "nan", ""])
+def test_a_word_for_nobody_is_no_group(word):
+    named = [word] * 20 + [f"p{row // 2}" for row in range(20)]
+    columns = {"y_true": [0, 1] * 20, "y_score": [0.2, 0.8] * 20}
+    for column in ("group_id", "patient_id"):
+        found = Predictions(pl.DataFrame({**columns, column: named}))
+        assert found.scores.n_groups() == 30
+        assert found.warnings == (f"20 rows have {word!r} for a {column}: taken as none",)
+    both = Predictions(pl.DataFrame({**columns, "group_id": [word] * 40, "patient_id": named[20:] * 2}))
+    assert both.groups_from == "patient_id"
+    assert both.scores.n_groups() == 10

@@ -12,19 +12,22 @@ from hypothesis import strategies as st
 
 from colles.core.files import write_json
 from colles.core.recipe import EvaluateRecipe
+from colles.core.records import Estimate
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Alarm, KeyFigures, Note
 from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
-from colles.reporting.formats import capital, estimate, number, per_hundred
+from colles.reporting.formats import capital, estimate, number, per_hundred, threshold
 from colles.reporting.leaks import check_units
 from colles.reporting.report import write_report
 from colles.reporting.sections.audit import AuditSection
+from colles.reporting.sections.discrimination import Discrimination
 from colles.reporting.sections.flow import Flow
-from colles.reporting.sections.net_benefit import useful_range
+from colles.reporting.sections.net_benefit import NetBenefit, useful_ranges
 from colles.reporting.sections.operating_points import slider_data
 from colles.reporting.sections.overview import Overview
+from colles.reporting.sections.subgroups import Subgroups
 from colles.reporting.summary import few_warning, summary_sentences
 
 
@@ -200,11 +203,53 @@ def test_a_range_where_the_model_helps_is_named() -> None:
     threshold = [0.05, 0.1, 0.2, 0.3, 0.4]
     everybody = [share - (1 - share) * t / (1 - t) for t in threshold]
     model = [everybody[0] - 0.01, everybody[1] + 0.01, 0.05, 0.0, -0.01]
-    assert useful_range({"threshold": threshold, "model": model}, share) == (0.1, 0.2)
-    assert useful_range({"threshold": threshold, "model": [min(0, x) for x in everybody]}, share) is None
+    assert useful_ranges({"threshold": threshold, "model": model}, share) == [(0.1, 0.2)]
+    assert useful_ranges({"threshold": threshold, "model": [min(0, x) for x in everybody]}, share) == []
+
+
+def test_thresholds_between_two_useful_ones_are_not_called_useful(tmp_path) -> None:
+    curve = {"threshold": [0.1, 0.2, 0.3, 0.4, 0.5], "model": [0.3, 0.0, 0.0, 0.0, 0.05]}
+    assert useful_ranges(curve, 0.3) == [(0.1, 0.1), (0.5, 0.5)]
+    content = {"n": 10, "n_positive": 3, "curves": {"net_benefit": curve}}
+    said = str(NetBenefit().blocks(Artefacts(tmp_path, "run", evaluation={"subsets": {"test": content}}), tmp_path))
+    assert "of about 10 % or 50 %; the intervals" in said
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.1234, "0.123"), (1.4e-7, "1.4e-07"), (0.0004, "0.0004"), (0.99999, "0.99999"), (0.0, "0.000"), (1.0, "1.000"),
+     (1 - 2**-53, "0.9999999999999999"), (None, "–")],
+)  # fmt: skip
+def test_a_threshold_between_0_and_1_is_never_said_to_be_either(value, text) -> None:
+    assert threshold(value) == text
+
+
+def test_a_gap_between_sets_has_an_interval_and_the_name_of_the_other_set(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    y_true = [0, 1] * 60
+    run = _run(tmp_path, y_true, rng.random(120).tolist(), ["val"] * 60 + ["external"] * 60)
+    table = Discrimination().blocks(run, tmp_path)[-1]
+    assert "Validation − external" in table.columns
+    gaps = {row[0]: row[table.columns.index("Validation − external")] for row in table.rows}
+    values = [run.subsets[name]["figures"]["auroc"]["value"] for name in ("val", "external")]
+    assert gaps["AUROC"].startswith(number(values[0] - values[1])) and " to " in gaps["AUROC"]
+
+
+def test_subgroups_that_are_not_drawn_are_told(tmp_path) -> None:
+    figures = {"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}
+    groups = [{"subset": "test", "column": "maker", "value": str(i), "n": 9, "figures": figures} for i in range(41)]
+    said = []
+    for some in (groups, groups[:40]):
+        evaluation = {"subsets": {"test": {"figures": {}}}, "subgroups": some}
+        said.append(str(Subgroups().blocks(Artefacts(tmp_path, "run", evaluation=evaluation), tmp_path)))
+    assert "The first 40 of 41 are drawn" in said[0]
+    assert "are drawn" not in said[1]
 
 
 def test_a_figure_bounded_on_one_side_only_says_so() -> None:
+    ratio = Estimate(value=None, low=6.125, high=None, method="mover_ratio", n=40)
+    assert str(ratio) == estimate(ratio.model_dump()) == "at least 6.125"
+    assert str(ratio.model_copy(update={"low": None})) == "undefined"
     assert estimate({"value": None, "low": 5.25, "high": None}, 2) == "at least 5.25"
     assert estimate(_estimate(-0.1, -0.2, 0.05), 2) == "−0.10 (−0.20 to 0.05)"
 

@@ -154,7 +154,8 @@ class Estimate(Record):
 
     def __str__(self) -> str:
         if self.value is None:
-            return "undefined"
+            # a likelihood ratio without a false alarm has no value but a lower bound
+            return "undefined" if self.low is None else f"at least {self.low:.3f}"
         if self.low is None or self.high is None:
             return f"{self.value:.3f}"
         return f"{self.value:.3f} ({self.low:.3f}{until(self.low)}{self.high:.3f})"

@@ -7,6 +7,8 @@ from itertools import product
 
 import polars as pl
 
+from colles.evaluation.labels import MISSING
+
 GROUP_COLUMNS = ("group_id", "patient_id", "study_id")
 """The first that names anything is taken."""
 _LEARNED, _JUDGED = ("train", "val"), ("test", "external")
@@ -21,6 +23,20 @@ def with_groups(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with a `group_id`, taken from patient_id, else study_id, where none names any."""
     column = group_column(frame)
     return frame if column in (None, "group_id") else frame.with_columns(group_id=scoped(frame, str(column)))
+
+
+def without_placeholders(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows with no id where words such as NA stand for none, and a warning for each such column."""
+    warnings = []
+    for name in GROUP_COLUMNS:
+        if name not in frame.columns:
+            continue
+        nobody = frame[name].str.strip_chars().str.to_lowercase().is_in([*MISSING, "nan"]).fill_null(False)
+        if nobody.any():
+            shown = sorted(set(frame[name].filter(nobody)))
+            warnings.append(f"{nobody.sum():,} rows have {', '.join(map(repr, shown))} for a {name}: taken as none")
+            frame = frame.with_columns(pl.when(~nobody).then(pl.col(name)).alias(name))
+    return frame, warnings
 
 
 def scoped(frame: pl.DataFrame, column: str) -> pl.Series:

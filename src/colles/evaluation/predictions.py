@@ -13,7 +13,7 @@ import polars as pl
 
 from colles.core.errors import CollesError, MissingInputError, TableError
 from colles.core.tables import read_table, require_columns, write_table
-from colles.evaluation.groups import GROUP_COLUMNS, group_column, with_groups
+from colles.evaluation.groups import GROUP_COLUMNS, group_column, with_groups, without_placeholders
 from colles.evaluation.labels import parse_labels
 from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores, group_codes, unit_scores
 
@@ -40,14 +40,14 @@ class Predictions:
     """The column that `group_id` was taken from; None where every row is its own group."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "groups_from", group_column(self.frame))
         try:
-            frame, warnings = _checked(self.frame)
+            frame, warnings, groups_from = _checked(self.frame)
         except CollesError as error:
             if error.path is None and self.path is not None:
                 raise type(error)(error.message, path=self.path, field=error.field, repair=error.repair) from error
             raise
         object.__setattr__(self, "frame", frame)
+        object.__setattr__(self, "groups_from", groups_from)
         object.__setattr__(self, "warnings", (*self.warnings, *warnings))
 
     @classmethod
@@ -121,7 +121,7 @@ def to_scores(frame: pl.DataFrame) -> Scores:
     return Scores(rows["y_true"].to_numpy().astype(bool), rows["y_score"].to_numpy().copy(), groups)
 
 
-def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str], str | None]:
     require_columns(frame, ("y_true", "y_score"))
     if frame.is_empty():
         raise TableError("the table has no rows", repair="It needs a row an image")
@@ -133,15 +133,17 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     labels = parse_labels(frame["y_true"])
     texts = [pl.col(name).cast(pl.String) for name in TEXT_COLUMNS if name in frame.columns]
     checked = frame.with_columns(*texts, y_true=labels, y_score=pl.Series(scores))
-    checked = _with_subset(with_groups(checked))
+    named, placeholders = without_placeholders(checked)
+    checked = _with_subset(with_groups(named))
     refuse_duplicates(checked)
+    warnings += placeholders
     if labels.null_count():
         warnings.append(f"{labels.null_count()} of {len(labels)} rows have no label and are left out")
-    return checked, warnings
+    return checked, warnings, group_column(named)
 
 
 def _refuse_lists(frame: pl.DataFrame) -> None:
-    for name in (*TEXT_COLUMNS, "patient_id", "study_id", "y_true", "y_score"):
+    for name in (*TEXT_COLUMNS, "y_true", "y_score"):
         dtype = frame.schema.get(name)
         if dtype is not None and (dtype.is_nested() or dtype in (pl.Binary, pl.Object)):
             raise TableError(f"holds {dtype}, not single values", field=name, repair="Give one value a row")

@@ -83,6 +83,15 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
 
 
+def threshold(value: float | None, digits: int = 3) -> str:
+    """Format a threshold, with more digits where these would say 0 or 1 of one that lies between."""
+    if value is None or not 0 < value < 1:
+        return number(value, digits)
+    if value < 0.5 * 10**-digits:
+        return f"{value:.{digits}g}"
+    return next(text for places in range(digits, 20) if float(text := f"{value:.{places}f}") < 1)
+
+
 def share(part: float, whole: float) -> str:
     """Format a share as a percentage."""
     return "–" if not whole else f"{100 * part / whole:.1f} %"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from colles.core.records import Estimate
+from colles.reporting.formats import threshold
 from colles.serving.card_header import front_matter
 from colles.serving.metadata import BundleMetadata
 
@@ -216,7 +217,9 @@ def _thresholds(metadata: BundleMetadata) -> str:
     lines += ["", "| operating point | threshold | criterion | chosen on |", "|---|---|---|---|"]
     for point in metadata.operating_points.values():
         missed = "" if point.reached else " (not reached)"
-        lines.append(f"| {point.name} | {point.threshold:.4f} | {point.criterion}{missed} | {point.chosen_on} |")
+        lines.append(
+            f"| {point.name} | {threshold(point.threshold, 4)} | {point.criterion}{missed} | {point.chosen_on} |"
+        )
     calibration = metadata.calibration
     if calibration is None:
         return "\n".join([*lines, "", "The probability is the score: no calibration."])

@@ -6,7 +6,7 @@ from typing import Any
 
 from colles.reporting.artefacts import Artefacts, Json
 from colles.reporting.checklists.topics_data import is_phantom
-from colles.reporting.formats import capital, count, point_name, subset_name
+from colles.reporting.formats import capital, count, point_name, subset_name, threshold
 
 
 def _part(run: Artefacts, name: str) -> Json:
@@ -145,7 +145,7 @@ def thresholds(run: Artefacts) -> str | None:
 
 def _threshold(name: str, point: dict[str, Any]) -> str:
     chosen = f"{point.get('criterion')}, chosen on {point.get('chosen_on')}"
-    return f"{point_name(name)} {point.get('threshold', 0):.4f} ({chosen})"
+    return f"{point_name(name)} {threshold(point.get('threshold'), 4)} ({chosen})"
 
 
 def predictors(run: Artefacts) -> str | None:

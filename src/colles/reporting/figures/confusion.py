@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from colles.reporting.figures.style import BLUE, INK, VERMILLION, Drawing, draw
-from colles.reporting.formats import count, point_name
+from colles.reporting.formats import count, point_name, threshold
 
 _CELLS = (("tp", 0, 0), ("fn", 0, 1), ("fp", 1, 0), ("tn", 1, 1))
 
@@ -53,7 +53,7 @@ def _panel(axes: Axes, name: str, point: Mapping[str, Any]) -> None:
     axes.set(xlim=(0, 2), ylim=(0, 2), xticks=[0.5, 1.5], yticks=[1.5, 0.5])
     axes.set_xticklabels(["called\nfracture", "called\nno fracture"])
     axes.set_yticklabels(["fracture", "no fracture"], rotation=90, va="center")
-    axes.set_title(f"{point_name(name)}: score ≥ {point['threshold']:.3f}")
+    axes.set_title(f"{point_name(name)}: score ≥ {threshold(point['threshold'])}")
     axes.tick_params(length=0)
     for side in axes.spines.values():
         side.set_visible(False)

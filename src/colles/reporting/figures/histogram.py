@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from colles.reporting.figures.style import CLASS_COLOURS, GREY, Drawing, draw
-from colles.reporting.formats import point_name, subset_name
+from colles.reporting.formats import point_name, subset_name, threshold
 
 Scores = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -28,11 +28,11 @@ def score_histogram(scores: Scores, thresholds: Mapping[str, float]) -> Drawing:
                 text = f"{name} (n = {len(values)})"
                 axes.text(0.5, 0.97 - 0.08 * label, text, transform=axes.transAxes, color=colour, va="top", ha="center")
             top = axes.get_ylim()[1]
-            for threshold in thresholds.values():
-                axes.axvline(threshold, color=GREY, linewidth=0.7, linestyle=(0, (2, 2)), ymax=0.84)
+            for place in thresholds.values():
+                axes.axvline(place, color=GREY, linewidth=0.7, linestyle=(0, (2, 2)), ymax=0.84)
             axes.set(title=subset_name(subset).capitalize(), xlabel="Score", ylabel="Density", ylim=(0, top * 1.2))
             axes.set(xlim=(0, 1))
 
-    lines = ", ".join(f"{point_name(name)} {value:.3f}" for name, value in thresholds.items())
+    lines = ", ".join(f"{point_name(name)} {threshold(value)}" for name, value in thresholds.items())
     alt = f"Histograms of the score by class for {', '.join(map(subset_name, scores))}; thresholds {lines or 'none'}"
     return draw("scores", alt, (3.6 * len(scores), 2.9), paint)

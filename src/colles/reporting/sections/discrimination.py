@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from colles.core.records import Estimate
+from colles.evaluation.worth import difference
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Figures, Missing, Note, Table
 from colles.reporting.failures import UNLIKE
 from colles.reporting.figures.curves import precision_recall_curve, roc_curve
 from colles.reporting.figures.histogram import score_histogram
-from colles.reporting.formats import count, estimate, figure_name, number, subset_name
+from colles.reporting.formats import capital, count, estimate, figure_name, subset_name
 from colles.reporting.sections.base import Section
 
 
@@ -61,8 +64,11 @@ def scores_by_subset(run: Artefacts) -> dict[str, tuple[np.ndarray, np.ndarray]]
     return {name: (part["y_true"].to_numpy(), part["y_score"].to_numpy()) for name, part in parts.items()}
 
 
-def _difference(first: float | None, last: float | None) -> str:
-    return "–" if first is None or last is None else number(first - last)
+def _difference(first: Mapping[str, Any] | None, last: Mapping[str, Any] | None) -> str:
+    if not first or not last:
+        return "–"
+    found = difference(Estimate.model_validate(first), Estimate.model_validate(last))
+    return "–" if found is None else estimate(found.model_dump())
 
 
 def _figures(run: Artefacts) -> Table:
@@ -71,12 +77,12 @@ def _figures(run: Artefacts) -> Table:
     rows = []
     for figure in figures:
         by_subset = [(run.subsets[name].get("figures") or {}).get(figure) for name in names]
-        values = [(entry or {}).get("value") for entry in by_subset]
-        gap = [_difference(values[0], values[-1])] if len(values) > 1 else []
+        gap = [_difference(by_subset[0], by_subset[-1])] if len(by_subset) > 1 else []
         method = str((by_subset[-1] or {}).get("method") or "–").replace("_", " ")
         rows.append((figure_name(figure), *(estimate(entry) for entry in by_subset), *gap, method))
+    gap_of = capital(f"{subset_name(names[0])} − {subset_name(names[-1])}")
     heads = [f"{subset_name(n).capitalize()} (n = {count(run.subsets[n].get('n'))})" for n in names]
-    columns = ("Figure", *heads, *(["Validation − test"] if len(names) > 1 else []), "Interval by")
+    columns = ("Figure", *heads, *([gap_of] if len(names) > 1 else []), "Interval by")
     text = frozenset({0, len(columns) - 1})
     return Table(
         columns,

@@ -11,7 +11,7 @@ import polars as pl
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Heading, Missing, Note, Pictures, Table, Text, long_table
 from colles.reporting.failures import UNLIKE, failures_table, judging_point
-from colles.reporting.formats import number, plural, point_name
+from colles.reporting.formats import number, plural, point_name, threshold
 from colles.reporting.sections.base import Section
 from colles.reporting.sections.overlays import overlay_picture
 
@@ -46,7 +46,7 @@ class Failures(Section):
         cells = point.get("confusion") or {}
         text = _TEXT.format(
             point=point_name(name),
-            threshold=number(point.get("threshold")),
+            threshold=threshold(point.get("threshold")),
             missed=cells.get("fn"),
             fractured=(cells.get("fn") or 0) + (cells.get("tp") or 0),
             alarms=cells.get("fp"),

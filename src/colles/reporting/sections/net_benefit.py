@@ -52,19 +52,25 @@ def _everybody(threshold: float, share: float) -> float:
     return share - (1 - share) * threshold / (1 - threshold)
 
 
-def useful_range(curve: Mapping[str, Sequence[Any]], share: float) -> tuple[float, float] | None:
-    """Return the first and last threshold at which the model beats acting on everybody and on nobody."""
-    pairs = zip(curve["threshold"], curve["model"], strict=True)
-    better = [t for t, value in pairs if value is not None and value > max(0.0, _everybody(t, share)) + 1e-9]
-    return (min(better), max(better)) if better else None
+def useful_ranges(curve: Mapping[str, Sequence[Any]], share: float) -> list[tuple[float, float]]:
+    """Return the runs of thresholds, first and last, at which the model beats acting on everybody and on nobody."""
+    found: list[tuple[float, float]] = []
+    went_on = False
+    for threshold, value in zip(curve["threshold"], curve["model"], strict=True):
+        better = value is not None and value > max(0.0, _everybody(threshold, share)) + 1e-9
+        if better:
+            found.append((found.pop()[0] if went_on else threshold, threshold))
+        went_on = better
+    return found
 
 
 def _verdict(curve: Mapping[str, Sequence[Any]], share: float) -> list[Block]:
-    found = useful_range(curve, share)
-    if found is None:
+    found = useful_ranges(curve, share)
+    if not found:
         return [Note("At no threshold does acting on the model beat acting on everybody or on nobody.", warning=True)]
-    span = f"{100 * found[0]:.0f} % to {100 * found[1]:.0f} %"
-    text = f"By the point estimate it beats both for somebody who acts from a probability of about {span}"
+    spans = [f"{100 * a:.0f} %" if a == b else f"{100 * a:.0f} % to {100 * b:.0f} %" for a, b in found]
+    said = " or ".join([", ".join(spans[:-1]), spans[-1]] if len(spans) > 1 else spans)
+    text = f"By the point estimate it beats both for somebody who acts from a probability of about {said}"
     return [Note(f"{text}; the intervals tell how sure that is.")]
 
 

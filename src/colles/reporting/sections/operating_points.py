@@ -12,7 +12,7 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Figures, Heading, Missing, Note, Slider, Table, Text
 from colles.reporting.figures.confusion import confusion_matrices
 from colles.reporting.figures.curves import polyline
-from colles.reporting.formats import capital, estimate, figure_name, number, point_name, subset_name
+from colles.reporting.formats import capital, estimate, figure_name, number, point_name, subset_name, threshold
 from colles.reporting.sections.base import Section
 from colles.reporting.sections.predictive_values import predictive_blocks
 
@@ -77,7 +77,7 @@ def _unreached(chosen: Mapping[str, Any]) -> list[Note]:
 
 def _table(points: Mapping[str, Mapping[str, Any]]) -> Table:
     figures = list(dict.fromkeys(f for point in points.values() for f in point.get("figures") or {}))
-    rows = [("Threshold", *(number(point.get("threshold")) for point in points.values()))]
+    rows = [("Threshold", *(threshold(point.get("threshold")) for point in points.values()))]
     for figure in figures:
         cells = (estimate((point.get("figures") or {}).get(figure)) for point in points.values())
         rows.append((figure_name(figure), *cells))

@@ -8,7 +8,7 @@ from typing import Any
 
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Alarm, Block, Bullets, KeyFigure, KeyFigures, Missing, Note
-from colles.reporting.formats import count, number, percent_level, point_name, subset_name
+from colles.reporting.formats import count, number, percent_level, point_name, subset_name, threshold
 from colles.reporting.sections.base import Section
 from colles.reporting.summary import few_warning, subgroup_auroc, summary_sentences
 
@@ -66,7 +66,7 @@ def _point_figures(run: Artefacts) -> Iterator[KeyFigure]:
             continue
         for figure in ("sensitivity", "specificity"):
             label = f"{figure.capitalize()}, {point_name(name)}"
-            yield _key(label, (point.get("figures") or {}).get(figure), f"score ≥ {number(point.get('threshold'))}")
+            yield _key(label, (point.get("figures") or {}).get(figure), f"score ≥ {threshold(point.get('threshold'))}")
 
 
 def _key(label: str, figure: Mapping[str, Any] | None, note: str) -> KeyFigure:

@@ -38,6 +38,8 @@ class Subgroups(Section):
         drawing = forest_plot(forest_rows(groups), overall.get("value"))
         where = f"AUROC by subgroup on the {subset_name(str(run.reported))} set"
         caption = f"{where}, fractured of images at the right. Dashed: all images. Hollow: too few to trust."
+        if len(groups) > _MAX_ROWS:
+            caption += f" The first {_MAX_ROWS} of {len(groups)} are drawn; the table has all."
         warned = [g for g in groups if g.get("warning")]
         table = _table(groups)
         return [
