@@ -9,10 +9,10 @@ import pytest
 from frames import catalog_of
 
 from colles.core.errors import LeakError
+from colles.core.identity import with_keys
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.leaks import find_leaks
 from colles.datasets.catalog import Catalog
-from colles.datasets.identity import with_keys
 from colles.datasets.split import Split, assert_no_leak, make_split
 
 RECIPE = SplitRecipe(val=0.2, test=0.2)

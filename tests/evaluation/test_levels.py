@@ -107,6 +107,21 @@ def test_study_1_of_two_sources_is_two_studies(studies, recipe):
     assert level.images_per_unit == 3.0
 
 
+def test_study_1_of_every_patient_was_one_study(studies, recipe):
+    numbered = studies.with_columns(patient_id=pl.col("study_id"), study_id=pl.lit("1"))
+    found = evaluate(Predictions(numbered), recipe).levels
+    assert found["study"].subsets["test"].n == found["patient"].subsets["test"].n == 150
+
+
+def test_a_patient_in_two_folders_of_one_archive_was_two(studies, recipe):
+    source = pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("a25")).otherwise(pl.lit("a26"))
+    catalog = studies.select("image_id", source=source, patient_id="study_id", id_scope=pl.lit("salted"))
+    table = Predictions(studies.drop("study_id"))
+    assert evaluate(table, recipe, catalog_frame=catalog).levels["patient"].subsets["test"].n == 150
+    plain = evaluate(table, recipe, catalog_frame=catalog.drop("id_scope"))
+    assert plain.levels["patient"].subsets["test"].n == 300
+
+
 def test_without_val_the_choice_is_marked(studies, recipe):
     found = evaluate(Predictions(studies.filter(pl.col("subset") == "test")), recipe)
     assert found.levels["study"].chosen_on == "test"

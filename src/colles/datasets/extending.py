@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
+from colles.core.identity import KEYS, with_keys
 from colles.datasets.audit.groups import Groups
 from colles.datasets.grouping import Grouping, block_name
-from colles.datasets.identity import KEYS, with_keys
 from colles.datasets.persons import person_folders
 
 _Unit = tuple[str, ...]

@@ -16,8 +16,8 @@ from pathlib import PurePosixPath
 
 import polars as pl
 
+from colles.core.identity import KEYS, with_keys
 from colles.datasets.audit.groups import Groups
-from colles.datasets.identity import KEYS, with_keys
 from colles.datasets.persons import person_folders
 
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")

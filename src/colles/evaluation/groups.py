@@ -7,6 +7,7 @@ from itertools import product
 
 import polars as pl
 
+from colles.core.identity import KEYS, with_keys
 from colles.evaluation.labels import MISSING
 
 GROUP_COLUMNS = ("group_id", "patient_id", "study_id")
@@ -40,11 +41,10 @@ def without_placeholders(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def scoped(frame: pl.DataFrame, column: str) -> pl.Series:
-    """Return ids (N,) of studies or patients with their source before them: two sources both have a patient 1."""
-    ids = pl.col(column).cast(pl.String)
-    if "source" not in frame.columns or frame["source"].dtype.is_nested():
-        return frame.select(ids).to_series()
-    return frame.select(pl.format("{}:{}", pl.col("source").cast(pl.String).fill_null(""), ids)).to_series()
+    """Return ids (N,) of studies or patients that are equal where one is meant: two sources both have a patient 1."""
+    named = "source" in frame.columns and not frame["source"].dtype.is_nested()
+    rows = frame if named else frame.drop("source", strict=False)
+    return with_keys(rows)[KEYS[column]].str.replace_all("\0", ":", literal=True)
 
 
 def group_warning(column: str | None) -> str | None:

@@ -23,7 +23,7 @@ COLUMNS = ("source", "body_part", "view", "manufacturer", "sex", "label_certaint
 HARDWARE = "hardware"
 UPPER_LIMB = "upper_limb"
 BY_SOURCE = "source × upper_limb"
-CATALOG_COLUMNS = (*COLUMNS, HARDWARE, UPPER_LIMB, *SIZE_COLUMNS, "group_id", "study_id", "patient_id")
+CATALOG_COLUMNS = (*COLUMNS, HARDWARE, UPPER_LIMB, *SIZE_COLUMNS, "group_id", "study_id", "patient_id", "id_scope")
 MAX_VALUES = 40
 """A column with more values is an identifier, not a subgroup."""
 FIGURES = ("auroc", "average_precision")

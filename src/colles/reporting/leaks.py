@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from colles.datasets.identity import KEYS, with_keys
+from colles.core.identity import KEYS, with_keys
 from colles.datasets.naming import trust_names
 from colles.reporting.artefacts import Artefacts
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from colles.core.identity import KEYS, with_keys
 from colles.core.records import Issue
-from colles.datasets.identity import KEYS, with_keys
 
 
 @dataclass(frozen=True)

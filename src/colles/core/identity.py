@@ -1,4 +1,4 @@
-"""When two rows of a catalog mean one patient, study or base name: equal ids in equal scopes.
+"""When two rows of a catalog, or of predictions, mean one patient, study or base name: equal ids in equal scopes.
 
 Plain ids hold within their source, and a study that several patients have in name (1, 2, …) within its patient.
 Pseudonyms hold wherever the same salt was used (`id_scope`): folders of one archive share them.
@@ -14,19 +14,20 @@ _NEEDED = ("source", "id_scope", *KEYS)
 
 
 def with_keys(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add the columns of `KEYS`, null where the id is.
+    """Add the columns of `KEYS`, null where the id is; a table without sources is one source.
 
-    Give the whole catalog: whether a study's name is one patient's own is told by the other rows.
+    Give the whole table: whether a study's name is one patient's own is told by the other rows.
     """
     missing = [pl.lit(None, pl.String).alias(name) for name in _NEEDED if name not in frame.columns]
     rows = frame.with_columns(missing).with_columns(pl.col(*_NEEDED).cast(pl.String))
-    rows = rows.with_columns(pl.coalesce("id_scope", "source").alias("patient_key"))
+    rows = rows.with_columns(pl.coalesce("id_scope", "source", pl.lit("")).alias("patient_key"))
     patients = pl.col("patient_id").drop_nulls().n_unique().over("patient_key", "study_id")
     numbered = pl.col("id_scope").is_null() & (patients > 1)
     owner = pl.when(numbered).then(pl.col("patient_id").fill_null("")).otherwise(pl.lit(""))
     rows = rows.with_columns(_joined("patient_key", owner, "study_id").alias("study_key"))
     return rows.with_columns(
-        _joined("patient_key", "patient_id").alias("patient_key"), _joined("source", "base_name").alias("base_key")
+        _joined("patient_key", "patient_id").alias("patient_key"),
+        _joined(pl.col("source").fill_null(""), "base_name").alias("base_key"),
     ).select(*frame.columns, *KEYS.values())
 
 
