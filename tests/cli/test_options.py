@@ -24,6 +24,12 @@ def test_names_and_values_are_no_markup(capsys: pytest.CaptureFixture[str]) -> N
     assert all(text in printed for text in ("a[fold] :bone:", "train.[x]", "[/c]", "b[fold].json", ":warning:"))
 
 
+@pytest.mark.parametrize("words", ["phantom --out DIR", "split TABLE --out FILE", "explain BUNDLE PATH --out DIR"])
+def test_a_negative_seed_is_a_bad_option(words: str) -> None:
+    result = CliRunner().invoke(app, [*words.split(), "--seed", "-1"])
+    assert result.exit_code == 2 and "Invalid value for '--seed'" in result.output
+
+
 def test_no_verb_is_described_by_half_a_sentence() -> None:
     told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
     assert "predict " in told

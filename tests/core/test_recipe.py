@@ -53,6 +53,12 @@ def test_mistakes_name_key_and_repair(values: dict[str, object], message: str) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("section", ["data.phantom", "split", "evaluate", "robustness", "explain", "sweep"])
+def test_a_negative_seed_is_refused(section: str) -> None:
+    with pytest.raises(RecipeError, match=r"seed: .* greater than or equal to 0\. It is -1 now"):
+        recipe_from({}, [f"{section}.seed=-1"])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -58,10 +58,11 @@ def test_an_interrupted_stage_is_resumed_only_with_the_same_inputs(tmp_path: Pat
     assert made == [False, True, False]
 
 
-def test_a_damaged_ledger_only_means_that_stages_run_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{ half", "[1, 2]", '"abc"', '{"stages": "abc"}', '{"stages": {"thing": 3}}'])
+def test_a_damaged_ledger_only_means_that_stages_run_again(tmp_path: Path, text: str) -> None:
     made: list[bool] = []
     run_stages([stage(tmp_path, 1, made)], Ledger(tmp_path / "state.json"))
-    (tmp_path / "state.json").write_text("{ half")
+    (tmp_path / "state.json").write_text(text)
     run_stages([stage(tmp_path, 1, made)], Ledger(tmp_path / "state.json"))
     assert len(made) == 2
 

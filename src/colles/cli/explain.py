@@ -57,7 +57,7 @@ def explain(
     ] = None,
     sample: Annotated[int, typer.Option(min=1, help="Images that slow methods see, drawn by seed.")] = 50,
     limit: Annotated[int, typer.Option(min=1, help="With --scores: images of each label at most.")] = 400,
-    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the samples.")] = 0,
     opacity: Annotated[float, typer.Option(min=0, max=1, help="Of the hottest place.")] = 0.6,
     contour: Annotated[float, typer.Option(min=0, max=0.99, help="Share of the heat inside the line; 0: none.")] = 0.5,
     maps: Annotated[str, typer.Option(help="full: .npy of the image's shape; native: the cells; none.")] = "full",

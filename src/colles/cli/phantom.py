@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder to make.")],
     images: Annotated[int, typer.Option(min=20, help="How many files, planted copies included.")] = 600,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same bytes.")] = 0,
     size: Annotated[int, typer.Option(min=64, max=2048, help="Longer side in pixels.")] = 384,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace phantoms made before.")] = False,
 ) -> None:

@@ -49,7 +49,7 @@ def split(
     groups: Annotated[Path | None, typer.Option(help="clusters.csv of the audit: duplicates kept together.")] = None,
     val: Annotated[float, typer.Option(min=0, max=0.9, help="Share of val.")] = 0.15,
     test: Annotated[float, typer.Option(min=0, max=0.9, help="Share of test.")] = 0.15,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same split.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="So many splits, OUT.seed0.csv and on from --seed.")] = 1,
     folds: Annotated[int, typer.Option(min=0, max=20, help="So many folds, OUT.fold0.csv and on.")] = 0,
     block: Annotated[int, typer.Option(min=1, help="Neighbouring file numbers kept together.")] = 10,

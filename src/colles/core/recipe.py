@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from colles.core.recipe_sweep import SweepRecipe as SweepRecipe
 from colles.core.recipe_train import AugmentRecipe as AugmentRecipe
 from colles.core.recipe_train import TrainRecipe as TrainRecipe
-from colles.core.section import Section, Share
+from colles.core.section import Section, Seed, Share
 
 SourceKind = Literal["fracatlas", "yolo", "folder", "csv", "dicom"]
 RobustnessKind = Literal["noise", "blur", "jpeg", "rotation", "inversion", "underexposure", "overexposure"]
@@ -44,7 +44,7 @@ class PhantomRecipe(Section):
     """How many files to draw, copies and broken ones included."""
     size: int = Field(default=384, ge=64, le=2048)
     """Longer side in pixels."""
-    seed: int = 0
+    seed: Seed = 0
     """Another seed draws other patients."""
 
 
@@ -87,7 +87,7 @@ class SplitRecipe(Section):
     """Share of the images for choosing: epochs, thresholds, calibration."""
     test: Share = 0.15
     """Share of the images for judging, once."""
-    seed: int = 0
+    seed: Seed = 0
     """Another seed gives another division of the same groups."""
     block: int = Field(default=10, ge=1)
     """Neighbouring file numbers kept together where a source has neither patient ids nor a folder a person."""
@@ -178,7 +178,7 @@ class EvaluateRecipe(Section):
     """Coverage of every interval."""
     replicates: int = Field(default=2000, ge=100)
     """Bootstrap replicates over groups."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the bootstrap."""
     rule_out_sensitivity: Share = 0.95
     """Sensitivity on val that the threshold `rule_out` has to reach."""
@@ -205,7 +205,7 @@ class RobustnessRecipe(Section):
     """1 mild, 2 plain, 3 strong."""
     images: int | None = Field(default=300, ge=10)
     """At most so many test images, drawn by seed; null takes all."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the images drawn and of the noise."""
 
 
@@ -218,7 +218,7 @@ class ExplainRecipe(Section):
     """Images of each of TP, FP, FN and TN, drawn by seed from test."""
     worst: int = Field(default=6, ge=0)
     """And so many of the worst: false alarms with the highest scores, missed fractures with the lowest."""
-    seed: int = 0
+    seed: Seed = 0
     """Of every drawing of images and places."""
     score_images: int = Field(default=400, ge=0)
     """Fractures with boxes, at most, that maps are judged on in test (and as many others for false candidates)."""
@@ -263,7 +263,7 @@ class Recipe(Section):
     """The form of the recipe; raised when a key changes its name or meaning."""
     name: str = "colles"
     """Shown in reports and cards."""
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    seed: Seed = 0
     """Of training: weights, order, augmentation."""
     data: DataRecipe = DataRecipe()
     """Which radiographs."""

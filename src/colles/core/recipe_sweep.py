@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from colles.core.section import Section
+from colles.core.section import Section, Seed
 
 
 class RangeRecipe(Section):
@@ -39,7 +39,7 @@ class SweepRecipe(Section):
     """A trial's score is the best of its epochs; early stopping and the kept weights go by it too."""
     trials: int = Field(default=20, ge=1)
     """How many settings to try."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the sampler."""
     startup_trials: int = Field(default=5, ge=1)
     """Trials drawn at random before the sampler (TPE) has something to learn from, and before any is stopped early."""

@@ -102,7 +102,8 @@ class Ledger:
             stages = read_json(self._path)["stages"]
         except (CollesError, KeyError, TypeError):
             return {}  # a damaged ledger only means that stages run again
-        return dict(stages)
+        records = stages.items() if isinstance(stages, dict) else ()
+        return {stage: record for stage, record in records if isinstance(record, dict)}
 
     def why_run(self, stage: str, key: str, outputs: Iterable[Path]) -> str | None:
         """Say why a stage has to run, or return None where what is there is current."""
