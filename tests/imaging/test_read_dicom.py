@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -69,6 +70,17 @@ def test_a_picture_inside_its_window_is_not_stretched_to_the_whole_range() -> No
     stored[2:4] = 1500
     grey = to_grey(read_image(encoded(dicom(stored, WindowCenter=2048, WindowWidth=4096))))
     assert set(np.unique(grey)) == {62, 93}  # 1000 and 1500 of 4095
+
+
+def test_a_film_under_its_window_is_not_copied_in_floating_point() -> None:
+    stored = np.random.default_rng(0).integers(0, 4095, (2000, 1500), dtype=np.uint16)
+    data = encoded(dicom(stored, photometric="MONOCHROME1", WindowCenter=2048, WindowWidth=1024))
+    read_image(data)  # imports
+    tracemalloc.start()
+    read_image(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * stored.nbytes
 
 
 def test_the_first_of_several_windows_and_the_sigmoid() -> None:

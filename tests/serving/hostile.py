@@ -113,7 +113,7 @@ def write_corpus(folder: Path) -> list[Path]:
     }
     files |= {f"flipped{n}-{name}": bad for name, data in made.items() for n, bad in enumerate(mutations(data, 3, 7))}
     files |= {
-        "bomb.png": png_claiming(9_000, 9_000, bytes(9_001 * 9_000)),
+        "bomb.png": png_claiming(11_000, 11_000, bytes(11_001 * 11_000)),
         "huge.png": png_claiming(2**31 - 1, 2**31 - 1),
         "wide.png": png_claiming(60_000, 60_000),
         "zero.png": png_claiming(0, 0),

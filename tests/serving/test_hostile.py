@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile import mutations, seeds, truncations, write_corpus
+from hostile import mutations, png_claiming, seeds, truncations, write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colles.core.errors import UnreadableImageError
-from colles.core.recipe import PreprocessRecipe
+from colles.core.recipe import DataRecipe, PreprocessRecipe
 from colles.imaging.read import read_image
 from colles.serving.decode import Rejected, Sample, decode
 
@@ -34,6 +34,14 @@ def test_a_file_cut_anywhere_has_a_reason_or_pixels_and_never_an_error() -> None
         for cut in truncations(data):
             found = decode(cut, RECIPE)
             assert isinstance(found, Sample) or (isinstance(found, Rejected) and found.reason), name
+
+
+def test_what_training_reads_is_not_too_large_for_predict() -> None:
+    data = png_claiming(9_000, 9_000)
+    with pytest.raises(UnreadableImageError) as caught:
+        read_image(data, max_pixels=DataRecipe().max_pixels)
+    found = decode(data, RECIPE)
+    assert isinstance(found, Rejected) and caught.value.status == "truncated" == found.reason.split(":")[0]
 
 
 @settings(max_examples=150, deadline=None)

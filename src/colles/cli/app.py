@@ -136,8 +136,9 @@ def _leave_threads() -> None:
 
 
 def _run() -> None:
-    # On damaged metadata of a picture: they name no file, and the row of the table says what could not be read.
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\b")
+    # On damaged metadata of a picture and on large ones: they name no file, and the row of the table says what was not
+    # read. The limit of pixels is our own.
+    warnings.filterwarnings("ignore", category=Warning, module=r"PIL\b")
     try:
         app()
     except CollesError as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from colles.cli.options import AsJson, Overwrite, example, print_json
+from colles.core.limits import MAX_BYTES, MAX_PIXELS
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +41,8 @@ def catalog(
     corrections: Annotated[
         Path | None, typer.Option(help="CSV of image_id, label (1, 0, unknown or drop), reason, reader.")
     ] = None,
-    max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused before decoding.")] = 100_000_000,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Larger files are refused unread.")] = 200_000_000,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused before decoding.")] = MAX_PIXELS,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Larger files are refused unread.")] = MAX_BYTES,
     workers: Annotated[int | None, typer.Option(min=1, help="Reading processes; one a core by default.")] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,

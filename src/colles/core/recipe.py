@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from colles.core.limits import MAX_BYTES, MAX_PIXELS
 from colles.core.recipe_sweep import SweepRecipe as SweepRecipe
 from colles.core.recipe_train import AugmentRecipe as AugmentRecipe
 from colles.core.recipe_train import TrainRecipe as TrainRecipe
@@ -59,9 +60,9 @@ class DataRecipe(Section):
     """Simulated radiographs in place of sources."""
     region: Literal["all", "upper_limb"] = "all"
     """`upper_limb` keeps images of the upper limb alone."""
-    max_pixels: int = Field(default=100_000_000, gt=0)
+    max_pixels: int = Field(default=MAX_PIXELS, gt=0)
     """A larger image is refused before it is decoded."""
-    max_bytes: int = Field(default=200_000_000, gt=0)
+    max_bytes: int = Field(default=MAX_BYTES, gt=0)
     """A larger file is refused before it is read."""
     workers: int | None = Field(default=None, ge=1)
     """Reading processes; None takes one a core."""

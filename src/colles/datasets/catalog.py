@@ -20,6 +20,7 @@ from PIL import Image
 
 from colles.core.errors import TableError, UnreadableImageError, UsageError
 from colles.core.files import existing_file, sha256_json_list
+from colles.core.limits import MAX_BYTES, MAX_PIXELS
 from colles.core.progress import track
 from colles.core.records import Radiograph
 from colles.core.schema import BOX_DTYPE, CATALOG_SCHEMA
@@ -88,8 +89,8 @@ class Catalog:
 def build_catalog(
     sources: Sequence[Source],
     *,
-    max_pixels: int = 100_000_000,
-    max_bytes: int = 200_000_000,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
     workers: int | None = None,
 ) -> Catalog:
     """Read all sources and decode every file once, in `workers` threads (one a core).

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Shown = tuple[float, float]
+Mapped = Callable[[NDArray[Any]], NDArray[Any]]
+_STRIP = 256  # rows
 _DEEPEST = np.iinfo(np.uint16).max
 
 
@@ -34,33 +37,44 @@ def as_displayed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | N
 
 
 def _windowed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | None]:
+    modality = _modality(stored, ds)
+    share = _voi_lut(stored, modality, ds) if ds.get("VOILUTSequence") else _window(ds)
+    if share is None:
+        return _whole(modality(stored), ds), None
+    deep = int(ds.BitsStored) > 8
+    shown = np.empty(stored.shape, np.uint16 if deep else np.uint8)
+    for rows in _strips(stored):
+        shown[rows] = np.rint(share(modality(stored[rows])).clip(0.0, 1.0) * (_DEEPEST if deep else 255))
+    return shown, (0.0, float(_DEEPEST)) if deep else None
+
+
+def _strips(values: NDArray[Any]) -> Iterator[slice]:
+    # Of a film of 100 megapixels the numbers between stored and shown would take gigabytes.
+    return (slice(start, start + _STRIP) for start in range(0, len(values), _STRIP))
+
+
+def _modality(stored: NDArray[Any], ds: Any) -> Mapped:
+    """Return the function from stored values to those of the Modality LUT or rescale."""
     from pydicom.pixels.processing import apply_modality_lut
 
     if ds.get("ModalityLUTSequence"):
-        values = _looked_up(stored, ds.ModalityLUTSequence[0])
-    else:
-        _drop_senseless_rescale(ds)
-        values = apply_modality_lut(stored, ds)
-    found = _voi_lut(values, ds) if ds.get("VOILUTSequence") else _window(values, ds)
-    if found is None:
-        return _whole(values, ds), None
-    share = found.clip(0.0, 1.0)
-    if int(ds.BitsStored) > 8:
-        return np.rint(share * _DEEPEST).astype(np.uint16), (0.0, float(_DEEPEST))
-    return np.rint(share * 255).astype(np.uint8), None
+        return _table(ds.ModalityLUTSequence[0], lambda: bool(stored.min() < 0))
+    _drop_senseless_rescale(ds)
+    return lambda values: apply_modality_lut(values, ds)
 
 
 def _drop_senseless_rescale(ds: Any) -> None:
-    # Written empty it says nothing, and a slope of 0 would make one grey level of every picture.
+    # Written empty it says nothing, and a slope of 0 would make one grey level of every picture; one that changes
+    # nothing would make long numbers of short ones.
     slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
     given = slope not in (None, "") and intercept not in (None, "")
-    if not given or not np.isfinite([slope, intercept]).all() or slope == 0:
+    if not given or not np.isfinite([slope, intercept]).all() or slope == 0 or (slope, intercept) == (1, 0):
         for keyword in ("RescaleSlope", "RescaleIntercept"):
             ds.pop(keyword, None)
 
 
-def _window(values: NDArray[Any], ds: Any) -> NDArray[np.float64] | None:
-    """Return the first window's output from black (0) to white (1), None where there is none that makes sense."""
+def _window(ds: Any) -> Mapped | None:
+    """Return the function to the first window's output, black (0) to white (1); None where none makes sense."""
     from pydicom.pixels.processing import apply_windowing
 
     if ds.get("WindowCenter") is None or ds.get("WindowWidth") is None:
@@ -68,35 +82,41 @@ def _window(values: NDArray[Any], ds: Any) -> NDArray[np.float64] | None:
     try:
         with np.errstate(over="ignore"):
             black, white = apply_windowing(np.array([-1e12, 1e12]), ds)
-            if not np.isfinite([black, white]).all() or black == white:  # a centre or width without end
-                return None
-            windowed = apply_windowing(values, ds)
     except (ValueError, TypeError, KeyError, IndexError):  # a width of 0, or an unknown function
         return None
-    return np.asarray((windowed - black) / (white - black), dtype=np.float64)
+    if not np.isfinite([black, white]).all() or black == white:  # a centre or width without end
+        return None
+
+    def share(values: NDArray[Any]) -> NDArray[Any]:
+        with np.errstate(over="ignore"):
+            return np.asarray((apply_windowing(values, ds) - black) / (white - black))
+
+    return share
 
 
-def _voi_lut(values: NDArray[Any], ds: Any) -> NDArray[np.float64]:
-    """Return the first VOI LUT's output from black (0) to white (1)."""
+def _voi_lut(stored: NDArray[Any], modality: Mapped, ds: Any) -> Mapped:
+    """Return the function to the first VOI LUT's output, black (0) to white (1)."""
     item = ds.VOILUTSequence[0]
-    return np.asarray(_looked_up(values, item) / (2 ** int(item.LUTDescriptor[2]) - 1), dtype=np.float64)
+    look = _table(item, lambda: any(bool((modality(stored[rows]) < 0).any()) for rows in _strips(stored)))
+    top = 2 ** int(item.LUTDescriptor[2]) - 1
+    return lambda values: look(values) / top
 
 
-def _looked_up(values: NDArray[Any], item: Any) -> NDArray[Any]:
-    """Map values by a Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1).
+def _table(item: Any, negative: Callable[[], bool]) -> Mapped:
+    """Return the function of a Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1); `negative` tells whether values are.
 
     pydicom 3.0 keeps the index in the table's own type, so that a table of 8 bits with more than 256 entries wraps
     round, and refuses Modality LUTs of 10 to 15 bits.
     """
     entries, first = int(item.LUTDescriptor[0]) or 2**16, int(item.LUTDescriptor[1])
-    if first > 32767 and values.min() < 0:  # written as unsigned, meant as signed
+    if first > 32767 and negative():  # written as unsigned, meant as signed
         first -= 2**16
     data = item.LUTData
     if isinstance(data, bytes):
         table = np.frombuffer(data, np.uint8 if len(data) < 2 * entries else np.dtype("<u2"))[:entries]
     else:
         table = np.atleast_1d(np.asarray(data))[:entries]
-    return np.asarray(table[np.clip(np.rint(values).astype(np.int64) - first, 0, len(table) - 1)])
+    return lambda values: table[np.clip(np.rint(values).astype(np.int64) - first, 0, len(table) - 1)]
 
 
 def _inverted(values: NDArray[Any], ds: Any, shown: Shown | None) -> tuple[NDArray[Any], Shown | None]:
@@ -105,7 +125,7 @@ def _inverted(values: NDArray[Any], ds: Any, shown: Shown | None) -> tuple[NDArr
     if values.dtype == np.float32:
         return values.max() + values.min() - values, shown
     top = np.iinfo(values.dtype).max if values.dtype == np.uint8 or shown else 2 ** int(ds.BitsStored) - 1
-    return (max(top, int(values.max())) - values.astype(np.int64)).astype(values.dtype), shown
+    return values.dtype.type(min(max(top, int(values.max())), np.iinfo(values.dtype).max)) - values, shown
 
 
 def _padding(stored: NDArray[Any], ds: Any) -> NDArray[np.bool_] | None:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from colles.core.limits import MAX_BYTES, MAX_PIXELS
 from colles.core.records import Status
 from colles.imaging.codestream import assert_few_scans
 from colles.imaging.frames import count_frames
@@ -33,8 +34,8 @@ _DEEP_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 def read_image(
     source: str | Path | bytes,
     *,
-    max_pixels: int = 100_000_000,
-    max_bytes: int = 200_000_000,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
     on_header: Callable[[Any], object] | None = None,
 ) -> RawImage:
     """Decode an image completely.

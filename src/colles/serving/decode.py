@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from colles.core.errors import UnreadableImageError, UsageError
+from colles.core.limits import MAX_BYTES
 from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import Placement, placement, to_canvas
 from colles.imaging.read import RawImage, read_image, to_grey
@@ -24,8 +25,6 @@ from colles.serving.remote import RemoteFile
 
 ImageLike = str | Path | bytes | ZipMember | RemoteFile | NDArray[Any] | Image.Image
 OnHeader = Callable[[ImageLike, Any], object]
-MAX_BYTES, MAX_PIXELS = 200_000_000, 64_000_000
-"""Of one file: a film of a whole leg has 50 million pixels, and two at once stay below a gigabyte."""
 # Modes that PNG keeps exactly; TIFF keeps the deep ones, and the rest become RGB as they do when read from a file.
 _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _TIFF_MODES = {"CMYK", "F", "I", "I;16", "I;16B", "I;16L"}
@@ -93,7 +92,7 @@ def _pixels(image: ImageLike, on_header: Callable[[Any], object] | None) -> RawI
     if isinstance(image, ZipMember | RemoteFile):
         image = image.read(MAX_BYTES)
     if isinstance(image, str | Path | bytes):
-        return read_image(image, max_bytes=MAX_BYTES, max_pixels=MAX_PIXELS, on_header=on_header)
+        return read_image(image, on_header=on_header)
     if isinstance(image, Image.Image):
         return read_image(_encode(image))
     if isinstance(image, np.ndarray) and image.size and image.dtype.kind in "buif":

@@ -10,8 +10,9 @@ from typing import Any
 
 from colles.core.errors import CollesError, TableError, UsageError
 from colles.core.extras import require
+from colles.core.limits import MAX_BYTES
 from colles.core.tables import read_table
-from colles.serving.decode import MAX_BYTES, OnHeader
+from colles.serving.decode import OnHeader
 from colles.serving.inputs import Found
 from colles.serving.metadata import StudyMetadata
 from colles.serving.output import as_utf8
