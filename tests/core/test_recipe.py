@@ -103,7 +103,7 @@ def test_a_recipe_cannot_be_changed_in_place() -> None:
         Recipe().train.lr = 1.0  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("module", ["recipe", "recipe_train", "recipe_sweep"])
+@pytest.mark.parametrize("module", ["recipe", "recipe_data", "recipe_train", "recipe_sweep"])
 def test_every_setting_has_a_sentence_below_it_for_the_reference(module: str) -> None:
     text = Path(str(files("colles.core") / f"{module}.py")).read_text("utf-8")
     sections = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
