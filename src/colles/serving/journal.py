@@ -19,6 +19,7 @@ Row = dict[str, Any]
 _FLUSH = 1.0  # seconds between writes to the disk
 _UPSERT = """insert into rows (path, row, answered) values (?, ?, ?)
     on conflict do update set row = excluded.row, answered = excluded.answered"""  # a row keeps its place
+_OF_PATH = "from rows where path = ? and answered"
 _NUMBERS = ("score", "probability", "seconds")
 
 
@@ -94,11 +95,11 @@ class Answered:
 
     def get(self, path: str) -> Row | None:
         """Return the earlier row of a path, None where it is to be judged."""
-        found = self._rows.execute("select row from rows where path = ? and answered", (path,)).fetchone()
+        found = self._rows.execute(f"select row {_OF_PATH}", (path,)).fetchone()
         return None if found is None else dict(json.loads(found[0]))
 
     def __contains__(self, path: str) -> bool:
-        return self.get(path) is not None
+        return self._rows.execute(f"select 1 {_OF_PATH}", (path,)).fetchone() is not None
 
     def mark_written(self, path: str) -> None:
         """Note that the new table has a row of a path."""
