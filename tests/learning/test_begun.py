@@ -8,12 +8,14 @@ import pytest
 from tiny_training import Data, recipe
 
 from colles.core.errors import StaleInputError
+from colles.core.files import remove
 from colles.core.recipe import Recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split, make_split
 from colles.flow.run import run_stages
 from colles.flow.stages import Stages
 from colles.flow.workspace import Ledger, Workspace
+from colles.learning.checkpoint import load_classifier
 from colles.learning.training.begun import is_begun
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -84,3 +86,14 @@ def test_seeds_that_are_there_count_when_another_is_asked_for(space: Workspace) 
     assert is_begun(*data, recipe("train.epochs=1", "train.head_epochs=0", "train.seeds=3"), space.train)
     assert is_begun(*data, recipe("train.epochs=2", "train.head_epochs=0", "train.seeds=2"), space.train) is False
     assert is_begun(*data, recipe("train.epochs=1", "train.head_epochs=0"), space.train) is None
+
+
+@pytest.mark.parametrize("gone", ["checkpoints", "checkpoints/best.safetensors", "checkpoints/best.json"])
+def test_a_finished_training_whose_weights_are_gone_is_trained_again(space: Workspace, gone: str) -> None:
+    """It counted as current, and each later stage ended in `no such file`."""
+    short = recipe("train.epochs=1", "train.head_epochs=0")
+    train_stage(space, short)
+    remove(space.train / gone)
+    train_stage(space, short)
+    assert (space.train / gone).exists()
+    assert load_classifier(space.train)[0].name == "timm:test_efficientnet"

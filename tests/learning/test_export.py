@@ -91,6 +91,15 @@ def test_a_source_held_out_and_what_is_said_of_the_sets_travel_with_the_bundle(t
     assert told.external is not None and told.external["n"] == 6 and told.external["subset"] == "external"
     assert told.evaluation is not None and told.evaluation["n"] == 6
     assert told.training["sources"][0]["about"] == "CC0, drawn by a test"
+    changed = export_bundle(
+        run.folder,
+        tmp_path / "again",
+        evaluation=None,
+        catalog=run.catalog,
+        recipe=RECIPE,
+        sources=[source.model_copy(update={"about": "CC BY 4.0"})],
+    )
+    assert load_bundle(changed).metadata.training["sources"][0]["about"] == "CC BY 4.0"
 
 
 def test_a_network_without_map_exports_without_one(tmp_path: Path) -> None:

@@ -81,6 +81,10 @@ def _preset(value: object) -> object:
     return {**PRESETS[name], **{key: given for key, given in value.items() if key != "preset"}}
 
 
+# These change how fast a training runs and how long it may, not what the next epoch does.
+_FREE = {"device", "threads", "workers", "allocator", "strict", "max_bad_share"}
+
+
 class TrainRecipe(Section):
     """Two stages: the head alone on a frozen backbone, then all layers."""
 
@@ -177,6 +181,10 @@ class TrainRecipe(Section):
     """Loading processes beside the training one; the cache makes 0 fast enough on few cores."""
     allocator: bool = True
     """On a CPU keep large allocations mapped (see docs/decisions.md); worth a factor of about two."""
+
+    def deciding(self) -> dict[str, Any]:
+        """Return the settings that decide what is learned, as JSON; the others say how fast, and how far it may go."""
+        return self.model_dump(mode="json", exclude=_FREE)
 
     @field_validator("folds")
     @classmethod

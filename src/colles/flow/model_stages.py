@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colles.core.files import remove, sha256_file
+from colles.serving.bundle import CARD, LICENSE, METADATA, MODEL, RECIPE, WEIGHTS
+from colles.serving.manifest import MANIFEST
 
 if TYPE_CHECKING:
+    from colles.core.recipe import ExportRecipe
     from colles.flow.stages import Stage, Stages
+    from colles.flow.workspace import Workspace
 
+_BUNDLE = (MANIFEST, METADATA, MODEL, WEIGHTS, RECIPE, CARD, LICENSE)
 KEPT = "Kept the earlier training as {name}"
 
 
@@ -20,13 +25,18 @@ def build(stages: Stages) -> list[Stage]:
     space, made = stages.space, ModelStages(stages)
     robustness = [Stage("robustness", made.robustness_inputs, (space.robustness,), made.robustness)]
     return [
-        Stage("train", made.train_inputs, (space.predictions, space.train / "provenance.json"), made.train),
+        Stage("train", made.train_inputs, _trained(space), made.train),
         *(robustness if stages.recipe.robustness.enabled else []),
         Stage("evaluate", made.evaluate_inputs, (space.evaluation,), made.evaluate),
         Stage("explain", made.explain_inputs, (space.explain / "explanations.json",), made.explain),
-        Stage("export", made.export_inputs, (space.bundle / "manifest.json",), made.export),
-        Stage("report", made.report_inputs, (space.report,), made.report),
+        Stage("export", made.export_inputs, tuple(space.bundle / name for name in _BUNDLE), made.export),
+        Stage("report", made.report_inputs, (space.report, space.out / "results"), made.report),
     ]
+
+
+def _trained(space: Workspace) -> tuple[Path, ...]:
+    kept = [space.train / "checkpoints" / name for name in ("best.safetensors", "best.json")]
+    return (*kept, space.train / "recipe.yaml", space.predictions, space.train / "provenance.json")
 
 
 class ModelStages:
@@ -40,12 +50,13 @@ class ModelStages:
         return sha256_file(self.space.train / "checkpoints" / "best.safetensors")
 
     def train_inputs(self) -> Any:
+        from colles.datasets.catalog import Catalog
+        from colles.datasets.split import Split
+
         recipe = self.recipe
-        # weights that are kept stand for the training that made them
-        mode = "full" if recipe.train.mode == "skip" else recipe.train.mode
-        settings = recipe.train.model_copy(update={"mode": mode})
-        sections = [part.model_dump() for part in (recipe.preprocess, recipe.model, settings)]
-        inputs = [sha256_file(self.space.catalog), sha256_file(self.space.split), recipe.seed, sections]
+        settings = [recipe.preprocess.model_dump(mode="json"), recipe.model.model_dump(mode="json")]
+        digests = [Catalog.load(self.space.catalog).digest, Split.load(self.space.split).digest]
+        inputs = [*digests, recipe.seed, *settings, recipe.train.deciding()]
         if recipe.networks():  # only then is torch worth its seconds
             from colles.learning.training.inputs import describe_contents
 
@@ -99,8 +110,8 @@ class ModelStages:
         found.save(self.space.evaluation)
 
     def explain_inputs(self) -> Any:
-        predictions, evaluation = sha256_file(self.space.predictions), sha256_file(self.space.evaluation)
-        return [self._checkpoint(), predictions, evaluation, self.recipe.explain.model_dump()]
+        read = (self.space.catalog, self.space.predictions, self.space.evaluation)
+        return [self._checkpoint(), *map(sha256_file, read), self.recipe.explain.model_dump()]
 
     def explain(self, resume: bool) -> None:
         from colles.flow.explain_stage import explain_run
@@ -109,7 +120,12 @@ class ModelStages:
         explain_run(self.space, self.recipe.explain)
 
     def export_inputs(self) -> Any:
-        return [self._checkpoint(), sha256_file(self.space.evaluation), self.recipe.export.model_dump()]
+        about = [[source.name or source.kind, source.about] for source in self.recipe.data.sources]
+        return [self._checkpoint(), sha256_file(self.space.evaluation), self._export_recipe().model_dump(), about]
+
+    def _export_recipe(self) -> ExportRecipe:
+        recipe = self.recipe
+        return recipe.export.model_copy(update={"name": recipe.export.name or recipe.name})
 
     def export(self, resume: bool) -> None:
         from colles.datasets.catalog import Catalog
@@ -125,8 +141,9 @@ class ModelStages:
             self.space.bundle,
             evaluation=evaluation,
             catalog=catalog,
-            recipe=self.recipe.export,
+            recipe=self._export_recipe(),
             split=Split.load(self.space.split),
+            sources=self.recipe.data.sources,
         )
 
     def report_inputs(self) -> Any:

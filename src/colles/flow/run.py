@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from colles.core.errors import OutputExistsError, RecipeError
 from colles.core.files import LOCK, alone, existing_file
@@ -70,8 +71,14 @@ def check_training(recipe: Recipe) -> None:
 def _trains_anew(recipe: Recipe, space: Workspace) -> bool:
     if Ledger(space.state).key("train") is None or not space.recipe.is_file():
         return True
-    before = load_recipe(space.recipe)
-    return any(getattr(before, part) != getattr(recipe, part) for part in ("model", "train", "preprocess"))
+    return _learned(load_recipe(space.recipe)) != _learned(recipe)
+
+
+def _learned(recipe: Recipe) -> list[Any]:
+    train = recipe.train.deciding()
+    # weights that are kept stand for the training that made them
+    mode = "full" if recipe.train.mode == "skip" else recipe.train.mode
+    return [recipe.model, recipe.preprocess, {**train, "mode": mode}]
 
 
 def _check_meanings(recipe: Recipe) -> None:

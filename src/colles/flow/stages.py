@@ -47,7 +47,8 @@ class Stages:
     def data(self) -> list[Stage]:
         """Stages that end with a split."""
         space = self.space
-        phantom = Stage("phantom", self._phantom_inputs, (space.phantom / "truth.csv",), self._make_phantom)
+        drawn = tuple(space.phantom / name for name in ("truth.csv", "FracAtlas", "bonefractureyolo"))
+        phantom = Stage("phantom", self._phantom_inputs, drawn, self._make_phantom)
         stages = [phantom] if self.recipe.data.phantom is not None else []
         audit_files = tuple(space.audit / name for name in ("audit.json", "clusters.csv", "audit.html"))
         return [
@@ -63,7 +64,8 @@ class Stages:
         from colles.flow import model_stages
 
         space = self.space
-        organize = Stage("organize", self._organize_inputs, (space.organized / "manifest.csv",), self._make_organize)
+        merged = tuple(space.organized / name for name in ("manifest.csv", "combined", "combined_organized"))
+        organize = Stage("organize", self._organize_inputs, merged, self._make_organize)
         return [*self.data, *([organize] if self.recipe.organize.enabled else []), *model_stages.build(self)]
 
     def _phantom_inputs(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from colles.core.files import (
     write_bytes,
 )
 from colles.core.progress import say
-from colles.core.recipe import DataRecipe, ExportRecipe, PreprocessRecipe, Recipe
+from colles.core.recipe import DataRecipe, ExportRecipe, PreprocessRecipe, Recipe, SourceRecipe
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
@@ -46,12 +47,14 @@ def export_bundle(
     split: Split | None = None,
     weights_only: bool = False,
     overwrite: bool = False,
+    sources: Sequence[SourceRecipe] | None = None,
 ) -> Path:
     """Write the bundle of a run's best checkpoint, and return its folder.
 
     Without an evaluation the operating points and the calibration are chosen on the run's val predictions. With `split`
     the gate and the int8 network are made from its train and val images. With `weights_only` the weights are rounded to
-    16 bits and the networks left out (see `weights_alone`). Raise `ParityError` where bundle, checkpoint
+    16 bits and the networks left out (see `weights_alone`). `sources` describe the sets where the run's own recipe no
+    longer does. Raise `ParityError` where bundle, checkpoint
     and predictions disagree on real images of the run (nothing is written then), `StaleInputError` where the evaluation
     is of other predictions, `InputError` where it was trained on shuffled labels, `OutputExistsError` where `out` holds
     something and `overwrite` is not set, or something beside one bundle.
@@ -59,6 +62,9 @@ def export_bundle(
     refuse_kept(out, overwrite=overwrite)
     model, preprocess = load_classifier(run)
     resolved = load_recipe(existing_file(run / RECIPE, "Name the run folder of colles train"))
+    if sources is not None:
+        data = resolved.data.model_copy(update={"sources": tuple(sources)})
+        resolved = resolved.model_copy(update={"data": data})
     if resolved.train.random_labels:
         repair = "Train with train.random_labels=false"
         raise InputError("was trained on shuffled labels, so it is no model", path=run, repair=repair)

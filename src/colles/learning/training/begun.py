@@ -12,11 +12,13 @@ from colles.learning.training.location import decide_location
 from colles.learning.training.mode import shorten
 from colles.learning.training.several import members_of
 
+_WEIGHTS = ("best.safetensors", "best.json")
+
 
 def is_begun(catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> bool | None:
     """Tell whether `out` holds this very training, begun or finished; None where it does not say what it holds.
 
-    Of several trainings those that are there count.
+    Of several trainings those that are there count. A finished one whose weights are gone is none.
     """
     if recipe.train.folds or recipe.train.seeds > 1:
         members = members_of(catalog, split, recipe)
@@ -27,5 +29,8 @@ def is_begun(catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> bool 
 
 
 def _is_begun(catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> bool | None:
+    folder = out / "checkpoints"
+    if (folder / "finished.json").is_file() and not all((folder / name).is_file() for name in _WEIGHTS):
+        return False  # nothing would ever write them again
     decided = shorten(decide_location(recipe, catalog, split, quiet=True))
-    return same_inputs(out / "checkpoints", describe_inputs(decided, catalog.digest, split.digest))
+    return same_inputs(folder, describe_inputs(decided, catalog.digest, split.digest))

@@ -13,8 +13,6 @@ from colles.core.recipe import Recipe
 from colles.learning.checkpoint import find_weights
 
 NAME = "inputs.json"
-# These change how fast a training runs and how long it may, not what the next epoch does.
-_FREE = {"device", "threads", "workers", "allocator", "strict", "max_bad_share"}
 
 
 def describe_inputs(recipe: Recipe, catalog_digest: str, split_digest: str) -> dict[str, Any]:
@@ -25,7 +23,7 @@ def describe_inputs(recipe: Recipe, catalog_digest: str, split_digest: str) -> d
         "seed": recipe.seed,
         "preprocess": recipe.preprocess.model_dump(mode="json"),
         "model": recipe.model.model_dump(mode="json"),
-        "train": recipe.train.model_dump(mode="json", exclude=_FREE),
+        "train": recipe.train.deciding(),
         "contents": describe_contents(recipe),
     }
 
