@@ -45,7 +45,9 @@ def _joined(rows: pl.DataFrame, persons: Mapping[str, str]) -> pl.DataFrame:
         joined.find(group[image])
         if image in persons:
             joined.join(group[image], ("person", source, persons[image]))
-    name = {member: min(one[1] for one in found if one[0] == "group") for found in joined.sets() for member in found}
+    name: dict[tuple[str, ...], str] = {}
+    for found in joined.sets():
+        name |= dict.fromkeys(found, min(one[1] for one in found if one[0] == "group"))
     return rows.with_columns(pl.Series("fold_group", [name[unit] for unit in group.values()], dtype=pl.String))
 
 
