@@ -13,6 +13,7 @@ from colles.core.recipe import Recipe
 from colles.core.recipe_text import load_recipe, recipe_from, save_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+SOURCE = {"kind": "yolo", "path": "x"}
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -43,6 +44,17 @@ def test_every_shipped_recipe_is_valid_and_survives_saving(path: Path, tmp_path:
         ({"train": {"lr": -1}}, "train.lr: Input should be greater than 0"),
         ({"train": {"sampler": "fair"}}, "'oversample' or 'balanced_batches'"),
         ({"split": {"val": 0.6, "test": 0.5}}, "val + test must be below 1"),
+        ({"split": {"fold": 3}}, "split: fold 3 is none of 0 folds"),
+        ({"train": {"lr": float("inf")}}, "train.lr: must be a finite number"),
+        ({"export": {"tolerance": float("nan")}}, "export.tolerance: must be a finite number"),
+        ({"data": {"sources": [{"path": "x"}]}}, "data.sources.0.kind: is missing"),
+        (
+            {"data": {"sources": [{**SOURCE, "class_map": {"a": "b"}}]}},
+            "class_map.a: must be a whole number. It is 'b'",
+        ),
+        ({"sweep": {"space": {"train.lr": {"low": 1}}}}, "sweep.space.train.lr.high: is missing"),
+        ({"sweep": {"space": {"train.lr": {"low": 2, "high": 1}}}}, "sweep.space.train.lr: low must be below high"),
+        ({"train": 3}, "train: must be a table of keys. It is 3 now"),
         ({"preprocess": {"channels": 1}}, "mean and std need 1 values each"),
     ],
 )
@@ -96,6 +108,17 @@ def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(RecipeError, match=r"bad\.yaml"):
             load_recipe(path)
+
+
+def test_a_section_that_is_written_twice_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("train: {epochs: 3}\nseed: 1\ntrain: {lr: 0.1}\n")
+    with pytest.raises(RecipeError, match=r"r\.yaml: .*the key 'train' is written twice .*line 3"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_text_that_looks_like_a_number_can_be_quoted() -> None:
+    assert recipe_from({}, ['name="1e5"']).name == recipe_from({}, ["name= '1e5'"]).name == "1e5"
+    assert recipe_from({}, ["train.lr=1e-5"]).train.lr == 1e-5
 
 
 def test_a_recipe_cannot_be_changed_in_place() -> None:

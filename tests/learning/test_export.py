@@ -11,14 +11,22 @@ import torch
 from tiny_run import PREPROCESS, TinyRun, make_run
 
 from colles.core.errors import MissingInputError, OutputExistsError, ParityError, StaleInputError
-from colles.core.recipe import EvaluateRecipe, ExportRecipe, PreprocessRecipe
+from colles.core.recipe import (
+    DataRecipe,
+    EvaluateRecipe,
+    ExportRecipe,
+    PreprocessRecipe,
+    Recipe,
+    SourceRecipe,
+    SplitRecipe,
+)
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.catalog import Catalog
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.learning import export as export_module
 from colles.learning.checkpoint import load_classifier
-from colles.learning.export import export_bundle
+from colles.learning.export import export_bundle, portable
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images
 from colles.serving.bundle import load_bundle
@@ -133,6 +141,14 @@ def test_the_bundle_holds_what_decided_and_no_path_of_this_machine(run: TinyRun,
         assert "/somewhere" not in text and str(run.folder.parent) not in text
     card = (bundle_folder / "MODEL_CARD.md").read_text()
     assert "auroc" in card and "rule_out" in card and "not a medical device" in card
+
+
+def test_no_path_of_this_machine_stays_in_any_setting() -> None:
+    source = SourceRecipe(kind="yolo", path="~/set", class_map="/home/me/map.yaml")
+    data = DataRecipe(root="/home/me", sources=(source,), salt="/home/me/salt", corrections="/home/me/c.csv")
+    recipe = portable(Recipe(data=data, split=SplitRecipe(keep="/home/me/old.csv")))
+    assert "/home" not in str(recipe) and "~" not in str(recipe)
+    assert (recipe.data.salt, recipe.data.sources[0].class_map, recipe.split.keep) == ("salt", "map.yaml", "old.csv")
 
 
 def test_the_bundles_weights_load_as_the_same_network(run: TinyRun, bundle_folder: Path) -> None:

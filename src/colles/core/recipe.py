@@ -61,8 +61,8 @@ class SplitRecipe(Section):
             raise ValueError("val + test must be below 1")
         if self.folds in (1, 2):
             raise ValueError("folds must be 0, or at least 3: one part each for test and val, the rest for train")
-        if self.folds and self.fold >= self.folds:
-            raise ValueError(f"fold must be below folds ({self.folds})")
+        if self.fold and self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} is none of {self.folds} folds, which are numbered from 0")
         return self
 
 

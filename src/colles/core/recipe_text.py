@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from yaml.constructor import ConstructorError
 
 from colles.core.errors import RecipeError
 from colles.core.files import existing_file, write_text
@@ -39,8 +41,24 @@ _KINDS = {
     "string_type": "must be text",
     "tuple_type": "must be a list",
     "dict_type": "must be a table of keys",
+    "model_type": "must be a table of keys",
+    "finite_number": "must be a finite number",
+    "missing": "is missing",
 }
 """pydantic's kinds of errors, in words."""
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML in which a key written twice is an error; PyYAML would silently drop what stands under the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping; raise `ConstructorError` for a key that it has twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise ConstructorError(None, None, f"the key {key.value!r} is written twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -50,7 +68,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """
     file = existing_file(path, repair="Name a recipe, such as recipes/demo.yaml")
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        values = yaml.load(file.read_text(encoding="utf-8"), _EachKeyOnce) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise RecipeError(f"not valid YAML ({reason})", path=file, repair="Mend the file") from error
@@ -68,7 +86,7 @@ def recipe_from(values: dict[str, Any], overrides: Iterable[str] = (), *, path: 
     try:
         return Recipe.model_validate(merged)
     except ValidationError as error:
-        raise _explain(error, path, [text.partition("=")[0].strip() for text in given]) from error
+        raise _explain(error, merged, path, [text.partition("=")[0].strip() for text in given]) from error
 
 
 def _assert_version(version: Any, path: Path | None) -> None:
@@ -110,12 +128,12 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 
 def _value(text: str) -> Any:
-    # YAML 1.1 reads 3e-4 (no dot) as text; a number is meant.
+    # YAML 1.1 reads 3e-4 (no dot) as text; a number is meant, but where it stands in quotes.
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set: {text!r} is no value in YAML", repair="Check its brackets and quotes") from error
-    if isinstance(value, str):
+    if isinstance(value, str) and text.strip()[0] not in "'\"":
         try:
             return float(value)
         except ValueError:
@@ -123,9 +141,9 @@ def _value(text: str) -> Any:
     return value
 
 
-def _explain(error: ValidationError, path: Path | None, overrides: list[str]) -> RecipeError:
+def _explain(error: ValidationError, values: Any, path: Path | None, overrides: list[str]) -> RecipeError:
     first = error.errors()[0]
-    places = [str(part) for part in first["loc"]]
+    places = _places(first, values)
     field = ".".join(places) or "recipe"
     if any(given == field or given.startswith(f"{field}.") for given in overrides):
         path, field = None, f"--set {field}"  # the file is not to blame
@@ -143,6 +161,18 @@ def _explain(error: ValidationError, path: Path | None, overrides: list[str]) ->
     else:
         repair = f"Did you mean {guess!r}?" if guess else f"Known keys: {', '.join(known)}"
     return RecipeError(f"unknown key {places[-1]!r}", path=path, field=field, repair=repair)
+
+
+def _places(error: ErrorDetails, values: Any) -> list[str]:
+    """Return the keys that lead to a mistake, without the names that pydantic gives to the kinds of a value."""
+    location, places = list(error["loc"]), []
+    missing = [str(location.pop())] if error["type"] == "missing" else []
+    for part in location:
+        within = part in values if isinstance(values, dict) else isinstance(values, list) and isinstance(part, int)
+        if within:
+            values = values[part]
+            places.append(str(part))
+    return [*places, *missing]
 
 
 def _sections_with(key: str) -> list[str]:

@@ -111,14 +111,23 @@ def _images(split: Split, catalog: Catalog) -> pl.DataFrame:
 
 def portable(recipe: Recipe) -> Recipe:
     """Return the recipe without paths of this machine: only the last part of an absolute path stays."""
-    sources = tuple(source.model_copy(update={"path": _short(source.path)}) for source in recipe.data.sources)
-    data: DataRecipe = recipe.data.model_copy(update={"root": None, "sources": sources})
+    data: DataRecipe = recipe.data.model_copy(update={"root": None, "sources": tuple(map(_moved, recipe.data.sources))})
+    data = data.model_copy(update={"salt": _short(data.salt), "corrections": _short(data.corrections)})
+    split = recipe.split.model_copy(update={"keep": _short(recipe.split.keep)})
     model = recipe.model.model_copy(update={"weights": _short(recipe.model.weights)})
     train = recipe.train.model_copy(update={"teachers": tuple(map(_short, recipe.train.teachers))})
-    return recipe.model_copy(update={"data": data, "model": model, "train": train})
+    return recipe.model_copy(update={"data": data, "split": split, "model": model, "train": train})
 
 
-def _short(path: str) -> str:
+def _moved(source: SourceRecipe) -> SourceRecipe:
+    classes = source.class_map
+    about = {"path": _short(source.path), "class_map": _short(classes) if isinstance(classes, str) else classes}
+    return source.model_copy(update=about)
+
+
+def _short(path: str | None) -> str | None:
+    if path is None:
+        return None
     return Path(path).name if Path(path).is_absolute() or path.startswith("~") else path
 
 
