@@ -80,3 +80,13 @@ def test_results_of_another_report_are_kept_unless_asked_and_then_replaced(tmp_p
     assert run("report", one, "--out", site / "a.html", "--overwrite") is None
     assert not (site / "results" / "comparison.csv").exists()
     assert not any(file.is_dir() for file in (site / "results").iterdir())
+
+
+def test_pictures_in_a_dated_folder_of_a_person_went_with_the_earlier_report(tmp_path: Path) -> None:
+    out = judged(tmp_path, [0, 1] * 10, np.random.default_rng(1).random(20).tolist())
+    own = tmp_path / "results" / "2026-01-31" / "roc.png"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    assert "in another folder" in str(run("report", out, "--out", tmp_path / "a.html"))
+    assert run("report", out, "--out", tmp_path / "a.html", "--overwrite") is None
+    assert own.read_text() == "mine"

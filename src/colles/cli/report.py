@@ -42,6 +42,6 @@ def report(
 
     if not overwrite:
         refuse_existing(out)
-        refuse_existing(out.parent / "results")
+        refuse_existing(out.parent / "results", "Choose an --out in another folder, or add --overwrite")
     names = [name.strip().lower() for text in checklist or () for name in text.split(",") if name.strip()]
     typer.echo(f"Report: {write_report_and_card(runs, out, checklists=names)}")

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -153,7 +154,8 @@ def _write_page(page: RunPage, place: Path) -> Iterator[Path]:
 
 def _remove_earlier(folder: Path, written: Set[Path]) -> None:
     """Remove the files of an earlier report that this one did not write, and nothing that no report writes."""
-    for file in [*folder.glob("*"), *folder.glob("[0-9]*-*/*")]:
+    # Folders of runs are 1-NAME to 99-NAME; one of a date, 2026-01-31, is a person's.
+    for file in chain.from_iterable(folder.glob(each) for each in ("*", "[1-9]-*/*", "[1-9][0-9]-*/*")):
         if file.is_file() and file not in written and RESULTS.fullmatch(file.name):
             file.unlink()
             if file.parent != folder and not any(file.parent.iterdir()):
