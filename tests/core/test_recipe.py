@@ -116,6 +116,12 @@ def test_a_section_that_is_written_twice_is_an_error(tmp_path: Path) -> None:
         load_recipe(tmp_path / "r.yaml")
 
 
+def test_a_list_as_a_key_ended_in_a_defect(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("? [train, split]\n: {seed: 1}\n")
+    with pytest.raises(RecipeError, match=r"not valid YAML .*unhashable key"):
+        load_recipe(tmp_path / "r.yaml")
+
+
 def test_text_that_looks_like_a_number_can_be_quoted() -> None:
     assert recipe_from({}, ['name="1e5"']).name == recipe_from({}, ["name= '1e5'"]).name == "1e5"
     assert recipe_from({}, ["train.lr=1e-5"]).train.lr == 1e-5

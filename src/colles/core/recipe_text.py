@@ -54,7 +54,7 @@ class _EachKeyOnce(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping; raise `ConstructorError` for a key that it has twice."""
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):  # others are refused below
             if key.value in seen:
                 raise ConstructorError(None, None, f"the key {key.value!r} is written twice", key.start_mark)
             seen.add(key.value)
