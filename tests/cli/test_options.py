@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from io import BytesIO, TextIOWrapper
+
 import pytest
 from typer.testing import CliRunner
 
-from colles.cli.app import app
-from colles.cli.options import print_rows
+from colles.cli.app import app, main
+from colles.cli.options import print_json, print_rows
 
 
 def test_a_piped_table_is_not_cut_off(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +31,14 @@ def test_names_and_values_are_no_markup(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_negative_seed_is_a_bad_option(words: str) -> None:
     result = CliRunner().invoke(app, [*words.split(), "--seed", "-1"])
     assert result.exit_code == 2 and "Invalid value for '--seed'" in result.output
+
+
+def test_letters_that_a_terminal_lacks_end_in_no_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", TextIOWrapper(written := BytesIO(), encoding="ascii"))
+    monkeypatch.setattr("colles.cli.app.app", lambda: (print_json(["ü"]), print_rows("0–1", ["→"], [["ü"]])))
+    main()
+    sys.stdout.flush()
+    assert written.getvalue().startswith(b'[\n  "\\u00fc"\n]\n0?1')
 
 
 def test_no_verb_is_described_by_half_a_sentence() -> None:

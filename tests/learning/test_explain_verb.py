@@ -46,6 +46,11 @@ def test_images_in_an_archive_are_refused_and_not_left_out(run: TinyRun, tmp_pat
     assert "some.zip" in said and "Unpack it" in said and not (tmp_path / "out").exists()
 
 
+def test_a_list_of_no_images_is_told(run: TinyRun, tmp_path: Path) -> None:
+    said = call(run.folder, "-", "--out", tmp_path / "out")  # standard input is empty here
+    assert "no image was named" in said and not (tmp_path / "out").exists()
+
+
 def test_options_of_scores_alone_are_not_swallowed(run: TinyRun, tmp_path: Path) -> None:
     said = call(run.folder, run.catalog.frame["path"][0], "--against", run.folder, "--out", tmp_path / "out")
     assert said == "--against: says something of --scores alone. Add --scores test"

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 70 a defect of colle
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -112,6 +113,8 @@ def _options(
 
 def main() -> None:
     """Run the program and end the process with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # a terminal without dashes and arrows shows ? in place of a defect
     try:
         _run()
     except SystemExit as end:

@@ -134,7 +134,7 @@ def _explain(
 
 
 def _files(images: list[str]) -> list[Path]:
-    from colles.core.errors import UsageError
+    from colles.core.errors import MissingInputError, UsageError
     from colles.serving.inputs import find_images
 
     files = []
@@ -143,6 +143,8 @@ def _files(images: list[str]) -> list[Path]:
             repair = "Unpack it, or use colles predict --overlays"
             raise UsageError(f"{image} lies in an archive or an object store: explain reads files", repair=repair)
         files.append(image)
+    if not files:
+        raise MissingInputError("no image was named", field="PATH", repair="The list on standard input is empty")
     return files
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existin
 
 
 def print_json(value: Any) -> None:
-    """Print JSON on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+    """Print JSON on standard output; in an encoding that lacks letters, by their numbers."""
+    lacks = not (sys.stdout.encoding or "").lower().startswith("utf")
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=lacks, allow_nan=False, default=str))
 
 
 # Columns of text; a table in a file or a pipe has no window to fit into, and a figure cut off there is lost.
