@@ -255,6 +255,26 @@ def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report([run, other], out / "both.html")
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("evaluation/evaluation.json", "{}"),
+        ("evaluation/evaluation.json", '{"subsets": [1]}'),
+        ("evaluation/evaluation.json", '{"subsets": {"test": {"figures": {"auroc": null}}}}'),
+        ("audit/audit.json", '{"summary": 3}'),
+        ("audit/audit.json", '{"issues": [3]}'),
+        ("audit/audit.json", '{"issues": 3}'),
+        ("recipe.yaml", "train: 3"),
+        ("split.csv", ""),
+        ("split.csv", "a,b\n1,2\n"),
+    ],
+)
+def test_a_sound_file_of_another_form_is_an_error_that_names_it(copy: Path, name: str, text: str) -> None:
+    (copy / name).write_text(text)
+    with pytest.raises(TableError, match=name):
+        load_artefacts(copy)
+
+
 def test_a_run_whose_name_looks_like_a_pattern_is_read_itself(run: Path, tmp_path: Path) -> None:
     here, other = (shutil.copytree(run, tmp_path / name) for name in ("run[1]", "run1"))
     (other / "split.csv").write_text("image_id,group_id,subset\nanother,another,test\n")

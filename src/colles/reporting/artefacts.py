@@ -15,7 +15,9 @@ import yaml
 
 from colles.core.errors import MissingInputError, TableError
 from colles.core.files import existing_folder, read_json
-from colles.core.tables import read_table
+from colles.core.recipe import Recipe
+from colles.core.section import Section
+from colles.core.tables import read_table, require_columns
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.results import reported_subset
 from colles.evaluation.robustness import clean_rows
@@ -23,6 +25,7 @@ from colles.evaluation.robustness import clean_rows
 T = TypeVar("T")
 Json = dict[str, Any]
 REPAIR = "Make a run with `colles run RECIPE --out DIR`, or figures with `colles evaluate PREDICTIONS --out DIR`"
+RESTORE = "Restore the recipe that the run wrote"
 
 
 @dataclass(frozen=True)
@@ -102,17 +105,17 @@ def load_artefacts(folder: str | Path) -> Artefacts:
     recipe = _load(recipe_file, _read_yaml)
     explain = _first(root, "explain/explanations.json", "explanations.json")
     predictions = _load(_first(root, "train/predictions.parquet", "predictions.parquet"), Predictions.load)
-    evaluation = _load(_first(root, "evaluation/evaluation.json", "evaluation.json"), _read_object)
+    evaluation = _load(_first(root, "evaluation/evaluation.json", "evaluation.json"), _read_evaluation)
     found = Artefacts(
         folder=root,
         name=str((recipe or {}).get("name") or root.resolve().name),
         recipe=recipe,
         recipe_text=_load(recipe_file, lambda file: file.read_text("utf-8")),
         catalog=_load(_first(root, "catalog.parquet", "data/catalog.parquet"), read_table),
-        audit=_load(_first(root, "audit/audit.json", "audit.json"), _read_object),
+        audit=_load(_first(root, "audit/audit.json", "audit.json"), _read_audit),
         clusters=_load(_first(root, "audit/clusters.csv", "clusters.csv"), _read_text_table),
         audit_page=_first(root, "audit/audit.html"),
-        split=_load(_first(root, "split.csv", "data/split.csv"), _read_text_table),
+        split=_load(_first(root, "split.csv", "data/split.csv"), _read_split),
         split_summary=_load(_first(root, "split.json", "data/split.json"), _read_object),
         provenance=_load(_first(root, "train/provenance.json", "provenance.json"), _read_object),
         metrics=_load(_first(root, "train/metrics.csv", "metrics.csv"), read_table),
@@ -159,18 +162,53 @@ def _read_text_table(file: Path) -> pl.DataFrame:
         raise TableError(f"cannot be read as csv ({reason})", path=file, repair="Write it again") from error
 
 
+def _read_split(file: Path) -> pl.DataFrame:
+    frame = _read_text_table(file)
+    require_columns(frame, ("image_id", "subset"), path=file)
+    return frame
+
+
 def _read_yaml(file: Path) -> Json:
     try:
         value = yaml.safe_load(file.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TableError("not valid YAML", path=file, repair="Restore the recipe that the run wrote") from error
-    return value if isinstance(value, dict) else {}
+        raise TableError("not valid YAML", path=file, repair=RESTORE) from error
+    sections = value if isinstance(value, dict) else {}
+    for name, field in Recipe.model_fields.items():
+        if isinstance(field.default, Section) and not isinstance(sections.get(name) or {}, dict):
+            raise TableError("is no table of keys", path=file, field=name, repair=RESTORE)
+    return sections
 
 
 def _read_object(file: Path) -> Json:
     value = read_json(file)
     if not isinstance(value, dict):
         raise TableError("holds no JSON object", path=file, repair="Write it again")
+    return value
+
+
+def _read_evaluation(file: Path) -> Json:
+    value = _read_object(file)
+    subsets = value.get("subsets")
+    if not subsets or not _are_objects(subsets) or not all(map(_is_judged, subsets.values())):
+        raise TableError("holds no figures", path=file, field="subsets", repair="Run `colles evaluate` again")
+    return value
+
+
+def _is_judged(subset: Json) -> bool:
+    return all(_are_objects(subset.get(part) or {}) for part in ("figures", "operating_points"))
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
+
+
+def _read_audit(file: Path) -> Json:
+    value = _read_object(file)
+    issues = value.get("issues") or []
+    listed = isinstance(issues, list) and all(isinstance(issue, dict) for issue in issues)
+    if not listed or not isinstance(value.get("summary") or {}, dict):
+        raise TableError("holds no summary and issues", path=file, repair="Run `colles audit` again")
     return value
 
 
