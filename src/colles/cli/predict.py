@@ -79,16 +79,13 @@ def predict(
     from colles.serving.predictor import Predictor, answers_as
 
     size = _batch(batch)
-    if engine == "ray" and overlays is not None:
-        raise UsageError("the ray engine draws none", field="--overlays", repair="Leave out --engine ray")
-    if engine == "ray" and threads is not None:
-        text = "the ray engine takes every core of its cluster"
-        raise UsageError(text, field="--threads", repair="Leave out --threads, or --engine ray")
+    if engine == "ray":
+        _refuse_with_ray(overlays, threads)
     if overlays is not None and not (resume or overwrite):
         refuse_existing(overlays, "Choose another --overlays, or add --overwrite")
-    loaded = load_bundle(bundle)
     if studies is not None and studies.resolve() == out.resolve():
         raise UsageError("is the table of the images too", path=studies, field="--studies", repair="Choose another one")
+    loaded = load_bundle(bundle)
     ids = None if studies is None else _study_ids(loaded, studies, study_by, salt, again=resume or overwrite)
     named = answers_as(loaded, precision)
     answered = prepare_output(out, named, resume=resume, overwrite=overwrite, gate=gate)
@@ -109,6 +106,14 @@ def predict(
         tables.append((studies, write_studies(found, out, ids, loaded, studies)))
     _tell(loaded, tables, overlays, as_json)
     _end(tally, out)
+
+
+def _refuse_with_ray(overlays: Path | None, threads: int | None) -> None:
+    if overlays is not None:
+        raise UsageError("the ray engine draws none", field="--overlays", repair="Leave out --engine ray")
+    if threads is not None:
+        text = "the ray engine takes every core of its cluster"
+        raise UsageError(text, field="--threads", repair="Leave out --threads, or --engine ray")
 
 
 def _tell(loaded: Bundle, tables: list[tuple[Path, Any]], overlays: Path | None, as_json: bool) -> None:
