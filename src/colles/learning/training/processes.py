@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.strategies import DDPStrategy, Strategy
@@ -15,13 +16,28 @@ from colles.core.errors import TrainingError
 def create_strategy(processes: int, device: str) -> Strategy | str:
     """Return Lightning's strategy; processes are started from this one, so the command stays one command.
 
-    On the CPU they are forked and share the canvases' memory; a CUDA context does not survive a fork.
+    On the CPU they are forked and share the canvases' memory; neither a CUDA context nor autograd's threads survive a
+    fork.
     """
     if processes == 1:
         return "auto"
     if device == "cpu":
-        return DDPStrategy(process_group_backend="gloo", start_method="fork")
+        return DDPStrategy(process_group_backend="gloo", start_method="fork" if may_fork() else "spawn")
     return DDPStrategy(start_method="spawn")
+
+
+def may_fork() -> bool:
+    """Return whether autograd has no threads in this process: torch refuses to train in a fork of one that has.
+
+    They begin with the first backward pass after an ONNX export, never in a fresh process that trains on the CPU.
+    """
+    return not any(name.startswith("pt_autograd") for name in _threads())
+
+
+def _threads() -> Iterator[str]:
+    for name in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):  # a thread that ended meanwhile
+            yield name.read_text()
 
 
 def on_this_machine(processes: int, device: str) -> dict[str, Any]:
