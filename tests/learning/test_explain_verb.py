@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,14 @@ def test_images_in_an_archive_are_refused_and_not_left_out(run: TinyRun, tmp_pat
         archive.write(first, first.name)
     said = call(run.folder, first, tmp_path / "some.zip", "--out", tmp_path / "out")
     assert "some.zip" in said and "Unpack it" in said and not (tmp_path / "out").exists()
+
+
+def test_overlays_in_a_folder_of_images_were_explained_the_next_time(run: TinyRun, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    shutil.copy(run.catalog.frame["path"][0], folder)
+    said = call(run.folder, folder, "--out", folder / "maps", "--method", "input_gradient")
+    assert "--out" in said and "would be judged next time" in said and not (folder / "maps").exists()
 
 
 def test_a_list_of_no_images_is_told(run: TinyRun, tmp_path: Path) -> None:

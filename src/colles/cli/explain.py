@@ -123,7 +123,7 @@ def _explain(
     from colles.flow.localise import Judge, scores_of
 
     known = None if catalog is None else Catalog.load(catalog)
-    items = items_of_paths(_files(images), known)
+    items = items_of_paths(_files(images, out), known)
     judging = Judge(source, seed=recipe.seed) if known is not None and judge else None
     entries = explain_images(source, items, out, style=look, judge=judging, sample=recipe.sample, seed=recipe.seed)
     if judging is None:
@@ -133,10 +133,13 @@ def _explain(
     return entries, judged
 
 
-def _files(images: list[str]) -> list[Path]:
+def _files(images: list[str], out: Path) -> list[Path]:
     from colles.core.errors import MissingInputError, UsageError
+    from colles.serving.apart import assert_apart
     from colles.serving.inputs import find_images
 
+    for named in images:
+        assert_apart(out, named, field="--out")
     files = []
     for image in find_images(images):
         if not isinstance(image, Path):

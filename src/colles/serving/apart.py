@@ -9,7 +9,7 @@ from pathlib import Path
 from colles.core.errors import UsageError
 
 
-def assert_apart(pictures: Path, read: str | Path) -> None:
+def assert_apart(pictures: Path, read: str | Path, *, field: str = "--overlays") -> None:
     """Raise `UsageError` where a folder for pictures lies in a folder that is read, or holds what is read."""
     there, path = _real(pictures), Path(read)
     if _real(path.parent).is_relative_to(there):
@@ -18,7 +18,7 @@ def assert_apart(pictures: Path, read: str | Path) -> None:
         text, repair = f"lies in {read}, which is read: its pictures would be judged next time", "Choose one outside"
     else:
         return
-    raise UsageError(text, path=pictures, field="--overlays", repair=repair)
+    raise UsageError(text, path=pictures, field=field, repair=repair)
 
 
 def _real(folder: Path) -> Path:
