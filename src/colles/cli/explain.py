@@ -138,10 +138,10 @@ def _files(images: list[str], out: Path) -> list[Path]:
     from colles.serving.apart import assert_apart
     from colles.serving.inputs import find_images
 
-    for named in images:
+    found, files = find_images(images), []
+    for named in found.named():
         assert_apart(out, named, field="--out")
-    files = []
-    for image in find_images(images):
+    for image in found:
         if not isinstance(image, Path):
             repair = "Unpack it, or use colles predict --overlays"
             raise UsageError(f"{image} lies in an archive or an object store: explain reads files", repair=repair)

@@ -91,6 +91,12 @@ def require_columns(frame: pl.DataFrame, required: Iterable[str], *, path: str |
             raise TableError(f"lacks the column {name!r}", path=path, repair=hint)
 
 
+def has_values(frame: pl.DataFrame, column: str) -> bool:
+    """Tell whether a column is there and holds single values, not lists, bytes or objects."""
+    dtype = frame.schema.get(column)
+    return dtype is not None and not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)
+
+
 def write_table(frame: pl.DataFrame, path: str | Path) -> Path:
     """Write a table atomically."""
     file = Path(path)

@@ -32,7 +32,7 @@ def evaluate(
     Without a usable val the points are chosen on the subset that is judged, which a warning says. Raise `TableError`
     where no row has a label, or the catalog knows no image.
     """
-    known = _with_catalog(predictions, catalog_frame)
+    known, lacking = _with_catalog(predictions, catalog_frame)
     frame = with_perturbed(with_groups(known), perturbed).filter(pl.col("y_true").is_not_null())
     if frame.is_empty():
         raise TableError("no row has a label", path=predictions.path, field="y_true", repair="Give 1 and 0")
@@ -62,7 +62,7 @@ def evaluate(
         optimism=optimism(subsets),
         warnings=(
             *predictions.warnings,
-            *_catalog_warnings(known, catalog_frame),
+            *_catalog_warnings(lacking, known.height),
             *_group_warnings(group_column(known), by_subset),
             *locked.warnings,
             *_few_warnings(scores, subsets, recipe),
@@ -85,33 +85,27 @@ def evaluate_scores(
     return evaluate(Predictions(pl.DataFrame(columns)), recipe or EvaluateRecipe())
 
 
-def _with_catalog(predictions: Predictions, catalog: pl.DataFrame | None) -> pl.DataFrame:
+def _with_catalog(predictions: Predictions, catalog: pl.DataFrame | None) -> tuple[pl.DataFrame, int]:
+    """Return the rows with the catalog's columns, and how many of them it lacks."""
     # Without the groups that only stand in for those of a catalog.
     own = predictions.groups_from == "group_id"
     frame = predictions.frame if own else predictions.frame.drop("group_id", strict=False)
     if catalog is None:
-        return frame
+        return frame, 0
     if "image_id" not in frame.columns:
         raise TableError("lacks the column 'image_id', by which the catalog is joined", repair="Leave --catalog out")
-    lacking = _lacking(frame, catalog)
+    lacking = frame.join(catalog.select("image_id"), on="image_id", how="anti").height
     if lacking == frame.height:
         raise TableError(
             f"the catalog knows none of its {lacking:,} images", path=predictions.path, field="image_id",
             repair="Name the catalog of these images, or leave --catalog out",
         )  # fmt: skip
     new = [name for name in CATALOG_COLUMNS if name in catalog.columns and name not in frame.columns]
-    return frame.join(catalog.select("image_id", *new), on="image_id", how="left", maintain_order="left")
+    return frame.join(catalog.select("image_id", *new), on="image_id", how="left", maintain_order="left"), lacking
 
 
-def _lacking(frame: pl.DataFrame, catalog: pl.DataFrame) -> int:
-    return frame.join(catalog.select("image_id"), on="image_id", how="anti").height
-
-
-def _catalog_warnings(frame: pl.DataFrame, catalog: pl.DataFrame | None) -> list[str]:
-    lacking = 0 if catalog is None else _lacking(frame, catalog)
-    return (
-        [f"the catalog lacks {lacking:,} of {frame.height:,} images: its columns are empty for them"] if lacking else []
-    )
+def _catalog_warnings(lacking: int, images: int) -> list[str]:
+    return [f"the catalog lacks {lacking:,} of {images:,} images: its columns are empty for them"] if lacking else []
 
 
 def _ordered(frame: pl.DataFrame) -> list[str]:

@@ -8,6 +8,7 @@ from itertools import product
 import polars as pl
 
 from colles.core.identity import KEYS, with_keys
+from colles.core.tables import has_values
 from colles.evaluation.labels import MISSING
 
 GROUP_COLUMNS = ("group_id", "patient_id", "study_id")
@@ -42,8 +43,7 @@ def without_placeholders(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 def scoped(frame: pl.DataFrame, column: str) -> pl.Series:
     """Return ids (N,) of studies or patients that are equal where one is meant: two sources both have a patient 1."""
-    named = "source" in frame.columns and not frame["source"].dtype.is_nested()
-    rows = frame if named else frame.drop("source", strict=False)
+    rows = frame if has_values(frame, "source") else frame.drop("source", strict=False)
     return with_keys(rows)[KEYS[column]].str.replace_all("\0", ":", literal=True)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from colles.core.errors import CollesError, MissingInputError, TableError
-from colles.core.tables import read_table, require_columns, write_table
+from colles.core.tables import has_values, read_table, require_columns, write_table
 from colles.evaluation.groups import GROUP_COLUMNS, group_column, with_groups, without_placeholders
 from colles.evaluation.labels import parse_labels
 from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores, group_codes, unit_scores
@@ -144,9 +144,10 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str], str | None]:
 
 def _refuse_lists(frame: pl.DataFrame) -> None:
     for name in (*TEXT_COLUMNS, "y_true", "y_score"):
-        dtype = frame.schema.get(name)
-        if dtype is not None and (dtype.is_nested() or dtype in (pl.Binary, pl.Object)):
-            raise TableError(f"holds {dtype}, not single values", field=name, repair="Give one value a row")
+        if name in frame.columns and not has_values(frame, name):
+            raise TableError(
+                f"holds {frame.schema[name]}, not single values", field=name, repair="Give one value a row"
+            )
 
 
 def _score_column(scores: pl.Series) -> FloatArray:

@@ -7,18 +7,14 @@ from itertools import pairwise
 
 import polars as pl
 
+from colles.core.tables import has_values
+
 IMAGE_SIZE, LESION_AREA = "image_size", "lesion_area"
 SIZE_COLUMNS = ("width", "height", "boxes", LESION_AREA)
 IMAGE_CUTS = (500, 1000, 2000)
 """Longer side in pixels; public sets hold thumbnails of 450 as well as originals of 3,000."""
 LESION_CUTS = (0.005, 0.01, 0.03)
 """Share of the picture: about the quartiles of the fractures of FracAtlas and a YOLO export together."""
-
-
-def has_values(frame: pl.DataFrame, column: str) -> bool:
-    """Tell whether a column is there and holds single values, not lists, bytes or objects."""
-    dtype = frame.schema.get(column)
-    return dtype is not None and not dtype.is_nested() and dtype not in (pl.Binary, pl.Object)
 
 
 def with_sizes(frame: pl.DataFrame) -> pl.DataFrame:

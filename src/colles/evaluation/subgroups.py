@@ -8,6 +8,7 @@ import polars as pl
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
+from colles.core.tables import has_values
 from colles.evaluation.estimates import FEW, ranking_estimates
 from colles.evaluation.labels import parse_answers
 from colles.evaluation.metrics.confusion import confusion_at
@@ -16,7 +17,7 @@ from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import to_scores
 from colles.evaluation.results import PointResult, Subgroup
 from colles.evaluation.scores import Scores
-from colles.evaluation.sizes import IMAGE_SIZE, SIZE_COLUMNS, has_values, lesion_rows, with_sizes
+from colles.evaluation.sizes import IMAGE_SIZE, SIZE_COLUMNS, lesion_rows, with_sizes
 
 COLUMNS = ("source", "body_part", "view", "manufacturer", "sex", "label_certainty", IMAGE_SIZE)
 """Columns of which every value is a subgroup."""
