@@ -17,6 +17,7 @@ from colles.core.errors import MissingInputError, RecipeError, StaleInputError
 from colles.core.files import read_json, write_json
 from colles.core.recipe import ModelRecipe, PreprocessRecipe, TrainRecipe
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
+from colles.learning.devices import lightning_precision
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.loaders.samplers import draw_epoch
 from colles.learning.models import FractureClassifier, create_model
@@ -206,3 +207,42 @@ def test_every_option_at_once_trains_and_its_scores_can_be_made_again(data: Data
     assert all(
         torch.equal(value, weights[key]) for key, value in load_file(run / "checkpoints" / "best.safetensors").items()
     )
+
+
+def test_bfloat16_teaches_other_weights_and_keeps_them_in_32_bits(data: Data, tmp_path: Path) -> None:
+    def trained(name: str, *overrides: str, resume: bool = False) -> dict[str, torch.Tensor]:
+        settings = recipe("train.head_epochs=0", "train.patience=9", *overrides)
+        return load_file(train(*data, settings, tmp_path / name, resume=resume) / "checkpoints" / "best.safetensors")
+
+    single, half = trained("single"), trained("half", "train.precision=bfloat16")
+    again = trained("again", "train.precision=bfloat16")
+    assert {value.dtype for value in half.values() if value.is_floating_point()} == {torch.float32}
+    assert all(torch.equal(half[name], again[name]) for name in half)
+    assert not all(torch.equal(half[name], single[name]) for name in half)
+    table = pl.read_parquet(tmp_path / "half" / "predictions.parquet")
+    assert table["y_score"].is_between(0, 1).all()
+    with pytest.raises(StaleInputError, match=r"another train\.precision"):
+        trained("single", "train.precision=bfloat16", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "named"),
+    [
+        ("auto", "cpu", "32-true"),
+        ("auto", "cuda", "16-mixed"),
+        ("single", "cuda", "32-true"),
+        ("bfloat16", "cpu", "bf16-mixed"),
+        ("bfloat16", "cuda", "bf16-mixed"),
+    ],
+)
+def test_a_precision_is_named_as_lightning_does(precision: str, device: str, named: str) -> None:
+    assert lightning_precision(precision, device) == named
+
+
+@pytest.mark.parametrize("amx", [True, False])
+def test_bfloat16_on_a_processor_without_its_units_is_called_slow(
+    amx: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    lightning_precision("bfloat16", "cpu")
+    assert ("no units for bfloat16" in capsys.readouterr().err) is not amx

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
 
 _EXAMPLES = example(
     "colles export out/run --out models/mine",
+    "colles export out/run --out models/mine-half --half",
     "colles export out/run --out models/mine-small --weights-only",
     "colles export models/mine-small --out models/mine   (makes the network again)",
 )
@@ -34,6 +35,9 @@ def export(
     catalog: Annotated[Path | None, typer.Option(help="Catalog of the run, for the check on real pixels.")] = None,
     split: Annotated[Path | None, typer.Option(help="Split of the run, for the gate and the int8 network.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the bundle; the recipe's otherwise.")] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights in 16 bits, computed with in 32: half the size.")
+    ] = False,
     weights_only: Annotated[
         bool, typer.Option("--weights-only", help="Weights in 16 bits and no network, to keep or send many of.")
     ] = False,
@@ -48,7 +52,7 @@ def export(
     from colles.flow.export import export_run
 
     made = export_run(
-        run, out, evaluation=evaluation, catalog=catalog, split=split, name=name, weights_only=weights_only,
+        run, out, evaluation=evaluation, catalog=catalog, split=split, name=name, half=half, weights_only=weights_only,
         overwrite=overwrite,
     )  # fmt: skip
     words = (

@@ -187,6 +187,8 @@ class ExportRecipe(Section):
 
     name: str | None = None
     """The recipe's name where it is not given."""
+    half: bool = False
+    """Keep the weights in 16 bits, and compute with them in 32: half the size, scores that differ by the rounding."""
     tolerance: float = Field(default=1e-4, gt=0)
     """Largest difference of probability between checkpoint and ONNX that passes."""
     parity_images: int = Field(default=64, ge=1)

@@ -22,6 +22,7 @@ def export_run(
     catalog: Path | None = None,
     split: Path | None = None,
     name: str | None = None,
+    half: bool = False,
     weights_only: bool = False,
     overwrite: bool = False,
 ) -> Path:
@@ -36,12 +37,15 @@ def export_run(
     from colles.learning.weights_alone import complete_bundle
 
     if (run / MANIFEST).is_file():
-        _refuse_choices(run, evaluation=evaluation, catalog=catalog, split=split, name=name, weights_only=weights_only)
+        given = {"evaluation": evaluation, "catalog": catalog, "split": split, "name": name}
+        _refuse_choices(run, **given, half=half, weights_only=weights_only)
         return complete_bundle(run, out, overwrite=overwrite)
     inner = run / "train" if (run / "train" / "recipe.yaml").is_file() else run
     recipe = load_recipe(existing_file(inner / "recipe.yaml", "Name the folder of a colles train or colles run")).export
     if name is not None:
         recipe = recipe.model_copy(update={"name": name})
+    if half:
+        recipe = recipe.model_copy(update={"half": True})
     table = Catalog.load(catalog or find_catalog(inner))
     divided = _load_split(split or find_split(inner), table, asked=split is not None)
     beside = inner.parent / "evaluation" / "evaluation.json"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from colles.core.errors import DeviceError
+from colles.core.progress import say
 from colles.core.recipe_train import TrainRecipe
 
 
@@ -26,3 +29,12 @@ def choose_device(recipe: TrainRecipe) -> str:
     if recipe.device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("there is no CUDA device here", field="train.device", repair="Set train.device=cpu or auto")
     return "cuda" if recipe.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def lightning_precision(precision: str, device: str) -> Literal["32-true", "16-mixed", "bf16-mixed"]:
+    """Return what Lightning calls a recipe's `train.precision` on a device; all keep the weights in 32 bits."""
+    if precision == "bfloat16":
+        if device == "cpu" and not torch.cpu.get_capabilities().get("amx_bf16"):
+            say("  this processor has no units for bfloat16 (AMX): expect it to be slower than single")
+        return "bf16-mixed"
+    return "16-mixed" if precision == "auto" and device != "cpu" else "32-true"

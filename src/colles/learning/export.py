@@ -26,6 +26,7 @@ from colles.evaluation.evaluate import Evaluation, evaluate
 from colles.evaluation.predictions import Predictions
 from colles.learning.checkpoint import load_classifier, save_weights
 from colles.learning.companions import add_companions
+from colles.learning.half_graph import halve_graph
 from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images, measure_parity
@@ -51,13 +52,13 @@ def export_bundle(
 ) -> Path:
     """Write the bundle of a run's best checkpoint, and return its folder.
 
-    Without an evaluation the operating points and the calibration are chosen on the run's val predictions. With `split`
-    the gate and the int8 network are made from its train and val images. With `weights_only` the weights are rounded to
-    16 bits and the networks left out (see `weights_alone`). `sources` describe the sets where the run's own recipe no
-    longer does. Raise `ParityError` where bundle, checkpoint
-    and predictions disagree on real images of the run (nothing is written then), `StaleInputError` where the evaluation
-    is of other predictions, `InputError` where it was trained on shuffled labels, `OutputExistsError` where `out` holds
-    something and `overwrite` is not set, or something beside one bundle.
+    Without an evaluation the operating points and the calibration are chosen on the run's val predictions. With
+    `split` the gate and the int8 network are made from its train and val images. With `recipe.half` the weights are
+    rounded to 16 bits, and so is all that is made of them; with `weights_only` the networks are left out besides (see
+    `weights_alone`). `sources` describe the sets where the run's own recipe no longer does. Raise `ParityError` where
+    bundle, checkpoint and predictions disagree on real images of the run (nothing is written then), `StaleInputError`
+    where the evaluation is of other predictions, `InputError` where it was trained on shuffled labels,
+    `OutputExistsError` where `out` holds something and `overwrite` is not set, or something beside one bundle.
     """
     refuse_kept(out, overwrite=overwrite)
     model, preprocess = load_classifier(run)
@@ -73,15 +74,15 @@ def export_bundle(
     _assert_same_predictions(judged, predictions, run)
     rows = choose_images(_own(predictions.frame, run), catalog.frame, recipe.parity_images)
     if weights_only:
-        round_to_half(model)
-        recipe = recipe.model_copy(update={"int8": False})
+        recipe = recipe.model_copy(update={"half": True, "int8": False})
+    rounded = SCORE_TOLERANCE if recipe.half and round_to_half(model) else None
     graph = export_graph(model, preprocess)
     with atomic_path(out) as staged:
         staged.mkdir()
-        write_bytes(staged / MODEL, graph)
-        save_weights(model, staged / WEIGHTS, half=weights_only)
+        write_bytes(staged / MODEL, halve_graph(graph, model.state_dict()) if recipe.half else graph)
+        save_weights(model, staged / WEIGHTS, half=recipe.half)
         save_recipe(portable(resolved), staged / RECIPE)
-        metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged)
+        metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged, half=recipe.half)
         metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog, split)})
         if judged.levels and metadata.study is None:
             say(f"  no thresholds by {' or '.join(judged.levels)}: val holds no two classes of them")
@@ -90,7 +91,6 @@ def export_bundle(
         metadata = metadata.model_copy(update={"version": _version(staged, metadata)})
         # Without the gate: a refused image of val has a score to be compared all the same.
         predictor = Predictor(write_bundle(staged, metadata), gate=False)
-        rounded = SCORE_TOLERANCE if weights_only else None
         parity = measure_parity(model, preprocess, predictor, rows, recipe.tolerance, rounded=rounded)
         whole = write_bundle(staged, metadata.model_copy(update={"parity": parity}))
         if weights_only:
@@ -140,13 +140,16 @@ def _assert_same_predictions(evaluation: Evaluation, predictions: Predictions, r
         )
 
 
-def _metadata(name: str, model: FractureClassifier, preprocess: PreprocessRecipe, judged: Evaluation) -> BundleMetadata:
+def _metadata(
+    name: str, model: FractureClassifier, preprocess: PreprocessRecipe, judged: Evaluation, *, half: bool
+) -> BundleMetadata:
     return BundleMetadata(
         name=name,
         version="",
         model={
             "name": model.name,
             "parameters": count_parameters(model),
+            "weight_bits": 16 if half else 32,
             "has_cam": model.has_cam,
             "map": model.map_kind if model.has_cam else None,
             # Grad-CAM is the class activation map without this.

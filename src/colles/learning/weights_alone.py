@@ -14,6 +14,7 @@ from colles.core.files import atomic_path, remove, sha256_file, write_bytes
 from colles.core.recipe import PhantomRecipe, PreprocessRecipe
 from colles.datasets.phantom import write_phantoms
 from colles.learning.checkpoint import load_classifier
+from colles.learning.half_graph import halve_graph
 from colles.learning.models.base import FractureClassifier
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import measure_parity, score_files
@@ -32,19 +33,25 @@ TOLERANCE = 1e-4
 _PHANTOMS = 24  # of which a few are broken files
 
 
-def round_to_half(model: FractureClassifier) -> None:
+def round_to_half(model: FractureClassifier) -> bool:
     """Round every weight to 16 bits and keep it in 32, so that all that is made of the network is made of what is kept.
 
-    Raise `ParityError` for a weight beyond 65,504, which 16 bits do not hold.
+    Return whether that changed any. Raise `ParityError` for a weight beyond 65,504, which 16 bits do not hold.
     """
+    changed = False
     with torch.no_grad():
         for name, value in model.state_dict().items():
             if value.is_floating_point():
-                value.copy_(value.half())
+                rounded = value.half().float()
+                changed = changed or not torch.equal(rounded, value)
+                value.copy_(rounded)
                 if not bool(value.isfinite().all()):
                     raise ParityError(
-                        f"{name} does not fit into 16 bits", field="export.weights_only", repair="Export the whole"
+                        f"{name} does not fit into 16 bits",
+                        field="export.half",
+                        repair="Export all 32: export.half=false",
                     )
+    return changed
 
 
 def leave_out_graph(bundle: Bundle) -> Bundle:
@@ -68,7 +75,7 @@ def complete_bundle(bundle: Path, out: Path, *, overwrite: bool = False) -> Path
     model, preprocess = load_classifier(source.folder)
     with atomic_path(out) as staged:
         push_bundle(source, staged)
-        write_bytes(staged / MODEL, export_graph(model, preprocess))
+        write_bytes(staged / MODEL, halve_graph(export_graph(model, preprocess), model.state_dict()))
         metadata = _renewed(staged, source.metadata)
         proof = _prove(model, preprocess, write_bundle(staged, metadata))
         write_bundle(staged, metadata.model_copy(update={"parity": {**metadata.parity, "completed": proof}}))

@@ -55,6 +55,7 @@ def _details(metadata: BundleMetadata) -> str:
     model, pixels = metadata.model, metadata.preprocessing
     shown = model.get("map") or ("class_activation" if model.get("has_cam") else None)
     heat = f" and a {str(shown).replace('_', ' ')} map" if shown else ""
+    stored = " in 16 bits, computed with in 32" if model.get("weight_bits") == 16 else ""
     teachers = ", ".join(metadata.training.get("teachers") or ())
     return "\n".join(
         [
@@ -63,7 +64,7 @@ def _details(metadata: BundleMetadata) -> str:
             f"Version {metadata.version}. Scores a radiograph for fracture with the network {model.get('name')}.",
             "",
             "## Model details",
-            f"- Architecture: `{model.get('name')}`, {_count(model.get('parameters'))} parameters, as ONNX.",
+            f"- Architecture: `{model.get('name')}`, {_count(model.get('parameters'))} parameters{stored}, as ONNX.",
             f"- Weights started from: {metadata.training.get('weights_from', 'unknown')}.",
             *([f"- Learned, beside the labels, the answers of other networks: {teachers}."] if teachers else []),
             f"- Input: grey canvas of {pixels.size} × {pixels.size} pixels ({pixels.fit}), "

@@ -30,7 +30,7 @@ from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier
-from colles.learning.devices import choose_device
+from colles.learning.devices import choose_device, lightning_precision
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import FractureClassifier, count_parameters, create_model
 from colles.learning.training.allocator import keep_memory
@@ -180,6 +180,7 @@ class Stages:
         self.callbacks = callbacks
         self.placing = on_this_machine(recipe.train.processes, device) if placing is None else placing
         self.model, self.data, self.recipe, self.out, self.device = model, data, recipe, out, device
+        self.precision = lightning_precision(recipe.train.precision, device)
         self.folder = out / "checkpoints"
         described = describe_model(recipe.model, recipe.preprocess, model)
         self.shift = prior_shift(data)
@@ -233,7 +234,7 @@ class Stages:
             **self.placing,
             use_distributed_sampler=False,  # the loader shares the draws out itself
             default_root_dir=str(self.out),
-            precision="32-true" if self.device == "cpu" else "16-mixed",  # half precision is slower on CPUs
+            precision=self.precision,
             max_epochs=epochs,
             callbacks=callbacks,
             logger=TensorBoardLogger(str(self.out), name="tensorboard", version=stage),
