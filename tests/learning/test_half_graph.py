@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import numpy as np
 import onnx
+import polars as pl
 import pytest
 import torch
 from onnx import numpy_helper
@@ -14,15 +16,19 @@ from tiny_run import TinyRun, make_run
 from typer.testing import CliRunner
 
 from colles.cli.app import app
+from colles.core.errors import OutputExistsError
 from colles.core.recipe import ExportRecipe, ModelRecipe, PreprocessRecipe
+from colles.core.tables import write_table
+from colles.datasets.split import Split
 from colles.learning.export import export_bundle
 from colles.learning.half_graph import halve_graph
 from colles.learning.models import create_model
 from colles.learning.onnx_graph import export_graph
 from colles.learning.weights_alone import SCORE_TOLERANCE, round_to_half
-from colles.serving.bundle import load_bundle
+from colles.serving.bundle import load_bundle, write_bundle
 from colles.serving.session import Session
 
+ROOT = Path(__file__).parents[2]
 PIXELS = PreprocessRecipe(size=64, channels=1, mean=(0.5,), std=(0.5,))
 RECIPE = ExportRecipe(parity_images=12, half=True)
 
@@ -100,3 +106,29 @@ def test_the_verb_takes_it(run: TinyRun, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "half")])
     assert done.exit_code == 0, done.output
     assert load_bundle(tmp_path / "half").metadata.model["weight_bits"] == 16
+
+
+def test_a_bundle_is_exported_anew_where_its_run_is_gone(run: TinyRun, tmp_path: Path) -> None:
+    models, told = tmp_path / "models", {"sources": [], "weights_from": "a run that is gone", "simulated": False}
+    old = export_bundle(
+        run.folder, models / "tiny", evaluation=None, catalog=run.catalog, recipe=ExportRecipe(parity_images=12)
+    )
+    before = load_bundle(old)
+    write_bundle(old, before.metadata.model_copy(update={"training": told}))
+    write_table(run.table, models / "predictions" / "tiny.parquet")
+    run.catalog.save(tmp_path / "catalog.parquet")
+    divided = run.table.select("image_id", "group_id", "subset").sort("image_id")
+    split = Split(divided, {}).save(tmp_path / "split.csv")
+    script = runpy.run_path(str(ROOT / "scripts" / "reexport_bundle.py"))
+    script["main"].__globals__["ROOT"] = tmp_path
+    command = ["tiny", "--catalog", str(tmp_path / "catalog.parquet"), "--split", str(split), "--half"]
+    script["main"](command)
+    made = load_bundle(old)
+    assert made.metadata.model["weight_bits"] == 16 and made.metadata.training == told
+    assert made.metadata.version != before.metadata.version
+    assert "tolerance_to_predictions" not in made.metadata.parity  # its predictions are those of the rounded weights
+    scores = pl.read_parquet(models / "predictions" / "tiny.parquet")
+    assert scores.columns == run.table.columns and scores["image_id"].equals(run.table["image_id"])
+    assert 0 < (scores["y_score"] - run.table["y_score"]).abs().max() < SCORE_TOLERANCE
+    with pytest.raises(OutputExistsError):
+        script["main"](command)
