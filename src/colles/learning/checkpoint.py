@@ -23,6 +23,7 @@ from colles.serving.manifest import MANIFEST, load_manifest
 
 SCHEMA_VERSION = 1
 ENDING = ".safetensors"
+_LARGE = 8192
 _DESCRIBED = ("name", "dropout", "location", "location_stride")
 """Settings of the network, without which its weights mean nothing."""
 
@@ -50,12 +51,20 @@ def save_checkpoint(model: nn.Module, path: str | Path, meta: Mapping[str, Any])
 
 
 def save_weights(model: nn.Module, file: Path, *, half: bool = False) -> Path:
-    """Write the weights alone as .safetensors; with `half` in 16 bits."""
+    """Write the weights alone as .safetensors; with `half` those of `halved` in 16 bits."""
     state: dict[str, Tensor] = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     if half:
-        state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+        state = {key: value.half() if halved(value) else value for key, value in state.items()}
     # Through the bytes: the library's own files can be read by their owner alone.
     return write_bytes(file, save(state))
+
+
+def halved(value: Tensor) -> bool:
+    """Tell whether 16 bits suffice for a tensor: for large kernels and matrices, which are nearly all there is.
+
+    Small ones, and batch norm's variances, weigh nothing, and rounding them moves scores tenfold (docs/experiments.md).
+    """
+    return value.is_floating_point() and value.dim() > 1 and value.numel() >= _LARGE
 
 
 def load_classifier(folder: str | Path) -> tuple[FractureClassifier, PreprocessRecipe]:

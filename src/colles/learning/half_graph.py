@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
-_SMALLEST = 512  # numbers; below, the nodes take as much space as is saved
+from colles.learning.checkpoint import halved
+
 _PREFIX = "model."  # what the exported graph puts before the names of the network's own tensors
 _HALF, _SCALE = "_half", "_scale"
 
@@ -52,7 +53,7 @@ def _parts(
     """Return a tensor as 16-bit numbers and, unless it is they, a factor a channel; None where it is not."""
     known = weights.get(tensor.name.removeprefix(_PREFIX))
     folded = numpy_helper.to_array(tensor)
-    if known is None or folded.dtype != np.float32 or folded.size < _SMALLEST or known.shape != folded.shape:
+    if known is None or folded.dtype != np.float32 or not halved(known) or known.shape != folded.shape:
         return None
     half = known.detach().cpu().numpy().astype(np.float16)
     wide = half.astype(np.float32)

@@ -13,7 +13,7 @@ from colles.core.errors import BundleError, ParityError
 from colles.core.files import atomic_path, remove, sha256_file, write_bytes
 from colles.core.recipe import PhantomRecipe, PreprocessRecipe
 from colles.datasets.phantom import write_phantoms
-from colles.learning.checkpoint import load_classifier
+from colles.learning.checkpoint import halved, load_classifier
 from colles.learning.half_graph import halve_graph
 from colles.learning.models.base import FractureClassifier
 from colles.learning.onnx_graph import export_graph
@@ -34,14 +34,14 @@ _PHANTOMS = 24  # of which a few are broken files
 
 
 def round_to_half(model: FractureClassifier) -> bool:
-    """Round every weight to 16 bits and keep it in 32, so that all that is made of the network is made of what is kept.
+    """Round large kernels and matrices to 16 bits and keep them in 32: what is made of the network is made of what is kept.
 
     Return whether that changed any. Raise `ParityError` for a weight beyond 65,504, which 16 bits do not hold.
     """
     changed = False
     with torch.no_grad():
         for name, value in model.state_dict().items():
-            if value.is_floating_point():
+            if halved(value):
                 rounded = value.half().float()
                 changed = changed or not torch.equal(rounded, value)
                 value.copy_(rounded)
