@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from typer.testing import CliRunner
 
+from colles.cli.app import app
 from colles.core.errors import CheckError, OutputExistsError, TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
@@ -73,6 +76,13 @@ def test_its_evaluation_is_by_folds_of_patients_and_not_the_old_one(drawn_bundle
     assert set(found["operating_points"]) == {"f1", "youden", "rule_out", "rule_in"}
     assert done.after["f1"]["sensitivity"].n == N // 4
     assert 0 < chosen < 1
+
+
+def test_a_figure_by_folds_stands_apart_from_its_name(drawn_bundle, site, tmp_path):
+    recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "new", RECIPE)
+    shown = CliRunner().invoke(app, ["bundle", "show", str(tmp_path / "new")])
+    assert shown.exit_code == 0, shown.output
+    assert re.search(r"^site, by five folds auroc +\d\.\d+", shown.output, re.M), shown.output
 
 
 def test_patients_are_the_folds_groups_where_the_labels_name_no_group(drawn_bundle, site, tmp_path):

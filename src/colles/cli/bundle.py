@@ -104,7 +104,7 @@ def show(bundle: Name, as_json: AsJson = False) -> None:
         )
         return
     for title, value in _lines(loaded):
-        typer.echo(f"{title:<24}{value}")
+        typer.echo(f"{title:<23} {value}")
 
 
 def verify(bundle: Name, as_json: AsJson = False) -> None:
