@@ -56,6 +56,7 @@ ELSEWHERE = {  # commands in a sentence or a table, with names that stand for th
     "test_a_cluster_that_loses_a_machine_ends_in_the_weights_of_one_process",
     "colles predict s3://bucket/images --out answers.parquet --engine ray": "serving/test_ray_engine.py::"
     "test_a_prefix_of_a_store_gives_its_images_by_name",
+    "colles export RUN --out models/mine --half": "learning/test_half_graph.py::test_the_verb_takes_it",
     "colles export RUN --out models/small --weights-only": "learning/test_weights_alone.py::"
     "test_it_holds_weights_in_16_bits_and_no_network",
     "colles export models/small --out models/whole": "learning/test_weights_alone.py::test_the_verbs_tell_what_it_is",
