@@ -34,7 +34,9 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    model: Annotated[Path, typer.Argument(metavar="BUNDLE_OR_RUN", help="A bundle or a run folder.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="BUNDLE_OR_RUN", help="Bundle or run folder, or the name of a bundle.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for overlays, maps, explanations.json and scores.json.")],
     images: Annotated[list[str] | None, typer.Argument(metavar="PATH...", help="Files, folders or patterns.")] = None,
     method: Annotated[list[str] | None, typer.Option(help=_METHODS)] = None,

@@ -20,14 +20,14 @@ def register(app: typer.Typer) -> None:
     app.command(
         "recalibrate",
         epilog=example(
-            "colles recalibrate models/practicum ours.csv --out models/practicum-ours     (columns path, label)",
-            "colles recalibrate models/practicum ours.csv --out models/x --calibration isotonic --prevalence 0.08",
+            "colles recalibrate fracture-fracatlas labels.csv --out models/ours     (columns path, label)",
+            "colles recalibrate out/mine/bundle labels.csv --out models/x --calibration isotonic --prevalence 0.08",
         ),
     )(recalibrate)
 
 
 def recalibrate(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, or the name of one in models/.")],
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, or the name of one.")],
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="Table: path, label, and where known group, study_id, patient_id.")
     ],
