@@ -49,7 +49,8 @@ class SplitRecipe(Section):
     external: tuple[str, ...] = ()
     """Sources held out whole: they become the subset `external`."""
     keep: str | None = None
-    """An older split.csv whose images stay where they are; new images are added around them."""
+    """An older split.csv whose images stay where they are; new images are added around them. Relative to the recipe's
+    folder."""
     folds: int = Field(default=0, ge=0, le=20)
     """0, or the number of parts of which each is test once and the next one val; `val` and `test` do not count then."""
     fold: int = Field(default=0, ge=0)
@@ -113,7 +114,8 @@ class ModelRecipe(Section):
     name: str = "efficientnet_lite0"
     """A name of the registry, or `timm:NAME`."""
     weights: str = "imagenet"
-    """`imagenet`, `lite0` (its ImageNet weights in the layers of efficientnet_b0), `none`, or a .safetensors file."""
+    """`imagenet`, `lite0` (its ImageNet weights in the layers of efficientnet_b0), `none`, or a .safetensors file,
+    relative to the folder that the command is given in."""
     dropout: Share = 0.2
     """Share of the embedding that is left out while the head learns."""
     location: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"

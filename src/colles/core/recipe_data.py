@@ -16,13 +16,14 @@ class SourceRecipe(Section):
     """Where one set of radiographs lies and how to read it."""
 
     kind: SourceKind
-    """What lies there: see the how-to page of the sources."""
+    """What lies there: the tutorial goes through each."""
     path: str
     """Relative to `data.root`, else to the variable COLLES_DATA, else to the recipe's folder."""
     name: str | None = None
     """Shown in tables and put in front of every image_id; the kind where it is not given."""
     class_map: dict[str, int | None] | str | None = None
-    """Class or folder name → 1, 0 or null (unknown); or a YAML, JSON or CSV file of the same."""
+    """Class or folder name → 1, 0 or null (unknown); or a YAML, JSON or CSV file of the same, relative to the recipe's
+    folder."""
     boxes_on: Literal["displayed", "stored"] = "displayed"
     """Whether boxes were drawn on the image as displayed, or on the stored one before its EXIF rotation."""
     about: str | None = None
@@ -58,6 +59,8 @@ class DataRecipe(Section):
     workers: int | None = Field(default=None, ge=1)
     """Reading processes; None takes one a core."""
     salt: str | None = None
-    """File that names of DICOM patients and studies are made with; None takes catalog.salt beside the catalog."""
+    """File that names of DICOM patients and studies are made with, relative to the recipe's folder; None takes
+    catalog.salt beside the catalog."""
     corrections: str | None = None
-    """CSV of corrected labels and dropped images: image_id, label (1, 0, unknown or drop), reason, reader."""
+    """CSV of corrected labels and dropped images: image_id, label (1, 0, unknown or drop), reason, reader. Relative to
+    the recipe's folder."""

@@ -151,7 +151,8 @@ class TrainRecipe(Section):
     label_smoothing: Share = 0.0
     """Labels become s / 2 and 1 − s / 2."""
     teachers: tuple[str, ...] = ()
-    """Run folders, bundles or checkpoints whose mean answers are learned beside the labels (distillation)."""
+    """Run folders, bundles or checkpoints whose mean answers are learned beside the labels (distillation), relative
+    to the folder that the command is given in."""
     teacher_weight: Share = 0.5
     """Of the teachers' answers; the labels have the rest."""
     location_weight: float = Field(default=0.5, ge=0)
