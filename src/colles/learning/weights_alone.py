@@ -34,7 +34,7 @@ _PHANTOMS = 24  # of which a few are broken files
 
 
 def round_to_half(model: FractureClassifier) -> bool:
-    """Round large kernels and matrices to 16 bits and keep them in 32: what is made of the network is made of what is kept.
+    """Round large kernels and matrices to 16 bits, and keep them in 32: all is made of what is kept.
 
     Return whether that changed any. Raise `ParityError` for a weight beyond 65,504, which 16 bits do not hold.
     """
