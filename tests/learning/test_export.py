@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from colles.learning import export as export_module
 from colles.learning.checkpoint import load_classifier
 from colles.learning.export import export_bundle, portable
 from colles.learning.onnx_graph import export_graph
-from colles.learning.parity import choose_images
+from colles.learning.parity import _assert_parity, _upwards, choose_images
 from colles.serving.bundle import load_bundle
 from colles.serving.decode import Sample, decode
 from colles.serving.session import Session
@@ -237,3 +238,17 @@ def test_parity_holds_on_real_radiographs(real_data: Path, tmp_path: Path, name:
     parity = load_bundle(out).metadata.parity
     assert parity["images"] == min(64, len(files)) > 20
     assert max(parity["max_difference_to_checkpoint"], parity["max_difference_to_predictions"]) <= 1e-4
+
+
+@pytest.mark.parametrize(("largest", "passes"), [(0.99e-4, True), (1.49e-4, False)])
+def test_what_is_above_the_tolerance_does_not_pass_by_rounding(largest: float, passes: bool) -> None:
+    """Bug: 1.49e-4 was rounded to 1e-4 before it was compared."""
+    certificate = {"images": 1, "tolerance": 1e-4, "max_difference_to_checkpoint": largest}
+    certificate["max_difference_to_predictions"] = 0.0
+    with nullcontext() if passes else pytest.raises(ParityError):
+        _assert_parity(certificate)
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.0, 0.0), (1.01e-6, 2e-6), (3e-7, 3e-7), (9.5e-5, 1e-4)])
+def test_a_difference_is_told_rounded_up(value: float, told: float) -> None:
+    assert _upwards(value) == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections import Counter
@@ -271,3 +272,25 @@ def test_rows_of_a_table_share_the_cache_with_rows_of_a_list(tmp_path: Path) -> 
         table[3]
     load_canvases(table, RECIPE, tmp_path / "cache")
     assert len([path for path in (tmp_path / "cache").iterdir() if path.is_dir()]) == 1
+
+
+@pytest.mark.parametrize("world", [1, 2, 4, 8])
+def test_each_of_several_processes_sees_both_classes_evenly(world: int) -> None:
+    """Bug: of four processes each was shown one class alone."""
+    labels = np.array([1] * 9 + [0] * 64)
+    shown = labels[draw_epoch(labels, None, "balanced_batches", seed=0, epoch=0)]
+    for rank in range(world):
+        own = [shown[position] for _, position, _ in EpochSampler(shown, 0, rank=rank, world=world)]
+        pairs = np.array(own[: len(own) // 2 * 2]).reshape(-1, 2)
+        assert (pairs.sum(1) == 1).all()
+
+
+def test_a_mapped_cache_travels_to_another_process_by_its_name(tmp_path: Path) -> None:
+    """Bug: a training on several GPUs sent each process all canvases."""
+    rows = radiographs(tmp_path, 8)
+    canvases = load_canvases(rows, RECIPE, tmp_path / "cache").canvases
+    sent = pickle.dumps(canvases)
+    assert len(sent) < 1000 < canvases.nbytes
+    assert np.array_equal(pickle.loads(sent), canvases)
+    part = canvases[2:4]
+    assert np.array_equal(pickle.loads(pickle.dumps(part)), part)

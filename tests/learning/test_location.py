@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from tiny_training import recipe
 from torch import nn
 
 from colles.core.errors import RecipeError
 from colles.core.recipe import AugmentRecipe, ModelRecipe, PreprocessRecipe
+from colles.datasets.catalog import Catalog
+from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
 from colles.learning.explain import TorchMaps
 from colles.learning.loaders.augment import augment_seeded, create_augment
@@ -21,6 +25,7 @@ from colles.learning.loaders.geometry import draw_matrix, move_boxes
 from colles.learning.loaders.targets import boxes_inside, location_target
 from colles.learning.models import LocationClassifier, can_locate, create_model
 from colles.learning.models.location import PRIOR_LOGIT, map_evidence
+from colles.learning.training.location import decide_location
 from colles.learning.training.losses import label_loss, map_loss
 
 TINY = "timm:test_efficientnet"
@@ -184,3 +189,20 @@ def test_jpeg_leaves_its_blocks_behind() -> None:
     assert changed.dtype == torch.uint8 and changed.shape == (1, 64, 64) and not torch.equal(changed, canvas)
     again, _ = augment_seeded(create_augment(recipe, 64), canvas, 1)
     assert torch.equal(changed, again)
+
+
+@pytest.mark.parametrize("location", ["on", "auto"])
+def test_cells_that_do_not_tile_the_canvas_are_refused(location: str) -> None:
+    """Bug: at 300 px some networks ended in a defect, others drew their maps up to 15 px from where they were."""
+    boxes = pl.DataFrame({"image_id": ["a"], "boxes": [[{"x1": 0.0, "y1": 0.0, "x2": 1.0, "y2": 1.0, "name": None}]]})
+    split = Split(pl.DataFrame({"image_id": ["a"], "group_id": ["a"], "subset": ["train"]}), {})
+    settings = recipe(f"model.location={location}", "preprocess.size=300")
+    with pytest.raises(RecipeError, match=r"multiple of 32 pixels, not 300.*288 or 320"):
+        decide_location(settings, Catalog(boxes), split)
+    assert decide_location(recipe("model.location=off", "preprocess.size=300"), Catalog(boxes), split)
+
+
+def test_an_unknown_network_is_told_before_it_is_asked_for_its_features() -> None:
+    """Bug: a misspelt name ended in a defect where train had boxes."""
+    with pytest.raises(RecipeError, match=r"unknown model 'resnt50'.*Did you mean 'resnet50'"):
+        can_locate("resnt50")

@@ -9,12 +9,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from pytorch_lightning.callbacks import Callback
 from tiny_training import Data, recipe
 
 from colles.core.errors import InputError, MissingInputError, RecipeError
 from colles.core.files import read_json, write_json
 from colles.core.recipe import ModelRecipe, PreprocessRecipe, SplitRecipe
-from colles.core.recipe_text import save_recipe
+from colles.core.recipe_text import load_recipe, save_recipe
 from colles.core.tables import write_table
 from colles.datasets.folds import validation_folds
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
@@ -184,3 +185,42 @@ def test_two_real_folds_are_exported_as_one_model(data: Data, tmp_path: Path) ->
     bundle = export_bundle(run, tmp_path / "bundle", evaluation=None, catalog=data[0], recipe=ExportRecipe())
     parity = read_json(bundle / "metadata.json")["parity"]
     assert parity["max_difference_to_predictions"] < 1e-4
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_folds_without_test_images_are_exported_and_told_for_what_they_are(
+    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bug: all folds were trained, and the export then asked for another catalog."""
+    from colles.core.recipe import ExportRecipe
+    from colles.learning.export import export_bundle
+
+    catalog, split = data
+    seen = split.frame.filter(pl.col("subset") != "test")
+    divided = replace(split, frame=seen)
+    told: list[int] = []
+
+    class Count(Callback):
+        def on_train_epoch_end(self, *arguments: object) -> None:
+            told.append(1)
+
+    once = ("train.folds=2", "train.head_epochs=0", "train.epochs=1", "train.sampler=oversample")
+    run = train(catalog, divided, recipe(*once), tmp_path / "run", callbacks=[Count()])
+    assert len(told) == 2  # callbacks are heard in each fold
+    bundle = export_bundle(
+        run,
+        tmp_path / "bundle",
+        evaluation=None,
+        catalog=catalog,
+        recipe=ExportRecipe(int8=False, gate=False),
+        split=divided,
+    )
+    assert "all members but one have learned from" in capsys.readouterr().err
+    metadata = read_json(bundle / "metadata.json")
+    assert metadata["parity"]["max_difference_to_predictions"] <= 1e-4
+    assert metadata["training"]["out_of_fold"] is True
+    assert "all but one of which learned from any image of val" in (bundle / "MODEL_CARD.md").read_text()
+
+    before = load_recipe(run / "recipe.yaml")
+    train(catalog, divided, recipe(*once, "train.mode=skip", "train.lr=0.5"), run)
+    assert load_recipe(run / "recipe.yaml").train == before.train  # what made the weights, not what scored them again

@@ -9,8 +9,9 @@ import torch
 from safetensors import safe_open
 from tiny_training import Data, recipe
 
-from colles.core.errors import MissingInputError, RecipeError
+from colles.core.errors import MissingInputError, RecipeError, StaleInputError
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
+from colles.datasets.split import make_split
 from colles.learning.checkpoint import load_classifier
 from colles.learning.models import FractureClassifier, create_model
 from colles.learning.training import train
@@ -106,3 +107,17 @@ def test_a_teacher_of_other_pixels_is_refused(data: Data, tmp_path: Path) -> Non
 def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no trained weights"):
         load_teachers([str(tmp_path)], PreprocessRecipe(), prior_shift=0.0)
+
+
+@pytest.mark.parametrize("setting", ["train.teachers=[{}]", "model.weights={}"])
+def test_a_network_of_another_division_of_these_images_is_refused(data: Data, tmp_path: Path, setting: str) -> None:
+    """Bug: the folds of a cross-validation were judged on what their teachers had learned from."""
+    first = train(*data, recipe("train.head_epochs=0", "train.epochs=1"), tmp_path / "first")
+    known = setting.format(first / "checkpoints" / "best.safetensors" if "weights" in setting else first)
+    for name, other in (("folds", ("train.folds=2",)), ("seed", ())):
+        catalog, split = data
+        divided = split if name == "folds" else make_split(catalog, recipe("split.seed=7").split)
+        with pytest.raises(StaleInputError, match="trained on another division of these images"):
+            train(catalog, divided, recipe("train.head_epochs=0", "train.epochs=1", known, *other), tmp_path / name)
+    same = train(*data, recipe("train.head_epochs=0", "train.epochs=1", known), tmp_path / "same")
+    assert (same / "predictions.parquet").is_file()

@@ -26,7 +26,7 @@ from colles.learning.training.inputs import NAME, assert_same_inputs, describe_i
 from colles.learning.training.losses import label_loss
 from colles.learning.training.mixup import mix_pairs
 from colles.learning.training.mode import shorten
-from colles.learning.training.module import ClassifierModule
+from colles.learning.training.module import ClassifierModule, validation_figures
 from colles.learning.training.prior import prior_shift
 
 PREPROCESS = PreprocessRecipe(size=32)
@@ -246,3 +246,23 @@ def test_bfloat16_on_a_processor_without_its_units_is_called_slow(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
     lightning_precision("bfloat16", "cpu")
     assert ("no units for bfloat16" in capsys.readouterr().err) is not amx
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_the_focal_loss_has_a_slope_where_the_network_is_sure(gamma: float) -> None:
+    """Bug: with a gamma below 1 the gradient of a logit of 18 was not a number, and the weights were lost."""
+    logit = torch.tensor([[18.0], [-18.0], [120.0], [-120.0], [0.0]], requires_grad=True)
+    label = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0])
+    label_loss(logit, label, torch.ones(5), focal_gamma=gamma).backward()  # type: ignore[no-untyped-call]
+    assert logit.grad is not None and torch.isfinite(logit.grad).all() and logit.grad[-1] < 0
+
+
+def test_val_is_judged_by_the_network_that_is_kept(data: Data, tmp_path: Path) -> None:
+    """Bug: loss and F1 of val were those of the network before the correction of its prior."""
+    run = train(*data, recipe("train.sampler=weighted", "train.monitor=loss"), tmp_path / "run")
+    told = read_json(run / "checkpoints" / "best.json")
+    table = pl.read_parquet(run / "predictions.parquet").filter(pl.col("subset") == "val")
+    logit = torch.logit(torch.tensor(table["y_score"].to_list(), dtype=torch.float64))
+    found = validation_figures(logit, torch.tensor(table["y_true"].to_list(), dtype=torch.float64))
+    assert told["prior_shift"] != 0
+    assert told["val"] == pytest.approx(found, abs=1e-5)

@@ -82,7 +82,7 @@ def _preset(value: object) -> object:
 
 
 # These change how fast a training runs and how long it may, not what the next epoch does.
-_FREE = {"device", "threads", "workers", "allocator", "strict", "max_bad_share"}
+_FREE = {"device", "threads", "workers", "allocator", "retries", "strict", "max_bad_share"}
 
 
 class TrainRecipe(Section):

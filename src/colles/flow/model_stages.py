@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from colles.core.errors import OutputExistsError
 from colles.core.files import remove, sha256_file
 from colles.serving.bundle import CARD, LICENSE, METADATA, MODEL, RECIPE, WEIGHTS
-from colles.serving.manifest import MANIFEST
+from colles.serving.manifest import MANIFEST, refuse_kept
 
 if TYPE_CHECKING:
     from colles.core.recipe import ExportRecipe
@@ -135,7 +136,10 @@ class ModelStages:
 
         evaluation = Evaluation.load(self.space.evaluation)
         catalog = Catalog.load(self.space.catalog)
-        remove(self.space.bundle)
+        try:
+            refuse_kept(self.space.bundle, overwrite=True)
+        except OutputExistsError:  # no whole bundle, which the new one would replace when it is made
+            remove(self.space.bundle)
         export_bundle(
             self.space.train,
             self.space.bundle,
@@ -143,6 +147,7 @@ class ModelStages:
             catalog=catalog,
             recipe=self._export_recipe(),
             split=Split.load(self.space.split),
+            overwrite=True,
             sources=self.recipe.data.sources,
         )
 

@@ -29,7 +29,7 @@ from colles.learning.companions import add_companions
 from colles.learning.half_graph import halve_graph
 from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.onnx_graph import export_graph
-from colles.learning.parity import choose_images, measure_parity
+from colles.learning.parity import choose_images, measure_parity, score_files
 from colles.learning.weights_alone import SCORE_TOLERANCE, leave_out_graph, round_to_half
 from colles.serving.bundle import MODEL, RECIPE, WEIGHTS, write_bundle
 from colles.serving.locked import bundle_version, calibration_metadata, study_metadata
@@ -72,9 +72,10 @@ def export_bundle(
     predictions = Predictions.load(run / "predictions.parquet")
     judged = evaluation or evaluate(predictions, resolved.evaluate)
     _assert_same_predictions(judged, predictions, run)
-    rows = choose_images(_own(predictions.frame, run), catalog.frame, recipe.parity_images)
+    members_only = _out_of_fold(run)
     if weights_only:
         recipe = recipe.model_copy(update={"half": True, "int8": False})
+    rows = _rows(predictions.frame, catalog, model, preprocess, recipe, out_of_fold=members_only)
     rounded = SCORE_TOLERANCE if recipe.half and round_to_half(model) else None
     graph = export_graph(model, preprocess)
     with atomic_path(out) as staged:
@@ -86,6 +87,8 @@ def export_bundle(
         metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog, split)})
         if judged.levels and metadata.study is None:
             say(f"  no thresholds by {' or '.join(judged.levels)}: val holds no two classes of them")
+        if split is not None and members_only:
+            say("  gate and int8 network are judged on images that all members but one have learned from")
         if split is not None:
             metadata = add_companions(staged, graph, metadata, _images(split, catalog), recipe)
         metadata = metadata.model_copy(update={"version": _version(staged, metadata)})
@@ -98,10 +101,29 @@ def export_bundle(
     return out
 
 
-def _own(predictions: pl.DataFrame, run: Path) -> pl.DataFrame:
-    """Return the predictions that the exported network itself made: scores out of fold are of its members."""
-    provenance = read_json(run / "provenance.json") if (run / "provenance.json").is_file() else {}
-    return predictions.filter(pl.col("subset") != "val") if provenance.get("out_of_fold") else predictions
+def _out_of_fold(run: Path) -> bool:
+    file = run / "provenance.json"
+    return bool(read_json(file).get("out_of_fold")) if file.is_file() else False
+
+
+def _rows(
+    predictions: pl.DataFrame,
+    catalog: Catalog,
+    model: FractureClassifier,
+    preprocess: PreprocessRecipe,
+    recipe: ExportRecipe,
+    *,
+    out_of_fold: bool,
+) -> pl.DataFrame:
+    """Return images with the scores that the exported network itself gave them.
+
+    Scores out of fold are of its members: without any others it is asked now.
+    """
+    own = predictions.filter(pl.col("subset") != "val") if out_of_fold else predictions
+    rows = choose_images(predictions if own.is_empty() else own, catalog.frame, recipe.parity_images)
+    if not own.is_empty():
+        return rows
+    return rows.with_columns(y_score=pl.Series(score_files(model, preprocess, [Path(path) for path in rows["path"]])))
 
 
 def _images(split: Split, catalog: Catalog) -> pl.DataFrame:
@@ -189,6 +211,7 @@ def _training(
         "weights_from": model.weights_from,
         "teachers": [_short(teacher) for teacher in recipe.train.teachers],
         "simulated": recipe.data.phantom is not None,
+        **({"out_of_fold": True} if provenance.get("out_of_fold") else {}),
     }
 
 

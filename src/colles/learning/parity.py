@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,13 @@ def measure_parity(
     if rounded is not None:
         certificate["tolerance_to_predictions"] = rounded
     _assert_parity(certificate)
-    return certificate
+    return {name: _upwards(value) if name.startswith("max_") else value for name, value in certificate.items()}
+
+
+def _upwards(value: float) -> float:
+    """Round up to one significant digit: the last bits depend on the processor and would change the bundle's bytes."""
+    unit = 10.0 ** math.floor(math.log10(value)) if value else 1.0
+    return float(f"{math.ceil(value / unit) * unit:.0e}")
 
 
 def score_files(model: FractureClassifier, preprocess: PreprocessRecipe, paths: Sequence[Path]) -> Scores:
@@ -113,9 +120,7 @@ def _score(model: FractureClassifier, batch: NDArray[np.float32]) -> Scores:
 def _largest(predictor: Predictor, one: Scores, other: Scores) -> float:
     # A difference must hide neither in the score nor, magnified by a steep calibration, in the probability.
     probability = np.abs(predictor.calibrate(one) - predictor.calibrate(other))
-    largest = float(max(probability.max(), np.abs(one - other).max()))
-    # One significant digit: the last bits depend on the processor and would change the bundle's bytes.
-    return float(f"{largest:.0e}")
+    return float(max(probability.max(), np.abs(one - other).max()))
 
 
 def _assert_parity(certificate: dict[str, Any]) -> None:

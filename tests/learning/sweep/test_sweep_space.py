@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sweep_trials import sweep_recipe
+from tiny_training import Data
 
 from colles.core.errors import RecipeError
 from colles.learning.sweep.space import decode, encode, point_recipe, read_space
+from colles.learning.sweep.trial import SweepJob
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,19 @@ def test_a_whole_section_may_vary_as_one() -> None:
     assert made.model.dropout == given.model.dropout
     assert made.train.monitor == given.sweep.objective
     assert made.sweep.space == {}
+
+
+def test_a_preset_and_one_of_its_settings_vary_together() -> None:
+    """Bug: each trial that drew the preset by its name failed."""
+    recipe = sweep_recipe(space={"train.augment": ["none", "strong"], "train.augment.rotation": {"low": 0, "high": 20}})
+    read_space(recipe)
+    found = point_recipe(recipe, {"train.augment.rotation": 7.5, "train.augment": "strong"}).train.augment
+    assert (found.rotation, found.cut_out) == (7.5, 0.2)
+
+
+@pytest.mark.parametrize("setting", ["train.processes=2", "train.engine=ray"])
+def test_a_trial_is_one_process(data: Data, tmp_path: Path, setting: str) -> None:
+    """Bug: a trial that the search stopped was written down as failed."""
+    recipe = sweep_recipe(setting, space={"train.lr": [1e-3, 1e-4]})
+    with pytest.raises(RecipeError, match="a trial is one process"):
+        SweepJob.create(*data, recipe, tmp_path)

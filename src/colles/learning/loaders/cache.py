@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,19 @@ from colles.imaging.read import RawImage, read_image
 
 LIMITS = DataRecipe()
 _SCHEMA = 1  # raise it when to_canvas gives other pixels
+
+
+class MappedCanvases(np.memmap):
+    """A memory-mapped .npy file that another process maps again, where a pickled map is its whole content."""
+
+    def __reduce__(self) -> Any:
+        whole = self.filename is not None and self.offset + self.nbytes == Path(self.filename).stat().st_size
+        return (_mapped, (str(self.filename),)) if whole else super().__reduce__()
+
+
+def _mapped(file: str) -> NDArray[np.uint8]:
+    canvases: NDArray[np.uint8] = np.load(file, mmap_mode="r", allow_pickle=False).view(MappedCanvases)
+    return canvases
 
 
 @dataclass(frozen=True)
@@ -82,7 +96,7 @@ def _current(
 def _open(place: Path, shape: tuple[int, int, int], *, quiet: bool = False) -> CanvasCache | None:
     try:
         about = read_json(place / "canvases.json")
-        canvases = np.load(place / "canvases.npy", mmap_mode="r", allow_pickle=False)
+        canvases = _mapped(str(place / "canvases.npy"))
         whole = canvases.shape == shape and canvases.dtype == np.uint8
         if not whole or sha256_file(place / "canvases.npy") != about["sha256"]:
             raise ValueError

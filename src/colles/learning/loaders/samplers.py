@@ -57,9 +57,10 @@ def draw_epoch(
     repeated = np.concatenate(repeats)[: max(len(many), len(few))]
     if kind == "oversample":
         return rng.permutation(np.concatenate([many, repeated]))
-    # a, b, b, a: in turn for every second image too, as two processes share them out
+    # a, b, b, a, b, a, a, b: in turn for every second, fourth, … image too, as processes share them out (Thue–Morse)
     turns = np.stack([rng.permutation(many), rng.permutation(repeated)], axis=1)
-    turns[1::2] = turns[1::2, ::-1]
+    other = np.bitwise_count(np.arange(len(turns))) % 2 == 1
+    turns[other] = turns[other, ::-1]
     return turns.reshape(-1)
 
 

@@ -92,7 +92,8 @@ def create_model(recipe: ModelRecipe, preprocess: PreprocessRecipe) -> FractureC
 
 
 def can_locate(name: str) -> bool:
-    """Tell whether the network that a recipe names can have a location head."""
+    """Tell whether the network that a recipe names can have a location head; raise `RecipeError` for an unknown one."""
+    _builder(name)
     if name == "simple_cnn":
         return False
     timm_name = {"efficientnet_lite0": LITE0}.get(name, name.removeprefix(TIMM_PREFIX))

@@ -15,6 +15,7 @@ from colles.core.errors import RecipeError
 from colles.learning.models.timm_backbone import TimmClassifier
 
 STRIDES = (16, 32)
+COARSEST = STRIDES[-1]
 """Canvas pixels a cell of the fine and of the coarse features that every map is made of."""
 FINEST = 8
 """Canvas pixels a cell of the features that a map of half the stride adds."""

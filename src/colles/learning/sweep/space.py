@@ -67,10 +67,12 @@ def point_recipe(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
     """Return the recipe of one trial: `params` set, selection by the objective, without the search itself."""
     values = recipe.model_dump(mode="json")
     del values["sweep"]
-    for name, value in params.items():
+    for name in sorted(params):  # a section before its settings
         *path, key = name.split(".")
-        section = values
+        section, value = values, params[name]
         for part in path:
+            if isinstance(section[part], str):  # the name of a preset
+                section[part] = {"preset": section[part]}
             section = section[part]
         known = section.get(key)
         # a preset stands for a whole section

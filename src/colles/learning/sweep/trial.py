@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from colles.core.errors import CollesError
+from colles.core.errors import CollesError, RecipeError
 from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.core.tables import read_table
@@ -43,8 +43,20 @@ class SweepJob:
 
     @classmethod
     def create(cls, catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> SweepJob:
-        """Check the space and take test away."""
+        """Check the space and take test away; raise `RecipeError` for trials of several processes.
+
+        A trial is stopped from inside its process, and on a cluster the search places it.
+        """
         split.assert_matches(catalog)
+        for field, value, single in (
+            ("processes", recipe.train.processes, 1),
+            ("engine", recipe.train.engine, "local"),
+        ):
+            if value != single:
+                repair = f"Set train.{field}={single}; sweep.engine=ray shares the trials out"
+                raise RecipeError(
+                    f"a trial is one process, so {value} cannot be", field=f"train.{field}", repair=repair
+                )
         seen = replace(split, frame=split.frame.filter(pl.col("subset").is_in(["train", "val"])))
         return cls(catalog, seen, recipe, read_space(recipe), Path(out).absolute())
 

@@ -35,7 +35,7 @@ from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import FractureClassifier, count_parameters, create_model
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState, progress_bar
-from colles.learning.training.inputs import assert_same_inputs, describe_inputs, save_inputs
+from colles.learning.training.inputs import assert_same_division, assert_same_inputs, describe_inputs, save_inputs
 from colles.learning.training.location import decide_location
 from colles.learning.training.mode import assert_trained, keep_training, shorten
 from colles.learning.training.module import ClassifierModule
@@ -59,14 +59,15 @@ def train(
     """Train what `recipe` describes on a split catalog; return the run folder `out`.
 
     With `resume` a begun training goes on from its last finished epoch, to the same result. `callbacks` of Lightning
-    run beside its own. Raise `StaleInputError` where split and catalog do not belong together or the begun training had
-    other settings, `OutputExistsError` where `out` holds a run, `DeviceError` for a missing GPU, `TrainingError` where
-    the loss diverges or too many files are broken, `KeyboardInterrupt` after Ctrl-C.
+    run beside its own, in each of several trainings, and not on Ray. Raise `StaleInputError` where split and catalog
+    do not belong together, the begun training had other settings, or a network that it starts from or learns from
+    knows another division, `OutputExistsError` where `out` holds a run, `DeviceError` for a missing GPU,
+    `TrainingError` where the loss diverges or too many files are broken, `KeyboardInterrupt` after Ctrl-C.
     """
     if recipe.train.folds or recipe.train.seeds > 1:
         from colles.learning.training.several import train_several
 
-        return train_several(catalog, split, recipe, out, train_once, resume=resume)
+        return train_several(catalog, split, recipe, out, train_once, resume=resume, callbacks=callbacks)
     return train_once(catalog, split, recipe, out, resume=resume, callbacks=callbacks)
 
 
@@ -90,6 +91,7 @@ def train_once(
         assert_trained(recipe, out, inputs)
     else:
         assert_same_inputs(out / "checkpoints", inputs)
+        assert_same_division(recipe, catalog.digest, split.digest)
     _prepare_process(recipe, device)
     started = time.perf_counter()
     data = _load(catalog, split, recipe)
@@ -227,6 +229,7 @@ class Stages:
             steps=epochs * self._steps_an_epoch(),
             positive_weight=self.data.positive_weight(),
             teachers=self.teachers,
+            prior_shift=self.shift,
         )
         callbacks = self._callbacks(stage, first_epoch)
         trainer = lightning.Trainer(

@@ -67,6 +67,34 @@ def same_inputs(folder: Path, inputs: dict[str, Any]) -> bool | None:
     return None if kept is None else not _changed(kept, inputs)
 
 
+def assert_same_division(recipe: Recipe, catalog_digest: str, split_digest: str) -> None:
+    """Raise `StaleInputError` for a network of the recipe that was trained on another division of the same catalog.
+
+    What it learned from could be in val or test here, the folds of a cross-validation among them.
+    """
+    for name, path in recipe.networks().items():
+        known = _division(Path(path))
+        if known.get("catalog") == catalog_digest and known.get("split") != split_digest:
+            raise StaleInputError(
+                "it was trained on another division of these images: val or test may hold what it learned from",
+                path=Path(path),
+                field=name,
+                repair="Train it on this split, or start from weights of other images",
+            )
+
+
+def _division(path: Path) -> dict[str, Any]:
+    """Return the digests of catalog and split that a run or a bundle was trained on, as far as it tells them."""
+    try:
+        folder = find_weights(path).parent
+        if (inputs := read_inputs(folder)) is not None:
+            return inputs
+        told = read_json(folder / "metadata.json").get("training", {})
+        return {"catalog": told.get("catalog_digest"), "split": told.get("split_digest")}
+    except (CollesError, AttributeError):  # weights of elsewhere say nothing
+        return {}
+
+
 def _changed(kept: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
     # a network that is gone cannot be compared; a begun training that knew no digests neither
     old, new = kept.pop("contents", {}), inputs["contents"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+_TINY = 1e-30
+
 
 def label_loss(
     logit: Tensor,
@@ -25,8 +27,9 @@ def label_loss(
         logit[:, 0], target, pos_weight=positive_weight, reduction="none"
     )
     if focal_gamma:
-        probability = torch.sigmoid(logit[:, 0])
-        each = each * (target * (1.0 - probability) + (1.0 - target) * probability) ** focal_gamma
+        # sigmoid(-z), since 1 - sigmoid(z) is 0 from about 17 on, where a power below 1 has no slope
+        wrong = target * torch.sigmoid(-logit[:, 0]) + (1.0 - target) * torch.sigmoid(logit[:, 0])
+        each = each * wrong.clamp(min=_TINY) ** focal_gamma
     return (each * weight).sum() / weight.sum().clamp(min=1.0)
 
 

@@ -39,13 +39,17 @@ class ClassifierModule(lightning.LightningModule):
         steps: int,
         positive_weight: float,
         teachers: Teachers | None = None,
+        prior_shift: float = 0.0,
     ) -> None:
-        """`steps` is the number of optimiser steps of the whole stage, `first_epoch` the run's epoch it begins with."""
+        """`prior_shift` is what the kept network's logits are moved by, so val is judged with it. `steps` is the
+        number of optimiser steps of the whole stage, `first_epoch` the run's epoch it begins with.
+        """
         super().__init__()
         self.model, self.recipe, self.stage = model, recipe, stage
         self.seed, self.first_epoch, self.steps = seed, first_epoch, steps
         self.positive_weight = positive_weight
         self.teachers = teachers  # no module of this one: their weights are neither learned nor saved
+        self.prior_shift = prior_shift
         self.figures: dict[str, float] = {}
         self.plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
@@ -191,7 +195,7 @@ class ClassifierModule(lightning.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
         """Collect logits and labels."""
         logit = self.judged(_layout(batch["image"]))[:, 0]
-        self._seen.append((logit.float().cpu(), batch["label"].cpu(), batch["weight"].cpu()))
+        self._seen.append((logit.float().cpu() + self.prior_shift, batch["label"].cpu(), batch["weight"].cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Compute the figures that early stopping and the choice of the best epoch read."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 
 from colles.core.files import refuse_existing, sha256_json, write_json
 from colles.core.progress import say
@@ -25,6 +26,7 @@ from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
 from colles.learning.models import count_parameters
 from colles.learning.models.ensemble import create_ensemble
+from colles.learning.training.mode import keep_training
 from colles.learning.training.module import validation_figures
 from colles.learning.training.scores import SCHEMA
 
@@ -43,7 +45,14 @@ class Member:
 
 
 def train_several(
-    catalog: Catalog, split: Split, recipe: Recipe, out: Path, train: Callable[..., Path], *, resume: bool = False
+    catalog: Catalog,
+    split: Split,
+    recipe: Recipe,
+    out: Path,
+    train: Callable[..., Path],
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Path:
     """Train the folds or seeds that `recipe.train` asks for by `train`, and join them in the run folder `out`.
 
@@ -57,7 +66,7 @@ def train_several(
         say(f"{member.name} ({number} of {len(members)})")
         folder = out / member.name
         # a finished member is only scored again, which checks that it is one of this recipe
-        train(catalog, member.split, member.recipe, folder, resume=resume and folder.exists())
+        train(catalog, member.split, member.recipe, folder, resume=resume and folder.exists(), callbacks=callbacks)
     runs = [out / member.name for member in members]
     write_table(_join(runs, out_of_fold=bool(recipe.train.folds)), out / "predictions.parquet")
     write_json(out / "members.json", _summary(runs))
@@ -119,7 +128,9 @@ def _save(catalog: Catalog, split: Split, recipe: Recipe, runs: Sequence[Path], 
     loaded = [load_classifier(run)[0] for run in runs]
     model = create_ensemble(loaded)
     resolved = load_recipe(runs[0] / "recipe.yaml")
-    whole = recipe.model_copy(update={"model": resolved.model})
+    skip = recipe.train.mode == "skip"
+    trained = keep_training(recipe, out / "recipe.yaml") if skip else recipe
+    whole = trained.model_copy(update={"model": resolved.model})
     save_recipe(whole, out / "recipe.yaml")
     described = describe_model(whole.model, whole.preprocess, model)
     meta = {**described, "members": [run.name for run in runs]}
