@@ -49,6 +49,8 @@ ELSEWHERE = {  # commands in a sentence or a table, with names that stand for th
     "test_a_local_copy_is_checked_and_left_where_it_is",
     "colles data get fracatlas --from https://mirror.example/FracAtlas.zip --out data": "datasets/test_download.py::"
     "test_the_verb_asks_for_the_licence_and_says_what_comes_next",
+    "colles data get bonefractureyolo --from export.zip --out data": "datasets/test_download.py::"
+    "test_a_set_without_an_address_is_taken_from_the_file_that_its_owner_gives",
     "colles sweep run recipes/sweep.yaml --out /shared/sweep --set sweep.engine=ray": "learning/sweep/test_sweep_ray.py"
     "::test_a_lost_node_loses_no_trial",
     "colles train recipe.yaml --catalog catalog.parquet --split split.csv --out /shared/run --set train.engine=ray "

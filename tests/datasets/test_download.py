@@ -193,6 +193,19 @@ def test_the_verb_asks_for_the_licence_and_says_what_comes_next(served: Served, 
     assert "colles catalog --source fracatlas:fracatlas=" in done.stdout
 
 
+def test_a_set_without_an_address_is_taken_from_the_file_that_its_owner_gives(
+    yolo_export: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as out:
+        for path in sorted(yolo_export.rglob("*")):
+            if path.is_file():
+                out.write(path, path.relative_to(yolo_export))
+    command = ["data", "get", "bonefractureyolo", "--from", str(tmp_path / "export.zip"), "--accept-licence"]
+    done = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "data")])
+    assert done.exit_code == 0, done.output
+    assert len(list(create_source("yolo", tmp_path / "data" / "bonefractureyolo").radiographs())) == 5
+
+
 def test_the_verb_lists_what_it_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLLES_DATA", str(tmp_path))
     (tmp_path / "FracAtlas").mkdir()
