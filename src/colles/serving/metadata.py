@@ -96,7 +96,7 @@ class BundleMetadata(BaseModel):
     """The first 12 hexadecimal digits of a digest over weights, graph, preprocessing, thresholds and calibration."""
     intended_use: str = INTENDED_USE
     model: dict[str, Any]
-    """name, parameters, has_cam, map (`location`, `class_activation` or null)."""
+    """name, parameters, weight_bits, has_cam, map (`location`, `class_activation` or null), cam_bias."""
     preprocessing: PreprocessRecipe
     operating_points: dict[str, OperatingPoint]
     """By name; thresholds on the score of one image."""
