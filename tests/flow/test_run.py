@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from colles.core.errors import CollesError, OutputExistsError, RecipeError
+from colles.core.errors import CollesError, OutputExistsError, ParityError, RecipeError
 from colles.core.files import alone
 from colles.core.recipe_text import load_recipe, recipe_from, save_recipe
+from colles.datasets.catalog import Catalog
+from colles.datasets.split import Split
+from colles.evaluation.evaluate import Evaluation
+from colles.flow.model_stages import ModelStages
 from colles.flow.run import run
+from colles.flow.stages import Stages
 from colles.flow.workspace import Ledger, Workspace
+
+MODELS = Path(__file__).parents[2] / "models"
 
 
 @pytest.mark.parametrize(
@@ -106,3 +114,26 @@ def test_a_run_that_has_its_training_asks_no_more_for_the_weights_that_it_starte
     Ledger(space.state).finish("train", "key", 1.0)
     monkeypatch.setattr("colles.flow.run.run_stages", lambda stages, ledger: [])
     assert run(recipe, space.out) == []
+
+
+def test_a_failed_export_keeps_the_bundle_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bug: the earlier bundle was deleted before the new one was made, which can fail or be stopped."""
+
+    def fail(*arguments: object, **named: object) -> None:
+        raise ParityError("ONNX and the checkpoint differ")
+
+    space = Workspace(tmp_path / "out")
+    space.bundle.mkdir(parents=True)
+    manifest = shutil.copy(MODELS / "efficientnet-b0" / "manifest.json", space.bundle)
+    for kind in (Catalog, Evaluation, Split):
+        monkeypatch.setattr(kind, "load", lambda path: None)
+    monkeypatch.setattr("colles.learning.export.export_bundle", fail)
+    recipe = recipe_from({"data": {"phantom": {"images": 40, "size": 64}}})
+    stages = ModelStages(Stages(recipe, space, tmp_path))
+    with pytest.raises(ParityError):
+        stages.export(resume=False)
+    assert Path(manifest).is_file()
+    Path(manifest).rename(space.bundle / "half_made.json")  # no bundle: nothing that could be kept
+    with pytest.raises(ParityError):
+        stages.export(resume=False)
+    assert not space.bundle.exists()

@@ -266,3 +266,12 @@ def test_val_is_judged_by_the_network_that_is_kept(data: Data, tmp_path: Path) -
     found = validation_figures(logit, torch.tensor(table["y_true"].to_list(), dtype=torch.float64))
     assert told["prior_shift"] != 0
     assert told["val"] == pytest.approx(found, abs=1e-5)
+
+
+def test_more_retries_go_on_with_the_begun_training(tmp_path: Path) -> None:
+    """Bug: raising `train.retries`, as one does after losing machines, made the begun training another one."""
+    write_json(tmp_path / NAME, describe_inputs(recipe("train.retries=2"), "c", "s"))
+    assert_same_inputs(tmp_path, describe_inputs(recipe("train.retries=9"), "c", "s"))
+    kept = read_json(tmp_path / NAME)
+    write_json(tmp_path / NAME, {**kept, "train": {**kept["train"], "retries": 1}})  # as an earlier version kept it
+    assert_same_inputs(tmp_path, describe_inputs(recipe("train.retries=9"), "c", "s"))

@@ -82,7 +82,7 @@ def _preset(value: object) -> object:
 
 
 # These change how fast a training runs and how long it may, not what the next epoch does.
-_FREE = {"device", "threads", "workers", "allocator", "retries", "strict", "max_bad_share"}
+FREE = {"device", "threads", "workers", "allocator", "retries", "strict", "max_bad_share"}
 
 
 class TrainRecipe(Section):
@@ -188,7 +188,7 @@ class TrainRecipe(Section):
 
     def deciding(self) -> dict[str, Any]:
         """Return the settings that decide what is learned, as JSON; the others say how fast, and how far it may go."""
-        return self.model_dump(mode="json", exclude=_FREE)
+        return self.model_dump(mode="json", exclude=FREE)
 
     @field_validator("folds")
     @classmethod

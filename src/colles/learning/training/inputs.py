@@ -10,6 +10,7 @@ from typing import Any
 from colles.core.errors import CollesError, StaleInputError
 from colles.core.files import read_json, sha256_file, write_json
 from colles.core.recipe import Recipe
+from colles.core.recipe_train import FREE
 from colles.learning.checkpoint import find_weights
 
 NAME = "inputs.json"
@@ -103,7 +104,8 @@ def _changed(kept: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
     # a setting that is newer than the begun training had its default then
     defaults = dict(_flat(Recipe().model_dump(mode="json")))
     before = {**{key: defaults[key] for key in now.keys() - before.keys() if key in defaults}, **before}
-    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    known = (before.keys() | now.keys()) - {f"train.{name}" for name in FREE}  # an earlier version may have kept one
+    changed = sorted(key for key in known if before.get(key) != now.get(key))
     return changed + [f"network at {name}" for name in other]
 
 
