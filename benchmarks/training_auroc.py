@@ -3,7 +3,8 @@
     COLLES_DATA=DIR python benchmarks/training_auroc.py [--epochs 4] [--size 224] [--threads N] [--images 0]
 
 FracAtlas below DIR: every fractured image of train and 2.1 times as many others, drawn by seed. Each program trains
-EfficientNet-Lite0 in a process of its own, then scores val; test is not touched:
+EfficientNet-Lite0 in a process of its own, then scores val with the weights of its last epoch, since an epoch chosen
+on val would flatter its program; test is not touched:
 
 - colles: `recipes/practicum.yaml`, and the same without the location map (labels alone, as the others have them);
 - reference: torchvision's transforms and evaluation (RandomResizedCrop, flip; resize and centre crop), SGD at 1e-3 with
@@ -41,23 +42,27 @@ PEERS = ("colles, labels alone", "reference", "fastai")
 
 
 def run_colles(options: argparse.Namespace, location: str = "on") -> pl.DataFrame:
-    """Train by the program's own function; return image_id and y_score of val."""
+    """Train by the program's own function; return image_id and y_score of val, as the last epoch scores it."""
     from colles.core.recipe_text import load_recipe, recipe_from
     from colles.datasets.catalog import Catalog
     from colles.datasets.split import Split
+    from colles.learning.checkpoint import load_classifier
+    from colles.learning.parity import score_files
     from colles.learning.training import train
 
     values = load_recipe(RECIPE).model_dump(mode="json")
     values["data"]["sources"] = values["data"]["sources"][:1]
     values["preprocess"]["size"] = options.size
     values["model"]["location"] = location
-    values["train"] |= {"epochs": options.epochs, "canvas": options.size * 5 // 4, "negatives": None,
-                        "threads": options.threads, "device": "cpu"}  # fmt: skip
+    values["train"] |= {"epochs": options.epochs, "patience": options.epochs, "canvas": options.size * 5 // 4,
+                        "negatives": None, "threads": options.threads, "device": "cpu"}  # fmt: skip
     data = Path(options.data)
     out = data / f"run_{location}"
     train(Catalog.load(data / "catalog.parquet"), Split.load(data / "split.csv"), recipe_from(values), out)
-    scored = pl.read_parquet(out / "predictions.parquet")
-    return scored.filter(pl.col("subset") == "val").select("image_id", "y_score")
+    model, preprocess = load_classifier(out / "checkpoints" / "last.safetensors")
+    files = validation(options)
+    scores = score_files(model, preprocess, [Path(file) for file in files["file"]])
+    return files.select("image_id").with_columns(y_score=pl.Series(scores))
 
 
 def run_reference(options: argparse.Namespace) -> pl.DataFrame:
