@@ -6,9 +6,12 @@ import io
 from typing import Any
 
 import numpy as np
-import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+import pytest
+
+pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
+
+from pydicom.dataset import FileDataset, FileMetaDataset  # noqa: E402
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid  # noqa: E402
 
 
 def dicom(pixels: np.ndarray, *, bits: int = 12, photometric: str = "MONOCHROME2", **elements: Any) -> FileDataset:
