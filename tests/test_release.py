@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import colles
 
 ROOT = Path(__file__).parents[1]
+COPYLEFT = re.compile(r"\bA?GPL|GNU General|Affero", re.I)
 
 
 def test_the_citation_names_this_version_and_licence() -> None:
@@ -29,9 +34,34 @@ def test_every_locked_package_is_on_the_page_of_licences() -> None:
     assert locked - listed == set(), "run `make licences`"
 
 
-def test_no_dependency_of_the_base_install_is_copyleft() -> None:
+def base_install() -> set[str]:
+    """Return the packages that `pip install colles` brings to this machine, without any extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found, waiting = set(), [Requirement(text) for text in project["dependencies"]]
+    while waiting:
+        name = canonicalize_name(waiting.pop().name)
+        if name not in found:
+            found.add(name)
+            needed = [Requirement(text) for text in distribution(name).requires or ()]
+            waiting += [one for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return found
+
+
+def test_every_dependency_of_the_base_install_states_a_licence_that_is_not_copyleft() -> None:
     page = (ROOT / "docs" / "licences.md").read_text()
-    assert not re.search(r"\| [^|]*\b(A?GPL|GNU (?:Affero )?General)\b[^|]*\|$", page, re.M)
+    told = dict(re.findall(r"^\| ([\w.\-]+) \| [^|]+ \| ([^|]+) \|$", page, re.M))
+    found = {name: told.get(name, "not on the page") for name in base_install()}
+    assert len(found) > 30
+    assert not {name: licence for name, licence in found.items() if licence.startswith("not ")}
+    assert not {name: licence for name, licence in found.items() if COPYLEFT.search(licence)}
+
+
+@pytest.mark.parametrize(
+    "licence", ["GPLv2", "GPLv3+", "GPL-3.0-only", "GNU General Public License v3 (GPLv3)", "AGPL"]
+)
+def test_copyleft_is_known_by_all_its_names(licence: str) -> None:
+    assert COPYLEFT.search(licence)
+    assert not COPYLEFT.search("GNU Lesser General Public License (LGPLv3), MPL 2.0")
 
 
 def test_the_lock_holds_no_download_addresses() -> None:
