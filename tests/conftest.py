@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
+
+settings.register_profile("colles", deadline=None)  # a machine may be busy
+settings.load_profile("colles")
+for name in ("FORCE_COLOR", "PY_COLORS", "NO_COLOR"):
+    os.environ.pop(name, None)
+for name in ("NO_PROXY", "no_proxy"):  # servers of the tests are on this machine
+    os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
 
 Draw = Callable[..., NDArray[np.uint8]]
 WriteImage = Callable[..., Path]
@@ -22,6 +30,16 @@ def _draw(width: int = 64, height: int = 48, seed: int = 0) -> NDArray[np.uint8]
     centre, thickness = width * rng.uniform(0.35, 0.65), width * rng.uniform(0.1, 0.2)
     bone = 140 * np.exp(-(((columns - centre) / thickness) ** 2))
     return np.clip(30 + bone + 20 * rows / height + rng.normal(0, 4, (height, width)), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep caches out of the user's folder; the processes of one run share theirs."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "colles-cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLLES_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,36 @@
+"""Tests keep out of the user's folders, and what is set where they run does not change them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import settings
+
+from colles.core.cache import cache_folder
+
+
+def test_caches_are_the_tests_own() -> None:
+    command = "from colles.core.cache import cache_folder; print(cache_folder())"
+    told = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout
+    assert Path(told.strip()) == cache_folder()
+    assert not cache_folder().is_relative_to(Path.home() / ".cache")
+
+
+def test_drawn_examples_have_no_deadline() -> None:
+    assert settings().deadline is None
+
+
+def test_colours_and_proxies_that_are_set_change_nothing() -> None:
+    command = (
+        "import os, urllib.request, conftest\n"
+        "print(os.environ.get('FORCE_COLOR'), bool(urllib.request.proxy_bypass('127.0.0.1')))"
+    )
+    kept = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    environment = {**kept, "FORCE_COLOR": "1", "http_proxy": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, env=environment, cwd=Path(__file__).parent
+    )
+    assert done.stdout.split() == ["None", "True"], done.stderr
