@@ -271,7 +271,7 @@ def test_stopping_early_decodes_no_further_than_the_queue(
 
     seen, real = [], predictor.decode
     monkeypatch.setattr(predictor, "decode", lambda image, *a, **k: seen.append(image) or real(image, *a, **k))
-    answers = Predictor(bundle).predict_paths(grey_files * 50, batch=2)
+    answers = Predictor(bundle, threads=2).predict_paths(grey_files * 50, batch=2)
     next(iter(answers))
     answers.close()  # type: ignore[attr-defined]
     assert len(seen) <= 8
