@@ -5,14 +5,17 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from colles.core.recipe import EvaluateRecipe
+from colles.evaluation.evaluate import evaluate
 from colles.evaluation.labels import parse_answers
-from colles.evaluation.subgroups import subgroup_rows, with_sizes
+from colles.evaluation.predictions import Predictions
+from colles.evaluation.subgroups import subgroup_rows, with_ages, with_sizes
 
 
 def found(**columns) -> dict[tuple[str, str], int]:
     """Return the number of rows of every subgroup of four images, two of them fractured."""
     frame = pl.DataFrame({"y_true": [1, 0, 1, 0], "y_score": [0.9, 0.1, 0.8, 0.2], **columns})
-    return {(column, value): rows.height for column, value, rows in subgroup_rows(with_sizes(frame))}
+    return {(column, value): rows.height for column, value, rows in subgroup_rows(with_ages(with_sizes(frame)))}
 
 
 @pytest.mark.parametrize("answers", [["yes", "no", " Y ", None], ["TRUE", "false", "1", ""], [1.0, 0.0, 1.0, None]])
@@ -33,6 +36,21 @@ def test_numbers_written_as_text_are_numbers():
         ("lesion_area", "under 0.5 %"): 3,
         ("lesion_area", "1 % to 3 %"): 3,
     }
+
+
+@pytest.mark.parametrize("ages", [[0.02, 17.9, 18, 70], ["0.02", "17.9", "18", "70"]])
+def test_ages_of_the_catalog_are_subgroups_in_bands(ages):
+    frame = pl.DataFrame({"image_id": list("abcd"), "y_true": [1, 0, 1, 0], "y_score": [0.9, 0.1, 0.8, 0.2]})
+    catalog = pl.DataFrame({"image_id": list("abcd"), "age": ages}, strict=False)
+    judged = evaluate(Predictions(frame), EvaluateRecipe(replicates=100), catalog_frame=catalog)
+    assert {each.column for each in judged.subgroups} == {"age_band"}
+    bands = [(each.value, each.n) for each in judged.subgroups]
+    assert bands == [("under 18 years", 2), ("18 years to 65 years", 1), ("65 years and more", 1)]
+
+
+def test_an_age_that_nobody_reaches_is_unknown():
+    assert found(age=[-1.0, 999.0, None, float("nan")]) == {}
+    assert found(age=["child", "adult", "", None]) == {}
 
 
 def test_an_area_that_is_not_finite_is_unknown():

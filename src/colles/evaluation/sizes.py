@@ -1,4 +1,4 @@
-"""Subgroups by size: of the image in pixels, and of the fracture as a share of the picture."""
+"""Subgroups of numbers in bands: the image's size, the fracture's share of the picture, the patient's age."""
 
 from __future__ import annotations
 
@@ -11,10 +11,23 @@ from colles.core.tables import has_values
 
 IMAGE_SIZE, LESION_AREA = "image_size", "lesion_area"
 SIZE_COLUMNS = ("width", "height", "boxes", LESION_AREA)
+AGE, AGE_BAND = "age", "age_band"
 IMAGE_CUTS = (500, 1000, 2000)
 """Longer side in pixels; public sets hold thumbnails of 450 as well as originals of 3,000."""
 LESION_CUTS = (0.005, 0.01, 0.03)
 """Share of the picture: about the quartiles of the fractures of FracAtlas and a YOLO export together."""
+AGE_CUTS = (18, 65)
+"""Years: children, whose bones still grow, and those whose bones break easily."""
+_OLDEST = 125  # years; 999 stands for an unknown age
+
+
+def with_ages(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add `age_band` (in words) where there are ages in years."""
+    if AGE_BAND in frame.columns or not has_values(frame, AGE):
+        return frame
+    years = _number(AGE)
+    named = in_words(years, AGE_CUTS, [f"{cut} years" for cut in AGE_CUTS])
+    return frame.with_columns(**{AGE_BAND: pl.when(years.is_between(0, _OLDEST)).then(named)})
 
 
 def with_sizes(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Parts of a subset that a reader asks for: source, body part, view, hardware, sizes of image and fracture."""
+"""Parts of a subset that a reader asks for: source, body part, view, hardware, age, sizes of image and fracture."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import to_scores
 from colles.evaluation.results import PointResult, Subgroup
 from colles.evaluation.scores import Scores
-from colles.evaluation.sizes import IMAGE_SIZE, SIZE_COLUMNS, lesion_rows, with_sizes
+from colles.evaluation.sizes import AGE, AGE_BAND, IMAGE_SIZE, SIZE_COLUMNS, lesion_rows, with_ages, with_sizes
 
-COLUMNS = ("source", "body_part", "view", "manufacturer", "sex", "label_certainty", IMAGE_SIZE)
+COLUMNS = ("source", "body_part", "view", "manufacturer", "sex", "label_certainty", AGE_BAND, IMAGE_SIZE)
 """Columns of which every value is a subgroup."""
 HARDWARE = "hardware"
 UPPER_LIMB = "upper_limb"
 BY_SOURCE = "source × upper_limb"
-CATALOG_COLUMNS = (*COLUMNS, HARDWARE, UPPER_LIMB, *SIZE_COLUMNS, "group_id", "study_id", "patient_id", "id_scope")
+CATALOG_COLUMNS = (*COLUMNS, HARDWARE, UPPER_LIMB, AGE, *SIZE_COLUMNS, "group_id", "study_id", "patient_id", "id_scope")
 MAX_VALUES = 40
 """A column with more values is an identifier, not a subgroup."""
 FIGURES = ("auroc", "average_precision")
@@ -38,7 +38,7 @@ def subgroups(
     """Judge every subgroup of one subset's labelled rows at operating points chosen elsewhere."""
     return [
         judge_subgroup(part, subset, column, value, points, recipe)
-        for column, value, part in subgroup_rows(with_sizes(frame))
+        for column, value, part in subgroup_rows(with_ages(with_sizes(frame)))
         if part.height or column == HARDWARE
     ]
 
