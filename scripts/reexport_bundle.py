@@ -21,6 +21,8 @@ from colles.core.recipe_text import load_recipe, save_recipe
 from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
+from colles.evaluation.evaluate import evaluate
+from colles.evaluation.predictions import Predictions
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
 from colles.learning.export import export_bundle
 from colles.learning.parity import score_files
@@ -66,9 +68,10 @@ def main(arguments: list[str] | None = None) -> None:
     told = load_recipe(folder / RECIPE)
     recipe = told.model_copy(update={"export": told.export.model_copy(update={"half": given.half})})
     table = rebuild_run(bundle, run, recipe, pl.read_parquet(kept), catalog)
+    judged = evaluate(Predictions.load(run / "predictions.parquet"), recipe.evaluate, catalog_frame=catalog.frame)
     with atomic_path(folder) as staged:
         made = export_bundle(
-            run, staged, evaluation=None, catalog=catalog, recipe=recipe.export, split=Split.load(given.split)
+            run, staged, evaluation=judged, catalog=catalog, recipe=recipe.export, split=Split.load(given.split)
         )
         new = load_bundle(made)
         write_bundle(made, new.metadata.model_copy(update={"training": bundle.metadata.training}))
