@@ -8,11 +8,13 @@ bundle in models/ is replaced; `--default` makes it the one that the wheel carri
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from colles.core.errors import CollesError
 from colles.core.files import remove, sha256_file
 from colles.serving.bundle import Bundle, load_bundle
 from colles.serving.transport import push_bundle
@@ -73,4 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CollesError as error:
+        sys.exit(f"error: {error}")

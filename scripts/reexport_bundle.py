@@ -10,11 +10,12 @@ afterwards.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import polars as pl
 
-from colles.core.errors import MissingInputError
+from colles.core.errors import CollesError, MissingInputError
 from colles.core.files import atomic_path, refuse_existing
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import load_recipe, save_recipe
@@ -80,4 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CollesError as error:
+        sys.exit(f"error: {error}")

@@ -8,9 +8,11 @@ the subset `external` of models/predictions/NAME.parquet into its metadata. Netw
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
+from colles.core.errors import CollesError
 from colles.core.files import atomic_path
 from colles.core.recipe_text import load_recipe
 from colles.evaluation.evaluate import evaluate
@@ -47,6 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--about", action="append", default=[], metavar="SOURCE=TEXT")
     parser.add_argument("--started-from", metavar="TEXT")
     given = parser.parse_args(arguments)
+    if bad := [text for text in given.about if "=" not in text]:
+        parser.error(f"--about {bad[0]}: write SOURCE=TEXT")
     bundle = load_bundle(ROOT / "models" / given.name, to_answer=False)
     about = dict(text.split("=", 1) for text in given.about)
     metadata = renewed(bundle, about, given.started_from, ROOT / "models" / "predictions" / f"{given.name}.parquet")
@@ -57,4 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CollesError as error:
+        sys.exit(f"error: {error}")
