@@ -51,7 +51,7 @@ licences: setup  ## list the licences of all dependencies in docs/licences.md
 	$(PY) scripts/licences.py
 
 lock: setup      ## resolve the dependencies anew
-	$(PY) -m uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --all-extras --upgrade --quiet pyproject.toml -o requirements.lock
+	$(PY) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --upgrade --quiet pyproject.toml -o requirements.lock
 
 clean:           ## remove what the targets made
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis
