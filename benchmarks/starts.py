@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from colles.serving.bundle import load_bundle
+from colles.serving.decode import Rejected, decode
+
 _PROGRAM = (
     "import atexit, sys; from pathlib import Path; from colles.cli.app import main\n"
     "atexit.register(lambda: sys.stderr.write(Path('/proc/self/status').read_text()))\n"
@@ -20,8 +23,10 @@ _PROGRAM = (
 
 
 def starts(bundle: Path, images: list[Path], repeats: int = 7) -> dict[str, Any]:
-    """Measure `colles --help`, and `colles predict` on the smallest image, each in new processes."""
-    small = min(images, key=lambda path: path.stat().st_size)
+    """Measure `colles --help`, and `colles predict` on the smallest image that can be read, each in new processes."""
+    recipe = load_bundle(bundle).metadata.preprocessing
+    by_size = sorted(images, key=lambda path: path.stat().st_size)
+    small = next(path for path in by_size if not isinstance(decode(path, recipe), Rejected))
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "table.csv")
         predict = ["predict", str(small), "--bundle", str(bundle), "--out", str(table), "--overwrite"]
