@@ -132,7 +132,7 @@ print(f"AUROC of {pair['first']} minus {pair['second']}:", colles.Estimate.model
 # They learned from the public sets in full. Their scores of val and test lie in `models/predictions`, and every figure
 # here is made anew from them, whatever data were found above: no image is needed. Rows with other numbers of images are
 # of other tests: the first network, which answers where none is named, learned from one set alone and is judged on it.
-# ResNet50 and SimpleCNN began with random weights, the others with ImageNet's; of ResNet50 only the scores are kept.
+# ResNet50 and SimpleCNN began with random weights, the others with ImageNet's.
 
 # %%
 published = weeks.shipped()
