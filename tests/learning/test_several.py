@@ -116,7 +116,7 @@ def test_an_ensemble_is_the_mean_of_its_members_and_is_loaded_as_such(name: str,
     assert create_ensemble(members[:1]) is members[0]
 
 
-def fake_train(catalog, split, settings, out: Path, *, resume: bool = False) -> Path:  # type: ignore[no-untyped-def]
+def fake_train(catalog, split, settings, out: Path, **options: object) -> Path:  # type: ignore[no-untyped-def]
     """Leave what a training leaves, with random weights and scores."""
     if out.name == "fold-2" and not (out.parent / "again").exists():
         (out.parent / "again").touch()
