@@ -243,7 +243,7 @@ def test_a_precision_is_named_as_lightning_does(precision: str, device: str, nam
 def test_bfloat16_on_a_processor_without_its_units_is_called_slow(
     amx: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
     lightning_precision("bfloat16", "cpu")
     assert ("no units for bfloat16" in capsys.readouterr().err) is not amx
 

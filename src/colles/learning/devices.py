@@ -34,7 +34,13 @@ def choose_device(recipe: TrainRecipe) -> str:
 def lightning_precision(precision: str, device: str) -> Literal["32-true", "16-mixed", "bf16-mixed"]:
     """Return what Lightning calls a recipe's `train.precision` on a device; all keep the weights in 32 bits."""
     if precision == "bfloat16":
-        if device == "cpu" and not torch.cpu.get_capabilities().get("amx_bf16"):
+        if device == "cpu" and not _capabilities().get("amx_bf16", True):
             say("  this processor has no units for bfloat16 (AMX): expect it to be slower than single")
         return "bf16-mixed"
     return "16-mixed" if precision == "auto" and device != "cpu" else "32-true"
+
+
+def _capabilities() -> dict[str, object]:
+    """Return what torch knows of the processor; nothing where its release has no such function."""
+    known = getattr(torch.cpu, "get_capabilities", dict)
+    return dict(known())
