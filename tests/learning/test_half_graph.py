@@ -38,6 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return make_run(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50", "simple_cnn"])
 def test_it_gives_the_rounded_networks_answers_in_half_the_bytes(name: str) -> None:
     torch.manual_seed(0)
@@ -70,6 +71,7 @@ def test_a_tensor_that_is_no_multiple_of_a_weight_stays_as_it_is() -> None:
     assert all(np.array_equal(value, tensors[1][name]) for name, value in tensors[0].items())
 
 
+@pytest.mark.slow
 def test_a_channel_of_nothing_but_zeros_stays_so() -> None:
     model = create_model(ModelRecipe(name="efficientnet_lite0", weights="none"), PIXELS).eval()
     with torch.no_grad():
