@@ -119,12 +119,17 @@ def _override(values: dict[str, Any], text: str) -> None:
     for part in parts[:-1]:
         if section.get(part) is None:
             section[part] = {}
-        if part == "augment" and isinstance(section[part], str):
-            section[part] = {"preset": section[part]}
-        section = section[part]
+        section = open_section(section, part)
         if not isinstance(section, dict):
             raise RecipeError(f"{part!r} holds no keys", field=key, repair="Check the name")
     section[parts[-1]] = _value(value)
+
+
+def open_section(values: dict[str, Any], part: str) -> Any:
+    """Return the section `part` of `values`, to be changed there; the name of a preset becomes its table."""
+    if part == "augment" and isinstance(values[part], str):
+        values[part] = {"preset": values[part]}
+    return values[part]
 
 
 def _value(text: str) -> Any:

@@ -37,8 +37,9 @@ def export_run(
     from colles.learning.weights_alone import complete_bundle
 
     if (run / MANIFEST).is_file():
-        given = {"evaluation": evaluation, "catalog": catalog, "split": split, "name": name}
-        _refuse_choices(run, **given, half=half, weights_only=weights_only)
+        _refuse_choices(
+            run, evaluation=evaluation, catalog=catalog, split=split, name=name, half=half, weights_only=weights_only
+        )
         return complete_bundle(run, out, overwrite=overwrite)
     inner = run / "train" if (run / "train" / "recipe.yaml").is_file() else run
     recipe = load_recipe(existing_file(inner / "recipe.yaml", "Name the folder of a colles train or colles run")).export

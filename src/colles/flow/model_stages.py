@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colles.core.errors import OutputExistsError
 from colles.core.files import remove, sha256_file
 from colles.serving.bundle import CARD, LICENSE, METADATA, MODEL, RECIPE, WEIGHTS
-from colles.serving.manifest import MANIFEST, refuse_kept
+from colles.serving.manifest import MANIFEST, is_bundle_alone
 
 if TYPE_CHECKING:
     from colles.core.recipe import ExportRecipe
@@ -136,9 +135,7 @@ class ModelStages:
 
         evaluation = Evaluation.load(self.space.evaluation)
         catalog = Catalog.load(self.space.catalog)
-        try:
-            refuse_kept(self.space.bundle, overwrite=True)
-        except OutputExistsError:  # no whole bundle, which the new one would replace when it is made
+        if not is_bundle_alone(self.space.bundle):  # one is replaced when the new one is made
             remove(self.space.bundle)
         export_bundle(
             self.space.train,

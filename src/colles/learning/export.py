@@ -72,10 +72,11 @@ def export_bundle(
     predictions = Predictions.load(run / "predictions.parquet")
     judged = evaluation or evaluate(predictions, resolved.evaluate)
     _assert_same_predictions(judged, predictions, run)
-    members_only = _out_of_fold(run)
+    provenance = _provenance(run)
+    out_of_fold = bool(provenance.get("out_of_fold"))
     if weights_only:
         recipe = recipe.model_copy(update={"half": True, "int8": False})
-    rows = _rows(predictions.frame, catalog, model, preprocess, recipe, out_of_fold=members_only)
+    rows = _rows(predictions.frame, catalog, model, preprocess, recipe, out_of_fold=out_of_fold)
     rounded = SCORE_TOLERANCE if recipe.half and round_to_half(model) else None
     graph = export_graph(model, preprocess)
     with atomic_path(out) as staged:
@@ -84,12 +85,12 @@ def export_bundle(
         save_weights(model, staged / WEIGHTS, half=recipe.half)
         save_recipe(portable(resolved), staged / RECIPE)
         metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged, half=recipe.half)
-        metadata = metadata.model_copy(update={"training": _training(run, resolved, model, catalog, split)})
+        metadata = metadata.model_copy(update={"training": _training(provenance, resolved, model, catalog, split)})
         if judged.levels and metadata.study is None:
             say(f"  no thresholds by {' or '.join(judged.levels)}: val holds no two classes of them")
-        if split is not None and members_only:
-            say("  gate and int8 network are judged on images that all members but one have learned from")
         if split is not None:
+            if out_of_fold:
+                say("  gate and int8 network are judged on images that all members but one have learned from")
             metadata = add_companions(staged, graph, metadata, _images(split, catalog), recipe)
         metadata = metadata.model_copy(update={"version": _version(staged, metadata)})
         # Without the gate: a refused image of val has a score to be compared all the same.
@@ -101,9 +102,9 @@ def export_bundle(
     return out
 
 
-def _out_of_fold(run: Path) -> bool:
+def _provenance(run: Path) -> dict[str, Any]:
     file = run / "provenance.json"
-    return bool(read_json(file).get("out_of_fold")) if file.is_file() else False
+    return dict(read_json(file)) if file.is_file() else {}
 
 
 def _rows(
@@ -199,9 +200,8 @@ def subset_figures(judged: Evaluation, subset: str) -> dict[str, Any] | None:
 
 
 def _training(
-    run: Path, recipe: Recipe, model: FractureClassifier, catalog: Catalog, split: Split | None
+    provenance: dict[str, Any], recipe: Recipe, model: FractureClassifier, catalog: Catalog, split: Split | None
 ) -> dict[str, Any]:
-    provenance = read_json(run / "provenance.json") if (run / "provenance.json").is_file() else {}
     digests = provenance.get("digests", {})
     return {
         "catalog_digest": digests.get("catalog") or catalog.digest,

@@ -64,7 +64,6 @@ def _parts(
     place = np.abs(plain).argmax(1)[:, None]
     largest = np.take_along_axis(plain, place, 1)
     scale = np.divide(np.take_along_axis(channels, place, 1), largest, out=np.zeros_like(largest), where=largest != 0)
-    scale = scale.astype(np.float32)
     if not np.allclose(plain * scale, channels, rtol=1e-6, atol=0.0):
         return None
     return half, scale.reshape(-1, *[1] * (folded.ndim - 1))

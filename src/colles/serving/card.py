@@ -130,8 +130,8 @@ def _training(metadata: BundleMetadata) -> str:
     if training.get("out_of_fold"):
         told += (
             " It is the mean of the networks of a cross-validation, all but one of which learned from any image of val:"
+            " its gate and its int8 network were judged on such images."
         )
-        told += " its gate and its int8 network were judged on such images."
     parts = ["## Training details", *(simulated if training.get("simulated") else []), *table, ""]
     parts += [*([*about, ""] if about else []), told, "", *digests]
     return "\n".join(parts).rstrip()

@@ -61,11 +61,12 @@ def refuse_kept(out: Path, *, overwrite: bool) -> None:
     """Raise `OutputExistsError` where `out` holds something; with `overwrite`, where it holds anything but a bundle."""
     if not overwrite:
         refuse_existing(out)
-    elif not _is_a_bundle_alone(out):
+    elif not is_bundle_alone(out):
         refuse_existing(out, repair="Choose another --out: --overwrite replaces a bundle, and nothing else")
 
 
-def _is_a_bundle_alone(folder: Path) -> bool:
+def is_bundle_alone(folder: Path) -> bool:
+    """Tell whether a folder holds a bundle, or parts of one, and nothing else."""
     try:
         return set(_names(folder)) <= load_manifest(folder).files.keys()
     except BundleError:

@@ -18,7 +18,7 @@ from colles.core.errors import CollesError, RecipeError
 from colles.core.names import suggest
 from colles.core.recipe import Recipe
 from colles.core.recipe_sweep import RangeRecipe
-from colles.core.recipe_text import recipe_from
+from colles.core.recipe_text import open_section, recipe_from
 
 SEARCHED = ("preprocess", "model", "train")
 """Sections that a search may change. Others decide what val is, so trials could not be compared."""
@@ -71,9 +71,7 @@ def point_recipe(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
         *path, key = name.split(".")
         section, value = values, params[name]
         for part in path:
-            if isinstance(section[part], str):  # the name of a preset
-                section[part] = {"preset": section[part]}
-            section = section[part]
+            section = open_section(section, part)
         known = section.get(key)
         # a preset stands for a whole section
         some = isinstance(known, dict) and isinstance(value, dict) and "preset" not in value

@@ -18,15 +18,17 @@ def decide_location(recipe: Recipe, catalog: Catalog, split: Split, *, quiet: bo
 
     Raise `RecipeError` for a location head on a canvas that its cells do not tile: its map would be displaced.
     """
+    if recipe.model.location == "auto":
+        recipe = _decided(recipe, catalog, split, quiet=quiet)
     if recipe.model.location == "on":
         _assert_whole_cells(recipe)
-    if recipe.model.location != "auto":
-        return recipe
+    return recipe
+
+
+def _decided(recipe: Recipe, catalog: Catalog, split: Split, *, quiet: bool) -> Recipe:
     train = split.frame.filter(pl.col("subset") == "train").join(catalog.frame, on="image_id", how="inner")
     boxes = train.filter(pl.col("boxes").list.len() > 0).height
     on = boxes > 0 and can_locate(recipe.model.name)
-    if on:
-        _assert_whole_cells(recipe)
     if on and not quiet:
         say(f"  location head: {boxes} training images have boxes (model.location=off leaves it out)")
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"location": "on" if on else "off"})})
