@@ -23,6 +23,7 @@ from colles.cli import (
     catalog,
     compare,
     data,
+    dicom,
     doctor,
     evaluate,
     explain,
@@ -91,6 +92,7 @@ for verb in (
     predict,
     bundle,
     recalibrate,
+    dicom,
     doctor,
 ):
     verb.register(app)
