@@ -27,6 +27,7 @@ def test_the_thresholds_belong_to_the_upper_side() -> None:
 def test_crossed_points_leave_f1_and_no_doubt() -> None:
     rule = DecisionRule.from_operating_points(points(f1=0.5, rule_out=0.7, rule_in=0.3))
     assert [rule.decide(value) for value in (0.3, 0.4999, 0.5, 0.7)] == ["no_fracture"] * 2 + ["fracture"] * 2
+    assert rule.points == ("f1", "f1")
 
 
 def test_equal_points_leave_no_doubt() -> None:

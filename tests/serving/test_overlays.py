@@ -18,7 +18,7 @@ from colles.serving.bundle import load_bundle
 from colles.serving.checks import Look
 from colles.serving.decision import Decision
 from colles.serving.decode import Sample
-from colles.serving.location import Overlays, location_heat
+from colles.serving.location import Overlays, draw_heat, location_heat
 from colles.serving.output import save_predictions
 from colles.serving.prediction import Prediction
 from colles.serving.predictor import Predictor
@@ -59,6 +59,17 @@ def test_the_likeliest_places_have_corners_but_not_against_the_decision(
     picture = drawn(tmp_path, decision, 0.2)
     assert (picture[60, 61].min() == 255) == marked
     assert picture[20, 21].tolist() == [80, 80, 80]  # less than half as likely
+
+
+def test_a_map_smaller_than_its_image_has_the_corners_in_its_own_pixels() -> None:
+    grey = np.full((SIDE, SIDE), 80, np.uint8)
+    sample = Sample(grey, Placement(1, 1, 0, 0, SIDE, SIDE, SIDE), grey, Look(SIDE, 20, 0.9, 0, 0), 0.0)
+    heat = np.zeros((SIDE // 2, SIDE // 2), np.float32)
+    answer = Prediction("a.png", "ok", None, 0.5, 0.5, "fracture", "b@1", 0.0, heat=heat, boxes=(PLACE,))
+    picture = draw_heat(answer, sample, kind="location", caption=False)
+    assert picture is not None and picture.size == (SIDE // 2, SIDE // 2)
+    pixels = np.asarray(picture)
+    assert pixels[30, 31].min() == 255 and pixels[-5, 5].tolist() == [80, 80, 80]
 
 
 def test_a_map_that_marks_no_places_is_drawn_as_it_is(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from colles.core.errors import UsageError
 from colles.evaluation.calibration import Calibrator
 from colles.serving.bundle import Bundle, load_bundle
+from colles.serving.decode import Rejected, Sample
 from colles.serving.inputs import find_images
 from colles.serving.manifest import write_manifest
 from colles.serving.metadata import CalibrationMetadata
@@ -242,6 +243,17 @@ def test_auto_finds_the_fastest_size() -> None:
         sizes.record(size, 0.01 * abs(size - 4) + 0.001 * size)
     assert {sizes.next() for _ in range(5)} == {4}
     assert BatchSizes(7).next() == 7 and max(BatchSizes(side=1024)._sizes) == 2
+
+
+def test_an_explained_answer_is_the_plain_one_with_its_picture(bundle: Bundle, grey_files: list[Path]) -> None:
+    predictor = Predictor(bundle, threads=2)
+    for path in grey_files:
+        plain = predictor.predict(path, boxes=True)
+        answer, sample = predictor.explain(path, longest=40)
+        assert (answer.row() | {"seconds": 0}) == (plain.row() | {"seconds": 0}) and answer.boxes == plain.boxes
+        assert isinstance(sample, Rejected) == (answer.status == "unreadable") == (answer.heat is None)
+        if isinstance(sample, Sample) and answer.heat is not None and sample.grey is not None:
+            assert max(answer.heat.shape) == 40 < max(sample.grey.shape)
 
 
 def test_candidate_boxes_hold_what_is_bright(bundle: Bundle) -> None:

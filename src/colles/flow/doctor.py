@@ -26,6 +26,7 @@ NEEDED = ("numpy", "scipy", "sklearn", "polars", "PIL", "cv2", "imagehash", "fai
 EXTRAS = {
     "train": ("torch", "torchvision", "timm", "pytorch_lightning", "captum", "onnx", "safetensors", "optuna"),
     "dicom": ("pydicom", "gdcm", "jpeg_ls", "openjpeg"),
+    "serve": ("fastapi", "uvicorn"),
     "ray": ("ray",),
     "notebook": ("jupytext", "nbclient", "ipykernel"),
     "docs": ("mkdocs", "material", "mkdocstrings"),

@@ -33,7 +33,7 @@ def model_card(metadata: BundleMetadata, *, weights_alone: bool = False) -> str:
         front_matter(metadata),
         _details(metadata),
         _uses(metadata),
-        "## Bias, risks and limitations\n" + "\n".join(f"- {limit}" for limit in _limits(metadata)),
+        "## Bias, risks and limitations\n" + "\n".join(f"- {limit}" for limit in limits_of(metadata)),
         _start(metadata, weights_alone),
         _training(metadata),
         _recalibrated(metadata),
@@ -47,7 +47,8 @@ def model_card(metadata: BundleMetadata, *, weights_alone: bool = False) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _limits(metadata: BundleMetadata) -> tuple[str, ...]:
+def limits_of(metadata: BundleMetadata) -> tuple[str, ...]:
+    """Return what the answers of a bundle do not say, a sentence or two each."""
     return LIMITS if metadata.gate is None else (*LIMITS[:-1], GATED)
 
 

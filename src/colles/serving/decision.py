@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from colles.core.errors import BundleError
@@ -18,6 +18,8 @@ class DecisionRule:
 
     rule_out: float
     rule_in: float
+    points: tuple[str, str] = field(default=("rule_out", "rule_in"), compare=False)
+    """Names of the operating points that gave the two; the same one twice where one threshold decides alone."""
 
     @classmethod
     def from_operating_points(cls, points: Mapping[str, OperatingPoint]) -> DecisionRule:
@@ -36,7 +38,7 @@ class DecisionRule:
                 field="operating_points",
                 repair="Export again with an evaluation",
             )
-        return cls(single.threshold, single.threshold)
+        return cls(single.threshold, single.threshold, (single.name, single.name))
 
     def decide(self, score: float) -> Decision:
         """Return the decision on a score (0–1)."""

@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from colles.imaging.preprocess import to_input
+from colles.imaging.heatmap import at_most
+from colles.imaging.preprocess import Placement, to_input
 from colles.serving.bundle import Bundle
 from colles.serving.checks import refuse_look
 from colles.serving.decision import DecisionRule
@@ -18,7 +19,7 @@ from colles.serving.decode import ImageLike, Rejected, Sample, path_of
 from colles.serving.gate import Gate
 from colles.serving.location import located, location_heat
 from colles.serving.prediction import Prediction
-from colles.serving.session import Outputs, Session
+from colles.serving.session import Session
 
 
 class Judge:
@@ -38,11 +39,15 @@ class Judge:
         *,
         heat: bool = False,
         boxes: bool = False,
+        longest: int | None = None,
     ) -> list[Prediction]:
-        """Return an answer an image; `heat` and `boxes` add what the location map says, where the graph has one."""
+        """Return an answer an image; `heat` and `boxes` add what the location map says, where the graph has one.
+
+        Heat maps have the image's size, or where that is more, `longest` pixels along the longer side.
+        """
         looks = [sample if isinstance(sample, Rejected) else self._look(sample) for sample in samples]
         shown = [sample for sample in looks if isinstance(sample, Sample)]
-        judged = iter(self._judge(shown, session, heat, boxes) if shown else [])
+        judged = iter(self._judge(shown, session, heat, boxes, longest) if shown else [])
         return [
             replace(next(judged) if isinstance(sample, Sample) else self._none(sample), path=path_of(image))
             for image, sample in zip(images, looks, strict=True)
@@ -57,7 +62,9 @@ class Judge:
         reason = refuse_look(sample.look) if self.gate else None
         return Rejected("refused", reason, sample.seconds) if reason else sample
 
-    def _judge(self, samples: Sequence[Sample], session: Session, heat: bool, boxes: bool) -> list[Prediction]:
+    def _judge(
+        self, samples: Sequence[Sample], session: Session, heat: bool, boxes: bool, longest: int | None
+    ) -> list[Prediction]:
         started = time.perf_counter()
         batch = to_input(np.stack([sample.canvas for sample in samples]), self.recipe)
         outputs = session.run(batch, cam=heat or boxes, embedding=self.gate is not None)
@@ -88,7 +95,9 @@ class Judge:
                 bundle=self.name,
                 seconds=round(seconds, 4),
             )
-            answers.append(_located(answer, outputs, number, sample, heat, boxes))
+            if outputs.cam is not None:
+                answer = _located(answer, outputs.cam[number], sample.place, heat, boxes, longest)
+            answers.append(answer)
         return answers
 
     def _none(self, sample: Rejected) -> Prediction:
@@ -104,12 +113,12 @@ class Judge:
         )
 
 
-def _located(answer: Prediction, outputs: Outputs, number: int, sample: Sample, heat: bool, boxes: bool) -> Prediction:
-    if outputs.cam is None:
-        return answer
-    cam = outputs.cam[number]
+def _located(
+    answer: Prediction, cam: NDArray[np.float32], place: Placement, heat: bool, boxes: bool, longest: int | None
+) -> Prediction:
+    drawn = place if longest is None else at_most(place, longest)
     return replace(
         answer,
-        heat=location_heat(cam, sample.place) if heat else None,
-        boxes=located(cam, sample.place) if boxes else None,
+        heat=location_heat(cam, drawn) if heat else None,
+        boxes=located(cam, place) if boxes else None,
     )

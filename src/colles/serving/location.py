@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from colles.core.files import atomic_path
 from colles.core.logistic import sigmoid
@@ -14,6 +15,7 @@ from colles.core.records import Box
 from colles.imaging.heatmap import Candidate, candidate_boxes, unletterbox
 from colles.imaging.overlay import overlay
 from colles.imaging.preprocess import Placement
+from colles.imaging.resize import resize
 from colles.serving.apart import assert_apart
 from colles.serving.decode import Rejected, Sample
 from colles.serving.filenames import Stems
@@ -41,6 +43,24 @@ def located(cam: NDArray[np.float32], place: Placement) -> tuple[Candidate, ...]
     return tuple(candidate for candidate in found if candidate.score >= _LEAST)
 
 
+def draw_heat(
+    prediction: Prediction, sample: Sample | Rejected, *, kind: str | None, caption: bool = True
+) -> Image.Image | None:
+    """Draw an answer's map over its image, of the map's size; return None where there is no map or no image.
+
+    The colours of a location map mean the same in every picture, and where the decision is not `no_fracture`, the
+    likeliest places have corners around them. `caption` writes decision and probability below. `kind` of map: see
+    `BundleMetadata`.
+    """
+    if not isinstance(sample, Sample) or sample.grey is None or prediction.heat is None:
+        return None
+    heat, places = prediction.heat, kind == "location"
+    grey = resize(sample.grey, heat.shape[1], heat.shape[0])
+    marked = _marked(prediction, heat.shape[1] / sample.grey.shape[1], heat.shape[0] / sample.grey.shape[0], places)
+    told = _caption(prediction, bool(marked), max(grey.shape)) if caption else None
+    return overlay(grey, heat / np.float32(_FULL) if places else heat, caption=told, candidates=marked)
+
+
 class Overlays:
     """Pictures of heat maps over their images, in one folder."""
 
@@ -49,28 +69,22 @@ class Overlays:
 
         Raise `UsageError` where one of them lies in the folder itself.
         """
-        self._folder, self._stems = folder, Stems(_apart(folder, paths))
-        self._places = kind == "location"
+        self._folder, self._stems, self._kind = folder, Stems(_apart(folder, paths)), kind
 
     def draw(self, prediction: Prediction, sample: Sample | Rejected) -> None:
-        """Draw an answer's map over its image, of the image's size, with decision and probability.
-
-        The colours of a location map mean the same in every picture, and where the decision is not `no_fracture`, the
-        likeliest places have corners around them.
-        """
-        if isinstance(sample, Sample) and sample.grey is not None and prediction.heat is not None:
-            marked = self._marked(prediction)
-            caption = _caption(prediction, bool(marked), max(sample.grey.shape))
-            heat = prediction.heat / np.float32(_FULL) if self._places else prediction.heat
-            picture = overlay(sample.grey, heat, caption=caption, candidates=marked)
+        """Draw an answer's map over its image, of the image's size, as `draw_heat` does."""
+        picture = draw_heat(prediction, sample, kind=self._kind)
+        if picture is not None:
             with atomic_path(self._folder / f"{self._stems.of(prediction.path)}.png") as temporary:
                 picture.save(temporary)
 
-    def _marked(self, prediction: Prediction) -> list[Box]:
-        found = (prediction.boxes or ())[:_MARKED]
-        if not self._places or prediction.decision == "no_fracture":
-            return []
-        return [place.box for place in found if place.score >= found[0].score / 2]
+
+def _marked(prediction: Prediction, across: float, down: float, places: bool) -> list[Box]:
+    found = (prediction.boxes or ())[:_MARKED]
+    if not places or prediction.decision == "no_fracture":
+        return []
+    boxes = [place.box for place in found if place.score >= found[0].score / 2]
+    return [Box(x1=box.x1 * across, y1=box.y1 * down, x2=box.x2 * across, y2=box.y2 * down) for box in boxes]
 
 
 def _apart(folder: Path, paths: Iterable[object]) -> Iterator[object]:

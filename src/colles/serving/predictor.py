@@ -11,7 +11,7 @@ from typing import Literal
 from colles.core.errors import UsageError
 from colles.core.machine import usable_cpus
 from colles.serving.bundle import INT8_MODEL, MODEL, Bundle
-from colles.serving.decode import ImageLike, OnHeader, decode
+from colles.serving.decode import ImageLike, OnHeader, Rejected, Sample, decode
 from colles.serving.gate import Gate
 from colles.serving.inputs import Source
 from colles.serving.judge import Judge
@@ -74,11 +74,27 @@ class Predictor:
                 self._sessions[threads] = session
             return self._sessions[threads]
 
+    def warm_up(self) -> None:
+        """Load the network that threads share; raise `BundleError` where that fails, before any image waits for it."""
+        self._session(1)
+
     def predict(self, image: ImageLike, *, heat: bool = False, boxes: bool = False) -> Prediction:
         """Judge one image: a path, encoded bytes, a numpy array (H, W) or (H, W, 3), or a Pillow image."""
         sample = decode(image, self.recipe)
         (answer,) = self.judge.answer([image], [sample], self.session, heat=heat, boxes=boxes)
         return answer
+
+    def explain(
+        self, image: ImageLike, *, heat: bool = True, longest: int | None = None, on_header: OnHeader | None = None
+    ) -> tuple[Prediction, Sample | Rejected]:
+        """Judge one image on the calling thread alone, with boxes, and return it with its grey picture.
+
+        Heat maps have the image's size, or where that is more, `longest` pixels along the longer side.
+        """
+        sample = decode(image, self.recipe, keep_grey=True, on_header=on_header)
+        session = self._session(1)
+        (answer,) = self.judge.answer([image], [sample], session, heat=heat, boxes=True, longest=longest)
+        return answer, sample
 
     def predict_batch(
         self, images: Iterable[ImageLike], *, batch: Batch = "auto", heat: bool = False, boxes: bool = False
@@ -142,7 +158,7 @@ class Predictor:
                 samples = [decode(image, self.recipe, on_header=on_header) for image in chunk]
                 return self.judge.answer(chunk, samples, session, heat=heat, boxes=boxes)
             # One after the other: a map of the image's size takes many times the room of its canvas.
-            answers = (self._drawn(image, session, overlays, on_header) for image in chunk)
+            answers = (self._drawn(image, overlays, on_header) for image in chunk)
             return [
                 replace(answer, heat=answer.heat if heat else None, boxes=answer.boxes if boxes else None)
                 for answer in answers
@@ -151,9 +167,8 @@ class Predictor:
         sizes = BatchSizes(None if batch == "auto" else batch, side=self.recipe.size)
         return in_order(images, work, sizes, self.workers)
 
-    def _drawn(self, image: ImageLike, session: Session, overlays: Overlays, on_header: OnHeader | None) -> Prediction:
-        sample = decode(image, self.recipe, keep_grey=True, on_header=on_header)
-        (answer,) = self.judge.answer([image], [sample], session, heat=True, boxes=True)
+    def _drawn(self, image: ImageLike, overlays: Overlays, on_header: OnHeader | None) -> Prediction:
+        answer, sample = self.explain(image, on_header=on_header)
         try:
             overlays.draw(answer, sample)
         except Exception as error:  # one picture among a million must not end the run; its row says what happened
