@@ -26,10 +26,10 @@ demo: setup      ## the whole pipeline on simulated radiographs, ending with an 
 	$(BIN)/colles run $(RECIPE) --out $(OUT)
 
 test: setup      ## all tests
-	$(TEST_ENV) $(PY) -m pytest -n $(WORKERS)
+	$(TEST_ENV) $(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 fast: setup      ## the tests that take under two minutes
-	$(TEST_ENV) $(PY) -m pytest -n $(WORKERS) -m "not slow and not real_data"
+	$(TEST_ENV) $(PY) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not real_data"
 
 check: setup     ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

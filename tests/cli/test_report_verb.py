@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 from typer.testing import CliRunner
 
 from colles.cli.app import app
@@ -55,6 +56,7 @@ def test_a_strangers_csv_makes_a_report_with_checklists(tmp_path: Path) -> None:
     assert isinstance(unknown, UsageError) and "tripod-ai" in str(unknown)
 
 
+@pytest.mark.slow
 def test_results_of_another_report_are_kept_unless_asked_and_then_replaced(tmp_path: Path) -> None:
     """What a report of one folder left beside the page was overwritten, or mixed with another's."""
     rng = np.random.default_rng(1)

@@ -48,6 +48,7 @@ def test_a_planted_shortcut_is_found_where_it_is_and_noise_is_not() -> None:
     assert any("within atlas" in detail and "preprocessing" in detail for detail in details)
 
 
+@pytest.mark.slow
 def test_trees_get_one_thread_also_where_nothing_had_loaded_their_library_before() -> None:
     """The limit came before the library: 240 images took minutes of waiting threads beside a busy core."""
     code = (

@@ -82,6 +82,7 @@ def test_neither_graph_tells_of_the_machine(folder: Path) -> None:
             assert word not in graph, (name, word)
 
 
+@pytest.mark.slow
 def test_exporting_twice_gives_the_same_bytes_with_gate_and_int8(
     run: TinyRun, split: Split, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,6 +91,7 @@ def test_exporting_twice_gives_the_same_bytes_with_gate_and_int8(
     assert (again / "manifest.json").read_bytes() == (folder / "manifest.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_an_int8_network_that_cannot_prove_itself_is_left_out_and_said(
     run: TinyRun, split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

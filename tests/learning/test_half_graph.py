@@ -100,6 +100,7 @@ def test_a_bundle_of_half_the_size_answers_as_the_run_but_for_the_rounding(run: 
     assert "in 16 bits, computed with in 32, as ONNX" in (out / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_verb_takes_it(run: TinyRun, tmp_path: Path) -> None:
     run.catalog.save(tmp_path / "catalog.parquet")
     command = ["export", str(run.folder), "--catalog", str(tmp_path / "catalog.parquet"), "--half"]
@@ -108,6 +109,7 @@ def test_the_verb_takes_it(run: TinyRun, tmp_path: Path) -> None:
     assert load_bundle(tmp_path / "half").metadata.model["weight_bits"] == 16
 
 
+@pytest.mark.slow
 def test_a_bundle_is_exported_anew_where_its_run_is_gone(run: TinyRun, tmp_path: Path) -> None:
     models, told = tmp_path / "models", {"sources": [], "weights_from": "a run that is gone", "simulated": False}
     old = export_bundle(

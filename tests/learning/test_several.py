@@ -187,6 +187,7 @@ def test_two_real_folds_are_exported_as_one_model(data: Data, tmp_path: Path) ->
     assert parity["max_difference_to_predictions"] < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_folds_without_test_images_are_exported_and_told_for_what_they_are(
     data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -131,6 +131,7 @@ def test_a_weight_that_16_bits_do_not_hold_stops_the_export(run: TinyRun) -> Non
         round_to_half(model)
 
 
+@pytest.mark.slow
 def test_the_verbs_tell_what_it_is(alone: Path, tmp_path: Path) -> None:
     def said(*arguments: str, code: int = 0) -> str:
         done = CliRunner().invoke(app, list(arguments))

@@ -94,6 +94,7 @@ def test_results_hold_tables_and_figures(run: Path, text: str) -> None:
         assert pl.read_csv(run / "results" / f"{name}.csv").height > 0
 
 
+@pytest.mark.slow
 def test_every_file_in_results_has_a_name_that_a_later_report_knows(run: Path, tmp_path: Path) -> None:
     write_report([run, run], tmp_path / "report.html", checklists=list(CHECKLISTS))
     assert all(RESULTS.fullmatch(file.name) for file in (tmp_path / "results").rglob("*.*"))
