@@ -92,6 +92,12 @@ def bundle_maker() -> Callable[..., Path]:
     return make_bundle
 
 
+@pytest.fixture(scope="session")
+def make_drawn() -> Callable[..., Path]:
+    """The same for fixtures that last longer than a test."""
+    return make_bundle
+
+
 @pytest.fixture
 def grey_files(tmp_path: Path) -> list[Path]:
     """Flat images of rising brightness, with a broken one in the middle."""

@@ -79,11 +79,16 @@ class Overlays:
                 picture.save(temporary)
 
 
-def _marked(prediction: Prediction, across: float, down: float, places: bool) -> list[Box]:
+def likeliest(prediction: Prediction) -> tuple[Candidate, ...]:
+    """Return the places that are shown of an answer: three at most, none where the decision is `no_fracture`."""
     found = (prediction.boxes or ())[:_MARKED]
-    if not places or prediction.decision == "no_fracture":
-        return []
-    boxes = [place.box for place in found if place.score >= found[0].score / 2]
+    if prediction.decision == "no_fracture":
+        return ()
+    return tuple(place for place in found if place.score >= found[0].score / 2)
+
+
+def _marked(prediction: Prediction, across: float, down: float, places: bool) -> list[Box]:
+    boxes = [place.box for place in likeliest(prediction)] if places else []
     return [Box(x1=box.x1 * across, y1=box.y1 * down, x2=box.x2 * across, y2=box.y2 * down) for box in boxes]
 
 

@@ -1,0 +1,125 @@
+"""One DICOM object of a study and a bundle's answer on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from colles.core.errors import UnreadableImageError
+from colles.core.extras import require
+from colles.core.limits import MAX_BYTES
+from colles.serving.archive import ZipMember
+from colles.serving.decode import Rejected
+from colles.serving.location import draw_heat
+from colles.serving.prediction import Prediction
+from colles.serving.predictor import Predictor
+from colles.serving.remote import RemoteFile
+
+if TYPE_CHECKING:
+    from colles.serving.bundle import Bundle
+    from colles.serving.studies import StudyPrediction
+
+LONGEST = 4096
+"""Pixels of the longer side of a picture: a larger one is reduced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One object of a study and the answer on it."""
+
+    header: Any
+    """pydicom's data set of everything but the pixels; empty where the file is no DICOM file."""
+    prediction: Prediction
+    """`refused` where it is no projection radiograph."""
+    picture: Image.Image | None
+    """RGB, as `colles predict --overlays` draws it, but of `LONGEST` pixels at most; None where none could be drawn."""
+
+
+def judge_file(source: Path | bytes | ZipMember | RemoteFile, predictor: Predictor) -> Judged:
+    """Judge one file, or its bytes; it is read once, and never raises for what it holds.
+
+    Raise `MissingExtraError` without pydicom.
+    """
+    require("pydicom", "dicom")
+    started = time.perf_counter()
+    path = None if isinstance(source, bytes) else str(source)
+    header, data, rejected = _read(source)
+    if rejected is not None:
+        return Judged(header, _answer(predictor, replace(rejected, seconds=time.perf_counter() - started), path), None)
+    return _judge(header, data, predictor, path)
+
+
+def judge_study(images: Sequence[Judged], bundle: Bundle) -> StudyPrediction | None:
+    """Judge a study by the answers on its images; None where the bundle has no thresholds for studies.
+
+    One SOP instance counts once.
+    """
+    from colles.serving.dicom.headers import text_of
+    from colles.serving.dicom.radiographs import is_result
+    from colles.serving.studies import judge_studies
+
+    settings = bundle.metadata.study
+    if settings is None or settings.unit != "study":
+        return None
+    rows = [
+        ("study", image.prediction.row() | {"path": text_of(image.header, "SOPInstanceUID")})
+        for image in images
+        if not is_result(image.header)
+    ]
+    return next(judge_studies(rows, bundle), None)
+
+
+def _read(source: Path | bytes | ZipMember | RemoteFile) -> tuple[Any, bytes, Rejected | None]:
+    from pydicom import Dataset
+
+    from colles.imaging.read_dicom import read_header
+    from colles.serving.dicom.radiographs import why_not
+
+    header: Any = Dataset()
+    try:
+        data = _bytes(source)
+        found = read_header(data)
+    except UnreadableImageError as error:
+        return header, b"", Rejected("unreadable", f"{error.status}: {error.message}", 0.0)
+    except OSError as error:
+        return header, b"", Rejected("unreadable", f"cannot be opened ({error.strerror or type(error).__name__})", 0.0)
+    except Exception as error:  # one odd file of a study must not end the rest; no text of it, which may hold values
+        return header, b"", Rejected("unreadable", f"unreadable: {type(error).__name__}", 0.0)
+    if found is None:
+        return header, data, Rejected("unreadable", "unsupported: is no DICOM file", 0.0)
+    reason = why_not(found)
+    return found, data, None if reason is None else Rejected("refused", reason, 0.0)
+
+
+def _bytes(source: Path | bytes | ZipMember | RemoteFile) -> bytes:
+    from colles.imaging.read import unreadable
+
+    if isinstance(source, ZipMember | RemoteFile):
+        if source.refusal:
+            raise unreadable("unsupported", source.refusal, str(source))
+        return source.read(MAX_BYTES)
+    if isinstance(source, bytes):
+        return source
+    if source.stat().st_size > MAX_BYTES:
+        raise unreadable("too_large", f"more than {MAX_BYTES} bytes", str(source))
+    return source.read_bytes()
+
+
+def _judge(header: Any, data: bytes, predictor: Predictor, path: str | None) -> Judged:
+    answer, sample = predictor.explain(data, longest=LONGEST)
+    answer = replace(answer, path=path)
+    try:
+        picture = draw_heat(answer, sample, kind=predictor.bundle.metadata.model.get("map"))
+    except Exception as error:  # the answer stands without its picture
+        return Judged(header, replace(answer, heat=None, reason=f"no picture ({type(error).__name__})"), None)
+    return Judged(header, replace(answer, heat=None), picture)
+
+
+def _answer(predictor: Predictor, rejected: Rejected, path: str | None) -> Prediction:
+    (answer,) = predictor.judge.answer([b""], [rejected], predictor.session)
+    return replace(answer, path=path)

@@ -1,0 +1,105 @@
+"""The images of one study in an order of their own, copies told from images that only share a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from colles.core.errors import UsageError
+from colles.serving.dicom.answers import Judged
+from colles.serving.dicom.headers import text_of
+from colles.serving.dicom.radiographs import is_picture, is_result, why_not
+from colles.serving.dicom.uids import is_uid
+from colles.serving.prediction import Prediction
+
+_LAST = 1 << 31  # where an object has no number
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One object of a study that a report tells about."""
+
+    header: Any
+    prediction: Prediction
+    picture: Any
+    uid: str
+    """SOPInstanceUID; empty where there is none that could be referred to."""
+    kind: str
+    """SOPClassUID."""
+    series: str
+    """SeriesInstanceUID."""
+    reason: str | None
+    """Why it was not judged; None where it was."""
+    copies: int = 0
+    """Further files of the same image."""
+
+    @property
+    def can_be_shown(self) -> bool:
+        """Whether a report may refer to it as an image."""
+        return bool(self.uid) and is_picture(self.header)
+
+
+def arrange(images: Sequence[Judged]) -> list[Subject]:
+    """Return the objects of one study, by number of series and instance; the order in which they come is nothing.
+
+    Files with one SOPInstanceUID are one image where their answers agree, and not judged where they do not. What colles
+    made earlier is left out. Raise `UsageError` where there is no object, or where they are not of one study and
+    patient.
+    """
+    kept = [image for image in images if not is_result(image.header)]
+    if not kept:
+        raise UsageError("no image of a study was given", repair="Give at least one")
+    _assert_one(kept, "StudyInstanceUID", "of several studies")
+    _assert_one(kept, "PatientID", "of one study, but of several patients")
+    if not is_uid(text_of(kept[0].header, "StudyInstanceUID")):
+        text = "the images have no StudyInstanceUID, or one that is none: no result can be filed with them"
+        raise UsageError(text, field="StudyInstanceUID", repair="Have the sender mend it")
+    return sorted(_merged(map(_subject, kept)), key=_place)
+
+
+def _assert_one(images: Sequence[Judged], keyword: str, what: str) -> None:
+    if len({text_of(image.header, keyword) for image in images}) > 1:
+        raise UsageError(f"the images are {what}", field=keyword, repair="Give those of one study alone")
+
+
+def _subject(image: Judged) -> Subject:
+    uids = [text_of(image.header, f"{name}UID") for name in ("SOPInstance", "SOPClass", "SeriesInstance")]
+    uid, kind, series = uids if all(map(is_uid, uids)) else ("", "", "")
+    reason = why_not(image.header)
+    if reason is None and image.prediction.status != "ok":
+        reason = image.prediction.reason or image.prediction.status
+    if reason is None and not uid:
+        reason = "its UIDs are missing or break their form, so that nothing can refer to it"
+    picture = image.picture if reason is None else None
+    return Subject(image.header, image.prediction, picture, uid, kind, series, reason)
+
+
+def _merged(subjects: Iterable[Subject]) -> Iterable[Subject]:
+    named: dict[str, list[Subject]] = {}
+    for number, subject in enumerate(sorted(subjects, key=_place)):
+        named.setdefault(subject.uid or f"none {number}", []).append(subject)
+    for same in named.values():
+        first = same[0]
+        reason = first.reason
+        if any(_answer(each) != _answer(first) for each in same):
+            reason = f"{len(same)} different objects carry its SOPInstanceUID"
+        picture = first.picture if reason is None else None
+        yield Subject(
+            first.header, first.prediction, picture, first.uid, first.kind, first.series, reason, len(same) - 1
+        )
+
+
+def _answer(subject: Subject) -> tuple[Any, ...]:
+    size = text_of(subject.header, "Rows"), text_of(subject.header, "Columns")
+    return subject.prediction.score, subject.prediction.status, subject.kind, subject.series, *size
+
+
+def _place(subject: Subject) -> tuple[Any, ...]:
+    numbers = (_number(subject.header, "SeriesNumber"), _number(subject.header, "InstanceNumber"))
+    return *numbers, subject.uid, subject.prediction.score or 0.0, subject.reason or ""
+
+
+def _number(header: Any, keyword: str) -> int:
+    text = text_of(header, keyword)
+    return int(text) if text.isdecimal() and len(text) <= 12 else _LAST

@@ -1,0 +1,70 @@
+"""From the answers on one study to the DICOM objects that carry them: a report, then a picture of each answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from colles.core.errors import UsageError
+from colles.core.extras import require
+from colles.core.files import to_json
+from colles.serving.studies import StudyPrediction
+
+if TYPE_CHECKING:
+    from colles.serving.bundle import Bundle
+    from colles.serving.dicom.answers import Judged
+
+
+def create_results(
+    images: Sequence[Judged],
+    bundle: Bundle,
+    study: StudyPrediction | None = None,
+    *,
+    made: datetime | None = None,
+) -> list[Any]:
+    """Return the results of one study, complete pydicom data sets: the report, then the captures.
+
+    `study` is the bundle's answer on the whole of it (`judge_study`), `made` the moment that they tell, now by default.
+    The same images, answers and bundle give the same UIDs, in whatever order they come. Raise `UsageError` where the
+    images are not of one study and patient, where their StudyInstanceUID or PatientID breaks its form, where the
+    answers are not this bundle's, or where there is no image that a report could refer to; `MissingExtraError` without
+    highdicom.
+    """
+    require("highdicom", "dicom")
+    from colles import __version__
+    from colles.imaging.read_dicom import quieten
+    from colles.serving.dicom.arrangement import arrange
+    from colles.serving.dicom.capture import create_capture
+    from colles.serving.dicom.headers import text_of
+    from colles.serving.dicom.inherited import inherit
+    from colles.serving.dicom.objects import Study
+    from colles.serving.dicom.report import create_report
+
+    quieten()
+    subjects = arrange(images)
+    named = _bundle_of(images, bundle, study)
+    inherited, left_out = inherit(subjects[0].header)
+    if "PatientID" in left_out:
+        text = "the images' PatientID breaks its form (64 characters, one value): a result without it could be misfiled"
+        raise UsageError(text, field="PatientID", repair="Have the sender mend it")
+    if not any(subject.can_be_shown for subject in subjects):
+        text = "none of the study's objects is an image that a report could refer to"
+        raise UsageError(text, repair="Give its radiographs")
+    uid = text_of(subjects[0].header, "StudyInstanceUID")
+    answers = [f"{each.uid} {each.prediction.decision if each.reason is None else each.reason}" for each in subjects]
+    whole = "" if study is None else f"{study.status} {study.decision}"
+    basis = (uid, named, __version__, whole, *sorted(answers))
+    manifest = hashlib.sha256(to_json(bundle.manifest.dump()).encode()).hexdigest()  # of the file as it was written
+    shared = Study(uid, inherited, left_out, named, manifest, made or datetime.now(), basis)
+    report = create_report(subjects, bundle, study, shared)
+    pictures = (subject for subject in subjects if subject.picture is not None)
+    return [report, *(create_capture(each, shared, number) for number, each in enumerate(pictures, 1))]
+
+
+def _bundle_of(images: Sequence[Judged], bundle: Bundle, study: StudyPrediction | None) -> str:
+    named = {image.prediction.bundle for image in images} | ({study.bundle} if study else set())
+    if len(named) > 1 or next(iter(named)).partition("+")[0] != bundle.name:
+        raise UsageError("the answers are not all of this bundle", field="bundle", repair="Judge the images again")
+    return named.pop()

@@ -1,0 +1,71 @@
+"""DX files of drawn radiographs, with all that a lawful one has, for tests of what is made from them."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset  # noqa: E402
+from pydicom.uid import ExplicitVRLittleEndian  # noqa: E402
+
+MADE = datetime(2026, 3, 4, 5, 6, 7)
+STUDY, SERIES = "1.2.826.0.1.3680043.8.498.11", "1.2.826.0.1.3680043.8.498.12"
+DX, SC, CT = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.2"
+PATIENT = {
+    "PatientName": "Meier^Änne",
+    "PatientID": "P-4711",
+    "PatientBirthDate": "19470823",
+    "PatientSex": "F",
+    "SpecificCharacterSet": "ISO_IR 100",
+    "StudyDate": "20240229",
+    "StudyTime": "101500",
+    "StudyID": "S1",
+    "AccessionNumber": "A-99",
+    "ReferringPhysicianName": "Roe^Rita",
+    "StudyDescription": "Handgelenk",
+}
+
+
+def spot(width: int = 64, height: int = 64, at: tuple[int, int, int, int] = (16, 24, 32, 40)) -> np.ndarray:
+    """Return (H, W) uint8: black, with one white box x1, y1, x2, y2."""
+    pixels = np.zeros((height, width), np.uint8)
+    x1, y1, x2, y2 = at
+    pixels[y1:y2, x1:x2] = 255
+    return pixels
+
+
+def radiograph(number: int = 1, pixels: np.ndarray | None = None, **elements: Any) -> FileDataset:
+    """Return the `number`-th DX image of a study; an element None leaves it out."""
+    pixels = spot() if pixels is None else pixels
+    values = PATIENT | {"SOPClassUID": DX, "SOPInstanceUID": f"{SERIES}.{number}", "Modality": "DX"} | elements
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = values["SOPClassUID"] or DX
+    meta.MediaStorageSOPInstanceUID = values["SOPInstanceUID"] or "1.2.3"
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = STUDY, SERIES
+    ds.SeriesNumber, ds.InstanceNumber = 1, number
+    ds.Rows, ds.Columns = pixels.shape[:2]
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    data = pixels.tobytes()
+    ds.PixelData = data + b"\0" * (len(data) % 2)
+    for keyword, value in values.items():
+        if value is None:
+            ds.pop(keyword, None)
+        else:
+            setattr(ds, keyword, value)
+    return ds
+
+
+def encoded(ds: Dataset) -> bytes:
+    """Return the bytes of the file."""
+    stream = io.BytesIO()
+    ds.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()

@@ -1,0 +1,149 @@
+"""Results are whole and lawful, say what was answered and what was not, and depend on nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from highdicom.sr import srread
+from pydicom import Dataset
+from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+
+from colles.core.errors import UsageError
+from colles.serving.bundle import Bundle
+from colles.serving.dicom.answers import Judged
+from colles.serving.dicom.results import create_results
+from drawn_dicom import CT, MADE, SC, SERIES, STUDY, radiograph, spot
+
+Judge = Callable[[Dataset], Judged]
+
+
+def needs(program: str) -> None:
+    """Skip where a program is not installed."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+
+
+def saved(results: list[Any], folder: Path) -> list[Path]:
+    """Write results and return their files."""
+    paths = [folder / f"{number}.dcm" for number in range(len(results))]
+    for ds, path in zip(results, paths, strict=True):
+        ds.save_as(path, enforce_file_format=True)
+    return paths
+
+
+def texts(ds: Any) -> list[str]:
+    """Return every text of a report."""
+    found = [str(ds.TextValue)] if "TextValue" in ds else []
+    return found + [text for item in ds.get("ContentSequence", []) for text in texts(item)]
+
+
+def test_a_report_and_a_capture_an_image_all_of_the_source_s_study(judge: Judge, locating_bundle: Bundle) -> None:
+    images = [judge(radiograph(1)), judge(radiograph(2, spot(96, 48, (8, 8, 24, 24))))]
+    report, *captures = create_results(images, locating_bundle, made=MADE)
+    assert report.SOPClassUID == ComprehensiveSRStorage
+    assert [ds.SOPClassUID for ds in captures] == [SecondaryCaptureImageStorage] * 2
+    every = [report, *captures]
+    assert {ds.StudyInstanceUID for ds in every} == {STUDY}
+    assert len({ds.SOPInstanceUID for ds in every}) == 3
+    assert len({ds.SeriesInstanceUID for ds in every} - {SERIES}) == 2
+    assert (report.ContentDate, report.ContentTime) == ("20260304", "050607")
+    assert all(ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID for ds in every)
+
+
+def test_the_report_holds_answer_place_and_probability(judge: Judge, locating_bundle: Bundle, tmp_path: Path) -> None:
+    image = judge(radiograph(1))
+    assert image.prediction.decision == "fracture"
+    report = srread(saved(create_results([image], locating_bundle, made=MADE), tmp_path)[0])
+    (group,) = report.content.get_image_measurement_groups()
+    assert group.source_images[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == f"{SERIES}.1"
+    assert group.finding_type.meaning == "Fracture"
+    said = {each.name.value: each.value.value for each in group.get_qualitative_evaluations()}
+    assert said["125605004"] == "52101004"
+    (certainty,) = group.get_measurements()
+    assert certainty.value == pytest.approx(100 * image.prediction.probability, abs=0.005)
+    (place,) = report.content.get_planar_roi_measurement_groups()
+    (box,) = image.prediction.boxes
+    expected = [(box.box.x1, box.box.y1), (box.box.x2, box.box.y1), (box.box.x2, box.box.y2), (box.box.x1, box.box.y2)]
+    assert np.allclose(place.roi.value, [*expected, expected[0]], atol=0.005)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (128, 64), (100, 200)])
+def test_the_outline_lies_around_a_planted_place(
+    judge: Judge, locating_bundle: Bundle, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    width, height = size
+    side = max(size) // 4
+    planted = (side, side, 2 * side, 2 * side)
+    image = judge(radiograph(1, spot(width, height, planted)))
+    report = srread(saved(create_results([image], locating_bundle, made=MADE), tmp_path)[0])
+    (place,) = report.content.get_planar_roi_measurement_groups()
+    corners = np.asarray(place.roi.value)
+    x1, y1, x2, y2 = *corners.min(axis=0), *corners.max(axis=0)
+    cell = max(size) / 8  # of the drawn bundle, in pixels of the image
+    assert np.abs(np.array([x1, y1, x2, y2]) - planted).max() <= cell / 2 + 0.01
+    assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
+
+
+def test_an_answer_without_a_fracture_has_neither_finding_nor_place(judge: Judge, locating_bundle: Bundle) -> None:
+    image = judge(radiograph(1, spot(at=(0, 0, 0, 0))))
+    assert image.prediction.decision == "no_fracture"
+    (report, capture) = create_results([image], locating_bundle, made=MADE)
+    written = report.to_json()
+    assert "272519000" in written  # absent
+    assert "121071" not in written  # finding
+    assert "SCOORD" not in written
+    assert capture.Rows == 64
+
+
+def test_what_was_not_judged_is_named_with_its_reason(judge: Judge, locating_bundle: Bundle) -> None:
+    images = [
+        judge(radiograph(1)),
+        judge(radiograph(2, SOPClassUID=CT, Modality="CT")),
+        judge(radiograph(3, SOPClassUID=SC, Modality="OT", Manufacturer="somebody")),
+        judge(radiograph(4, NumberOfFrames=1, PixelData=b"\0" * 10)),
+        judge(radiograph(5, NumberOfFrames=2, PixelData=b"\0" * 64 * 64 * 2)),
+        judge(radiograph(6, SOPInstanceUID="1." * 35 + "1")),
+    ]
+    report, *captures = create_results(images, locating_bundle, made=MADE)
+    said = "\n".join(texts(report))
+    assert len(captures) == 1
+    assert "1 of 6 objects judged" in said
+    for reason in ("CT Image Storage", "modality OT", "truncated", "2 frames", "UIDs are missing"):
+        assert reason in said
+    assert (report.CompletionFlag, report.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
+    evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert [item.ReferencedSOPInstanceUID for item in evidence] == [f"{SERIES}.{number}" for number in range(1, 6)]
+
+
+def test_no_program_finds_fault_with_the_results(judge: Judge, locating_bundle: Bundle, tmp_path: Path) -> None:
+    needs("dciodvfy")
+    images = [judge(radiograph(1)), judge(radiograph(2, SOPClassUID=CT, Modality="CT")), judge(radiograph(3))]
+    for path in saved(create_results(images, locating_bundle, made=MADE), tmp_path):
+        done = subprocess.run(["dciodvfy", "-new", path], capture_output=True, encoding="latin-1")
+        assert "Error" not in done.stderr + done.stdout, done.stderr
+        assert done.returncode == 0
+
+
+def test_dcmtk_reads_the_results(judge: Judge, locating_bundle: Bundle, tmp_path: Path) -> None:
+    needs("dsr2html")
+    report, capture = saved(create_results([judge(radiograph(1))], locating_bundle, made=MADE), tmp_path)
+    page = subprocess.run(["dsr2html", report], capture_output=True, encoding="latin-1", check=True)
+    assert not page.stderr
+    assert "probability of a fracture" in page.stdout
+    assert "not verified by anybody" in page.stdout
+    dump = subprocess.run(["dcmdump", capture], capture_output=True, encoding="latin-1", check=True)
+    assert f"{SERIES}.1" in dump.stdout
+
+
+def test_images_of_two_studies_or_patients_are_refused(judge: Judge, locating_bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="several studies"):
+        create_results([judge(radiograph(1)), judge(radiograph(2, StudyInstanceUID="1.2.3"))], locating_bundle)
+    with pytest.raises(UsageError, match="several patients") as told:
+        create_results([judge(radiograph(1)), judge(radiograph(2, PatientID="other"))], locating_bundle)
+    assert "other" not in str(told.value)
