@@ -177,6 +177,17 @@ def test_weights_of_an_own_checkpoint_say_what_they_started_from_themselves(tmp_
     assert build(weights=str(tmp_path / "best.safetensors")).weights_from.endswith(", itself from a bundle's")
 
 
+def test_a_run_to_start_from_was_refused_as_a_folder(tmp_path: Path) -> None:
+    source, file = build(), tmp_path / "checkpoints" / "best.safetensors"
+    file.parent.mkdir()
+    save_file(source.state_dict(), str(file))
+    x = torch.randn(1, 3, 64, 64)
+    assert torch.equal(build(weights=str(tmp_path))(x), source(x))
+    file.unlink()
+    with pytest.raises(MissingInputError, match="no trained weights"):
+        build(weights=str(tmp_path))
+
+
 def test_local_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.safetensors"
     save_file(build("timm:test_resnet").state_dict(), str(file))

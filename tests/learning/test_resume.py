@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 from tiny_training import Data, broken, recipe
 
-from colles.core.errors import StaleInputError, TrainingError
+from colles.core.errors import OutputExistsError, StaleInputError, TrainingError
+from colles.core.files import alone
 from colles.learning.training import callbacks, train
 from colles.learning.training.module import ClassifierModule
 
@@ -125,3 +126,10 @@ except StorageError:
     done = subprocess.run([sys.executable, "-c", script], env=os.environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 7, done.stderr
     assert not [path for path in (tmp_path / "cache").iterdir() if path.suffix != ".lock"]
+
+
+def test_two_trainings_in_one_folder_wrote_over_each_others_weights(data: Data, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with alone(run / "checkpoints", "training"), pytest.raises(OutputExistsError, match="another training is running"):
+        train(*data, recipe(), run, resume=True)
+    assert not (run / "recipe.yaml").exists()

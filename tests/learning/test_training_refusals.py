@@ -17,10 +17,10 @@ from colles.learning.cluster import placed
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import create_model
 from colles.learning.training import train
-from colles.learning.training.fit import Stages
 from colles.learning.training.inputs import NAME
 from colles.learning.training.module import running_mean
 from colles.learning.training.teachers import load_teachers
+from colles.learning.training.two_stages import TwoStages
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -57,7 +57,7 @@ def test_sizes_grow_over_the_epochs_that_there_are(data: Data, tmp_path: Path) -
     module = RadiographDataModule(*data, settings.preprocess, settings.train, seed=0)
     model = create_model(settings.model, settings.preprocess)
     model.pretrained = False
-    stages = Stages(model, module, settings, tmp_path, "cpu")
+    stages = TwoStages(model, module, settings, tmp_path, "cpu")
     stages._fit_stage = lambda *_, **__: None  # type: ignore[method-assign]
     stages.fit()
     sizes = []

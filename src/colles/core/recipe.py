@@ -115,7 +115,7 @@ class ModelRecipe(Section):
     """A name of the registry, or `timm:NAME`."""
     weights: str = "imagenet"
     """`imagenet`, `lite0` (its ImageNet weights in the layers of efficientnet_b0), `none`, or a .safetensors file,
-    relative to the folder that the command is given in."""
+    a run or a bundle, relative to the folder that the command is given in."""
     dropout: Share = 0.2
     """Share of the embedding that is left out while the head learns."""
     location: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"

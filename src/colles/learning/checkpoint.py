@@ -12,17 +12,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from colles.core.errors import BundleError, MissingInputError
+from colles.core.errors import BundleError
 from colles.core.files import read_json, write_bytes, write_json
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.core.recipe_text import load_recipe
 from colles.learning.models import create_model
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.ensemble import count_members, create_ensemble
-from colles.serving.manifest import MANIFEST, load_manifest
+from colles.learning.weights_file import ENDING, find_weights
 
 SCHEMA_VERSION = 1
-ENDING = ".safetensors"
 _LARGE = 8192
 _DESCRIBED = ("name", "dropout", "location", "location_stride")
 """Settings of the network, without which its weights mean nothing."""
@@ -88,23 +87,6 @@ def load_classifier(folder: str | Path) -> tuple[FractureClassifier, PreprocessR
     model.weights_from = weights_from
     model.eval()
     return model, preprocess
-
-
-def find_weights(folder: Path) -> Path:
-    """Return the weights' file of a run folder, a bundle folder, a `colles run` folder, or the file itself."""
-    places = (
-        folder / "checkpoints" / f"best{ENDING}",
-        folder / "train" / "checkpoints" / f"best{ENDING}",
-        folder / f"model{ENDING}",
-    )
-    for place in (folder, *places) if folder.suffix == ENDING else places:
-        if place.is_file():
-            return place
-    if (folder / MANIFEST).is_file() and load_manifest(folder).left_out:
-        repair = f"Fetch the full one: colles bundle get {folder.name} --out models/{folder.name}"
-        raise MissingInputError("this copy of the bundle came without its weights", path=folder, repair=repair)
-    looked = ", ".join(str(place.relative_to(folder)) for place in places)
-    raise MissingInputError(f"no trained weights; looked for {looked}", path=folder, repair="Name a run or a bundle")
 
 
 def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str, float]:

@@ -18,11 +18,12 @@ from colles.core.progress import say
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.location import LATER_BRANCH
 from colles.learning.models.timm_backbone import create_backbone
+from colles.learning.weights_file import find_weights
 
 LITE0 = "tf_efficientnet_lite0"
 OPEN_GATE = 2.0
 """Bias of a gate before its sigmoid: 0.88 of each channel passes."""
-REPAIR = "Set model.weights=none (random) or name a local .safetensors file"
+REPAIR = "Set model.weights=none (random) or name a local .safetensors file, a run or a bundle"
 
 
 def lite0_backbone(channels: int) -> tuple[nn.Module, str]:
@@ -91,11 +92,12 @@ def hub_backbone(timm_name: str, channels: int) -> tuple[nn.Module, str]:
 
 
 def load_local(model: FractureClassifier, path: str | Path) -> str:
-    """Load a .safetensors file of a whole classifier or of its timm backbone into `model`; return where from, in words.
+    """Load weights of a whole classifier or of its timm backbone into `model`; return where from, in words.
 
-    Raise `MissingInputError` where there is no file, `InputError` where it is damaged or of another network.
+    `path` is a .safetensors file, or the folder of a run or a bundle. Raise `MissingInputError` where there is none,
+    `InputError` where it is damaged or of another network.
     """
-    file = existing_file(path, repair=REPAIR)
+    file = find_weights(Path(path)) if Path(path).is_dir() else existing_file(path, repair=REPAIR)
     try:
         state = load_file(str(file))
     except (SafetensorError, OSError) as error:

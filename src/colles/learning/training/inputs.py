@@ -11,7 +11,7 @@ from colles.core.errors import CollesError, StaleInputError
 from colles.core.files import read_json, sha256_file, write_json
 from colles.core.recipe import Recipe
 from colles.core.recipe_train import FREE
-from colles.learning.checkpoint import find_weights
+from colles.learning.weights_file import find_weights
 
 NAME = "inputs.json"
 

@@ -47,12 +47,13 @@ def fit_in_worker(catalog: Catalog, split: Split, recipe: Recipe, out: Path, dev
     """Fit in one worker of the cluster; the first one writes the weights and the log."""
     from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 
-    from colles.learning.training.fit import Stages, prepare
+    from colles.learning.training.fit import prepare
+    from colles.learning.training.two_stages import TwoStages
 
     data, model, recipe = prepare(catalog, split, recipe)
     strategy, environment = RayDDPStrategy(), RayLightningEnvironment()  # type: ignore[no-untyped-call]
     placing = {"devices": "auto", "strategy": strategy, "plugins": [environment]}
-    Stages(model, data, recipe, out, device, placing=placing).fit()
+    TwoStages(model, data, recipe, out, device, placing=placing).fit()
 
 
 def _reason(error: Exception) -> str:
