@@ -107,6 +107,27 @@ def test_resume_beside_overwrite_throws_nothing_away(tmp_path: Path) -> None:
         prepare_output(tmp_path / "t.csv", "m@1", resume=True, overwrite=True)
 
 
+def test_a_killed_overwrite_was_resumed_with_the_answers_that_it_was_to_replace(tmp_path: Path) -> None:
+    def killed() -> Iterator[Prediction]:
+        yield replace(GOOD, score=0.75)
+        raise SystemError
+
+    table = tmp_path / "t.jsonl"
+    save_predictions(FIVE, table)
+    assert prepare_output(table, "m@1", overwrite=True) is None
+    with pytest.raises(SystemError):
+        save_predictions(killed(), table)
+    for _ in range(2):  # a second kill before anything new changes nothing
+        answered = prepare_output(table, "m@1", resume=True)
+        assert answered is not None and "1.png" not in answered
+        with pytest.raises(SystemError):
+            save_predictions(iter(killed()), table, paths=["1.png", "2.png"], answered=answered)
+    resumed(table, ["0.png", "1.png"], [])
+    assert [json.loads(line)["score"] for line in table.read_text().splitlines()][:1] == [0.75]
+    assert "4.png" not in paths(table)
+    assert not Journal(table).path.exists()
+
+
 def test_a_table_that_lacks_a_column_is_not_resumed(tmp_path: Path) -> None:
     row = row_of(GOOD)
     del row["reason"]

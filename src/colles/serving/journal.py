@@ -21,6 +21,7 @@ _UPSERT = """insert into rows (path, row, answered) values (?, ?, ?)
     on conflict do update set row = excluded.row, answered = excluded.answered"""  # a row keeps its place
 _OF_PATH = "from rows where path = ? and answered"
 _NUMBERS = ("score", "probability", "seconds")
+_REPLACES = {"replaces": "the table"}
 
 
 class Journal:
@@ -38,6 +39,8 @@ class Journal:
             self._stream = self.path.open("ab" if keep else "wb")
             if self._stream.tell():
                 self._stream.write(b"\n")  # its last line may have been cut off
+            elif not keep and self._table.exists():
+                self._stream.write(json.dumps(_REPLACES).encode() + b"\n")
             self._start = self._stream.tell()
 
     def append(self, row: Row) -> None:
@@ -59,7 +62,11 @@ class Journal:
 
     def rows(self) -> Iterator[Row]:
         """Yield what was added since it was opened, before that all that it holds; lines cut off are left out."""
-        yield from json_lines(self.path, strict=False, start=self._start)
+        yield from (row for row in json_lines(self.path, strict=False, start=self._start) if row != _REPLACES)
+
+    def replaces_table(self) -> bool:
+        """Tell whether a killed run left it that was to overwrite the table, whose answers count no more."""
+        return next(json_lines(self.path, strict=False), None) == _REPLACES
 
     def _sync(self, stream: IO[bytes]) -> None:
         stream.flush()

@@ -45,7 +45,7 @@ def prepare_output(
             raise OutputExistsError(text, path=out, repair="Add --resume to go on, or --overwrite to start again")
         return None
     answered = Answered(bundle, gate=gate)
-    if out.is_file():
+    if out.is_file() and not (journal and Journal(out).replaces_table()):
         answered.add(read_rows(out), out)
     if journal:
         answered.add(Journal(out).rows(), journal)
