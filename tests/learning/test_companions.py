@@ -17,10 +17,10 @@ from colles.datasets.split import Split
 from colles.evaluation.predictions import Predictions
 from colles.learning.companions import Shown, _add_gate, choose_rows
 from colles.learning.export import export_bundle
-from colles.learning.quantise import judge_int8
 from colles.serving.bundle import load_bundle
 from colles.serving.decision import DecisionRule
 from colles.serving.gate import Gate
+from colles.serving.int8 import judge_int8
 from colles.serving.metadata import GateMetadata
 from colles.serving.predictor import Predictor
 

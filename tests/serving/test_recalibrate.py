@@ -240,10 +240,20 @@ def test_the_card_tells_of_the_site_and_gives_no_figure_of_the_old_thresholds(bu
     assert f"chosen anew on {N} labelled images of one site, {N // 4} with a fracture" in card
     assert "never saw" not in card and made.metadata.external is None
     assert "model.int8.onnx" not in made.manifest.files
-    assert made.metadata.int8 == {
-        "kept": False,
-        "reason": "recalibrated: how often its decisions differ was measured at other thresholds",
-    }
+    assert made.metadata.int8 is not None and not made.metadata.int8["kept"]
+    assert made.metadata.int8["reason"].startswith("recalibrated where it could not be judged")
+
+
+def test_an_8_bit_network_that_answers_alike_was_dropped_with_the_old_thresholds(bundle_maker, site, tmp_path):
+    old = bundle_maker(tmp_path / "old", int8={"kept": True, "fp32_convolutions": 3, "judged_on": 1, "flipped": 0.5})
+    metadata = load_bundle(old).metadata
+    (old / "model.int8.onnx").write_bytes((old / "model.onnx").read_bytes())
+    write_bundle(old, metadata)
+    made = recalibrate(old, site / "labels.csv", tmp_path / "new", RECIPE).bundle
+    assert made.manifest.files["model.int8.onnx"].sha256 == made.manifest.files["model.onnx"].sha256
+    told = made.metadata.int8
+    assert told is not None and told["kept"] and told["fp32_convolutions"] == 3
+    assert (told["subset"], told["judged_on"], told["flipped"]) == ("site", N, 0.0)
 
 
 def test_metadata_of_an_older_bundle_still_loads():

@@ -225,5 +225,5 @@ def _int8(told: dict[str, Any] | None) -> str:
         return "not tried"
     if not told["kept"]:
         return f"left out: {told['reason']}"
-    areas = f"AUROC on val {told['auroc_int8']:.4f} (fp32 {told['auroc_fp32']:.4f})"
+    areas = f"AUROC on {told.get('subset', 'val')} {told['auroc_int8']:.4f} (fp32 {told['auroc_fp32']:.4f})"
     return f"{areas}, {told['flipped']:.2%} of the decisions differ"

@@ -23,13 +23,15 @@ from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.scores import Scores
 from colles.evaluation.subgroups import few_warning
 from colles.flow.site import SITE, SiteAnswers, SiteLabels, judge_site, load_site_labels
+from colles.flow.site_int8 import judge_int8_on_site
 from colles.serving.bundle import CARD, INT8_MODEL, LICENSE, METADATA, MODEL, WEIGHTS, Bundle, load_bundle, write_bundle
+from colles.serving.decision import DecisionRule
 from colles.serving.locked import bundle_version
 from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
 from colles.serving.predictor import Predictor
 
-_LEFT = {METADATA, CARD, LICENSE, INT8_MODEL}
-"""Files of the old bundle that are made anew, or no longer hold."""
+_MADE_ANEW = {METADATA, CARD, LICENSE}
+"""Files of the old bundle that are not copied."""
 JUDGED = "site, by five folds"
 """Each image judged by thresholds and a calibration that other groups chose."""
 
@@ -75,15 +77,15 @@ def recalibrate(
     locked = lock_on(_both_classes(scores, labels), SITE, recipe)
     figures, points = crossfit(scores, SITE, recipe)
     study, said = _study(predictions, recipe, old.metadata)
+    int8 = judge_int8_on_site(old, DecisionRule.from_operating_points(locked.points), predictions)
     metadata = old.metadata.model_copy(update={
         "name": name or old.metadata.name,
         "operating_points": locked.points,
         "calibration": _calibration(locked),
         "study": study,
         "evaluation": _evaluation(scores, figures, points),
-        # Both were measured at the old thresholds.
-        "external": None,
-        "int8": _without_int8(old.metadata),
+        "external": None,  # was measured at the old thresholds
+        "int8": int8,
         "training": {**old.metadata.training, "recalibrated": _origin(old, table, answers, gate)},
     })  # fmt: skip
     made = _write(old, metadata, out)
@@ -143,11 +145,6 @@ def _study(
     return None, tuple(said)
 
 
-def _without_int8(old: BundleMetadata) -> dict[str, Any] | None:
-    reason = "recalibrated: how often its decisions differ was measured at other thresholds"
-    return None if old.int8 is None else {"kept": False, "reason": reason}
-
-
 def _evaluation(scores: Scores, figures: Figures, points: dict[str, Figures]) -> dict[str, Any]:
     return {
         "subset": JUDGED,
@@ -187,12 +184,13 @@ def _before(scores: Scores, old: Bundle, recipe: EvaluateRecipe) -> dict[str, Fi
 
 
 def _write(old: Bundle, metadata: BundleMetadata, out: Path) -> Bundle:
+    left = _MADE_ANEW if (metadata.int8 or {}).get("kept") else _MADE_ANEW | {INT8_MODEL}
     with atomic_path(out) as staged:
         staged.mkdir()
-        for name in old.manifest.files.keys() - _LEFT:
+        for name in old.manifest.files.keys() - left:
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(old.folder / name, staged / name)
-        left_out = {name: entry for name, entry in old.manifest.left_out.items() if name not in _LEFT}
+        left_out = {name: entry for name, entry in old.manifest.left_out.items() if name not in left}
         files = {**old.manifest.files, **left_out}
         weights = files[WEIGHTS].sha256 if WEIGHTS in files else None
         version = bundle_version(files[MODEL].sha256, weights, metadata)

@@ -15,11 +15,12 @@ from colles.core.machine import usable_cpus
 from colles.core.progress import say
 from colles.core.recipe import ExportRecipe, PreprocessRecipe
 from colles.imaging.preprocess import to_input
-from colles.learning.quantise import Quantiser, judge_int8
+from colles.learning.quantise import Quantiser
 from colles.serving.bundle import INT8_MODEL
 from colles.serving.decision import DecisionRule
 from colles.serving.decode import Sample, decode
 from colles.serving.gate import LEAST, Gate
+from colles.serving.int8 import judge_int8
 from colles.serving.known_answer import KEY, known_score
 from colles.serving.metadata import BundleMetadata, GateMetadata
 from colles.serving.pipeline import BatchSizes, in_order
