@@ -20,9 +20,12 @@ one it ran on are listed as not installed.
 """
 
 
-def locked(lock: Path = LOCK) -> dict[str, str]:
-    """Return the packages of a lock file and their versions."""
-    return dict(re.findall(r"^([A-Za-z0-9][\w.\-]*)==([^\s;\\]+)", lock.read_text("utf-8"), re.M))
+def locked(lock: Path = LOCK) -> dict[str, list[str]]:
+    """Return the packages of a lock file and their versions, several where they differ by Python or system."""
+    found: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9][\w.\-]*)==([^\s;\\]+)", lock.read_text("utf-8"), re.M):
+        found.setdefault(name, []).append(version)
+    return found
 
 
 def licence_of(name: str) -> str | None:
@@ -49,10 +52,11 @@ def _stated(found: Distribution) -> str:
     return lines[0][:80] if lines and lines[0] != "UNKNOWN" else ""
 
 
-def page(packages: dict[str, str]) -> str:
+def page(packages: dict[str, list[str]]) -> str:
     """Return the page."""
     rows = [
-        f"| {name} | {version} | {licence_of(name) or 'not installed here'} |" for name, version in packages.items()
+        f"| {name} | {', '.join(versions)} | {licence_of(name) or 'not installed here'} |"
+        for name, versions in packages.items()
     ]
     return HEAD + "\n".join(rows) + "\n"
 
