@@ -69,3 +69,9 @@ def encoded(ds: Dataset) -> bytes:
     stream = io.BytesIO()
     ds.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
+
+
+def texts(ds: Any) -> list[str]:
+    """Return every text of a report."""
+    found = [str(ds.TextValue)] if "TextValue" in ds else []
+    return found + [text for item in ds.get("ContentSequence", []) for text in texts(item)]

@@ -2,10 +2,89 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from colles.cli.options import AsJson, Overwrite, example, print_json
+from colles.core.errors import MissingInputError
+
+if TYPE_CHECKING:
+    from colles.serving.dicom.folder import Filed, Studies
+
+_TOLD = 10  # reasons of files that were left out
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the program."""
     group = typer.Typer(no_args_is_help=True, help="Answers as DICOM objects, beside a PACS.")
-    app.add_typer(group, name="dicom", hidden=not group.registered_commands)
+    group.command(
+        epilog=example(
+            "colles dicom results study/ --out results",
+            "colles dicom results export.zip more/*.dcm --bundle mine --out results --json",
+        )
+    )(results)
+    app.add_typer(group, name="dicom")
+
+
+def results(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="DICOM files, folders, zip files or patterns; - for a list on standard input."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to make, with a folder a study; apart from the images.")],
+    bundle: Annotated[
+        str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
+    ] = None,
+    gate: Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")] = True,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the answers on DICOM studies as a structured report and a picture an image."""
+    from colles.core.extras import require
+    from colles.serving.bundle import load_bundle
+    from colles.serving.inputs import find_images
+    from colles.serving.predictor import Predictor
+
+    require("highdicom", "dicom")
+    from colles.serving.dicom.folder import assert_free, file_studies, find_studies
+
+    predictor = Predictor(load_bundle(bundle), gate=gate)
+    found = find_images(images)
+    assert_free(out, found, overwrite=overwrite)
+    studies = find_studies(found)
+    filed: list[Filed] = []
+    try:
+        for each in file_studies(studies, predictor, out, overwrite=overwrite):
+            filed.append(each)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: {len(filed)} studies are written; add --overwrite to start again", err=True)
+        raise typer.Exit(130) from None
+    _tell(filed, studies, out, predictor.bundle.name, as_json)
+    if not any(each.counts["ok"] + each.counts["refused"] for each in filed):
+        raise MissingInputError("nothing could be judged", path=images[0], repair="The reasons are listed above")
+
+
+def _tell(filed: list[Filed], studies: Studies, out: Path, bundle: str, as_json: bool) -> None:
+    counts = {name: sum(each.counts[name] for each in filed) for name in ("ok", "refused", "unreadable")}
+    if as_json:
+        left_out = [{"path": path, "reason": reason} for path, reason in studies.left_out.items()]
+        made = [
+            {"folder": str(out / each.folder), "files": each.files, "counts": each.counts, "decision": each.decision}
+            for each in filed
+        ]
+        print_json({"out": str(out), "bundle": bundle, "counts": counts, "studies": made, "left_out": left_out})
+        return
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
+    total = sum(counts.values())
+    typer.echo(
+        f"{len(filed)} {'study' if len(filed) == 1 else 'studies'} of {total} image{'' if total == 1 else 's'}: {told}"
+        f"; results in {out}"
+    )
+    for path, reason in list(studies.left_out.items())[:_TOLD]:
+        typer.echo(f"left out: {path}: {reason}", err=True)
+    if len(studies.left_out) > _TOLD:
+        typer.echo(f"left out: {len(studies.left_out) - _TOLD} more; --json lists them", err=True)

@@ -25,7 +25,7 @@ NEEDED = ("numpy", "scipy", "sklearn", "polars", "PIL", "cv2", "imagehash", "fai
           "jinja2", "pydantic", "yaml", "pooch")  # fmt: skip
 EXTRAS = {
     "train": ("torch", "torchvision", "timm", "pytorch_lightning", "captum", "onnx", "safetensors", "optuna"),
-    "dicom": ("pydicom", "gdcm", "jpeg_ls", "openjpeg"),
+    "dicom": ("pydicom", "gdcm", "jpeg_ls", "openjpeg", "highdicom", "pynetdicom"),
     "serve": ("fastapi", "uvicorn"),
     "ray": ("ray",),
     "notebook": ("jupytext", "nbclient", "ipykernel"),

@@ -17,8 +17,9 @@ from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from colles.core.errors import UsageError
 from colles.serving.bundle import Bundle
 from colles.serving.dicom.answers import Judged
+from colles.serving.dicom.objects import fitting
 from colles.serving.dicom.results import create_results
-from drawn_dicom import CT, MADE, SC, SERIES, STUDY, radiograph, spot
+from drawn_dicom import CT, MADE, SC, SERIES, STUDY, radiograph, spot, texts
 
 Judge = Callable[[Dataset], Judged]
 
@@ -35,12 +36,6 @@ def saved(results: list[Any], folder: Path) -> list[Path]:
     for ds, path in zip(results, paths, strict=True):
         ds.save_as(path, enforce_file_format=True)
     return paths
-
-
-def texts(ds: Any) -> list[str]:
-    """Return every text of a report."""
-    found = [str(ds.TextValue)] if "TextValue" in ds else []
-    return found + [text for item in ds.get("ContentSequence", []) for text in texts(item)]
 
 
 def test_a_report_and_a_capture_an_image_all_of_the_source_s_study(judge: Judge, locating_bundle: Bundle) -> None:
@@ -147,3 +142,11 @@ def test_images_of_two_studies_or_patients_are_refused(judge: Judge, locating_bu
     with pytest.raises(UsageError, match="several patients") as told:
         create_results([judge(radiograph(1)), judge(radiograph(2, PatientID="other"))], locating_bundle)
     assert "other" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("größer – a\\b~c\n\x01d\x7f", "gr??er ? a/b-c d"), ("x" * 80, "x" * 61 + "..."), ("plain", "plain")],
+)
+def test_own_texts_fit_every_character_set_and_their_attribute(text: str, expected: str) -> None:
+    assert fitting(text, 64) == expected

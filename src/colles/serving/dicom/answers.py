@@ -57,20 +57,21 @@ def judge_file(source: Path | bytes | ZipMember | RemoteFile, predictor: Predict
 def judge_study(images: Sequence[Judged], bundle: Bundle) -> StudyPrediction | None:
     """Judge a study by the answers on its images; None where the bundle has no thresholds for studies.
 
-    One SOP instance counts once.
+    One SOP instance counts once, and none that the report does not give an answer on. Raise `UsageError` where the
+    images are not of one study and patient.
     """
-    from colles.serving.dicom.headers import text_of
-    from colles.serving.dicom.radiographs import is_result
+    from colles.serving.dicom.arrangement import arrange
     from colles.serving.studies import judge_studies
 
     settings = bundle.metadata.study
     if settings is None or settings.unit != "study":
         return None
-    rows = [
-        ("study", image.prediction.row() | {"path": text_of(image.header, "SOPInstanceUID")})
-        for image in images
-        if not is_result(image.header)
-    ]
+    rows = []
+    for number, subject in enumerate(arrange(images)):
+        row = subject.prediction.row() | {"path": str(number)}
+        if subject.reason is not None:
+            row |= {"score": None, "status": "unreadable" if row["status"] == "unreadable" else "refused"}
+        rows.append(("study", row))
     return next(judge_studies(rows, bundle), None)
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from unicodedata import category
 
 from pydicom import Dataset
 from pydicom import config as pydicom_config
 from pydicom.charset import convert_encodings, python_encoding
-from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VM, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.valuerep import validate_value
 
@@ -99,9 +100,11 @@ def _lawful(header: Any, keyword: str, encodings: list[str]) -> DataElement | Ra
         return None
     try:
         if dictionary_VR(keyword) == "SQ":
-            return _without_private(header[keyword])
+            return _sequence(header[keyword])
         stored = header.get_item(keyword)
         raw = _raw(stored, keyword) if stored.is_raw else None
+        if raw is not None:
+            _assert_printable(raw)
         element = stored if raw is None else convert_raw_data_element(raw, encoding=encodings)
         _assert_form(element, keyword)
         return copy.deepcopy(element) if raw is None else raw
@@ -121,17 +124,29 @@ def _assert_form(element: DataElement, keyword: str) -> None:
     parts = list(value) if element.VM > 1 else [value]
     if len(parts) > 1 and dictionary_VM(keyword) == "1":
         raise ValueError("several values")
+    allowed = "\r\n\t\f" if vr in ("LT", "ST", "UT") else ""
     for part in map(str, parts):
         validate_value(vr, part, pydicom_config.RAISE)
         # U+FFFD is what pydicom puts in the place of bytes that are no letters of the character set.
-        if "\ufffd" in part or any(ord(letter) < 32 and letter not in "\r\n\t\f" for letter in part):
+        if "\ufffd" in part or any(category(letter) == "Cc" and letter not in allowed for letter in part):
             raise ValueError("control characters, or letters of another character set")
         if part and part not in _WORDS.get(keyword, (part,)):
             raise ValueError("not one of the defined terms")
 
 
-def _without_private(sequence: Any) -> DataElement:
+def _assert_printable(raw: RawDataElement) -> None:
+    # Numbers lose such bytes on their way to a value. Escape sequences (27) switch character sets (PS3.5, 6.1.2.5).
+    lines = b"\r\n\t\f" if raw.VR in ("LT", "ST", "UT") else b""
+    if any(byte < 32 and byte != 27 and byte not in lines for byte in (raw.value or b"").rstrip(b"\0")):
+        raise ValueError("control characters")
+
+
+def _sequence(sequence: Any) -> DataElement:
+    """Return a copy without private attributes; raise any error where a value in it is damaged or breaks its form."""
     kept = copy.deepcopy(sequence)
-    for item in kept.value:
-        item.remove_private_tags()
-    return DataElement(tag_for_keyword(sequence.keyword) or sequence.tag, "SQ", kept.value)
+    for inside in kept.value:
+        inside.remove_private_tags()
+        for element in inside.iterall():
+            if element.VR != "SQ":
+                _assert_form(element, element.keyword)
+    return DataElement(kept.tag, "SQ", kept.value)

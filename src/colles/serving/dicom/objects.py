@@ -46,7 +46,8 @@ class Study:
 
 def ascii_only(text: str) -> str:
     """Return a text that every character set of DICOM holds, on one line, without what divides values."""
-    return " ".join(text.encode("ascii", "replace").decode().replace("\\", "/").replace("~", "-").split())
+    letters = text.encode("ascii", "replace").decode().replace("\\", "/").replace("~", "-")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in letters).split())
 
 
 def fitting(text: str, most: int) -> str:

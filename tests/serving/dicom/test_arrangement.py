@@ -1,0 +1,107 @@
+"""The same images and bundle give the same results, in whatever order they come and however often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom import Dataset
+
+from colles.core.errors import UsageError
+from colles.serving.bundle import Bundle
+from colles.serving.dicom.answers import Judged, judge_file
+from colles.serving.dicom.results import create_results
+from colles.serving.dicom.uids import derived_uid, is_uid
+from colles.serving.predictor import Predictor
+from drawn_dicom import CT, MADE, SERIES, encoded, radiograph, spot, texts
+
+Judge = Callable[[Dataset], Judged]
+
+
+@pytest.fixture(scope="module")
+def four(judge: Judge) -> list[Judged]:
+    """Two radiographs, one without a fracture, and one that is not judged."""
+    return [
+        judge(radiograph(1)),
+        judge(radiograph(2, spot(96, 48, (8, 8, 24, 24)), SeriesNumber=None)),
+        judge(radiograph(3, spot(at=(0, 0, 0, 0)))),
+        judge(radiograph(4, SOPClassUID=CT, Modality="CT")),
+    ]
+
+
+def uids(results: list[Any]) -> list[str]:
+    """Return the SOP and series UIDs of results, and those in a report that colles derived."""
+    return [str(uid) for ds in results for uid in (ds.SOPInstanceUID, ds.SeriesInstanceUID)]
+
+
+@settings(max_examples=10)
+@given(order=st.permutations(range(4)), repeated=st.lists(st.integers(0, 3), max_size=2))
+def test_the_order_of_images_changes_nothing(
+    four: list[Judged], locating_bundle: Bundle, order: list[int], repeated: list[int]
+) -> None:
+    results = create_results(four, locating_bundle, made=MADE)
+    turned = create_results([four[number] for number in order], locating_bundle, made=MADE)
+    assert [encoded(ds) for ds in turned] == [encoded(ds) for ds in results]
+    twice = create_results([*(four[number] for number in (*repeated, *order))], locating_bundle, made=MADE)
+    assert uids(twice) == uids(results)
+
+
+def test_other_images_answers_or_bundles_give_other_uids(four: list[Judged], locating_bundle: Bundle) -> None:
+    usual = create_results(four, locating_bundle, made=MADE)
+    fewer = create_results(four[:3], locating_bundle, made=MADE)
+    other = replace(four[0], prediction=replace(four[0].prediction, decision="uncertain"))
+    decided = create_results([other, *four[1:]], locating_bundle, made=MADE)
+    metadata = locating_bundle.metadata.model_copy(update={"version": "ba9876543210"})
+    renamed = [replace(each, prediction=replace(each.prediction, bundle=metadata.label)) for each in four]
+    updated = create_results(renamed, replace(locating_bundle, metadata=metadata), made=MADE)
+    every = [uid for results in (usual, fewer, decided, updated) for uid in {*uids(results)}]
+    assert len(every) == len({*every})
+    assert all(is_uid(uid) for uid in every)
+
+
+def test_answers_of_another_bundle_are_refused(four: list[Judged], locating_bundle: Bundle) -> None:
+    strange = replace(four[0], prediction=replace(four[0].prediction, bundle="other@000000000000"))
+    for images in ([strange], [strange, four[1]]):
+        with pytest.raises(UsageError, match="not all of this bundle"):
+            create_results(images, locating_bundle)
+
+
+def test_a_copy_is_told_and_two_images_of_one_name_are_not_judged(judge: Judge, locating_bundle: Bundle) -> None:
+    image, copy = judge(radiograph(1)), judge(radiograph(1))
+    report, *captures = create_results([image, copy], locating_bundle, made=MADE)
+    assert len(captures) == 1
+    assert any("1 more file(s) of this image" in text for text in texts(report))
+    other = judge(radiograph(1, spot(at=(0, 0, 0, 0))))
+    report, *captures = create_results([image, other, judge(radiograph(2))], locating_bundle, made=MADE)
+    assert any("2 different objects carry its SOPInstanceUID" in text for text in texts(report))
+    assert [ds.SourceImageSequence[0].ReferencedSOPInstanceUID for ds in captures] == [f"{SERIES}.2"]
+
+
+def test_results_that_come_back_are_no_images_of_the_study(
+    judge: Judge, locating_bundle: Bundle, predictor: Predictor
+) -> None:
+    image = judge(radiograph(1))
+    results = create_results([image], locating_bundle, made=MADE)
+    returned = [judge_file(encoded(ds), predictor) for ds in results]
+    assert {each.prediction.status for each in returned} == {"refused"}
+    again = create_results([*returned, image], locating_bundle, made=MADE)
+    assert [encoded(ds) for ds in again] == [encoded(ds) for ds in results]
+
+
+def test_without_an_image_there_is_no_result(judge: Judge, locating_bundle: Bundle) -> None:
+    with pytest.raises(UsageError, match="no image"):
+        create_results([], locating_bundle)
+    with pytest.raises(UsageError, match="none of the study's objects"):
+        create_results([judge(radiograph(1, SOPInstanceUID="1." * 40 + "1"))], locating_bundle)
+
+
+@given(parts=st.lists(st.text(max_size=80), max_size=5))
+def test_a_derived_uid_is_lawful_and_its_own(parts: list[str]) -> None:
+    uid = derived_uid("kind", *parts)
+    assert uid == derived_uid("kind", *parts)
+    assert is_uid(uid) and uid.startswith("2.25.") and len(uid) <= 44
+    assert uid != derived_uid("other", *parts)

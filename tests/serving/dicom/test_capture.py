@@ -1,0 +1,98 @@
+"""A capture shows the picture, says what it was made of, and lies as its source does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import Dataset
+
+from colles.serving.bundle import Bundle
+from colles.serving.dicom import answers
+from colles.serving.dicom.answers import Judged
+from colles.serving.dicom.results import create_results
+from drawn_dicom import DX, MADE, SERIES, radiograph, spot
+
+Judge = Callable[[Dataset], Judged]
+
+
+def capture(image: Judged, bundle: Bundle) -> Any:
+    """Return the one capture of an image."""
+    (_, made) = create_results([image], bundle, made=MADE)
+    return made
+
+
+@pytest.mark.parametrize("size", [(64, 64), (63, 65), (65, 33)])
+def test_the_pixels_are_those_of_the_picture(judge: Judge, locating_bundle: Bundle, size: tuple[int, int]) -> None:
+    image = judge(radiograph(1, spot(*size, (8, 8, 24, 24))))
+    made = capture(image, locating_bundle)
+    assert image.picture is not None and image.picture.size == size
+    assert np.array_equal(made.pixel_array, np.asarray(image.picture))
+    assert (made.PhotometricInterpretation, made.BurnedInAnnotation) == ("RGB", "YES")
+    assert len(made.PixelData) % 2 == 0
+
+
+def test_it_names_its_source_and_what_was_done(judge: Judge, locating_bundle: Bundle) -> None:
+    made = capture(judge(radiograph(1)), locating_bundle)
+    (source,) = made.SourceImageSequence
+    assert (source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID) == (DX, f"{SERIES}.1")
+    assert locating_bundle.name in made.DerivationDescription
+    assert "reduced" not in made.DerivationDescription
+    assert made.ImageType[0] == "DERIVED"
+
+
+def test_a_huge_picture_is_reduced_and_says_so(
+    judge: Judge, locating_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "LONGEST", 40)
+    made = capture(judge(radiograph(1, spot(80, 60, (8, 8, 24, 24)))), locating_bundle)
+    assert (made.Columns, made.Rows) == (40, 30)
+    assert made.DerivationDescription.endswith("reduced from 80 x 60 to 40 x 30 pixels")
+
+
+def test_side_part_and_orientation_are_copied_where_they_are_lawful(judge: Judge, locating_bundle: Bundle) -> None:
+    lawful = {"BodyPartExamined": "WRIST", "ImageLaterality": "L", "Laterality": "R", "PatientOrientation": ["L", "F"]}
+    made = capture(judge(radiograph(1, **lawful)), locating_bundle)
+    assert (made.BodyPartExamined, made.ImageLaterality, list(made.PatientOrientation)) == ("WRIST", "L", ["L", "F"])
+    assert "Laterality" not in made
+    broken = {"BodyPartExamined": "W" * 30, "ImageLaterality": "left", "PatientOrientation": ["up", "down"]}
+    made = capture(judge(radiograph(1, **broken)), locating_bundle)
+    assert "BodyPartExamined" not in made
+    assert "ImageLaterality" not in made
+    assert not made.Laterality
+    assert not made.PatientOrientation
+
+
+@pytest.mark.parametrize(
+    ("elements", "stated"),
+    [
+        ({"LossyImageCompression": "00"}, "00"),
+        ({"LossyImageCompression": "01"}, "01"),
+        ({}, None),
+        ({"LossyImageCompression": "yes"}, None),
+    ],
+)
+def test_losses_of_the_source_are_told(
+    judge: Judge, locating_bundle: Bundle, elements: dict[str, Any], stated: str | None
+) -> None:
+    made = capture(judge(radiograph(1, **elements)), locating_bundle)
+    assert made.get("LossyImageCompression") == stated
+
+
+def test_ratio_and_method_of_the_losses_are_copied_together(judge: Judge, locating_bundle: Bundle) -> None:
+    lossy = {"LossyImageCompression": "01", "LossyImageCompressionRatio": "12.5"}
+    both = lossy | {"LossyImageCompressionMethod": "ISO_10918_1"}
+    made = capture(judge(radiograph(1, **both)), locating_bundle)
+    assert (float(made.LossyImageCompressionRatio), made.LossyImageCompressionMethod) == (12.5, "ISO_10918_1")
+    assert "LossyImageCompressionRatio" not in capture(judge(radiograph(1, **lossy)), locating_bundle)
+
+
+def test_without_a_picture_there_is_no_capture(judge: Judge, locating_bundle: Bundle) -> None:
+    image = replace(judge(radiograph(1)), picture=None)
+    assert len(create_results([image], locating_bundle, made=MADE)) == 1
+    odd = replace(image, picture=Image.new("RGB", (3, 3)))
+    assert len(capture(odd, locating_bundle).PixelData) == 28
