@@ -8,26 +8,23 @@ from typing import Any
 
 import polars as pl
 
-from colles.core.errors import InputError, StaleInputError
 from colles.core.files import (
     atomic_path,
-    existing_file,
-    read_json,
     sha256_file,
     sha256_json,
     write_bytes,
 )
 from colles.core.progress import say
-from colles.core.recipe import DataRecipe, ExportRecipe, PreprocessRecipe, Recipe, SourceRecipe
-from colles.core.recipe_text import load_recipe, save_recipe
+from colles.core.recipe import DataRecipe, ExportRecipe, Recipe, SourceRecipe
+from colles.core.recipe_text import save_recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
-from colles.evaluation.evaluate import Evaluation, evaluate
-from colles.evaluation.predictions import Predictions
-from colles.learning.checkpoint import load_classifier, save_weights
+from colles.evaluation.evaluate import Evaluation
+from colles.learning.checkpoint import save_weights
 from colles.learning.companions import add_companions
+from colles.learning.finished_run import FinishedRun
 from colles.learning.half_graph import halve_graph
-from colles.learning.models.base import FractureClassifier, count_parameters
+from colles.learning.models.base import count_parameters
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images, measure_parity, score_files
 from colles.learning.weights_alone import SCORE_TOLERANCE, leave_out_graph, round_to_half
@@ -61,70 +58,62 @@ def export_bundle(
     `OutputExistsError` where `out` holds something and `overwrite` is not set, or something beside one bundle.
     """
     refuse_kept(out, overwrite=overwrite)
-    model, preprocess = load_classifier(run)
-    resolved = load_recipe(existing_file(run / RECIPE, "Name the run folder of colles train"))
-    if sources is not None:
-        data = resolved.data.model_copy(update={"sources": tuple(sources)})
-        resolved = resolved.model_copy(update={"data": data})
-    if resolved.train.random_labels:
-        repair = "Train with train.random_labels=false"
-        raise InputError("was trained on shuffled labels, so it is no model", path=run, repair=repair)
-    predictions = Predictions.load(run / "predictions.parquet")
-    judged = evaluation or evaluate(predictions, resolved.evaluate)
-    _assert_same_predictions(judged, predictions, run)
-    provenance = _provenance(run)
-    out_of_fold = bool(provenance.get("out_of_fold"))
     if weights_only:
         recipe = recipe.model_copy(update={"half": True, "int8": False})
-    rows = _rows(predictions.frame, catalog, model, preprocess, recipe, out_of_fold=out_of_fold)
-    rounded = SCORE_TOLERANCE if recipe.half and round_to_half(model) else None
-    graph = export_graph(model, preprocess)
+    trained = FinishedRun.load(run, evaluation, sources)
+    rows = _rows(trained, catalog, recipe)
+    rounded = SCORE_TOLERANCE if recipe.half and round_to_half(trained.model) else None
     with atomic_path(out) as staged:
         staged.mkdir()
-        write_bytes(staged / MODEL, halve_graph(graph, model.state_dict()) if recipe.half else graph)
-        save_weights(model, staged / WEIGHTS, half=recipe.half)
-        save_recipe(portable(resolved), staged / RECIPE)
-        metadata = _metadata(recipe.name or resolved.name, model, preprocess, judged, half=recipe.half)
-        metadata = metadata.model_copy(update={"training": _training(provenance, resolved, model, catalog, split)})
-        if judged.levels and metadata.study is None:
-            say(f"  no thresholds by {' or '.join(judged.levels)}: val holds no two classes of them")
-        if split is not None:
-            if out_of_fold:
-                say("  gate and int8 network are judged on images that all members but one have learned from")
-            metadata = add_companions(staged, graph, metadata, _images(split, catalog), recipe)
-        metadata = metadata.model_copy(update={"version": _version(staged, metadata)})
+        graph = _write_network(staged, trained, recipe)
+        metadata = _describe(staged, graph, trained, catalog, split, recipe)
         # Without the gate: a refused image of val has a score to be compared all the same.
         predictor = Predictor(write_bundle(staged, metadata), gate=False)
-        parity = measure_parity(model, preprocess, predictor, rows, recipe.tolerance, rounded=rounded)
+        parity = measure_parity(trained.model, trained.preprocess, predictor, rows, recipe.tolerance, rounded=rounded)
         whole = write_bundle(staged, metadata.model_copy(update={"parity": parity}))
         if weights_only:
             leave_out_graph(whole)
     return out
 
 
-def _provenance(run: Path) -> dict[str, Any]:
-    file = run / "provenance.json"
-    return dict(read_json(file)) if file.is_file() else {}
+def _write_network(folder: Path, trained: FinishedRun, recipe: ExportRecipe) -> bytes:
+    """Write graph, weights and recipe; return the graph in 32 bits, from which the int8 network is made."""
+    graph = export_graph(trained.model, trained.preprocess)
+    write_bytes(folder / MODEL, halve_graph(graph, trained.model.state_dict()) if recipe.half else graph)
+    save_weights(trained.model, folder / WEIGHTS, half=recipe.half)
+    save_recipe(portable(trained.recipe), folder / RECIPE)
+    return graph
 
 
-def _rows(
-    predictions: pl.DataFrame,
-    catalog: Catalog,
-    model: FractureClassifier,
-    preprocess: PreprocessRecipe,
-    recipe: ExportRecipe,
-    *,
-    out_of_fold: bool,
-) -> pl.DataFrame:
+def _describe(
+    folder: Path, graph: bytes, trained: FinishedRun, catalog: Catalog, split: Split | None, recipe: ExportRecipe
+) -> BundleMetadata:
+    """Return the metadata; with `split` the gate and the int8 network are made, and told of."""
+    metadata = _metadata(recipe.name or trained.recipe.name, trained, half=recipe.half)
+    metadata = metadata.model_copy(update={"training": _training(trained, catalog, split)})
+    levels = trained.judged.levels
+    if levels and metadata.study is None:
+        say(f"  no thresholds by {' or '.join(levels)}: val holds no two classes of them")
+    if split is not None:
+        if trained.out_of_fold:
+            say("  gate and int8 network are judged on images that all members but one have learned from")
+        metadata = add_companions(folder, graph, metadata, _images(split, catalog), recipe)
+    version = bundle_version(sha256_file(folder / MODEL), sha256_file(folder / WEIGHTS), metadata)
+    return metadata.model_copy(update={"version": version})
+
+
+def _rows(trained: FinishedRun, catalog: Catalog, recipe: ExportRecipe) -> pl.DataFrame:
     """Return images with the scores that the exported network itself gave them.
 
     Scores out of fold are of its members: without any others it is asked now.
     """
-    own = predictions.filter(pl.col("subset") != "val") if out_of_fold else predictions
+    predictions = trained.predictions.frame
+    own = predictions.filter(pl.col("subset") != "val") if trained.out_of_fold else predictions
     rows = choose_images(predictions if own.is_empty() else own, catalog.frame, recipe.parity_images)
     if not own.is_empty():
         return rows
-    return rows.with_columns(y_score=pl.Series(score_files(model, preprocess, [Path(path) for path in rows["path"]])))
+    paths = [Path(path) for path in rows["path"]]
+    return rows.with_columns(y_score=pl.Series(score_files(trained.model, trained.preprocess, paths)))
 
 
 def _images(split: Split, catalog: Catalog) -> pl.DataFrame:
@@ -154,18 +143,8 @@ def _short(path: str | None) -> str | None:
     return Path(path).name if Path(path).is_absolute() or path.startswith("~") else path
 
 
-def _assert_same_predictions(evaluation: Evaluation, predictions: Predictions, run: Path) -> None:
-    if evaluation.model_dump(mode="json")["predictions"]["digest"] != predictions.digest:
-        raise StaleInputError(
-            "the evaluation is of other predictions than this run's",
-            path=run / "predictions.parquet",
-            repair="Run colles evaluate on this run's predictions",
-        )
-
-
-def _metadata(
-    name: str, model: FractureClassifier, preprocess: PreprocessRecipe, judged: Evaluation, *, half: bool
-) -> BundleMetadata:
+def _metadata(name: str, trained: FinishedRun, *, half: bool) -> BundleMetadata:
+    model, judged = trained.model, trained.judged
     return BundleMetadata(
         name=name,
         version="",
@@ -178,7 +157,7 @@ def _metadata(
             # Grad-CAM is the class activation map without this.
             "cam_bias": float(model.head.bias.detach()) if model.has_cam else None,
         },
-        preprocessing=preprocess,
+        preprocessing=trained.preprocess,
         operating_points=judged.operating_points,
         calibration=calibration_metadata(judged),
         study=study_metadata(judged),
@@ -199,19 +178,17 @@ def subset_figures(judged: Evaluation, subset: str) -> dict[str, Any] | None:
     return {"subset": subset, **counts, "figures": found["figures"], "operating_points": points, "subgroups": groups}
 
 
-def _training(
-    provenance: dict[str, Any], recipe: Recipe, model: FractureClassifier, catalog: Catalog, split: Split | None
-) -> dict[str, Any]:
-    digests = provenance.get("digests", {})
+def _training(trained: FinishedRun, catalog: Catalog, split: Split | None) -> dict[str, Any]:
+    recipe, digests = trained.recipe, trained.provenance.get("digests", {})
     return {
         "catalog_digest": digests.get("catalog") or catalog.digest,
         "split_digest": digests.get("split"),
         "recipe_digest": sha256_json(portable(recipe).model_dump(mode="json")),
         "sources": _sources(catalog.frame, split, recipe),
-        "weights_from": model.weights_from,
+        "weights_from": trained.model.weights_from,
         "teachers": [_short(teacher) for teacher in recipe.train.teachers],
         "simulated": recipe.data.phantom is not None,
-        **({"out_of_fold": True} if provenance.get("out_of_fold") else {}),
+        **({"out_of_fold": True} if trained.out_of_fold else {}),
     }
 
 
@@ -222,7 +199,3 @@ def _sources(frame: pl.DataFrame, split: Split | None, recipe: Recipe) -> list[d
         counts.append(pl.col("image_id").is_in(split.subset("train")).sum().alias("train"))
     about = {source.name or source.kind: {"about": source.about} for source in recipe.data.sources if source.about}
     return [row | about.get(row["name"], {}) for row in ok.group_by("name").agg(counts).sort("name").to_dicts()]
-
-
-def _version(folder: Path, metadata: BundleMetadata) -> str:
-    return bundle_version(sha256_file(folder / MODEL), sha256_file(folder / WEIGHTS), metadata)
