@@ -74,7 +74,7 @@ def test_a_file_is_read_as_its_bytes_and_left_as_it_is(predictor: Predictor, tmp
     assert path.read_bytes() == data
     assert path.stat().st_mtime_ns == before.st_mtime_ns
     gone = judge_file(tmp_path / "none.dcm", predictor)
-    assert "cannot be opened" in (gone.prediction.reason or "")
+    assert "there is no such file" in (gone.prediction.reason or "")
     assert judge_file(tmp_path, predictor).prediction.status == "unreadable"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 
 from colles.serving.bundle import Bundle
 from colles.serving.dicom import answers
@@ -81,6 +84,19 @@ def test_losses_of_the_source_are_told(
 ) -> None:
     made = capture(judge(radiograph(1, **elements)), locating_bundle)
     assert made.get("LossyImageCompression") == stated
+
+
+@pytest.mark.parametrize("stated", [None, "00"])
+def test_a_source_in_lossy_jpeg_has_losses_whatever_it_says(
+    judge: Judge, locating_bundle: Bundle, stated: str | None
+) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(spot()).save(stream, "JPEG")
+    ds = radiograph(1, LossyImageCompression=stated)
+    ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    ds.PixelData = encapsulate([stream.getvalue()])
+    ds["PixelData"].VR = "OB"
+    assert capture(judge(ds), locating_bundle).LossyImageCompression == "01"
 
 
 def test_ratio_and_method_of_the_losses_are_copied_together(judge: Judge, locating_bundle: Bundle) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -18,6 +19,9 @@ from typer.testing import CliRunner
 from colles.cli.app import app
 from colles.core.errors import CollesError, MissingExtraError, MissingInputError, OutputExistsError, UsageError
 from colles.serving.bundle import Bundle
+from colles.serving.dicom.folder import file_studies, find_studies
+from colles.serving.inputs import find_images
+from colles.serving.predictor import Predictor
 from drawn_dicom import CT, STUDY, encoded, radiograph, spot
 
 
@@ -127,6 +131,34 @@ def test_results_among_the_inputs_are_no_images(visit: Path, locating_bundle: Bu
     assert isinstance(done.exception, MissingInputError)
     assert "is a result of colles" in done.stderr
     assert not (tmp_path / "again").exists()
+
+
+def test_what_cannot_be_opened_is_left_out_and_waited_for_by_nobody(
+    visit: Path, locating_bundle: Bundle, tmp_path: Path
+) -> None:
+    os.mkfifo(visit / "pipe.dcm")
+    (visit / "linked.dcm").symlink_to(tmp_path / "nothing")
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        archive.write(visit / "a.dcm", "../../a.dcm")
+    done = run(locating_bundle, visit, tmp_path / "odd.zip", visit / "none.dcm", "--out", tmp_path / "out", "--json")
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    reasons = {Path(each["path"]).name: each["reason"] for each in told["left_out"]}
+    assert reasons["pipe.dcm"] == "is not a file"
+    assert reasons["linked.dcm"] == reasons["none.dcm"] == "there is no such file"
+    assert reasons["a.dcm"] == "its name leads out of the archive"
+    assert told["counts"] == {"ok": 3, "refused": 1, "unreadable": 1}
+
+
+def test_a_file_that_changes_meanwhile_costs_no_other_its_answer(
+    visit: Path, locating_bundle: Bundle, tmp_path: Path
+) -> None:
+    predictor = Predictor(locating_bundle, threads=1, gate=False)
+    studies = find_studies(find_images([visit]))
+    (visit / "b.dcm").write_bytes(b"gone")
+    filed = list(file_studies(studies, predictor, tmp_path / "out"))
+    assert [len(each.files) for each in filed] == [2, 2]
+    assert studies.left_out[str(visit / "b.dcm")] == "it changed while it was read"
 
 
 @pytest.mark.parametrize("arguments", [["none"], [""], []])

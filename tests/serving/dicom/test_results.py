@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
 from colles.core.errors import UsageError
+from colles.core.files import sha256_file
 from colles.serving.bundle import Bundle
 from colles.serving.dicom.answers import Judged
 from colles.serving.dicom.objects import fitting
@@ -94,6 +96,47 @@ def test_an_answer_without_a_fracture_has_neither_finding_nor_place(judge: Judge
     assert "121071" not in written  # finding
     assert "SCOORD" not in written
     assert capture.Rows == 64
+
+
+def test_an_open_answer_has_places_and_no_finding(judge: Judge, locating_bundle: Bundle) -> None:
+    image = judge(radiograph(1))
+    answer = replace(image.prediction, decision="uncertain")
+    report, _ = create_results([replace(image, prediction=answer)], locating_bundle, made=MADE)
+    written = report.to_json()
+    assert "373068000" in written  # undetermined
+    assert "121071" not in written  # finding
+    assert "SCOORD" in written
+
+
+def test_a_bundle_without_a_location_map_marks_no_places(judge: Judge, locating_bundle: Bundle) -> None:
+    metadata = locating_bundle.metadata.model_copy(update={"model": {"name": "drawn"}})
+    report, _ = create_results([judge(radiograph(1))], replace(locating_bundle, metadata=metadata), made=MADE)
+    assert "SCOORD" not in report.to_json()
+
+
+@pytest.mark.parametrize(("probability", "shown"), [(0.0, 0.01), (1.0, 99.99), (0.12345, 12.35)])
+def test_no_probability_is_certain(
+    judge: Judge, locating_bundle: Bundle, tmp_path: Path, probability: float, shown: float
+) -> None:
+    image = judge(radiograph(1))
+    told = replace(image, prediction=replace(image.prediction, probability=probability))
+    report = srread(saved(create_results([told], locating_bundle, made=MADE), tmp_path)[0])
+    (group,) = report.content.get_image_measurement_groups()
+    assert group.get_measurements()[0].value == shown
+
+
+def test_an_8_bit_answer_is_told_as_such(judge: Judge, locating_bundle: Bundle) -> None:
+    image = judge(radiograph(1))
+    answer = replace(image.prediction, bundle=f"{locating_bundle.name}+int8", reason="no picture (ValueError)")
+    report, *_ = create_results([replace(image, prediction=answer)], locating_bundle, made=MADE)
+    assert report.ManufacturerModelName.endswith("+int8")
+    assert any("no picture (ValueError)" in text for text in texts(report))
+
+
+def test_the_report_names_the_manifest_that_lies_in_the_bundle(judge: Judge, locating_bundle: Bundle) -> None:
+    report, _ = create_results([judge(radiograph(1))], locating_bundle, made=MADE)
+    assert any(sha256_file(locating_bundle.folder / "manifest.json") in text for text in texts(report))
+    assert any("operating point rule_in: drawn, chosen on val" in text for text in texts(report))
 
 
 def test_what_was_not_judged_is_named_with_its_reason(judge: Judge, locating_bundle: Bundle) -> None:

@@ -106,6 +106,8 @@ def _bytes(source: Path | bytes | ZipMember | RemoteFile) -> bytes:
         return source.read(MAX_BYTES)
     if isinstance(source, bytes):
         return source
+    if not source.is_file():
+        raise unreadable("unreadable", "is not a file" if source.exists() else "there is no such file", str(source))
     if source.stat().st_size > MAX_BYTES:
         raise unreadable("too_large", f"more than {MAX_BYTES} bytes", str(source))
     return source.read_bytes()

@@ -14,10 +14,8 @@ from colles.serving.dicom.headers import text_of
 from colles.serving.dicom.objects import Study, finished, fitting, item, new_result
 
 SERIES_NUMBER, SERIES = 9702, "colles: fracture detection, overlays"
-_LOSSY = frozenset(
-    f"1.2.840.10008.1.2.4.{number}"
-    for number in (50, 51, 81, 91, 93, *range(100, 109), 112, 203)  # JPEG, JPEG-LS, JPEG 2000, MPEG, JPEG XL, HTJ2K
-)
+_LOSSY = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, *range(100, 109)))
+"""Transfer syntaxes that always lose something: JPEG baseline and extended, MPEG. Others may or may not."""
 _DIRECTIONS = frozenset("LRAPHF")
 
 

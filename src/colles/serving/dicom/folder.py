@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +75,18 @@ def _study_of(image: Found) -> tuple[str, str | None]:
     from colles.serving.dicom.radiographs import is_result
     from colles.serving.dicom.uids import is_uid
 
+    if isinstance(image, Path) and not image.is_file():
+        return "", "is not a file" if image.exists() else "there is no such file"
+    if not isinstance(image, Path) and image.refusal:
+        return "", image.refusal
     try:
         header = read_header(image if isinstance(image, Path) else image.read(MAX_BYTES))
     except UnreadableImageError as error:
         return "", f"{error.status}: {error.message}"
     except OSError as error:
         return "", f"cannot be opened ({error.strerror or type(error).__name__})"
+    except Exception as error:  # one odd file among many must not end the run; no text of it, which may hold values
+        return "", f"cannot be read ({type(error).__name__})"
     if header is None:
         return "", "is no DICOM file"
     if is_result(header):
@@ -123,6 +130,7 @@ def file_studies(studies: Studies, predictor: Predictor, out: Path, *, overwrite
     `overwrite` any.
     """
     from colles.serving.dicom.answers import judge_file
+    from colles.serving.dicom.headers import text_of
 
     for folder in (out / folder_of(study) for study in studies.images):
         _assert_ours(folder)
@@ -134,18 +142,18 @@ def file_studies(studies: Studies, predictor: Predictor, out: Path, *, overwrite
             for study, images in studies.images.items()
             for image, answer in zip(images, pool.map(lambda each: judge_file(each, predictor), images), strict=True)
         )
-        for study, answers in _by_study(track(judged, "images", total=studies.count)):
+        for study, rows in groupby(track(judged, "images", total=studies.count), key=lambda row: row[0]):
+            answers = []
+            for _, image, answer in rows:
+                if text_of(answer.header, "StudyInstanceUID") == study:
+                    answers.append(answer)
+                else:
+                    studies.left_out[str(image)] = "it changed while it was read"
             try:
-                yield _file(answers, predictor, out / folder_of(study))
+                if answers:
+                    yield _file(answers, predictor, out / folder_of(study))
             except UsageError as error:
-                studies.left_out |= dict.fromkeys(map(str, studies.images[study]), error.message)
-
-
-def _by_study(judged: Iterable[tuple[str, Found, Judged]]) -> Iterator[tuple[str, list[Judged]]]:
-    from itertools import groupby
-
-    for study, rows in groupby(judged, key=lambda row: row[0]):
-        yield study, [answer for _, _, answer in rows]
+                studies.left_out = dict.fromkeys(map(str, studies.images[study]), error.message) | studies.left_out
 
 
 def _file(answers: Sequence[Judged], predictor: Predictor, folder: Path) -> Filed:

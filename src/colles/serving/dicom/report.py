@@ -125,10 +125,11 @@ def _groups(subject: Subject, number: int, bundle: Bundle, study: Study, algorit
         qualitative_evaluations=[_presence(answer.decision), sr.QualitativeEvaluation(ours.SUMMARY, ours.SUCCEEDED)],
         source_images=source,
     )
-    copies = f" {subject.copies} more file(s) of this image were given." if subject.copies else ""
+    notes = f" {subject.copies} more file(s) of this image were given." if subject.copies else ""
+    notes += f" {answer.reason}." if answer.reason else ""  # why there is no picture of it
     places = likeliest(answer) if bundle.metadata.model.get("map") == "location" else ()
     return [
-        _with_comment(group, f"Image {number}: {_said(answer.decision, answer.probability)}.{copies}"),
+        _with_comment(group, f"Image {number}: {_said(answer.decision, answer.probability)}.{notes}"),
         *(_place(place, rank, subject, number, study) for rank, place in enumerate(places, 1)),
     ]
 

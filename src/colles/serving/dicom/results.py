@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from colles.core.errors import UsageError
 from colles.core.extras import require
 from colles.core.files import to_json
+from colles.serving.predictor import answers_as
 from colles.serving.studies import StudyPrediction
 
 if TYPE_CHECKING:
@@ -65,6 +66,6 @@ def create_results(
 
 def _bundle_of(images: Sequence[Judged], bundle: Bundle, study: StudyPrediction | None) -> str:
     named = {image.prediction.bundle for image in images} | ({study.bundle} if study else set())
-    if len(named) > 1 or next(iter(named)).partition("+")[0] != bundle.name:
+    if len(named) > 1 or not named <= {answers_as(bundle, "fp32"), answers_as(bundle, "int8")}:
         raise UsageError("the answers are not all of this bundle", field="bundle", repair="Judge the images again")
     return named.pop()
