@@ -87,6 +87,18 @@ def test_the_outline_lies_around_a_planted_place(
     assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
 
 
+def test_the_report_is_understood_without_the_pictures(judge: Judge, locating_bundle: Bundle) -> None:
+    images = [judge(radiograph(7)), judge(radiograph(8, SeriesNumber=None, SOPClassUID=CT, Modality="CT"))]
+    report, _ = create_results(images, locating_bundle, made=MADE)
+    percent = f"{100 * images[0].prediction.probability:.2f}"
+    assert [text for text in texts(report) if text.startswith("Image")] == [
+        f"Image 1 (series 1, image 7): fracture; probability of a fracture {percent} %. 1 place(s) outlined.",
+        "Image 2: not judged: no projection radiograph (CT Image Storage).",
+    ]
+    assert "1 of 2 objects judged: fracture on 1." in texts(report)
+    assert any("not verified by anybody" in text and "not a medical device" in text for text in texts(report))
+
+
 def test_an_answer_without_a_fracture_has_neither_finding_nor_place(judge: Judge, locating_bundle: Bundle) -> None:
     image = judge(radiograph(1, spot(at=(0, 0, 0, 0))))
     assert image.prediction.decision == "no_fracture"

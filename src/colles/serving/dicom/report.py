@@ -15,6 +15,7 @@ from colles import __version__
 from colles.serving.decision import Decision, DecisionRule
 from colles.serving.dicom import codes as ours
 from colles.serving.dicom.arrangement import Subject
+from colles.serving.dicom.headers import text_of
 from colles.serving.dicom.objects import Study, ascii_only, finished, fitting, item, new_result
 from colles.serving.dicom.radiographs import MAKER
 from colles.serving.location import likeliest
@@ -115,7 +116,7 @@ def _groups(subject: Subject, number: int, bundle: Bundle, study: Study, algorit
         group = sr.MeasurementsAndQualitativeEvaluations(
             tracking, qualitative_evaluations=[sr.QualitativeEvaluation(ours.SUMMARY, status)], source_images=source
         )
-        return [_with_comment(group, f"Not judged: {subject.reason}.")]
+        return [_with_comment(group, f"{_named(subject, number)}: not judged: {subject.reason}.")]
     answer = subject.prediction
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking,
@@ -125,13 +126,29 @@ def _groups(subject: Subject, number: int, bundle: Bundle, study: Study, algorit
         qualitative_evaluations=[_presence(answer.decision), sr.QualitativeEvaluation(ours.SUMMARY, ours.SUCCEEDED)],
         source_images=source,
     )
-    notes = f" {subject.copies} more file(s) of this image were given." if subject.copies else ""
-    notes += f" {answer.reason}." if answer.reason else ""  # why there is no picture of it
     places = likeliest(answer) if bundle.metadata.model.get("map") == "location" else ()
     return [
-        _with_comment(group, f"Image {number}: {_said(answer.decision, answer.probability)}.{notes}"),
+        _with_comment(group, _image_sentence(subject, number, len(places))),
         *(_place(place, rank, subject, number, study) for rank, place in enumerate(places, 1)),
     ]
+
+
+def _image_sentence(subject: Subject, number: int, places: int) -> str:
+    answer = subject.prediction
+    notes = [
+        f"{places} place(s) outlined" if places else "",
+        f"{subject.copies} more file(s) of this image were given" if subject.copies else "",
+        answer.reason or "",  # why there is no picture of it
+    ]
+    said = f"{_named(subject, number)}: {_said(answer.decision, answer.probability)}"
+    return ". ".join([said, *filter(None, notes)]) + "."
+
+
+def _named(subject: Subject, number: int) -> str:
+    # Viewers show these numbers, where UIDs are shown by none.
+    shown = [text_of(subject.header, keyword) for keyword in ("SeriesNumber", "InstanceNumber")]
+    numbers = f" (series {shown[0]}, image {shown[1]})" if all(each.isdecimal() for each in shown) else ""
+    return f"Image {number}{numbers}"
 
 
 def _place(place: Candidate, rank: int, subject: Subject, number: int, study: Study) -> Any:
