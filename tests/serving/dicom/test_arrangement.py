@@ -63,6 +63,15 @@ def test_other_images_answers_or_bundles_give_other_uids(four: list[Judged], loc
     assert all(is_uid(uid) for uid in every)
 
 
+def test_the_figures_of_a_reason_change_no_uid(four: list[Judged], locating_bundle: Bundle) -> None:
+    refused = [
+        replace(four[0], prediction=replace(four[0].prediction, status="refused", reason=f"distance {figure}"))
+        for figure in ("0.142", "0.143")
+    ]
+    made = [create_results([each, *four[1:]], locating_bundle, made=MADE) for each in refused]
+    assert uids(made[0]) == uids(made[1])
+
+
 def test_answers_of_another_bundle_are_refused(four: list[Judged], locating_bundle: Bundle) -> None:
     strange = replace(four[0], prediction=replace(four[0].prediction, bundle="other@000000000000"))
     for images in ([strange], [strange, four[1]]):

@@ -54,7 +54,11 @@ def create_results(
         text = "none of the study's objects is an image that a report could refer to"
         raise UsageError(text, repair="Give its radiographs")
     uid = text_of(subjects[0].header, "StudyInstanceUID")
-    answers = [f"{each.uid} {each.prediction.decision if each.reason is None else each.reason}" for each in subjects]
+    # Not the reasons: their figures may differ in the last digit on another processor.
+    answers = [
+        f"{each.uid} {each.prediction.decision if each.reason is None else f'not judged {each.prediction.status}'}"
+        for each in subjects
+    ]
     whole = "" if study is None else f"{study.status} {study.decision}"
     basis = (uid, named, __version__, whole, *sorted(answers))
     manifest = hashlib.sha256(to_json(bundle.manifest.dump()).encode()).hexdigest()  # of the file as it was written
