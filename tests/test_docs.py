@@ -63,6 +63,8 @@ ELSEWHERE = {  # commands in a sentence or a table, with names that stand for th
     "test_it_holds_weights_in_16_bits_and_no_network",
     "colles export models/small --out models/whole": "learning/test_weights_alone.py::test_the_verbs_tell_what_it_is",
     "colles recalibrate BUNDLE LABELS": "serving/test_recalibrate.py",
+    "colles serve --bundle out/mine/bundle": "cli/test_serve_verb.py::"
+    "test_a_request_under_way_is_answered_before_it_ends",
     "colles catalog --corrections FILE": "datasets/test_corrections.py",
     "colles explain RUN --scores test": "flow/test_judge_run.py::"
     "test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it",
@@ -79,7 +81,10 @@ NOT_RUN = {
     "colles run recipes/practicum.yaml --out out/gpu --set preprocess.size=512 --set train.batch_size=32 "
     "--set train.workers=4": "needs both public sets and hours; its settings are parsed",
 }
-OWN_TESTS = ("python.md",)  # pages whose snippets need a folder of their own, and have a test that makes it
+OWN_TESTS = (
+    "python.md",
+    "how-to/serve.md",
+)  # pages whose snippets need a folder of their own, and have a test that makes it
 RUN = ("console", "python")
 SHOWN = ("text", "yaml")  # what a reader types nowhere
 

@@ -86,7 +86,7 @@ def test_the_wheel_is_small_and_states_its_licence(wheel: Path) -> None:
     assert wheel.stat().st_size < LIMIT
     names = zipfile.ZipFile(wheel).namelist()
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert "colles/datasets/registry.yaml" in names
+    assert {"colles/datasets/registry.yaml", "colles/serving/http/page.html.j2"} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "docs"))]
     bundles = {Path(name).parts[2] for name in names if name.startswith("colles/bundles/")}
     assert bundles == {default_bundle()}

@@ -150,7 +150,7 @@ def test_a_recipe_that_asks_for_cuda_where_there_is_none(tmp_path: Path, colles)
 
 @pytest.mark.parametrize("verb", ["run", "phantom", "catalog", "audit", "split", "organize", "train", "sweep",
                                   "evaluate", "compare", "explain", "report", "export", "predict",
-                                  "recalibrate", "init", "data", "doctor"])  # fmt: skip
+                                  "serve", "recalibrate", "init", "data", "doctor"])  # fmt: skip
 def test_every_verb_helps_with_examples(verb: str) -> None:
     result = CliRunner().invoke(app, [verb, "--help"])
     assert result.exit_code == 0

@@ -156,9 +156,15 @@ def _figures(metadata: BundleMetadata) -> str:
     if metadata.evaluation is None:
         return "## Evaluation\nNot evaluated on a test set: nothing is known."
     found = metadata.evaluation
-    own = [name for name, point in metadata.operating_points.items() if point.chosen_on == found.get("subset")]
+    own = own_points(metadata)
     told = f"The figures at {', '.join(own)} flatter: this subset chose those thresholds itself."
     return "\n".join(["## Evaluation", *_figure_lines(found), *(["", told] if own else [])])
+
+
+def own_points(metadata: BundleMetadata) -> list[str]:
+    """Return the operating points whose threshold was chosen on the images that judged them: their figures flatter."""
+    subset = (metadata.evaluation or {}).get("subset")
+    return [name for name, point in metadata.operating_points.items() if point.chosen_on == subset]
 
 
 def _external(metadata: BundleMetadata) -> str:

@@ -31,14 +31,14 @@ class DecisionRule:
         low, high = points.get("rule_out"), points.get("rule_in")
         if low is not None and high is not None and low.threshold <= high.threshold:
             return cls(low.threshold, high.threshold)
-        single = points.get("f1") or points.get("default")
-        if single is None:
+        name = "f1" if "f1" in points else "default"
+        if name not in points:
             raise BundleError(
                 "no operating points to decide by: neither rule_out below rule_in, nor f1",
                 field="operating_points",
                 repair="Export again with an evaluation",
             )
-        return cls(single.threshold, single.threshold, (single.name, single.name))
+        return cls(points[name].threshold, points[name].threshold, (name, name))
 
     def decide(self, score: float) -> Decision:
         """Return the decision on a score (0–1)."""

@@ -44,7 +44,7 @@ class Predictor:
         """
         self.bundle = bundle
         self.recipe = bundle.metadata.preprocessing
-        self.workers = threads or usable_cpus()
+        self.workers, self.precision = threads or usable_cpus(), precision
         self._graph = MODEL if precision == "fp32" else INT8_MODEL
         if self._graph not in bundle.manifest.files:
             raise UsageError(

@@ -1,0 +1,66 @@
+"""`colles serve`: a bundle behind a web page and an API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from colles.cli.options import example
+from colles.core.extras import require
+
+_OPEN = (
+    "warning: other machines reach this address. There is no password and no encryption: put a reverse proxy with both "
+    "before it, and give it the name that people use by --allow-host"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the program."""
+    app.command(
+        "serve",
+        epilog=example(
+            "colles serve     (then open http://127.0.0.1:8000)",
+            "colles serve --bundle out/demo/bundle --port 8080 --threads 4",
+            "colles serve --allow-host colles.example     (behind a reverse proxy of that name)",
+            "curl --data-binary @wrist.jpg http://127.0.0.1:8000/api/predict",
+        ),
+    )(serve)
+
+
+def serve(
+    bundle: Annotated[
+        str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; this machine alone unless another is named.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further name by which it is asked; may be repeated.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Computing threads; one a core by default.")] = None,
+    precision: Annotated[
+        Literal["fp32", "int8"], typer.Option(help="int8 is faster, where the bundle has it.")
+    ] = "fp32",
+    gate: Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")] = True,
+) -> None:
+    """Answer in the browser and over HTTP, a file a time, until Ctrl-C. Nothing is written; no log names a file."""
+    for module in ("fastapi", "uvicorn"):
+        require(module, "serve")
+    from colles.serving.bundle import load_bundle
+    from colles.serving.http.app import create_service
+    from colles.serving.http.server import address_of, is_loopback, listen
+    from colles.serving.http.server import serve as answer
+    from colles.serving.predictor import Predictor
+
+    predictor = Predictor(load_bundle(bundle), threads=threads, gate=gate, precision=precision)
+    predictor.warm_up()
+    service = create_service(predictor, hosts=[host, *(allow_host or [])])
+    listening = listen(host, port)
+    if not is_loopback(listening):
+        typer.echo(_OPEN, err=True)
+    told = f"{predictor.judge.name} answers at {address_of(host, listening)}     (Ctrl-C ends it)"
+    if not answer(service, listening, lambda: typer.echo(told)):
+        typer.echo("ended before everything was answered", err=True)
+        raise typer.Exit(130)

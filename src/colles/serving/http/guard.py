@@ -1,0 +1,124 @@
+"""What stands before every route: whom it answers, what it logs, and the headers that keep a browser strict.
+
+A page of another site may neither post here (its browser says where it comes from) nor come in under a name of its own
+that was made to point here (DNS rebinding: the Host header must be one of ours).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from colles.serving.http.metrics import Metrics
+from colles.serving.http.refusal import Refusal
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
+_READING = ("GET", "HEAD")
+_OTHER = "other"
+
+
+class Guard:
+    """An ASGI application around another one."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Iterable[str],
+        routes: Iterable[str],
+        policy: str,
+        metrics: Metrics,
+        log: Callable[[str], None],
+    ) -> None:
+        """`hosts` are names of this server beside those of the loopback; paths but `routes` are neither logged nor
+        counted by name; `policy` is the Content-Security-Policy.
+        """
+        self._app, self._metrics, self._log = app, metrics, log
+        self._named = frozenset(host.lower().strip("[]") for host in hosts)
+        self._routes = frozenset(routes)
+        self.cut = 0
+        """Requests that the end of the server cut off."""
+        self._headers = {
+            "Content-Security-Policy": policy,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Cache-Control": "no-store",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, and log it."""
+        if scope["type"] != "http":
+            return
+        started, code = time.perf_counter(), 0
+
+        async def told(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+                MutableHeaders(scope=message).update(self._headers)
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, told)
+        except asyncio.CancelledError:  # the server ends, and has waited long enough
+            self.cut += 1
+            if not code:
+                await Refusal(503, "the server has ended", "Send it again later").response()(scope, receive, told)
+        finally:
+            self._note(scope, code, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._admit(scope["method"], Headers(scope=scope))
+            await self._app(scope, receive, send)
+        except Refusal as refusal:
+            await refusal.response()(scope, receive, send)
+        except Exception as error:  # answered already; the text of an error may quote a file, so only its kind is told
+            self._log(f"defect: {type(error).__name__}; COLLES_DEBUG=1 shows where")
+            if os.environ.get("COLLES_DEBUG"):
+                self._log(traceback.format_exc())
+
+    def _admit(self, method: str, headers: Headers) -> None:
+        host = headers.getlist("host")
+        if len(host) != 1 or _name(host[0]) not in self._named.union(LOOPBACK):
+            repair = "Use an address that it printed, or start it with --allow-host NAME"
+            raise Refusal(403, "this server is not known by that name", repair, connection="close")
+        if method not in _READING and not self._from_here(headers, host[0]):
+            raise Refusal(403, "a page of another site asks", "Use the page of this server", connection="close")
+
+    def _from_here(self, headers: Headers, host: str) -> bool:
+        # Programs send neither header, and browsers let no page forge them.
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return False
+        origin = headers.get("origin")
+        if origin is None:
+            return True
+        place = origin.partition("://")[2]
+        # Behind a proxy the Host may be another one; names that were given by hand are ours under any.
+        return place.lower() == host.lower() or _name(place) in self._named
+
+    def _note(self, scope: Scope, code: int, seconds: float) -> None:
+        # Whatever a client can choose freely, such as a path that is no route, may hold a name.
+        route = scope["path"] if scope["path"] in self._routes else _OTHER
+        method = scope["method"] if scope["method"] in _METHODS else _OTHER
+        self._metrics.responded(route, code)
+        self._log(f"{datetime.now():%Y-%m-%dT%H:%M:%S} {method} {route} {code} {seconds:.3f} s")
+
+
+def _name(place: str) -> str | None:
+    """Return the host of `host:port` in small letters, without the brackets of an IPv6 address."""
+    try:
+        return urlsplit(f"//{place}").hostname
+    except ValueError:
+        return None

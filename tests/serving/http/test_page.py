@@ -1,0 +1,109 @@
+"""The page before any script runs: what it says of the bundle, escaped, and the policy that fits it alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from colles.core.records import OperatingPoint
+from colles.serving.bundle import load_bundle
+from colles.serving.http.about import About
+from colles.serving.http.page import Page, render
+from colles.serving.http.worth import WORDS, worth
+from colles.serving.predictor import Predictor
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "models" / "fracture-fracatlas"
+
+
+@pytest.fixture(scope="module")
+def about() -> About:
+    return About.of(Predictor(load_bundle(SHIPPED)))
+
+
+@pytest.fixture(scope="module")
+def page(about: About) -> Page:
+    return render(about)
+
+
+def test_it_says_what_it_is_for_and_how_well_it_does(page: Page, about: About) -> None:
+    assert about.intended_use in page.html and "Not a medical device" in page.html
+    assert all(limit in page.html for limit in about.limits)
+    found = about.measured
+    assert found is not None
+    for point in ("rule_out", "rule_in"):
+        figure = found.operating_points[point]["sensitivity"]
+        assert f"<td>{figure.value:.3f} <span>({figure.low:.3f}–{figure.high:.3f})</span></td>" in page.html
+    assert f"On test: {found.n} images, {found.n_positive} with a fracture" in page.html
+
+
+def test_each_decision_has_words_and_a_worth(page: Page, about: About) -> None:
+    for decision, told in WORDS.items():
+        assert f'data-decision="{decision}" data-words="{told}"' in page.html
+    said = worth(about)
+    assert said["fracture"].startswith("Of 100 test images that it called so, 66 (50–80) had a fracture.")
+    assert said["no_fracture"].startswith("Of 100 test images that it called so, 99 (96–99.9) had no fracture.")
+    assert said["uncertain"] == "Of 100 test images, 37 (32–42) were left undecided as well."
+
+
+def test_the_policy_lets_its_own_script_and_style_run_and_nothing_else(page: Page) -> None:
+    parts = dict(part.split(" ", 1) for part in page.policy.split("; "))
+    assert parts["default-src"] == parts["base-uri"] == parts["form-action"] == parts["frame-ancestors"] == "'none'"
+    assert (parts["img-src"], parts["connect-src"]) == ("data: blob:", "'self'")
+    for kind in ("script", "style"):
+        (text,) = re.findall(rf"<{kind}>(.*?)</{kind}>", page.html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert parts[f"{kind}-src"] == f"'sha256-{digest}'"
+
+
+def test_nothing_is_loaded_and_nothing_is_inserted_as_html(page: Page) -> None:
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//|url\(|@import|integrity=", page.html)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|\son\w+=|\sstyle=", page.html
+    )
+
+
+def test_words_of_a_foreign_bundle_are_escaped(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
+    evil = "</template><script>alert(1)</script><img src=x onerror=alert(1)>"
+    points = {
+        name: OperatingPoint(name=name, threshold=value, criterion=evil, chosen_on=evil, digest="")
+        for name, value in (("rule_out", 0.3), ("rule_in", 0.7))
+    }
+    sources = [{"name": evil, "images": 1, "fractures": 1, "train": 1, "about": evil}]
+    folder = bundle_maker(
+        tmp_path / "b", name=evil, intended_use=evil, operating_points=points, training={"sources": sources}
+    )
+    html = render(About.of(Predictor(load_bundle(folder)))).html
+    assert html.count("<script>") == 1 and "<img src=x" not in html and "&lt;script&gt;alert(1)" in html
+
+
+def test_a_bundle_of_one_threshold_and_no_figures_has_a_page(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
+    points = {"f1": OperatingPoint(name="f1", threshold=0.5, criterion="drawn", chosen_on="val", digest="")}
+    about = About.of(Predictor(load_bundle(bundle_maker(tmp_path / "b", operating_points=points))))
+    html = render(about).html
+    assert about.decides_by == ("f1", "f1") and "nothing is known of its worth" in html
+    assert set(worth(about).values()) == {"How often it is right is not known."}
+
+
+def test_what_weakens_the_figures_is_said() -> None:
+    bundle = load_bundle(SHIPPED)
+    notes = About.of(Predictor(bundle, gate=False, precision="int8")).notes
+    assert notes[0].startswith("Its figures are those of the 32-bit network") and "0.63% of val" in notes[0]
+    assert notes[1].startswith("Its gate is off")
+    assert not any("It refuses pictures" in limit for limit in About.of(Predictor(bundle, gate=False)).limits)
+    changed = bundle.metadata.model_copy(
+        update={
+            "training": {**bundle.metadata.training, "simulated": True},
+            "operating_points": {
+                name: point.model_copy(update={"chosen_on": "test"})
+                for name, point in bundle.metadata.operating_points.items()
+            },
+        }
+    )
+    told = About.of(Predictor(type(bundle)(bundle.folder, changed, bundle.manifest))).notes
+    assert "simulated" in told[0] and told[1] == "Its figures flatter: the images of test chose its thresholds."

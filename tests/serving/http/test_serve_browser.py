@@ -1,0 +1,216 @@
+"""The page in a real browser: an answer, its pictures, a strict policy, narrow and dark screens, no other host.
+
+It needs Debian's chromium (`apt-get install --no-install-recommends chromium`) and skips where there is none.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile import dicom_file, seeds
+
+from program import Program, program
+
+ROOT = Path(__file__).parents[3]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+             "--no-first-run", "--disable-gpu")  # fmt: skip
+PATIENCE = 180_000
+"""Milliseconds; a busy machine takes its time."""
+EVIL = "<img src=x onerror=alert(1)>.jpg"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install --no-install-recommends chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Program]:
+    # Most simulated radiographs are refused, which is another test's matter.
+    with program("--bundle", ROOT / "models" / "fracture-fracatlas", "--no-gate") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from colles.core.recipe import PhantomRecipe
+    from colles.datasets.phantom.write import write_phantoms
+
+    folder = write_phantoms(tmp_path_factory.mktemp("browser") / "p", PhantomRecipe(images=20, size=256), workers=1)
+    return max(folder.glob("FracAtlas/images/Fractured/*.jpg"), key=lambda path: path.stat().st_size)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """Collect what the browser's console says, and requests that leave the server."""
+    return []
+
+
+@pytest.fixture
+def page(browser: Any, server: Program, complaints: list[str]) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    opened = context.new_page()
+    ours = (server.address, "data:")
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("request", lambda asked: None if asked.url.startswith(ours) else complaints.append(asked.url))
+    opened.goto(server.address)
+    yield opened
+    context.close()
+
+
+def drop(page: Any, *files: Path) -> None:
+    page.set_input_files("input[type=file]", [str(file) for file in files])
+    page.locator(f".card:not(.waiting) >> nth={len(files) - 1}").wait_for()
+
+
+def test_a_radiograph_gets_a_decision_with_its_worth_and_its_pictures(
+    page: Any, phantom: Path, complaints: list[str]
+) -> None:
+    drop(page, phantom)
+    card = page.locator(".card")
+    decision = card.locator(".decision").inner_text()
+    assert decision in ("Fracture suspected", "No fracture seen", "Uncertain: look yourself")
+    assert "probability" in card.locator(".scale .mark").inner_text()
+    assert card.locator(".scale").get_attribute("aria-label").startswith("Probability ")
+    assert card.locator(".scale .tick").count() == 2
+    assert card.locator(".often").inner_text().startswith("Of 100 test images")
+    assert card.locator("tr.here").count() >= 2  # on test and on a set that it never saw
+    assert f"{phantom.name}: {decision}, probability" in page.locator("#said").inner_text()
+    sizes = page.evaluate("[...document.querySelectorAll('.layers img')].map(e => [e.naturalWidth, e.naturalHeight])")
+    assert len(sizes) == 2 and sizes[0] == sizes[1] and min(sizes[0]) > 100
+    assert complaints == []
+
+
+def test_the_heat_map_fades_by_keyboard(page: Any, phantom: Path) -> None:
+    drop(page, phantom)
+    slider = page.get_by_label("Opacity of the heat map")
+    slider.focus()
+    page.keyboard.press("Home")
+    assert page.locator(".heat").evaluate("e => e.style.opacity") == "0"
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".heat").evaluate("e => e.style.opacity") == "0.01"
+    button = page.get_by_role("button", name="Larger")
+    narrow = page.locator(".plain").bounding_box()["width"]
+    button.press("Enter")
+    assert button.get_attribute("aria-pressed") == "true"
+    assert page.locator(".plain").bounding_box()["width"] > narrow
+
+
+def test_several_files_each_get_a_card_and_names_are_only_text(
+    page: Any, phantom: Path, tmp_path: Path, complaints: list[str]
+) -> None:
+    (tmp_path / EVIL).write_bytes(b"no image")
+    (tmp_path / "empty.png").write_bytes(b"")
+    files = [tmp_path / EVIL, phantom, tmp_path / "empty.png"]
+    data = dicom_file(__import__("numpy").arange(128 * 128, dtype="uint16").reshape(128, 128))
+    if data is not None:
+        files.append(tmp_path / "film.dcm")
+        files[-1].write_bytes(data)
+    drop(page, *files)
+    cards = page.locator(".card")
+    assert cards.count() == len(files)
+    assert cards.nth(0).locator(".file").inner_text() == EVIL
+    assert cards.nth(0).locator(".decision").inner_text() == "Not answered"
+    assert cards.nth(0).locator(".why").inner_text() == "The file is not an image that can be read"
+    assert cards.nth(2).locator(".why").inner_text() == "The file is empty"
+    if data is not None:
+        assert cards.nth(3).locator(".plain").evaluate("e => e.naturalWidth") == 128
+    assert complaints == []
+
+
+def test_the_policy_stops_what_is_not_of_the_page(page: Any, server: Program, complaints: list[str]) -> None:
+    page.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.body.append(s);"
+        " const i = new Image(); i.src = 'http://127.0.0.1:9/x.png'; document.body.append(i); }"
+    )
+    page.wait_for_timeout(300)
+    assert page.evaluate("() => window.ran") is None
+    assert sum("Content Security Policy" in text for text in complaints) >= 2
+    assert page.evaluate("() => fetch('http://localhost:9/').then(() => 'asked', () => 'stopped')") == "stopped"
+
+
+def test_a_page_of_another_site_cannot_make_this_browser_post(browser: Any, server: Program) -> None:
+    context = browser.new_context()
+    elsewhere = context.new_page()
+    elsewhere.goto(server.address.replace("127.0.0.1", "localhost") + "/api/health")  # another origin, another site
+    ask = f"() => fetch('{server.address}/api/predict', {{method: 'POST', body: 'x', mode: 'no-cors'}}).then(() => 1)"
+    found: list[int] = []
+    elsewhere.on("response", lambda response: found.append(response.status))
+    try:
+        elsewhere.evaluate(ask)
+    except Exception as error:  # its own policy may stop it before ours does
+        assert "Failed to fetch" in str(error)
+    assert all(status == 403 for status in found)
+    context.close()
+
+
+def test_the_file_field_can_be_reached_by_tab(page: Any) -> None:
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        if page.evaluate("() => document.activeElement.type") == "file":
+            return
+    pytest.fail("not reached")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1200])
+def test_nothing_sticks_out_at_any_width(page: Any, phantom: Path, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    drop(page, phantom)
+    page.locator("summary").click()
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
+
+
+def test_a_dark_screen_gets_a_dark_page(page: Any) -> None:
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    page.emulate_media(color_scheme="dark")
+    assert int(page.evaluate(ground).removeprefix("rgb(").split(",")[0]) < 60
+
+
+def test_what_it_is_for_can_be_read_without_scripts(browser: Any, server: Program) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto(server.address)
+    assert opened.get_by_text("Not a medical device.", exact=True).is_visible()
+    assert opened.get_by_text("sensitivity at rule-in").first.is_visible()
+    context.close()
+
+
+def test_a_busy_server_is_asked_again(page: Any, phantom: Path, complaints: list[str]) -> None:
+    asked: list[int] = []
+
+    def busy_once(route: Any) -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            route.fulfill(status=503, headers={"Retry-After": "0"}, json={"error": "busy", "repair": "again"})
+        else:
+            route.continue_()
+
+    page.route("**/api/predict*", busy_once)
+    drop(page, phantom)
+    assert len(asked) == 2 and page.locator(".often").is_visible()
+
+
+def test_every_kind_that_is_read_is_shown(page: Any, tmp_path: Path) -> None:
+    """A browser shows neither TIFF nor DICOM by itself."""
+    kinds = [name for name in seeds() if name.endswith((".tif", ".dcm", ".webp"))]
+    files = [tmp_path / name for name in kinds]
+    for file in files:
+        file.write_bytes(seeds()[file.name])
+    drop(page, *files)
+    assert page.evaluate("() => [...document.querySelectorAll('.plain')].map(e => e.naturalWidth)") == [24] * len(files)
