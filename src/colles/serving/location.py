@@ -44,13 +44,18 @@ def located(cam: NDArray[np.float32], place: Placement) -> tuple[Candidate, ...]
 
 
 def draw_heat(
-    prediction: Prediction, sample: Sample | Rejected, *, kind: str | None, caption: bool = True
+    prediction: Prediction,
+    sample: Sample | Rejected,
+    *,
+    kind: str | None,
+    caption: bool = True,
+    note: str | None = None,
 ) -> Image.Image | None:
     """Draw an answer's map over its image, of the map's size; return None where there is no map or no image.
 
     The colours of a location map mean the same in every picture, and where the decision is not `no_fracture`, the
-    likeliest places have corners around them. `caption` writes decision and probability below. `kind` of map: see
-    `BundleMetadata`.
+    likeliest places have corners around them. `caption` writes decision and probability below, and a `note`
+    after them. `kind` of map: see `BundleMetadata`.
     """
     if not isinstance(sample, Sample) or sample.grey is None or prediction.heat is None:
         return None
@@ -58,6 +63,8 @@ def draw_heat(
     grey = resize(sample.grey, heat.shape[1], heat.shape[0])
     marked = _marked(prediction, heat.shape[1] / sample.grey.shape[1], heat.shape[0] / sample.grey.shape[0], places)
     told = _caption(prediction, bool(marked), max(grey.shape)) if caption else None
+    if told and note:
+        told = f"{told}\n{note}"
     return overlay(grey, heat / np.float32(_FULL) if places else heat, caption=told, candidates=marked)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LONGEST = 4096
 """Pixels of the longer side of a picture: a larger one is reduced."""
+_NOTE = "made by a program, verified by nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Judged:
     prediction: Prediction
     """`refused` where it is no projection radiograph."""
     picture: Image.Image | None
-    """RGB, as `colles predict --overlays` draws it, but of `LONGEST` pixels at most; None where none could be drawn."""
+    """RGB, as `colles predict --overlays` draws it, with a note that nobody verified it, and of `LONGEST` pixels at
+    most; None where none could be drawn."""
 
 
 def judge_file(source: Path | bytes | ZipMember | RemoteFile, predictor: Predictor) -> Judged:
@@ -117,7 +119,7 @@ def _judge(header: Any, data: bytes, predictor: Predictor, path: str | None) -> 
     answer, sample = predictor.explain(data, longest=LONGEST)
     answer = replace(answer, path=path)
     try:
-        picture = draw_heat(answer, sample, kind=predictor.bundle.metadata.model.get("map"))
+        picture = draw_heat(answer, sample, kind=predictor.bundle.metadata.model.get("map"), note=_NOTE)
     except Exception as error:  # the answer stands without its picture
         return Judged(header, replace(answer, heat=None, reason=f"no picture ({type(error).__name__})"), None)
     return Judged(header, replace(answer, heat=None), picture)
