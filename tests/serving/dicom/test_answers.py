@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from highdicom.sr import srread
 from pydicom import Dataset
@@ -88,7 +89,9 @@ def test_the_answer_is_that_of_colles_predict(predictor: Predictor, tmp_path: Pa
 
     with Image.open(tmp_path / "maps" / "a.png") as drawn:
         assert image.picture is not None
-        assert image.picture.tobytes() == drawn.convert("RGB").tobytes()
+        below = image.picture.height * 3 // 4  # the caption has one line more: that nobody verified it
+        same = np.asarray(image.picture) == np.asarray(drawn.convert("RGB"))
+        assert same[:below].all() and not same[below:].all()
 
 
 @pytest.fixture(scope="module")
