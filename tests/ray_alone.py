@@ -22,9 +22,9 @@ def alone(*command: object) -> list[str]:
     # a namespace of users too where this is not root: there it may make one of the network
     cut_off = ["unshare", "-rn" if os.geteuid() else "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     if shutil.which("unshare") is None or shutil.which("ip") is None:
-        pytest.skip("needs unshare and ip, to run Ray without a network")
+        pytest.skip("needs unshare and ip, to run without a network")
     if subprocess.run([*cut_off, "true"], capture_output=True).returncode:
-        pytest.skip("needs the right to make a network namespace, to run Ray without a network")
+        pytest.skip("needs the right to make a network namespace, to run without a network")
     return [*cut_off, *map(str, command)]
 
 

@@ -150,9 +150,10 @@ def test_a_recipe_that_asks_for_cuda_where_there_is_none(tmp_path: Path, colles)
 
 @pytest.mark.parametrize("verb", ["run", "phantom", "catalog", "audit", "split", "organize", "train", "sweep",
                                   "evaluate", "compare", "explain", "report", "export", "predict",
-                                  "serve", "recalibrate", "init", "data", "doctor"])  # fmt: skip
+                                  "serve", "recalibrate", "init", "data", "doctor", "dicom node",
+                                  "dicom status"])  # fmt: skip
 def test_every_verb_helps_with_examples(verb: str) -> None:
-    result = CliRunner().invoke(app, [verb, "--help"])
+    result = CliRunner().invoke(app, [*verb.split(), "--help"])
     assert result.exit_code == 0
     assert "Examples:" in result.output
     assert f"colles {verb}" in result.output

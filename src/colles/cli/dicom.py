@@ -1,4 +1,4 @@
-"""`colles dicom`: answers in the form that a PACS keeps."""
+"""`colles dicom`: answers in the form that a PACS keeps, from files or as a node beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from colles.cli import dicom_node
 from colles.cli.options import AsJson, Overwrite, example, print_json
 from colles.core.errors import MissingInputError
 
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
             "colles dicom results export.zip more/*.dcm --bundle mine --out results --json",
         )
     )(results)
+    dicom_node.register(group)
     app.add_typer(group, name="dicom")
 
 

@@ -17,8 +17,8 @@ _RAW = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 _UNDEFINED = 0xFFFFFFFF
 
 
-def data_set(stream: BinaryIO, name: str | None, most: int, *, pixels: bool = True) -> Any:
-    """Read pydicom's data set from a file, with or without its pixels.
+def data_set(stream: BinaryIO, name: str | None, most: int, *, pixels: bool = True, last: int = 0xFFFFFFFF) -> Any:
+    """Read pydicom's data set from a file, with or without its pixels, up to the tag `last`.
 
     Raise `UnreadableImageError` (`too_large`) where a deflated one inflates to more than `most` bytes, or where there
     are more than `MOST` beside the pixels; whatever pydicom raises where it is damaged.
@@ -29,7 +29,7 @@ def data_set(stream: BinaryIO, name: str | None, most: int, *, pixels: bool = Tr
 
     def stop(tag: int, vr: str | None, length: int) -> bool:
         file.free = _stays_as_stored(tag, vr, length)
-        return tag in _PIXELS and not pixels
+        return tag > last or (tag in _PIXELS and not pixels)
 
     try:
         return read_partial(file, stop, force=True)

@@ -17,6 +17,8 @@ class StopOnSignal:
 
     def __init__(self) -> None:
         self.asked = False
+        self.number: int | None = None
+        """Which signal asked."""
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -40,4 +42,4 @@ class StopOnSignal:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
             raise KeyboardInterrupt
-        self.asked = True
+        self.asked, self.number = True, number

@@ -1,0 +1,147 @@
+"""Judge studies that are whole, one after the other, in a thread of its own: receiving and sending go on beside it."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from colles.core.errors import OutputError, UsageError
+from colles.serving.dicom.events import Events
+from colles.serving.dicom.head import read_head
+from colles.serving.dicom.spool import Spool
+from colles.serving.dicom.study_state import digest_of
+from colles.serving.dicom.timetable import Timetable
+from colles.serving.predictor import Predictor
+
+if TYPE_CHECKING:
+    from colles.serving.dicom.answers import Judged
+
+_CRASHES = 3
+"""Judgings that a process died in before their study is set aside."""
+_DISK_WAIT = 60.0  # seconds
+
+
+class _Stopped(Exception):
+    """The node stops; the study is judged from its beginning at the next start."""
+
+
+class Judging:
+    """A thread that takes quiet studies, writes their results into the spool, and hands their names on."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        quiet: Timetable,
+        predictor: Predictor,
+        events: Events,
+        on_judged: Callable[[str], None],
+        *,
+        capture: bool = True,
+    ) -> None:
+        self._spool, self._quiet, self._predictor, self._events = spool, quiet, predictor, events
+        self._on_judged, self._capture = on_judged, capture
+        self._stop = threading.Event()
+        self._again: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="judging", daemon=True)
+
+    def start(self, wait: float) -> None:
+        """Queue what an earlier run left, once more also what it set aside, for in `wait` seconds; and begin."""
+        for study in self._spool.studies():
+            failure = self._spool.failure(study)
+            if failure is not None and not failure.retried:
+                self._spool.set_aside(study, self._spool.objects(study), failure.reason, retried=True)
+                self._again.add(study)
+            if self._spool.is_waiting(study) and (failure is None or study in self._again):
+                self._quiet.put(study, wait)
+        self._thread.start()
+
+    def close(self, grace: float = 10.0) -> None:
+        """End after the image that is being judged."""
+        self._stop.set()
+        self._quiet.close()
+        self._thread.join(grace)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it works still."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (study := self._quiet.next()) is not None:
+            try:
+                self._take(study)
+            except (OSError, OutputError) as error:  # the spool's disk: nothing is wrong with the study
+                self._events.tell("postponed", study=study, reason=type(error).__name__, seconds=_DISK_WAIT)
+                self._quiet.put(study, _DISK_WAIT)
+
+    def _take(self, study: str) -> None:
+        objects = self._spool.objects(study)
+        state, failure = self._spool.state(study), self._spool.failure(study)
+        again = study in self._again
+        if objects and objects == state.objects and state.done is None:
+            self._on_judged(study)
+        if not objects or objects == state.objects or (failure is not None and not again):
+            return
+        digest = digest_of(objects)
+        begun = state.begun if state.begun_on == digest else 0
+        if begun >= _CRASHES and not again:
+            self._set_aside(study, objects, "ProcessDied", retried=True)
+            return
+        self._spool.update(study, begun=begun + 1, begun_on=digest)
+        self._again.discard(study)
+        try:
+            self._judge(study, objects)
+        except _Stopped:
+            self._spool.update(study, begun=begun)
+        except (OSError, OutputError):
+            self._spool.update(study, begun=begun)
+            raise
+        except UsageError as error:  # what no result can be made of; these texts quote no value
+            self._set_aside(study, objects, error.message, retried=again)
+        except Exception as error:  # no study may stop the others; the kind alone is told, the text may quote the file
+            self._set_aside(study, objects, type(error).__name__, retried=again)
+
+    def _set_aside(self, study: str, objects: Sequence[str], reason: str, *, retried: bool) -> None:
+        self._spool.set_aside(study, objects, reason, retried=retried)
+        self._spool.update(study, begun=0)
+        self._events.tell("failed", study=study, objects=len(objects), reason=repr(reason))
+
+    def _judge(self, study: str, objects: Sequence[str]) -> None:
+        from colles.serving.dicom.answers import judge_study
+        from colles.serving.dicom.radiographs import is_picture
+        from colles.serving.dicom.results import create_results
+
+        begun = time.monotonic()
+        bundle = self._predictor.bundle
+        judged = [self._answer(study, name) for name in objects]
+        results = []
+        if any(is_picture(each.header) for each in judged):  # a report can refer to nothing else
+            results = create_results(judged, bundle, judge_study(judged, bundle))
+        state = self._spool.save_results(study, objects, [(str(ds.SOPInstanceUID), _encoded(ds)) for ds in results])
+        counts: dict[str, int] = {}
+        for each in judged:
+            counts[each.prediction.status] = counts.get(each.prediction.status, 0) + 1
+        seconds = round(time.monotonic() - begun, 3)
+        self._events.tell("judged", study=study, **counts, results=len(state.results), seconds=seconds)
+        self._on_judged(study)
+
+    def _answer(self, study: str, name: str) -> Judged:
+        from colles.serving.dicom.answers import judge_file
+
+        if self._stop.is_set():
+            raise _Stopped
+        path = self._spool.object_path(study, name)
+        answer = judge_file(path, self._predictor)
+        if not answer.header:  # of an object whose whole header is too large or damaged
+            answer = replace(answer, header=read_head([path.read_bytes()]))
+        return answer if self._capture else replace(answer, picture=None)
+
+
+def _encoded(ds: Any) -> bytes:
+    stream = io.BytesIO()
+    ds.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
