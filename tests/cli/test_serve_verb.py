@@ -173,6 +173,18 @@ def _raw(port: int, rest: bytes, parts: object = (), host: bytes = b"localhost")
 
 
 @pytest.mark.slow
+def test_a_line_that_breaks_its_own_form_is_no_defect_of_ours() -> None:
+    """The log called a damaged chunk a defect, and the server beneath it complained too."""
+    with program("--bundle", BUNDLE) as server:
+        for _ in range(20):
+            assert b" 400 " in _raw(server.port, b"Transfer-Encoding: chunked\r\n\r\n", [b"1\r\nx\r\n", b"ZZ\r\n"])
+        with httpx.Client(base_url=server.address) as client:
+            assert client.get("/api/ready").status_code == 200
+        assert server.end() == 0
+    assert all(" POST /api/predict 400 " in line or " GET /api/ready 200 " in line for line in server.said), server.said
+
+
+@pytest.mark.slow
 def test_an_address_that_others_reach_is_warned_of() -> None:
     with program("--bundle", BUNDLE, "--host", "0.0.0.0", "--allow-host", "colles.example") as server:
         assert server.address.startswith("http://0.0.0.0:")

@@ -48,14 +48,27 @@ def test_an_answer_is_the_predictors_to_the_last_bit(
     )
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_shipped_network_gives_the_same_bits_on_one_thread(
+    serve, write_image, tmp_path: Path, precision: Any
+) -> None:
+    """`predict` computes one image on all threads, the server each on one."""
+    bundle = load_bundle(Path(__file__).parents[3] / "models" / "fracture-fracatlas")
+    shipped = Predictor(bundle, threads=2, gate=False, precision=precision)
+    client = TestClient(serve(predictor=shipped).app, base_url="http://localhost")
+    for seed in range(3):
+        data = write_image(tmp_path / f"{seed}.png", 640, 512, seed=seed).read_bytes()
+        expected = without_seconds(row_of(shipped.predict(data, boxes=True)))
+        found = client.post("/api/predict", content=data).json()
+        assert {key: found[key] for key in expected} == expected and expected["status"] == "ok"
+
+
 def test_thresholds_stand_on_both_scales(serve, bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
     calibration = CalibrationMetadata(method="platt", slope=2.0, intercept=0.5)
-    folder = make = bundle_maker(tmp_path / "b", calibration=calibration)
-    service = serve(predictor=Predictor(load_bundle(make)))
+    service = serve(predictor=Predictor(load_bundle(bundle_maker(tmp_path / "b", calibration=calibration))))
     found = (
         TestClient(service.app, base_url="http://localhost").post("/api/predict", content=seeds()["grey.png"]).json()
     )
-    assert folder.is_dir()
     assert [found["thresholds"][name]["score"] for name in ("rule_out", "rule_in")] == [0.3, 0.7]
     told = [found["thresholds"][name]["probability"] for name in ("rule_out", "rule_in")]
     assert told == [float(calibration.transform(np.array([score]))[0]) for score in (0.3, 0.7)]

@@ -93,7 +93,10 @@ def test_a_bundle_of_one_threshold_and_no_figures_has_a_page(bundle_maker: Calla
 def test_what_weakens_the_figures_is_said() -> None:
     bundle = load_bundle(SHIPPED)
     notes = About.of(Predictor(bundle, gate=False, precision="int8")).notes
-    assert notes[0].startswith("Its figures are those of the 32-bit network") and "0.63% of val" in notes[0]
+    assert (
+        notes[0].startswith("Its figures are those of the 32-bit network")
+        and "0.63% of the validation images" in notes[0]
+    )
     assert notes[1].startswith("Its gate is off")
     assert not any("It refuses pictures" in limit for limit in About.of(Predictor(bundle, gate=False)).limits)
     changed = bundle.metadata.model_copy(

@@ -103,7 +103,7 @@ def _notes(predictor: Predictor) -> list[str]:
         notes.append(f"Its figures flatter: the images of {found.subset} chose its thresholds.")
     if predictor.precision == "int8":
         flipped = (told.int8 or {}).get("flipped")
-        share = "" if flipped is None else f" and decides {flipped:.2%} of val differently"
+        share = "" if flipped is None else f" and decides {flipped:.2%} of the validation images differently"
         notes.append(f"Its figures are those of the 32-bit network; the 8-bit one answers here{share}.")
     if predictor.judge.gate is None and told.gate is not None:
         notes.append("Its gate is off: it also answers pictures unlike the radiographs that it learned from.")

@@ -26,6 +26,10 @@ _READING = ("GET", "HEAD")
 _OTHER = "other"
 
 
+class _LineError(Exception):
+    """The server beneath could not send: the line is broken, which is no defect of ours."""
+
+
 class Guard:
     """An ASGI application around another one."""
 
@@ -67,7 +71,10 @@ class Guard:
             if message["type"] == "http.response.start":
                 code = message["status"]
                 MutableHeaders(scope=message).update(self._headers)
-            await send(message)
+            try:
+                await send(message)
+            except Exception as error:
+                raise _LineError from error
 
         try:
             await self._answer(scope, receive, told)
@@ -84,6 +91,8 @@ class Guard:
             await self._app(scope, receive, send)
         except Refusal as refusal:
             await refusal.response()(scope, receive, send)
+        except _LineError:
+            pass
         except Exception as error:  # answered already; the text of an error may quote a file, so only its kind is told
             self._log(f"defect: {type(error).__name__}; COLLES_DEBUG=1 shows where")
             if os.environ.get("COLLES_DEBUG"):

@@ -84,6 +84,7 @@ def serve(service: Service, listening: socket.socket, on_start: Callable[[], Non
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="critical",  # its tracebacks quote what came in; the guard says what happened
         access_log=False,
         proxy_headers=False,
         server_header=False,
