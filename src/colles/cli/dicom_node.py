@@ -140,7 +140,7 @@ def status(spool: SpoolFolder, as_json: AsJson = False) -> None:
             ]  # fmt: skip
             print_rows("Studies", ["study", "objects", "stage", "reason", "results to send", "seconds"], rows)
         stages = ", ".join(f"{counted[name]} {name}" for name in ("waiting", "sending", "done", "failed"))
-        typer.echo(f"{len(studies)} studies: {stages}; {counted['late']} late")
+        typer.echo(f"{len(studies)} stud{'y' if len(studies) == 1 else 'ies'}: {stages}; {counted['late']} late")
         for name, count in counted["pending"].items():
             typer.echo(f"{name}: {count} results to send")
     if counted["failed"] or counted["late"]:

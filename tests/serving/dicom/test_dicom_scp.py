@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import socket
 import struct
 import threading
@@ -32,6 +33,7 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
+from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from colles.core.errors import UsageError
@@ -124,6 +126,20 @@ def test_objects_in_every_encoding_are_kept(receiver: Receiver) -> None:
     assert kept == {*plain, *compressed}
 
 
+def test_an_object_whose_head_is_long_is_kept(receiver: Receiver) -> None:
+    long = radiograph()
+    block = long.private_block(0x0009, "MAKER", create=True)
+    block.add_new(0x01, "OB", bytes(3_000_000))
+    large = radiograph(Rows=1000, Columns=1000, PixelData=bytes(2_000_000))
+    assert send(receiver.port, long, large) == [0, 0]
+    noise = radiograph(Rows=1000, Columns=1000, PixelData=random.Random(0).randbytes(2_000_000))
+    body = encode(noise, False, True, True)
+    assert body is not None and len(body) > 1 << 20
+    with associated(receiver.port, syntaxes=[DeflatedExplicitVRLittleEndian]) as association:
+        assert store_bytes(association, body, noise.SOPClassUID) == 0
+    assert len(receiver.files()) == 3
+
+
 def test_classes_that_it_does_not_know_are_taken(receiver: Receiver) -> None:
     for sop_class in (CTImageStorage, SecondaryCaptureImageStorage, "1.2.3.4.5.6.7", "1.2.840.10008.5.1.4.1.1.999"):
         ds = radiograph(SOPClassUID=sop_class)
@@ -156,7 +172,7 @@ def test_garbage_is_refused_and_not_kept(receiver: Receiver, body: bytes) -> Non
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SOPInstanceUID"])
-@pytest.mark.parametrize("value", [None, "../../../tmp/evil", "1." * 100 + "1", "Doe^Jane", "1.2/3"])
+@pytest.mark.parametrize("value", [None, "../../../tmp/evil", "1." * 100 + "1", "Doe^Jane", "1.2/3", "..", "1..2"])
 def test_hostile_uids_are_refused(receiver: Receiver, keyword: str, value: str | None) -> None:
     ds = radiograph()
     delattr(ds, keyword)
@@ -236,6 +252,43 @@ def test_an_object_without_end_ends_its_association(receiver: Receiver, monkeypa
     large = radiograph(Rows=2000, Columns=2000, PixelData=bytes(8_000_000))
     assert "Status" not in association.send_c_store(large)
     assert not receiver.files() and send(receiver.port, radiograph()) == [0]
+
+
+def test_a_command_without_end_ends_its_association(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving, "_COMMAND", 50_000)
+    with associated(receiver.port) as association:
+        part = P_DATA()
+        part.presentation_data_value_list = [[association.accepted_contexts[0].context_id, b"\x01" + bytes(10_000)]]
+        for _ in range(20):
+            association.dul.send_pdu(part)
+        wait_until(lambda: not association.is_established)
+    assert send(receiver.port, radiograph()) == [0]
+
+
+def test_a_peer_that_waits_for_no_answer_fills_no_memory(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, asked = threading.Event(), threading.Event()
+    store = Spool.store
+
+    def slow(self: Spool, *arguments: Any) -> Stored:
+        asked.set()
+        assert go.wait(30)
+        return store(self, *arguments)
+
+    monkeypatch.setattr(Spool, "store", slow)
+    with associated(receiver.port) as association:
+        for number in range(40):
+            request = C_STORE()
+            request.MessageID, request.Priority = number, 2
+            request.AffectedSOPClassUID = DigitalXRayImageStorageForPresentation
+            request.AffectedSOPInstanceUID, request.DataSet = "1.2.3", io.BytesIO(body_of(radiograph()))
+            association.dimse.send_msg(request, association.accepted_contexts[0].context_id)
+        assert asked.wait(30)
+        (there,) = receiver.scp._ae.active_associations
+        wait_until(lambda: there._sent_abort)
+        assert there.dimse.msg_queue.qsize() < 10
+        go.set()
+        wait_until(lambda: not association.is_established)
+    assert send(receiver.port, radiograph()) == [0]
 
 
 def test_a_unit_that_claims_gigabytes_is_not_waited_for(receiver: Receiver) -> None:

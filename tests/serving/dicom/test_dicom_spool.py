@@ -102,6 +102,14 @@ def test_a_damaged_state_is_judged_again(spool: Spool) -> None:
         assert spool.is_waiting(study)
 
 
+def test_a_state_of_another_version_is_read(spool: Spool) -> None:
+    study = spool.store("1.2", "1.2.3", [b"x"]).study
+    spool.save_results(study, spool.objects(study), [])
+    file = spool.root / "studies" / study / "study.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"later": 1}))
+    assert not spool.is_waiting(study)
+
+
 def test_what_a_kill_left_is_swept(spool: Spool) -> None:
     study = spool.store("1.2", "1.2.3", [b"x"]).study
     for place in ("incoming/half", "trash/half", f"studies/{study}/results-0123/000.dcm"):

@@ -15,6 +15,9 @@ _MOST_OF_ONE = 1 << 20
 _ENDLESS = 20 * MAX_BYTES
 """Bytes of one object after which its association is ended."""
 
+_COMMAND, _WAITING = 1 << 16, 4
+"""Bytes of what goes before an object; objects that wait, of a peer that does not wait for answers (PS3.7 D.3.3.3)."""
+
 
 class Discarded(BytesIO):
     """Takes the rest of an object that is too large, counts it and keeps nothing, so that it can be refused by name."""
@@ -42,9 +45,14 @@ def _bounded(receive: Any, size: int) -> Any:
 
 def guard_object(event: Any) -> None:
     """Bound the object that is being received; call it when a protocol unit has come."""
-    message = event.assoc.dimse.message
+    service = event.assoc.dimse
+    if service.msg_queue.qsize() > _WAITING:
+        event.assoc.abort()
+    message = service.message
     if message is None or message.data_set is None:
         return
+    if message.encoded_command_set.tell() > _COMMAND:
+        event.assoc.abort()
     if isinstance(message.data_set, Discarded):
         if message.data_set.count > _ENDLESS:
             event.assoc.abort()

@@ -9,7 +9,7 @@ from typing import Any
 
 from colles.serving.dicom.peers import Destination
 
-_CONNECT, _SECONDS = 10.0, 60.0  # to connect; to answer
+_CONNECT, _ASSOCIATE, _SECONDS = 10.0, 20.0, 60.0  # to connect; to take an association; to take an object
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: their ids are the odd numbers of one byte
 
 Send = Callable[[Path], str | None]
@@ -29,7 +29,7 @@ class Delivery:
 
         self._destination = destination
         self._ae = ae = AE(ae_title=aet)
-        ae.connection_timeout, ae.acse_timeout = _CONNECT, _SECONDS
+        ae.connection_timeout, ae.acse_timeout = _CONNECT, _ASSOCIATE
         ae.dimse_timeout = ae.network_timeout = _SECONDS
 
     @contextmanager

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from colles.imaging.dicom_bytes import data_set
 
 _LAST = 0x0020000E  # SeriesInstanceUID
+_START = 1 << 20  # bytes that hold it as a rule
 _INFLATED = 400_000_000
 """Bytes that a deflated object may inflate to."""
 
 
-def read_head(pieces: Sequence[bytes | memoryview]) -> Any:
-    """Read pydicom's data set up to SeriesInstanceUID from the bytes of a file.
+def read_head(head: bytes, body: bytes | memoryview = b"") -> Any:
+    """Read pydicom's data set up to SeriesInstanceUID from the bytes of a file, or from its two parts.
 
     Raise `UnreadableImageError` where that much is too large, whatever pydicom raises where it is damaged.
     """
-    return data_set(io.BytesIO(b"".join(pieces)), None, _INFLATED, pixels=False, last=_LAST)
+    if len(body) > _START:  # a copy of all of it would double what a large object takes
+        with suppress(Exception):
+            ds = _read(head, body[:_START])
+            if "StudyInstanceUID" in ds:
+                return ds
+    return _read(head, body)
+
+
+def _read(head: bytes, body: bytes | memoryview) -> Any:
+    return data_set(io.BytesIO(b"".join((head, body))), None, _INFLATED, pixels=False, last=_LAST)

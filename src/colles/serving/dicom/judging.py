@@ -137,7 +137,7 @@ class Judging:
         path = self._spool.object_path(study, name)
         answer = judge_file(path, self._predictor)
         if not answer.header:  # of an object whose whole header is too large or damaged
-            answer = replace(answer, header=read_head([path.read_bytes()]))
+            answer = replace(answer, header=read_head(path.read_bytes()))
         return answer if self._capture else replace(answer, picture=None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import threading
 import time
@@ -17,12 +16,12 @@ from colles.serving.dicom.arriving import PDU, Discarded, guard_connection, guar
 from colles.serving.dicom.events import Events, printable
 from colles.serving.dicom.head import read_head
 from colles.serving.dicom.spool import Spool, Stored
+from colles.serving.dicom.uids import is_uid
 
 RESERVE = 500_000_000
 """Bytes of the disk that are left free: results need room, and so does the rest of the machine."""
 _OUT_OF_RESOURCES, _CANNOT_UNDERSTAND = 0xA700, 0xC000  # PS3.4 B.2.3
-_UID = re.compile(r"[0-9.]{1,64}")
-_SECONDS, _MOST = 60.0, 20  # that a silent peer may take; associations at a time
+_SECONDS, _MOST = 60.0, 10  # that a silent peer may take; associations at a time
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
 OnStored = Callable[[Stored], None]
@@ -176,7 +175,7 @@ class StorageSCP:
 
 def _read_head(head: bytes, body: memoryview) -> Any:
     try:
-        return read_head([head, body])
+        return read_head(head, body)
     except CollesError as error:
         raise _Refused(_CANNOT_UNDERSTAND, "its header is too large") from error
     except Exception as error:  # pydicom raises many kinds on damaged data
@@ -189,7 +188,7 @@ def _uid(ds: Any, keyword: str) -> str:
     value = first_text(ds, keyword)
     if value is None:
         raise _Refused(_CANNOT_UNDERSTAND, f"has no {keyword}")
-    if not _UID.fullmatch(value):
+    if not is_uid(value):
         raise _Refused(_CANNOT_UNDERSTAND, f"its {keyword} is no UID")
     return value
 

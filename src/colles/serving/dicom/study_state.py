@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from colles.core.records import Record
 
 
 class StudyState(Record):
     """The state of one study; without a file all of it is at its beginning."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")  # another version's file must not mean judging again
 
     objects: tuple[str, ...] = ()
     """Names of the files that were judged."""

@@ -1,0 +1,84 @@
+"""Results and a destination that takes some of them, none, or nothing at all."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from node_tools import Pacs, encoded, radiograph
+from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+from pynetdicom import AE, _config, evt
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from colles.serving.dicom import delivery
+from colles.serving.dicom.delivery import Delivery, Unreachable
+from colles.serving.dicom.peers import Destination
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Return a report and a capture."""
+    paths = []
+    for name, sop_class in (("sr", ComprehensiveSRStorage), ("sc", SecondaryCaptureImageStorage)):
+        paths.append(tmp_path / f"{name}.dcm")
+        paths[-1].write_bytes(encoded(radiograph(SOPClassUID=sop_class)))
+    return paths
+
+
+@pytest.fixture(autouse=True)
+def restricted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Destinations take what they name, whatever a node of an earlier test has set."""
+    monkeypatch.setattr(_config, "UNRESTRICTED_STORAGE_SERVICE", False)
+
+
+def test_a_class_that_it_does_not_take_keeps_the_others_from_nothing(files: list[Path]) -> None:
+    ae, taken = AE(ae_title="PACS"), []  # type: ignore[var-annotated]
+    ae.add_supported_context(SecondaryCaptureImageStorage)
+    handlers = [(evt.EVT_C_STORE, lambda event: taken.append(event.request.AffectedSOPClassUID) or 0)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        there = Destination("PACS", "127.0.0.1", server.server_address[1])
+        with Delivery(there, "COLLES").open(files) as send:
+            assert [send(path) for path in files] == ["not_taken", None]
+        assert taken == [SecondaryCaptureImageStorage]
+    finally:
+        ae.shutdown()
+
+
+def test_a_warning_is_an_acceptance_and_a_failure_is_told(files: list[Path]) -> None:
+    there = Pacs()
+    try:
+        with Delivery(there.destination, "COLLES").open(files) as send:
+            for status, told in ((0xB000, None), (0x0000, None), (0xA700, "0xA700"), (0x0124, "0x0124")):
+                there.answer = lambda ds, status=status: status  # type: ignore[misc]
+                assert send(files[0]) == told
+    finally:
+        there.close()
+
+
+def test_one_that_refuses_the_association(files: list[Path]) -> None:
+    ae = AE(ae_title="PACS")
+    ae.add_supported_context(Verification)
+    ae.require_calling_aet = ["SOMEBODY"]
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    try:
+        there = Destination("PACS", "127.0.0.1", server.server_address[1])
+        with pytest.raises(Unreachable, match="rejected"), Delivery(there, "COLLES").open(files):
+            pass
+    finally:
+        ae.shutdown()
+
+
+def test_one_that_says_nothing(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "_ASSOCIATE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = Destination("PACS", "127.0.0.1", silent.getsockname()[1])
+        with pytest.raises(Unreachable, match="unreachable"), Delivery(there, "COLLES").open(files):
+            pass
+
+
+def test_one_that_is_not_there(files: list[Path]) -> None:
+    for host, told in (("127.0.0.1", "unreachable"), ("no.such.host.invalid", "unknown_host")):
+        with pytest.raises(Unreachable, match=told), Delivery(Destination("PACS", host, 1), "COLLES").open(files):
+            pass
