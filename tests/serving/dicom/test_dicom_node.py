@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCapture
 
 from colles.core.errors import OutputExistsError
 from colles.serving.dicom import answers, judging, results
+from colles.serving.dicom.peers import Destination
 from colles.serving.dicom.spool import Spool
 from colles.serving.dicom.status import read_status, summary
 from colles.serving.dicom.study_state import digest_of
@@ -161,6 +164,18 @@ def test_a_destination_that_is_down_gets_all_when_it_is_up(drawn_bundle: Path, s
             wait_until(lambda: summary(read_status(node.spool))["done"] == 2)
     waits = [each["seconds"] for each in heard.of("waits")]
     assert waits[:2] == [0.05, 0.1] and not heard.of("failed")
+
+
+def test_a_destination_that_says_nothing_holds_up_no_stop(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
+    with pacs() as down, socket.create_server(("127.0.0.1", 0)) as silent:
+        gone, hangs = down.destination, Destination("PACS", "127.0.0.1", silent.getsockname()[1])
+        down.close()
+        with running(drawn_bundle, spool, heard, hangs, gone, first_wait=5.0) as node:
+            send(node.port, radiograph())
+            heard.wait("waits")
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 15 and len(heard.of("waits")) == 1
+        wait_until(lambda: not [each for each in threading.enumerate() if "Requestor" in each.name], 5)
 
 
 def test_what_a_destination_refuses_is_sent_again(drawn_bundle: Path, spool: Path, heard: Heard) -> None:

@@ -28,6 +28,7 @@ class Delivery:
         from pynetdicom import AE
 
         self._destination = destination
+        self._association: Any = None
         self._ae = ae = AE(ae_title=aet)
         ae.connection_timeout, ae.acse_timeout = _CONNECT, _ASSOCIATE
         ae.dimse_timeout = ae.network_timeout = _SECONDS
@@ -35,10 +36,15 @@ class Delivery:
     @contextmanager
     def open(self, files: Sequence[Path]) -> Iterator[Send]:
         """Associate for these files; raise `Unreachable` where the destination does not."""
+        from pynetdicom import evt
+
         there = self._destination
         contexts = _contexts(files)
+        handlers: list[Any] = [(evt.EVT_CONN_OPEN, self._connected)]
         try:
-            association = self._ae.associate(there.host, there.port, contexts, ae_title=there.aet)
+            association = self._ae.associate(
+                there.host, there.port, contexts, ae_title=there.aet, evt_handlers=handlers
+            )
         except OSError as error:
             raise Unreachable("unknown_host") from error
         if not association.is_established:
@@ -50,8 +56,12 @@ class Delivery:
                 association.release()
 
     def abort(self) -> None:
-        """End the association that is open."""
-        self._ae.shutdown()
+        """End the association that is open, or being asked for."""
+        if self._association is not None:
+            self._association.abort()
+
+    def _connected(self, event: Any) -> None:
+        self._association = event.assoc
 
 
 def _contexts(files: Sequence[Path]) -> list[Any]:

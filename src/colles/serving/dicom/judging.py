@@ -59,10 +59,13 @@ class Judging:
                 self._quiet.put(study, wait)
         self._thread.start()
 
-    def close(self, grace: float = 10.0) -> None:
-        """End after the image that is being judged."""
+    def stop(self) -> None:
+        """Ask to end after the image that is being judged."""
         self._stop.set()
         self._quiet.close()
+
+    def join(self, grace: float) -> None:
+        """Wait for the end."""
         self._thread.join(grace)
 
     @property

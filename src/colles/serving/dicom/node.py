@@ -22,6 +22,7 @@ from colles.serving.predictor import Predictor
 
 _DAY, _TIDYING = 86_400.0, 60.0  # seconds
 _POLL = 0.1
+_GRACE = 5.0  # that each of receiving and the rest has to end what it is at
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,13 @@ class Node:
 
     def _close(self) -> None:
         self._events.tell("stopping")
-        self._scp.close()
-        self._judging.close()
-        for sender in self._senders:
-            sender.close()
+        workers: list[Judging | Sender] = [self._judging, *self._senders]
+        for worker in workers:
+            worker.stop()
+        self._scp.close(_GRACE)
+        until = time.monotonic() + _GRACE
+        for worker in workers:
+            worker.join(max(0.0, until - time.monotonic()))
         self._events.tell("stopped")
 
     def _judged(self, study: str) -> None:

@@ -46,10 +46,13 @@ class Sender:
         """Send a study's results as soon as may be."""
         self._studies.put(study)
 
-    def close(self, grace: float = 10.0) -> None:
-        """End after the result that is being sent."""
+    def stop(self) -> None:
+        """Ask to end after the result that is being sent."""
         self._stop.set()
         self._studies.close()
+
+    def join(self, grace: float) -> None:
+        """Wait for the end, then end the association."""
         self._thread.join(grace)
         if self._thread.is_alive():
             self._delivery.abort()

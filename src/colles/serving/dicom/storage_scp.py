@@ -105,7 +105,7 @@ class StorageSCP:
             raise UsageError(text, field="--port", repair="Choose another --port or --host") from error
         self.port = int(self._server.server_address[1])
 
-    def close(self, grace: float = 10.0) -> None:
+    def close(self, grace: float = 5.0) -> None:
         """Stop listening, let each association end the object that it is at, then end it."""
         server, self._server = self._server, None
         if server is None:
