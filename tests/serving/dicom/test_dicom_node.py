@@ -166,6 +166,7 @@ def test_a_destination_that_is_down_gets_all_when_it_is_up(drawn_bundle: Path, s
     assert waits[:2] == [0.05, 0.1] and not heard.of("failed")
 
 
+@pytest.mark.slow
 def test_a_destination_that_says_nothing_holds_up_no_stop(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
     with pacs() as down, socket.create_server(("127.0.0.1", 0)) as silent:
         gone, hangs = down.destination, Destination("PACS", "127.0.0.1", silent.getsockname()[1])
@@ -333,6 +334,7 @@ def test_bundles_with_thresholds_for_studies_answer_on_the_study(
     assert seen[0].judged == 2 and seen[0].unit == "study"
 
 
+@pytest.mark.slow
 def test_four_modalities_at_once_lose_nothing(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
     objects = [[radiograph(f"{STUDY}.{part}", level=100 * number) for number in range(10)] for part in range(4)]
     with pacs() as there, running(drawn_bundle, spool, heard, there.destination, quiet=1.0) as node:
