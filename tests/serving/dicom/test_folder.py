@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from typer.testing import CliRunner
 from colles.cli.app import app
 from colles.core.errors import CollesError, MissingExtraError, MissingInputError, OutputExistsError, UsageError
 from colles.serving.bundle import Bundle
+from colles.serving.dicom import answers, capture
 from colles.serving.dicom.folder import file_studies, find_studies
 from colles.serving.inputs import find_images
 from colles.serving.predictor import Predictor
@@ -159,6 +162,33 @@ def test_a_file_that_changes_meanwhile_costs_no_other_its_answer(
     filed = list(file_studies(studies, predictor, tmp_path / "out"))
     assert [len(each.files) for each in filed] == [2, 2]
     assert studies.left_out[str(visit / "b.dcm")] == "it changed while it was read"
+
+
+def test_a_study_of_hundreds_of_images_is_never_held_in_memory_whole(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "visit").mkdir()
+    for number in range(12):
+        (tmp_path / "visit" / f"{number}.dcm").write_bytes(encoded(radiograph(number)))
+    most = {"picture": 0, "capture": 0}
+
+    def counted(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+        held: list[weakref.ref[Any]] = []
+
+        def made(*arguments: Any, **options: Any) -> Any:
+            held.append(weakref.ref(found := make(*arguments, **options)))
+            most[name] = max(most[name], sum(each() is not None for each in held))
+            return found
+
+        return made
+
+    monkeypatch.setattr(answers, "draw_heat", counted("picture", answers.draw_heat))
+    monkeypatch.setattr(capture, "create_capture", counted("capture", capture.create_capture))
+    studies = find_studies(find_images([tmp_path / "visit"]))
+    (filed,) = file_studies(studies, predictor, tmp_path / "out")
+    assert len(filed.files) == 13
+    assert most["picture"] <= 2 and most["capture"] <= 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [filed.folder]
 
 
 @pytest.mark.parametrize("arguments", [["none"], [""], []])

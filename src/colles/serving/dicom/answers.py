@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 from colles.core.errors import UnreadableImageError
@@ -37,9 +38,9 @@ class Judged:
     """pydicom's data set of everything but the pixels; empty where the file is no DICOM file."""
     prediction: Prediction
     """`refused` where it is no projection radiograph."""
-    picture: Image.Image | None
+    picture: Image.Image | Path | None
     """RGB, as `colles predict --overlays` draws it, with a note that nobody verified it, and of `LONGEST` pixels at
-    most; None where none could be drawn."""
+    most; None where none could be drawn. The file (`.npy`) that holds its pixels, where it was put aside."""
 
 
 def judge_file(source: Path | bytes | ZipMember | RemoteFile, predictor: Predictor) -> Judged:
@@ -54,6 +55,17 @@ def judge_file(source: Path | bytes | ZipMember | RemoteFile, predictor: Predict
     if rejected is not None:
         return Judged(header, _answer(predictor, replace(rejected, seconds=time.perf_counter() - started), path), None)
     return _judge(header, data, predictor, path)
+
+
+def put_aside(image: Judged, file: Path) -> Judged:
+    """Return an answer whose picture lies in a new file (`.npy`): hundreds in memory would take gigabytes.
+
+    The file has to stay until the capture is made, and is the caller's to remove.
+    """
+    if not isinstance(image.picture, Image.Image):
+        return image
+    np.save(file, np.asarray(image.picture.convert("RGB")))  # (H, W, 3)
+    return replace(image, picture=file)
 
 
 def judge_study(images: Sequence[Judged], bundle: Bundle) -> StudyPrediction | None:

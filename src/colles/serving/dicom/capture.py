@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
 from pydicom.uid import UID, SecondaryCaptureImageStorage
@@ -21,11 +23,12 @@ _DIRECTIONS = frozenset("LRAPHF")
 
 def create_capture(subject: Subject, study: Study, number: int) -> Dataset:
     """Return the capture of a judged image, the `number`-th of its series; its picture is RGB."""
+    pixels = _pixels(subject.picture)
     ds = new_result(study, "capture", SecondaryCaptureImageStorage, "OT", number, subject.uid)
     ds.SeriesNumber, ds.SeriesDescription = SERIES_NUMBER, SERIES
     ds.ConversionType = "WSD"  # made on a workstation (PS3.3, C.8.6.1)
     ds.ImageType = ["DERIVED", "SECONDARY"]
-    ds.DerivationDescription = fitting(_derivation(subject, study), 1024)
+    ds.DerivationDescription = fitting(_derivation(subject, study, *pixels.shape[:2]), 1024)
     # The caption is drawn into the pixels; of the patient nothing is, but what the source has burned in stays.
     ds.BurnedInAnnotation = "YES"
     ds.ImageComments = "Made by a program, not verified; research software, not a medical device."
@@ -33,13 +36,12 @@ def create_capture(subject: Subject, study: Study, number: int) -> Dataset:
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
     _place(ds, subject.header)
     _loss(ds, subject.header)
-    _pixels(ds, subject.picture)
+    _fill(ds, pixels)
     return finished(ds)
 
 
-def _derivation(subject: Subject, study: Study) -> str:
+def _derivation(subject: Subject, study: Study, height: int, width: int) -> str:
     text = f"Map of {study.bundle}, its decision and probability, drawn over the image; research only, not verified"
-    width, height = subject.picture.size
     stored = [text_of(subject.header, keyword) for keyword in ("Columns", "Rows")]
     if stored == [str(width), str(height)]:
         return text
@@ -97,8 +99,12 @@ def _is_method(text: str) -> bool:
     return 0 < len(text) <= 16 and text.isascii() and text.replace("_", "").isalnum() and text == text.upper()
 
 
-def _pixels(ds: Dataset, picture: Image.Image) -> None:
-    pixels = np.asarray(picture.convert("RGB"), np.uint8)  # (H, W, 3)
+def _pixels(picture: Image.Image | Path) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3), from its file where it was put aside."""
+    return np.asarray(np.load(picture) if isinstance(picture, Path) else picture.convert("RGB"), np.uint8)
+
+
+def _fill(ds: Dataset, pixels: NDArray[np.uint8]) -> None:
     ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PlanarConfiguration = 3, "RGB", 0
     ds.Rows, ds.Columns = pixels.shape[:2]
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from colles.core.errors import OutputExistsError, UnreadableImageError, UsageError
-from colles.core.files import atomic_path, refuse_existing
+from colles.core.files import atomic_path, refuse_existing, remove, storage_errors
 from colles.core.limits import MAX_BYTES
 from colles.core.progress import track
 from colles.serving.apart import assert_apart
 from colles.serving.dicom.uids import derived_uid
 from colles.serving.inputs import Found, ImageList
+from colles.serving.pipeline import BatchSizes, in_order
 from colles.serving.prediction import STATUSES
 
 if TYPE_CHECKING:
@@ -129,19 +131,15 @@ def file_studies(studies: Studies, predictor: Predictor, out: Path, *, overwrite
     Raise `OutputExistsError` before anything is judged where the folder of a study holds other files, or without
     `overwrite` any.
     """
-    from colles.serving.dicom.answers import judge_file
     from colles.serving.dicom.headers import text_of
 
     for folder in (out / folder_of(study) for study in studies.images):
         _assert_ours(folder)
         if not overwrite:
             refuse_existing(folder)
-    with ThreadPoolExecutor(predictor.workers) as pool:
-        judged = (
-            (study, image, answer)
-            for study, images in studies.images.items()
-            for image, answer in zip(images, pool.map(lambda each: judge_file(each, predictor), images), strict=True)
-        )
+    if not studies.images:
+        return
+    with _scratch(out) as scratch, closing(_judged(studies, predictor, scratch)) as judged:
         for study, rows in groupby(track(judged, "images", total=studies.count), key=lambda row: row[0]):
             answers = []
             for _, image, answer in rows:
@@ -154,27 +152,53 @@ def file_studies(studies: Studies, predictor: Predictor, out: Path, *, overwrite
                     yield _file(answers, predictor, out / folder_of(study))
             except UsageError as error:
                 studies.left_out = dict.fromkeys(map(str, studies.images[study]), error.message) | studies.left_out
+            remove(scratch / folder_of(study))
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """Make a hidden folder in `out` for pictures that wait for their captures, and remove it at the end."""
+    with storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".pictures.", dir=out, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+
+
+def _judged(studies: Studies, predictor: Predictor, scratch: Path) -> Generator[tuple[str, Found, Judged], None, None]:
+    """Yield each image with its study and its answer, whose picture lies in `scratch`."""
+    from colles.serving.dicom.answers import judge_file, put_aside
+
+    def work(jobs: list[tuple[str, Path, Found]]) -> list[tuple[str, Found, Judged]]:
+        return [(study, image, put_aside(judge_file(image, predictor), file)) for study, file, image in jobs]
+
+    def jobs() -> Iterator[tuple[str, Path, Found]]:
+        for study, images in studies.images.items():
+            folder = scratch / folder_of(study)
+            folder.mkdir()
+            yield from ((study, folder / f"{number}.npy", image) for number, image in enumerate(images))
+
+    return in_order(jobs(), work, BatchSizes(1), predictor.workers)
 
 
 def _file(answers: Sequence[Judged], predictor: Predictor, folder: Path) -> Filed:
     from colles.serving.dicom.answers import judge_study
-    from colles.serving.dicom.results import create_results
+    from colles.serving.dicom.results import stream_results
 
     whole = judge_study(answers, predictor.bundle)
-    results = create_results(answers, predictor.bundle, whole)
-    files = save_results(results, folder)
+    files = save_results(stream_results(answers, predictor.bundle, whole), folder)
     counts = {str(name): sum(each.prediction.status == name for each in answers) for name in STATUSES}
     return Filed(folder.name, tuple(files), counts, None if whole is None else whole.decision)
 
 
-def save_results(results: Sequence[Any], folder: Path) -> list[str]:
+def save_results(results: Iterable[Any], folder: Path) -> list[str]:
     """Write the results of a study into a folder that appears when it is complete; return the names of the files.
 
     A folder that is there is replaced. Raise `StorageError` for a full or read-only disk.
     """
-    names = [REPORT, *(f"{number:02d}_capture.dcm" for number in range(1, len(results)))]
+    names: list[str] = []
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        for ds, name in zip(results, names, strict=True):
-            ds.save_as(temporary / name, enforce_file_format=True)
+        for number, ds in enumerate(results):
+            names.append(f"{number:02d}_capture.dcm" if number else REPORT)
+            ds.save_as(temporary / names[-1], enforce_file_format=True)
     return names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,20 @@ def create_results(
     made: datetime | None = None,
 ) -> list[Any]:
     """Return the results of one study, complete pydicom data sets: the report, then the captures.
+
+    All of them are held in memory; `stream_results` gives one after the other. Raise what it raises.
+    """
+    return list(stream_results(images, bundle, study, made=made))
+
+
+def stream_results(
+    images: Sequence[Judged],
+    bundle: Bundle,
+    study: StudyPrediction | None = None,
+    *,
+    made: datetime | None = None,
+) -> Iterator[Any]:
+    """Yield the results of one study, complete pydicom data sets: the report, then the captures.
 
     `study` is the bundle's answer on the whole of it (`judge_study`), `made` the moment that they tell, now by default.
     The same images, answers and bundle give the same UIDs, in whatever order they come. Raise `UsageError` where the
@@ -63,9 +77,10 @@ def create_results(
     basis = (uid, named, __version__, whole, *sorted(answers))
     manifest = hashlib.sha256(to_json(bundle.manifest.dump()).encode()).hexdigest()  # of the file as it was written
     shared = Study(uid, inherited, left_out, named, manifest, made or datetime.now(), basis)
-    report = create_report(subjects, bundle, study, shared)
+    yield create_report(subjects, bundle, study, shared)
     pictures = (subject for subject in subjects if subject.picture is not None)
-    return [report, *(create_capture(each, shared, number) for number, each in enumerate(pictures, 1))]
+    for number, each in enumerate(pictures, 1):
+        yield create_capture(each, shared, number)
 
 
 def _bundle_of(images: Sequence[Judged], bundle: Bundle, study: StudyPrediction | None) -> str:
