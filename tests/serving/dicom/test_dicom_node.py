@@ -273,6 +273,13 @@ def test_a_study_that_kills_the_process_is_set_aside(drawn_bundle: Path, spool: 
     before.update(study, begun=3, begun_on=digest_of(before.objects(study)))
     with running(drawn_bundle, spool, heard):
         assert heard.wait("failed")[0]["reason"] == "'ProcessDied'"
+    with running(drawn_bundle, spool, heard) as node:
+        send(node.port, radiograph("1.2.5"))
+        heard.wait("judged")
+        assert node.spool.failure(study) is not None
+    (spool / "failed" / f"{study}.json").unlink()
+    with running(drawn_bundle, spool, heard):
+        assert heard.wait("judged", 2)[1]["study"] == study
 
 
 def test_a_full_disk_postpones_and_blames_no_study(

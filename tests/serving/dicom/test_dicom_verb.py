@@ -15,6 +15,7 @@ from node_process import process
 from node_tools import LONG, STUDY, associated, pacs, radiograph, send
 from typer.testing import CliRunner
 
+from colles.cli import dicom_node
 from colles.cli.app import app
 from colles.core.errors import CollesError
 from colles.serving.dicom.spool import Spool
@@ -82,6 +83,25 @@ def fails(*arguments: object) -> str:
 def test_bad_arguments_are_one_line(tmp_path: Path, arguments: tuple[object, ...], told: str) -> None:
     assert told in fails("--spool", tmp_path / "spool", *arguments)
     assert not (tmp_path / "spool").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "days"),
+    [
+        ((), None),
+        (("--send-to", "PACS@h:104"), 1.0),
+        (("--send-to", "PACS@h:104", "--keep"), None),
+        (("--send-to", "PACS@h:104", "--keep-days", "0"), 0.0),
+        (("--keep-days", "7"), 7.0),
+    ],
+)
+def test_how_long_a_study_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], days: float | None
+) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(dicom_node, "_run", lambda settings, *_, **__: seen.append(settings.keep_days))
+    assert CliRunner().invoke(app, ["dicom", "node", "--spool", str(tmp_path), *arguments]).exit_code == 0
+    assert seen == [days]
 
 
 def test_a_busy_port_is_one_line(drawn_bundle: Path, tmp_path: Path) -> None:
