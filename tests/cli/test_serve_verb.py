@@ -151,6 +151,9 @@ def test_hostile_lines_get_an_answer_and_the_next_one_too() -> None:
         assert b" 413 " in _raw(server.port, b"Transfer-Encoding: chunked\r\n\r\n", endless)
         assert b" 400 " in _raw(server.port, b"Content-Length: minus\r\n\r\n")
         assert b" 403 " in _raw(server.port, b"Content-Length: 1\r\n\r\nx", host=b"evil.example")
+        assert b" 403 " in _raw(
+            server.port, b"Origin: http://127.0.0.1:9\r\nContent-Length: 1\r\n\r\nx", host=b"127.0.0.1"
+        )
         with httpx.Client(base_url=server.address) as client:
             # The file arrives although nobody reads it, and the line goes on.
             for _ in range(2):

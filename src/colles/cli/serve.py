@@ -56,7 +56,7 @@ def serve(
 
     predictor = Predictor(load_bundle(bundle), threads=threads, gate=gate, precision=precision)
     predictor.warm_up()
-    service = create_service(predictor, hosts=[host, *(allow_host or [])])
+    service = create_service(predictor, hosts=allow_host or (), address=host)
     listening = listen(host, port)
     if not is_loopback(listening):
         typer.echo(_OPEN, err=True)

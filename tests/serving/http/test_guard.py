@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from colles.core.errors import UsageError
 from colles.serving.http.app import create_service
 
 
@@ -57,6 +58,24 @@ POSTS = [
     ({"origin": "https://colles.example:444", "sec-fetch-site": "same-origin"}, True),
     ({"origin": "https://colles.example.evil"}, False),
 ]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1"])
+def test_another_port_of_the_address_it_listens_on_is_another_site(serve: Any, radiograph: bytes, address: str) -> None:
+    """The program gave its own address as a name that is ours under any port."""
+    client = TestClient(serve(address=address).app, base_url=f"http://{address}:8000")
+    for port, status in ((8000, 200), (9999, 403)):
+        headers = {"origin": f"http://{address}:{port}"}
+        assert client.post("/api/predict", content=radiograph, headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("name", ["http://colles.example", "colles.example:8443", "colles.example/", "*.example", "",
+                                  "kölles.example", "[::1]:8000", "two words"])  # fmt: skip
+def test_a_name_that_no_browser_sends_is_refused(serve: Any, name: str) -> None:
+    """It was taken, and whoever came by the name that was meant got 403."""
+    with pytest.raises(UsageError, match=r"^--allow-host: .* is no name of a host\. Leave out") as error:
+        serve(hosts=[name])
+    assert repr(name) in str(error.value)
 
 
 @pytest.mark.parametrize(("headers", "taken"), POSTS)

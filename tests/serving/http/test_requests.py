@@ -124,6 +124,13 @@ def test_addresses_and_methods_that_are_none(client: TestClient, logged: list[st
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("path", ["/api/predict/", "/api/health/", "/metrics/"])
+def test_an_address_with_a_slash_too_many_is_none(client: TestClient, path: str) -> None:
+    """It was led on to http://, which is not where a proxy with encryption is asked."""
+    found = client.get(path, follow_redirects=False)
+    assert refused(found, 404) and "location" not in found.headers
+
+
 def test_a_defect_is_told_by_its_kind_alone(
     client: TestClient, predictor: Predictor, monkeypatch: pytest.MonkeyPatch, logged: list[str]
 ) -> None:

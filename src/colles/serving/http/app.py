@@ -51,17 +51,30 @@ class Service:
 
 
 def create_service(
-    predictor: Predictor, *, hosts: Iterable[str] = (), bounds: Bounds | None = None, log: Callable[[str], None] = say
+    predictor: Predictor,
+    *,
+    hosts: Iterable[str] = (),
+    address: str = "localhost",
+    bounds: Bounds | None = None,
+    log: Callable[[str], None] = say,
 ) -> Service:
-    """Put a predictor behind HTTP; `hosts` are names of this server beside those of the loopback."""
+    """Put a predictor behind HTTP; `hosts` are names given to this server by hand, `address` is what it listens on."""
     limits, about = bounds or Bounds(), About.of(predictor)
     desk, metrics, page = Desk(predictor.workers, limits.waiting), Metrics(), render(about)
-    api = FastAPI(title="colles", version=__version__, description=about.intended_use, docs_url=None, redoc_url=None)
+    api = FastAPI(
+        title="colles",
+        version=__version__,
+        description=about.intended_use,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # to http://, whatever the proxy before it speaks
+    )
     _add_judging(api, Answerer(predictor), desk, metrics, limits)
     _add_telling(api, about, page.html, desk, metrics)
     _add_handlers(api)
     routes = [str(getattr(route, "path", "")) for route in api.routes]
-    return Service(Guard(api, hosts=hosts, routes=routes, policy=page.policy, metrics=metrics, log=log), desk)
+    guard = Guard(api, hosts=hosts, address=address, routes=routes, policy=page.policy, metrics=metrics, log=log)
+    return Service(guard, desk)
 
 
 def _add_judging(api: FastAPI, answerer: Answerer, desk: Desk, metrics: Metrics, bounds: Bounds) -> None:

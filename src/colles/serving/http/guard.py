@@ -7,7 +7,9 @@ that was made to point here (DNS rebinding: the Host header must be one of ours)
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -17,6 +19,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from colles.core.errors import UsageError
 from colles.serving.http.metrics import Metrics
 from colles.serving.http.refusal import Refusal
 
@@ -24,6 +27,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
 _READING = ("GET", "HEAD")
 _OTHER = "other"
+_HOST = re.compile(r"[a-z0-9._-]+")
 
 
 class _LineError(Exception):
@@ -38,16 +42,20 @@ class Guard:
         app: ASGIApp,
         *,
         hosts: Iterable[str],
+        address: str,
         routes: Iterable[str],
         policy: str,
         metrics: Metrics,
         log: Callable[[str], None],
     ) -> None:
-        """`hosts` are names of this server beside those of the loopback; paths but `routes` are neither logged nor
-        counted by name; `policy` is the Content-Security-Policy.
+        """`hosts` are names of this server given by hand, its own under any port; `address` is what it listens on.
+
+        Paths but `routes` are neither logged nor counted by name; `policy` is the Content-Security-Policy. Raise
+        `UsageError` for a host that no browser asks by.
         """
         self._app, self._metrics, self._log = app, metrics, log
-        self._named = frozenset(host.lower().strip("[]") for host in hosts)
+        self._named = frozenset(map(_given, hosts))
+        self._known = self._named.union(LOOPBACK, [address.lower()])
         self._routes = frozenset(routes)
         self.cut = 0
         """Requests that the end of the server cut off."""
@@ -100,7 +108,7 @@ class Guard:
 
     def _admit(self, method: str, headers: Headers) -> None:
         host = headers.getlist("host")
-        if len(host) != 1 or _name(host[0]) not in self._named.union(LOOPBACK):
+        if len(host) != 1 or _name(host[0]) not in self._known:
             repair = "Use an address that it printed, or start it with --allow-host NAME"
             raise Refusal(403, "this server is not known by that name", repair, connection="close")
         if method not in _READING and not self._from_here(headers, host[0]):
@@ -123,6 +131,20 @@ class Guard:
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         self._metrics.responded(route, code)
         self._log(f"{datetime.now():%Y-%m-%dT%H:%M:%S} {method} {route} {code} {seconds:.3f} s")
+
+
+def _given(host: str) -> str:
+    """Return a name given by hand as `_name` returns it."""
+    bare = host.lower().removeprefix("[").removesuffix("]")
+    try:
+        if ":" in bare:
+            return str(ipaddress.IPv6Address(bare))
+    except ValueError:
+        bare = ""
+    if not _HOST.fullmatch(bare):
+        repair = "Leave out http://, port and path; write other letters as browsers send them (xn--)"
+        raise UsageError(f"{host!r} is no name of a host", field="--allow-host", repair=repair)
+    return bare
 
 
 def _name(place: str) -> str | None:
