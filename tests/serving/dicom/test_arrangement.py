@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -58,7 +59,11 @@ def test_other_images_answers_or_bundles_give_other_uids(four: list[Judged], loc
     metadata = locating_bundle.metadata.model_copy(update={"version": "ba9876543210"})
     renamed = [replace(each, prediction=replace(each.prediction, bundle=metadata.label)) for each in four]
     updated = create_results(renamed, replace(locating_bundle, metadata=metadata), made=MADE)
-    every = [uid for results in (usual, fewer, decided, updated) for uid in {*uids(results)}]
+    corrected = [replace(each, header=copy.deepcopy(each.header)) for each in four]
+    for each in corrected:
+        each.header.PatientID = "P-4712"
+    moved = create_results(corrected, locating_bundle, made=MADE)
+    every = [uid for results in (usual, fewer, decided, updated, moved) for uid in {*uids(results)}]
     assert len(every) == len({*every})
     assert all(is_uid(uid) for uid in every)
 

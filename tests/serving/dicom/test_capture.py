@@ -18,7 +18,7 @@ from colles.serving.bundle import Bundle
 from colles.serving.dicom import answers
 from colles.serving.dicom.answers import Judged
 from colles.serving.dicom.results import create_results
-from drawn_dicom import DX, MADE, SERIES, radiograph, spot
+from drawn_dicom import CT, DX, MADE, SERIES, radiograph, spot
 
 Judge = Callable[[Dataset], Judged]
 
@@ -46,6 +46,41 @@ def test_it_names_its_source_and_what_was_done(judge: Judge, locating_bundle: Bu
     assert locating_bundle.name in made.DerivationDescription
     assert "reduced" not in made.DerivationDescription
     assert made.ImageType[0] == "DERIVED"
+
+
+def test_a_capture_has_the_number_of_its_image_in_the_report(judge: Judge, locating_bundle: Bundle) -> None:
+    images = [judge(radiograph(number)) for number in (1, 2, 3)]
+    images[1] = judge(radiograph(2, SOPClassUID=CT, Modality="CT"))
+    _, *made = create_results(images, locating_bundle, made=MADE)
+    assert [(ds.InstanceNumber, ds.SourceImageSequence[0].ReferencedSOPInstanceUID) for ds in made] == [
+        (1, f"{SERIES}.1"),
+        (3, f"{SERIES}.3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "copied"), [([2, 1], [2, 1]), ([1, 1], None), (["0", "1"], None), ([2], None), (None, None)]
+)
+def test_a_picture_of_oblong_pixels_is_shown_as_its_source_is(
+    judge: Judge, locating_bundle: Bundle, stated: list[int] | None, copied: list[int] | None
+) -> None:
+    made = capture(judge(radiograph(1, PixelAspectRatio=stated)), locating_bundle)
+    assert made.get("PixelAspectRatio") == copied
+
+
+@pytest.mark.parametrize(("size", "longest"), [((640, 480), 4096), ((480, 640), 4096), ((640, 480), 320)])
+def test_the_corners_in_the_picture_are_those_of_the_outline_in_the_report(
+    judge: Judge, locating_bundle: Bundle, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], longest: int
+) -> None:
+    monkeypatch.setattr(answers, "LONGEST", longest)
+    image = judge(radiograph(1, spot(*size, (160, 120, 320, 280))))
+    made = capture(image, locating_bundle)
+    (place,) = image.prediction.boxes or ()
+    share = made.Columns / size[0]
+    rows, columns = np.nonzero((made.pixel_array == 255).all(axis=2)[: int(0.75 * made.Rows)])  # above the caption
+    drawn = columns.min(), rows.min(), columns.max(), rows.max()
+    box = place.box
+    assert np.abs(np.array(drawn) - share * np.array([box.x1, box.y1, box.x2, box.y2])).max() <= 2  # half a line
 
 
 def test_a_huge_picture_is_reduced_and_says_so(

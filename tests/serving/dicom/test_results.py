@@ -200,6 +200,27 @@ def test_images_of_two_studies_or_patients_are_refused(judge: Judge, locating_bu
 
 
 @pytest.mark.parametrize(
+    ("other", "one"),
+    [
+        ({"PatientName": "MEIER ^Änne^^"}, True),
+        ({"PatientName": None, "PatientBirthDate": None}, True),
+        ({"PatientName": "Other^Name"}, False),
+        ({"PatientBirthDate": "19470824"}, False),
+        ({"PatientID": "P-1"}, False),
+    ],
+)
+def test_without_a_patient_id_the_name_and_birth_date_tell_patients_apart(
+    judge: Judge, locating_bundle: Bundle, other: dict[str, str | None], one: bool
+) -> None:
+    images = [judge(radiograph(1, PatientID="")), judge(radiograph(2, **{"PatientID": "", **other}))]
+    if one:
+        assert len(create_results(images, locating_bundle, made=MADE)) == 3
+        return
+    with pytest.raises(UsageError, match="several patients"):
+        create_results(images, locating_bundle, made=MADE)
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [("größer – a\\b~c\n\x01d\x7f", "gr??er ? a/b-c d"), ("x" * 80, "x" * 61 + "..."), ("plain", "plain")],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,16 +51,30 @@ def arrange(images: Sequence[Judged]) -> list[Subject]:
     if not kept:
         raise UsageError("no image of a study was given", repair="Give at least one")
     _assert_one(kept, "StudyInstanceUID", "of several studies")
-    _assert_one(kept, "PatientID", "of one study, but of several patients")
+    _assert_one_patient(kept)
     if not is_uid(text_of(kept[0].header, "StudyInstanceUID")):
         text = "the images have no StudyInstanceUID, or one that is none: no result can be filed with them"
         raise UsageError(text, field="StudyInstanceUID", repair="Have the sender mend it")
     return sorted(_merged(map(_subject, kept)), key=_place)
 
 
-def _assert_one(images: Sequence[Judged], keyword: str, what: str) -> None:
-    if len({text_of(image.header, keyword) for image in images}) > 1:
+def _assert_one_patient(images: Sequence[Judged]) -> None:
+    what = "of one study, but of several patients"
+    _assert_one(images, "PatientID", what)
+    if not text_of(images[0].header, "PatientID"):
+        for keyword in ("PatientName", "PatientBirthDate"):
+            _assert_one([image for image in images if text_of(image.header, keyword)], keyword, what, _plain)
+
+
+def _assert_one(images: Sequence[Judged], keyword: str, what: str, form: Callable[[str], str] = str) -> None:
+    if len({form(text_of(image.header, keyword)) for image in images}) > 1:
         raise UsageError(f"the images are {what}", field=keyword, repair="Give those of one study alone")
+
+
+def _plain(text: str) -> str:
+    """Return what all ways to write a name have in common: capitals, blanks and empty components are nothing."""
+    alphabetic = text.partition("=")[0] or text
+    return "^".join(part.strip() for part in alphabetic.split("^")).rstrip("^").casefold()
 
 
 def _subject(image: Judged) -> Subject:

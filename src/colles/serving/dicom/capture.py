@@ -22,7 +22,7 @@ _DIRECTIONS = frozenset("LRAPHF")
 
 
 def create_capture(subject: Subject, study: Study, number: int) -> Dataset:
-    """Return the capture of a judged image, the `number`-th of its series; its picture is RGB."""
+    """Return the capture of a judged image, which is the `number`-th of the report."""
     pixels = _pixels(subject.picture)
     ds = new_result(study, "capture", SecondaryCaptureImageStorage, "OT", number, subject.uid)
     ds.SeriesNumber, ds.SeriesDescription = SERIES_NUMBER, SERIES
@@ -36,6 +36,7 @@ def create_capture(subject: Subject, study: Study, number: int) -> Dataset:
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = ds.ContentDate, ds.ContentTime
     _place(ds, subject.header)
     _loss(ds, subject.header)
+    _oblong(ds, subject.header)
     _fill(ds, pixels)
     return finished(ds)
 
@@ -89,6 +90,12 @@ def _loss(ds: Dataset, header: Any) -> None:
             ds.LossyImageCompressionRatio, ds.LossyImageCompressionMethod = ratios, methods
     elif stated == "00":
         ds.LossyImageCompression = "00"
+
+
+def _oblong(ds: Dataset, header: Any) -> None:
+    ratio = text_of(header, "PixelAspectRatio").split("\\")  # vertical, horizontal
+    if len(ratio) == 2 and len({*ratio}) == 2 and all(each.isdecimal() and 0 < int(each) < 1000 for each in ratio):
+        ds.PixelAspectRatio = ratio
 
 
 def _is_ratio(text: str) -> bool:

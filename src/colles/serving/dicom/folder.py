@@ -198,7 +198,7 @@ def save_results(results: Iterable[Any], folder: Path) -> list[str]:
     names: list[str] = []
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        for number, ds in enumerate(results):
-            names.append(f"{number:02d}_capture.dcm" if number else REPORT)
+        for ds in results:
+            names.append(f"{int(ds.InstanceNumber):02d}_capture.dcm" if names else REPORT)
             ds.save_as(temporary / names[-1], enforce_file_format=True)
     return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableSequence
 from typing import Any
 
 
@@ -11,7 +12,7 @@ def text_of(header: Any, keyword: str) -> str:
         value = header.get(keyword)
         if value is None:
             return ""
-        parts = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
+        parts = list(value) if isinstance(value, MutableSequence) else [value]  # a name can be iterated, too
         return "\\".join(str(part) for part in parts).strip(" \0")
     except Exception:  # pydicom reads values when they are asked for, and raises many kinds on damaged ones
         return ""

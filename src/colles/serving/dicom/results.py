@@ -74,13 +74,13 @@ def stream_results(
         for each in subjects
     ]
     whole = "" if study is None else f"{study.status} {study.decision}"
-    basis = (uid, named, __version__, whole, *sorted(answers))
+    basis = (uid, text_of(subjects[0].header, "PatientID"), named, __version__, whole, *sorted(answers))
     manifest = hashlib.sha256(to_json(bundle.manifest.dump()).encode()).hexdigest()  # of the file as it was written
     shared = Study(uid, inherited, left_out, named, manifest, made or datetime.now(), basis)
     yield create_report(subjects, bundle, study, shared)
-    pictures = (subject for subject in subjects if subject.picture is not None)
-    for number, each in enumerate(pictures, 1):
-        yield create_capture(each, shared, number)
+    for number, each in enumerate(subjects, 1):
+        if each.picture is not None:
+            yield create_capture(each, shared, number)
 
 
 def _bundle_of(images: Sequence[Judged], bundle: Bundle, study: StudyPrediction | None) -> str:
