@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,7 @@ def test_an_object_with_a_huge_header_does_not_take_its_study_along(
 def test_a_study_of_two_patients_is_set_aside_in_words(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
     with running(drawn_bundle, spool, heard) as node:
         send(node.port, radiograph(), radiograph(PatientID="4712"))
-        assert heard.wait("failed")[0]["reason"] == "'the images are of one study, but of several patients'"
+        assert heard.wait("failed")[0]["reason"] == "the images are of one study, but of several patients"
 
 
 def test_a_uid_has_one_content(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
@@ -236,7 +236,7 @@ def test_old_ones_are_removed_at_the_start(drawn_bundle: Path, spool: Path, hear
 def test_a_study_that_cannot_be_judged_stops_nobody(
     drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, asked = results.create_results, []
+    real, asked = results.stream_results, []
 
     def create(images: Any, *arguments: Any) -> Any:
         study = str(images[0].header.StudyInstanceUID)
@@ -245,11 +245,11 @@ def test_a_study_that_cannot_be_judged_stops_nobody(
             raise RuntimeError("Doe^Jane 4711-SECRET")
         return real(images, *arguments)
 
-    monkeypatch.setattr(results, "create_results", create)
+    monkeypatch.setattr(results, "stream_results", create)
     with running(drawn_bundle, spool, heard) as node:
         send(node.port, radiograph("1.2.666"))
         (failed,) = heard.wait("failed")
-        assert failed["reason"] == "'RuntimeError'"
+        assert failed["reason"] == "RuntimeError"
         send(node.port, radiograph("1.2.5"))
         heard.wait("judged")
     (note,) = (spool / "failed").iterdir()
@@ -272,7 +272,7 @@ def test_a_study_that_kills_the_process_is_set_aside(drawn_bundle: Path, spool: 
     study = before.store("1.2.666", "1.2.3", [b"x"]).study
     before.update(study, begun=3, begun_on=digest_of(before.objects(study)))
     with running(drawn_bundle, spool, heard):
-        assert heard.wait("failed")[0]["reason"] == "'ProcessDied'"
+        assert heard.wait("failed")[0]["reason"] == "ProcessDied"
     with running(drawn_bundle, spool, heard) as node:
         send(node.port, radiograph("1.2.5"))
         heard.wait("judged")
@@ -333,8 +333,8 @@ def test_bundles_with_thresholds_for_studies_answer_on_the_study(
     }
     settings = {"unit": "study", "aggregation": "max", "operating_points": points, "calibration": None}
     seen: list[Any] = []
-    real = results.create_results
-    monkeypatch.setattr(results, "create_results", lambda *a: seen.append(a[2]) or real(*a))
+    real = results.stream_results
+    monkeypatch.setattr(results, "stream_results", lambda *a: seen.append(a[2]) or real(*a))
     with running(bundle_maker(tmp_path / "bundle", study=settings), spool, heard) as node:
         send(node.port, radiograph(), radiograph(level=3000))
         heard.wait("judged")
@@ -389,3 +389,31 @@ def test_a_thread_that_dies_ends_the_node(
             heard.wait("stopped")
     assert heard.of("defect") == [{"event": "defect", "reason": "GeneratorExit"}]
     assert Spool(spool).is_waiting(Spool(spool).studies()[0])
+
+
+def test_pictures_of_many_images_wait_on_the_disk(
+    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside: list[Path] = []
+    real = answers.put_aside
+    monkeypatch.setattr(answers, "put_aside", lambda image, file: aside.append(file) or real(image, file))
+    with running(drawn_bundle, spool, heard) as node:
+        send(node.port, *(radiograph(level=100 * number) for number in range(10)))
+        assert heard.wait("judged")[0]["results"] == 11
+    assert len(aside) == 2 and not list((spool / "incoming").iterdir())
+
+
+def test_what_was_written_before_an_error_is_removed(
+    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = results.stream_results
+
+    def breaks(*arguments: Any) -> Iterator[Any]:
+        yield next(real(*arguments))
+        raise RuntimeError
+
+    monkeypatch.setattr(results, "stream_results", breaks)
+    with pacs() as there, running(drawn_bundle, spool, heard, there.destination) as node:
+        send(node.port, radiograph())
+        heard.wait("failed")
+        assert not list(spool.rglob("results-*")) and not there.received

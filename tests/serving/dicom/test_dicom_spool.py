@@ -87,7 +87,7 @@ def test_a_study_is_done_when_all_have_all_results(spool: Spool) -> None:
     spool.store("1.2", "1.2.4", [b"y"])
     assert spool.is_waiting(study) and not spool.remove_done(study)
     anew = spool.save_results(study, spool.objects(study), [("1.9.3", b"other")])
-    assert anew.sent == {} and anew.done is None and len(list(spool.root.rglob("results-*"))) == 1
+    assert anew.sent == {"A@h:1": ()} and anew.done is None and len(list(spool.root.rglob("results-*"))) == 1
     assert spool.mark_sent(study, "A@h:1", state.results[0]) == anew
     assert spool.finish(study, []) and spool.remove_done(study)
     assert spool.studies() == [] and not list((spool.root / "trash").iterdir())

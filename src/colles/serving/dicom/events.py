@@ -24,7 +24,10 @@ class Events:
         if self._as_json:
             line, stream = json.dumps({"time": now, "event": event, **values}), sys.stdout
         else:
-            line, stream = " ".join([now, event, *(f"{key}={value}" for key, value in values.items())]), sys.stderr
+            line, stream = (
+                " ".join([now, event, *(f"{key}={_word(value)}" for key, value in values.items())]),
+                sys.stderr,
+            )
         with self._lock, suppress(OSError, ValueError):
             stream.write(line + "\n")
             stream.flush()
@@ -38,6 +41,10 @@ class Events:
             yield
         finally:
             threading.excepthook = before
+
+
+def _word(value: Any) -> str:
+    return repr(value) if isinstance(value, str) and " " in value else str(value)
 
 
 def printable(text: str) -> str:

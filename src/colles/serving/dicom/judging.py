@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from colles.core.errors import OutputError, UsageError
+from colles.serving.dicom.answering import Answering, Stopped
 from colles.serving.dicom.events import Events
-from colles.serving.dicom.head import read_head
 from colles.serving.dicom.spool import Spool
 from colles.serving.dicom.study_state import digest_of
 from colles.serving.dicom.timetable import Timetable
 from colles.serving.predictor import Predictor
 
-if TYPE_CHECKING:
-    from colles.serving.dicom.answers import Judged
-
 _CRASHES = 3
 """Judgings that a process died in before their study is set aside."""
 _DISK_WAIT = 60.0  # seconds
-
-
-class _Stopped(Exception):
-    """The node stops; the study is judged from its beginning at the next start."""
 
 
 class Judging:
@@ -42,9 +32,9 @@ class Judging:
         *,
         capture: bool = True,
     ) -> None:
-        self._spool, self._quiet, self._predictor, self._events = spool, quiet, predictor, events
-        self._on_judged, self._capture = on_judged, capture
+        self._spool, self._quiet, self._events, self._on_judged = spool, quiet, events, on_judged
         self._stop = threading.Event()
+        self._answering = Answering(spool, predictor, capture=capture, stopped=self._stop.is_set)
         self._again: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="judging", daemon=True)
 
@@ -98,7 +88,7 @@ class Judging:
         self._again.discard(study)
         try:
             self._judge(study, objects)
-        except _Stopped:
+        except Stopped:
             self._spool.update(study, begun=begun)
         except (OSError, OutputError):
             self._spool.update(study, begun=begun)
@@ -111,40 +101,11 @@ class Judging:
     def _set_aside(self, study: str, objects: Sequence[str], reason: str, *, retried: bool) -> None:
         self._spool.set_aside(study, objects, reason, retried=retried)
         self._spool.update(study, begun=0)
-        self._events.tell("failed", study=study, objects=len(objects), reason=repr(reason))
+        self._events.tell("failed", study=study, objects=len(objects), reason=reason)
 
     def _judge(self, study: str, objects: Sequence[str]) -> None:
-        from colles.serving.dicom.answers import judge_study
-        from colles.serving.dicom.radiographs import is_picture
-        from colles.serving.dicom.results import create_results
-
         begun = time.monotonic()
-        bundle = self._predictor.bundle
-        judged = [self._answer(study, name) for name in objects]
-        results = []
-        if any(is_picture(each.header) for each in judged):  # a report can refer to nothing else
-            results = create_results(judged, bundle, judge_study(judged, bundle))
-        state = self._spool.save_results(study, objects, [(str(ds.SOPInstanceUID), _encoded(ds)) for ds in results])
-        counts: dict[str, int] = {}
-        for each in judged:
-            counts[each.prediction.status] = counts.get(each.prediction.status, 0) + 1
-        seconds = round(time.monotonic() - begun, 3)
-        self._events.tell("judged", study=study, **counts, results=len(state.results), seconds=seconds)
+        counts = self._answering.answer(study, objects)
+        results, seconds = len(self._spool.state(study).results), round(time.monotonic() - begun, 3)
+        self._events.tell("judged", study=study, **counts, results=results, seconds=seconds)
         self._on_judged(study)
-
-    def _answer(self, study: str, name: str) -> Judged:
-        from colles.serving.dicom.answers import judge_file
-
-        if self._stop.is_set():
-            raise _Stopped
-        path = self._spool.object_path(study, name)
-        answer = judge_file(path, self._predictor)
-        if not answer.header:  # of an object whose whole header is too large or damaged
-            answer = replace(answer, header=read_head(path.read_bytes()))
-        return answer if self._capture else replace(answer, picture=None)
-
-
-def _encoded(ds: Any) -> bytes:
-    stream = io.BytesIO()
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()

@@ -17,7 +17,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,28 +132,35 @@ class Spool:
         """Tell whether a study has objects that no results are of."""
         return self.objects(study) != self.state(study).objects
 
-    def save_results(self, study: str, objects: Sequence[str], results: Sequence[tuple[str, bytes]]) -> StudyState:
+    def save_results(self, study: str, objects: Sequence[str], results: Iterable[tuple[str, bytes]]) -> StudyState:
         """Keep (SOPInstanceUID, bytes of the file) of each result; those of an earlier round are replaced.
 
         One with the UID of an earlier result stays as it was, and is not sent twice: a UID has one content.
         """
-        before = self.state(study)
-        folder = f"results-{digest_of(objects)}"
-        place = self._study(study, folder)
-        make_folder(place)
-        names = tuple(f"{number:03d}-{self.names.name('image', uid)}.dcm" for number, (uid, _) in enumerate(results))
-        for name, (_, data) in zip(names, results, strict=True):
-            earlier = self.result_path(study, before, name)
-            write_durable(place / name, earlier.read_bytes() if name in before.results else data)
-        state = StudyState(objects=tuple(objects), results=names, folder=folder, judged=time.time())
+        before, folder = self.state(study), f"results-{digest_of(objects)}"
+        names = self._write_results(study, before, folder, results)
         with self._lock:
-            sent = self.state(study).sent
-            left = {to: tuple(name for name in sent[to] if name in names) for to in sent}
-            state = state.model_copy(update={"sent": {to: known for to, known in left.items() if known}})
+            sent = {to: tuple(name for name in known if name in names) for to, known in self.state(study).sent.items()}
+            state = StudyState(objects=tuple(objects), results=names, folder=folder, judged=time.time(), sent=sent)
             write_json_durable(self._study(study, "study.json"), state.model_dump(mode="json"))
             self.forget_failure(study)
             self._remove_other_results(study, folder)
         return state
+
+    def _write_results(
+        self, study: str, before: StudyState, folder: str, results: Iterable[tuple[str, bytes]]
+    ) -> tuple[str, ...]:
+        place, names = self._study(study, folder), []
+        make_folder(place)
+        try:
+            for number, (uid, data) in enumerate(results):
+                names.append(f"{number:03d}-{self.names.name('image', uid)}.dcm")
+                earlier = self.result_path(study, before, names[-1])
+                write_durable(place / names[-1], earlier.read_bytes() if names[-1] in before.results else data)
+        except BaseException:
+            self._remove_other_results(study, before.folder)
+            raise
+        return tuple(names)
 
     def result_path(self, study: str, state: StudyState, name: str) -> Path:
         """Return where a result of a state lies; nowhere any more once the study was judged anew."""

@@ -167,7 +167,7 @@ class StorageSCP:
         from pydicom.dataset import Dataset
 
         status = f"0x{refused.status:04X}"
-        self._events.tell("refused", status=status, reason=repr(refused.reason), caller=_peer(event))
+        self._events.tell("refused", status=status, reason=refused.reason, caller=_peer(event))
         answer = Dataset()
         answer.Status, answer.ErrorComment = refused.status, refused.reason[:64]
         return answer
