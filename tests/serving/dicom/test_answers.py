@@ -113,7 +113,10 @@ def test_a_study_has_a_group_of_its_own(of_studies: Bundle, tmp_path: Path) -> N
         encoded(radiograph(2, spot(at=(0, 0, 0, 0)))),
         encoded(radiograph(3, Modality="CT", SOPClassUID=CT)),
     ]
-    images = [judge_file(each, predictor) for each in data]
+    document = radiograph(4, Modality="SR", SOPClassUID="1.2.840.10008.5.1.4.1.1.88.67")
+    for keyword in ("Rows", "Columns", "PixelData"):
+        del document[keyword]
+    images = [judge_file(each, predictor) for each in (*data, encoded(document))]
     whole = judge_study(images, of_studies)
     assert whole is not None
     assert (whole.decision, whole.images, whole.judged) == ("fracture", 3, 2)

@@ -18,7 +18,7 @@ from colles.serving.dicom.answers import Judged, judge_file
 from colles.serving.dicom.results import create_results
 from colles.serving.dicom.uids import derived_uid, is_uid
 from colles.serving.predictor import Predictor
-from drawn_dicom import CT, MADE, SERIES, encoded, radiograph, spot, texts
+from drawn_dicom import CT, DX, MADE, SERIES, encoded, radiograph, spot, texts
 
 Judge = Callable[[Dataset], Judged]
 
@@ -93,6 +93,34 @@ def test_a_copy_is_told_and_two_images_of_one_name_are_not_judged(judge: Judge, 
     report, *captures = create_results([image, other, judge(radiograph(2))], locating_bundle, made=MADE)
     assert any("2 different objects carry its SOPInstanceUID" in text for text in texts(report))
     assert [ds.SourceImageSequence[0].ReferencedSOPInstanceUID for ds in captures] == [f"{SERIES}.2"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ({}, {"SourceImageSequence": [f"{SERIES}.1"]}),
+        ({"IrradiationEventUID": "1.2.9"}, {"IrradiationEventUID": "1.2.9"}),
+        ({}, {}),
+        ({"IrradiationEventUID": "1.2.9"}, {"IrradiationEventUID": "1.2.8", "SourceImageSequence": ["1.2.3"]}),
+    ],
+)
+def test_an_exposure_for_processing_and_presentation_is_judged_once(
+    judge: Judge, locating_bundle: Bundle, raw: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    sources = [Dataset() for _ in shown.get("SourceImageSequence", [])]
+    for source, uid in zip(sources, shown.get("SourceImageSequence", []), strict=True):
+        source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = f"{DX}.1", uid
+    images = [
+        judge(radiograph(1, SOPClassUID=f"{DX}.1", **raw)),
+        judge(radiograph(2, **shown | {"SourceImageSequence": sources})),
+    ]
+    report, *captures = create_results(images, locating_bundle, made=MADE)
+    once = shown.get("IrradiationEventUID") == "1.2.9" or f"{SERIES}.1" in shown.get("SourceImageSequence", [])
+    assert len(captures) == (1 if once else 2)
+    assert report.CompletionFlag == "COMPLETE"
+    assert any("the same exposure is judged" in text for text in texts(report)) == once
+    unreadable = replace(images[1], prediction=replace(images[1].prediction, status="unreadable"))
+    assert len(create_results([images[0], unreadable], locating_bundle, made=MADE)) == 2
 
 
 def test_results_that_come_back_are_no_images_of_the_study(

@@ -95,7 +95,7 @@ def test_the_report_is_understood_without_the_pictures(judge: Judge, locating_bu
         f"Image 1 (series 1, image 7): fracture; probability of a fracture {percent} %. 1 place(s) outlined.",
         "Image 2: not judged: no projection radiograph (CT Image Storage).",
     ]
-    assert "1 of 2 objects judged: fracture on 1." in texts(report)
+    assert "1 of 2 images judged: fracture on 1." in texts(report)
     assert any("not verified by anybody" in text and "not a medical device" in text for text in texts(report))
 
 
@@ -163,12 +163,26 @@ def test_what_was_not_judged_is_named_with_its_reason(judge: Judge, locating_bun
     report, *captures = create_results(images, locating_bundle, made=MADE)
     said = "\n".join(texts(report))
     assert len(captures) == 1
-    assert "1 of 6 objects judged" in said
+    assert "1 of 6 images judged" in said
     for reason in ("CT Image Storage", "modality OT", "truncated", "2 frames", "UIDs are missing"):
         assert reason in said
     assert (report.CompletionFlag, report.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
     evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
     assert [item.ReferencedSOPInstanceUID for item in evidence] == [f"{SERIES}.{number}" for number in range(1, 6)]
+
+
+@pytest.mark.parametrize("kind", ["88.67", "11.1", "88.59", "104.1"], ids=["dose", "presentation", "key", "pdf"])
+def test_a_document_beside_the_images_is_named_and_makes_no_report_partial(
+    judge: Judge, locating_bundle: Bundle, kind: str
+) -> None:
+    document = radiograph(2, SOPClassUID=f"1.2.840.10008.5.1.4.1.1.{kind}", Modality="SR")
+    for keyword in ("Rows", "Columns", "PixelData"):
+        del document[keyword]
+    report, _ = create_results([judge(radiograph(1)), judge(document)], locating_bundle, made=MADE)
+    assert (report.CompletionFlag, report.CompletionFlagDescription) == ("COMPLETE", "1 of 1 images judged")
+    assert "1 of 1 images judged: fracture on 1." in texts(report)
+    assert any(text.startswith("Not judged: object 2, no projection radiograph (") for text in texts(report))
+    assert "111223" not in report.to_json()  # partially succeeded
 
 
 def test_no_program_finds_fault_with_the_results(judge: Judge, locating_bundle: Bundle, tmp_path: Path) -> None:

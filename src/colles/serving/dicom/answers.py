@@ -81,7 +81,7 @@ def judge_study(images: Sequence[Judged], bundle: Bundle) -> StudyPrediction | N
     if settings is None or settings.unit != "study":
         return None
     rows = []
-    for number, subject in enumerate(arrange(images)):
+    for number, subject in enumerate(each for each in arrange(images) if not each.is_beside):
         row = subject.prediction.row() | {"path": str(number)}
         if subject.reason is not None:
             row |= {"score": None, "status": "unreadable" if row["status"] == "unreadable" else "refused"}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from colles.core.errors import UsageError
 from colles.serving.dicom.answers import Judged
 from colles.serving.dicom.headers import text_of
-from colles.serving.dicom.radiographs import is_picture, is_result, why_not
+from colles.serving.dicom.radiographs import DX_RAW, DX_SHOWN, exposures, is_document, is_picture, is_result, why_not
 from colles.serving.dicom.uids import is_uid
 from colles.serving.prediction import Prediction
 
+_EVENT = "IrradiationEventUID"
 _LAST = 1 << 31  # where an object has no number
 
 
@@ -33,6 +34,8 @@ class Subject:
     """Why it was not judged; None where it was."""
     copies: int = 0
     """Further files of the same image."""
+    is_beside: bool = False
+    """Whether no answer is due: a document, or data for processing of an image that is judged as it is shown."""
 
     @property
     def can_be_shown(self) -> bool:
@@ -55,7 +58,7 @@ def arrange(images: Sequence[Judged]) -> list[Subject]:
     if not is_uid(text_of(kept[0].header, "StudyInstanceUID")):
         text = "the images have no StudyInstanceUID, or one that is none: no result can be filed with them"
         raise UsageError(text, field="StudyInstanceUID", repair="Have the sender mend it")
-    return sorted(_merged(map(_subject, kept)), key=_place)
+    return sorted(_once_an_exposure(_merged(map(_subject, kept))), key=_place)
 
 
 def _assert_one_patient(images: Sequence[Judged]) -> None:
@@ -86,7 +89,8 @@ def _subject(image: Judged) -> Subject:
     if reason is None and not uid:
         reason = "its UIDs are missing or break their form, so that nothing can refer to it"
     picture = image.picture if reason is None else None
-    return Subject(image.header, image.prediction, picture, uid, kind, series, reason)
+    beside = is_document(image.header)
+    return Subject(image.header, image.prediction, picture, uid, kind, series, reason, is_beside=beside)
 
 
 def _merged(subjects: Iterable[Subject]) -> Iterable[Subject]:
@@ -99,9 +103,21 @@ def _merged(subjects: Iterable[Subject]) -> Iterable[Subject]:
         if any(_answer(each) != _answer(first) for each in same):
             reason = f"{len(same)} different objects carry its SOPInstanceUID"
         picture = first.picture if reason is None else None
-        yield Subject(
-            first.header, first.prediction, picture, first.uid, first.kind, first.series, reason, len(same) - 1
-        )
+        yield replace(first, picture=picture, reason=reason, copies=len(same) - 1)
+
+
+def _once_an_exposure(subjects: Iterable[Subject]) -> list[Subject]:
+    """Return the subjects, those for processing not judged where the same exposure is judged for presentation."""
+    found = list(subjects)
+    shown = [exposures(each.header) for each in found if each.kind == DX_SHOWN and each.reason is None]
+    named = set[str]().union(*shown)
+    reason = "for processing, and the same exposure is judged as it is for presentation"
+    return [
+        replace(each, reason=reason, picture=None, is_beside=True)
+        if each.kind == DX_RAW and each.reason is None and named & {each.uid, text_of(each.header, _EVENT)}
+        else each
+        for each in found
+    ]
 
 
 def _answer(subject: Subject) -> tuple[Any, ...]:

@@ -8,6 +8,8 @@ from colles.serving.dicom.headers import text_of
 
 CR, DX_SHOWN, DX_RAW = "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1.1"
 _CAPTURES = ("1.2.840.10008.5.1.4.1.1.7", *(f"1.2.840.10008.5.1.4.1.1.7.{kind}" for kind in range(1, 5)))
+_DOCUMENTS = tuple(f"1.2.840.10008.5.1.4.1.1.{kind}." for kind in (9, 11, 88, 104))
+"""Waveforms, presentation states, reports and key objects, encapsulated documents (PS3.4, B.5)."""
 _MODALITIES = ("CR", "DX", "RG")
 MAKER = "colles"
 """Manufacturer of all results: what is told apart from images that come back to where they were made."""
@@ -33,6 +35,20 @@ def why_not(header: Any) -> str | None:
 def is_result(header: Any) -> bool:
     """Tell whether an object is one that colles made of an earlier answer."""
     return text_of(header, "Manufacturer") == MAKER and text_of(header, "Modality") in ("SR", "OT")
+
+
+def is_document(header: Any) -> bool:
+    """Tell whether an object is of a kind that is no image, such as a report of the dose beside each radiograph."""
+    return not is_picture(header) and text_of(header, "SOPClassUID").startswith(_DOCUMENTS)
+
+
+def exposures(header: Any) -> set[str]:
+    """Return the UIDs by which an image for presentation names the exposure that it was made of."""
+    try:
+        sources = {text_of(item, "ReferencedSOPInstanceUID") for item in header.get("SourceImageSequence") or []}
+    except Exception:  # pydicom raises many kinds on damaged sequences
+        sources = set()
+    return (sources | {text_of(header, "IrradiationEventUID")}) - {""}
 
 
 def is_picture(header: Any) -> bool:

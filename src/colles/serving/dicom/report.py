@@ -33,9 +33,9 @@ def create_report(subjects: Sequence[Subject], bundle: Bundle, whole: StudyPredi
     """Return the report on a study's objects in their order; `whole` is the answer on all of them together."""
     ds = new_result(study, "report", ComprehensiveSRStorage, "SR", 1)
     ds.SeriesNumber, ds.SeriesDescription = SERIES_NUMBER, SERIES
-    judged = sum(subject.reason is None for subject in subjects)
-    ds.CompletionFlag = "COMPLETE" if judged == len(subjects) else "PARTIAL"
-    ds.CompletionFlagDescription = fitting(f"{judged} of {len(subjects)} objects judged", 64)
+    judged, due = _counted(subjects)
+    ds.CompletionFlag = "COMPLETE" if len(judged) == due else "PARTIAL"
+    ds.CompletionFlagDescription = fitting(f"{len(judged)} of {due} images judged", 64)
     ds.VerificationFlag, ds.PreliminaryFlag = "UNVERIFIED", "PRELIMINARY"
     ds.PerformedProcedureCodeSequence = []
     ds.ReferencedPerformedProcedureStepSequence = []
@@ -45,6 +45,11 @@ def create_report(subjects: Sequence[Subject], bundle: Bundle, whole: StudyPredi
     for element in content:
         ds[element.tag] = element
     return finished(ds)
+
+
+def _counted(subjects: Sequence[Subject]) -> tuple[list[Subject], int]:
+    """Return the images that were judged, and how many were to be."""
+    return [each for each in subjects if each.reason is None], sum(not each.is_beside for each in subjects)
 
 
 def _content(subjects: Sequence[Subject], bundle: Bundle, whole: StudyPrediction | None, study: Study) -> Dataset:
@@ -231,21 +236,21 @@ def _text(name: Any, text: str) -> sr.TextContentItem:
 
 def _statements(subjects: Sequence[Subject], bundle: Bundle, whole: StudyPrediction | None, study: Study) -> Any:
     """Return what is said of the study as a whole, so that the report can be read without the captures."""
-    judged = [subject for subject in subjects if subject.reason is None]
-    status = ours.SUCCEEDED if len(judged) == len(subjects) else ours.PARTIALLY if judged else ours.FAILED
+    judged, due = _counted(subjects)
+    status = ours.SUCCEEDED if len(judged) == due else ours.PARTIALLY if judged else ours.FAILED
     container = sr.ContainerContentItem(ours.QUALITATIVE, relationship_type=sr.RelationshipTypeValues.CONTAINS)
     container.ContentSequence = sr.ContentSequence([
         sr.CodeContentItem(ours.SUMMARY, status, sr.RelationshipTypeValues.CONTAINS),
-        _text(ours.CONCLUSION, _conclusion(subjects, judged, whole)),
+        _text(ours.CONCLUSION, _conclusion(judged, due, whole)),
         *(_text(ours.COMMENT, line) for line in _remarks(subjects, bundle, whole, study)),
     ])  # fmt: skip
     return container
 
 
-def _conclusion(subjects: Sequence[Subject], judged: Sequence[Subject], whole: StudyPrediction | None) -> str:
+def _conclusion(judged: Sequence[Subject], due: int, whole: StudyPrediction | None) -> str:
     counts = {said: sum(each.prediction.decision == name for each in judged) for name, said in _SAID.items()}
     told = ", ".join(f"{said} on {count}" for said, count in counts.items() if count)
-    images = f"{len(judged)} of {len(subjects)} objects judged{': ' + told if told else ''}."
+    images = f"{len(judged)} of {due} images judged{': ' + told if told else ''}."
     return images if whole is None or whole.status != "ok" else f"{_study_sentence(whole)} {images}"
 
 
