@@ -18,6 +18,7 @@ from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from colles.core.errors import UsageError
 from colles.core.files import sha256_file
 from colles.serving.bundle import Bundle
+from colles.serving.decision import Decision
 from colles.serving.dicom.answers import Judged
 from colles.serving.dicom.objects import fitting
 from colles.serving.dicom.results import create_results
@@ -108,6 +109,20 @@ def test_an_answer_without_a_fracture_has_neither_finding_nor_place(judge: Judge
     assert "121071" not in written  # finding
     assert "SCOORD" not in written
     assert capture.Rows == 64
+
+
+@pytest.mark.parametrize("decision", ["fracture", "no_fracture", "uncertain"])
+def test_a_probability_is_never_taken_for_the_certainty_of_the_decision(
+    judge: Judge, locating_bundle: Bundle, tmp_path: Path, decision: Decision
+) -> None:
+    image = judge(radiograph(1))
+    told = replace(image, prediction=replace(image.prediction, decision=decision, probability=0.02))
+    report, _ = create_results([told], locating_bundle, made=MADE)
+    (group,) = srread(saved([report], tmp_path)[0]).content.get_image_measurement_groups()
+    (number,) = group.get_measurements()
+    assert (number.name.meaning, number.name.scheme_designator) == ("Probability of fracture", "99COLLES")
+    assert report.CodingSchemeIdentificationSequence[0].CodingSchemeDesignator == "99COLLES"
+    assert "111012" not in report.to_json()  # certainty of finding: "absent, 2 %" would be no firm absence
 
 
 def test_an_open_answer_has_places_and_no_finding(judge: Judge, locating_bundle: Bundle) -> None:

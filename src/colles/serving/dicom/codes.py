@@ -15,8 +15,11 @@ PRESENCE: dict[Decision, Any] = {  # CID 240
     "no_fracture": Code("272519000", "SCT", "Absent"),
     "uncertain": Code("373068000", "SCT", "Undetermined"),
 }
-CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
-"""The likelihood that the finding is what it is said to be (PS3.16, annex D): here the calibrated probability."""
+SCHEME = "99COLLES"
+"""Of our own codes (PS3.16, 8.2)."""
+PROBABILITY = Code("PROB_FRACTURE", SCHEME, "Probability of fracture")
+"""The calibrated probability, whatever the decision. Certainty of Finding (111012, DCM) would say the opposite beside
+an absence: 2 % is a firm one."""
 PERCENT = Code("%", "UCUM", "Percent")
 SUMMARY = Code("111064", "DCM", "Summary of Detections")
 SUCCEEDED = Code("111222", "DCM", "Succeeded")  # CID 6042, with the next three

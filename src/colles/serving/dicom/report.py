@@ -36,6 +36,13 @@ def create_report(subjects: Sequence[Subject], bundle: Bundle, whole: StudyPredi
     judged, due = _counted(subjects)
     ds.CompletionFlag = "COMPLETE" if len(judged) == due else "PARTIAL"
     ds.CompletionFlagDescription = fitting(f"{len(judged)} of {due} images judged", 64)
+    ds.CodingSchemeIdentificationSequence = [
+        item(
+            CodingSchemeDesignator=ours.SCHEME,
+            CodingSchemeName="Codes of colles, listed in its documentation",
+            CodingSchemeResponsibleOrganization=MAKER,
+        )
+    ]
     ds.VerificationFlag, ds.PreliminaryFlag = "UNVERIFIED", "PRELIMINARY"
     ds.PerformedProcedureCodeSequence = []
     ds.ReferencedPerformedProcedureStepSequence = []
@@ -211,7 +218,7 @@ def _presence(decision: Decision | None) -> sr.QualitativeEvaluation:
 
 
 def _measurements(probability: float | None) -> list[sr.Measurement]:
-    return [] if probability is None else [sr.Measurement(ours.CERTAINTY, _percent(probability), ours.PERCENT)]
+    return [] if probability is None else [sr.Measurement(ours.PROBABILITY, _percent(probability), ours.PERCENT)]
 
 
 def _percent(probability: float) -> float:
