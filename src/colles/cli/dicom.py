@@ -14,7 +14,7 @@ from colles.core.errors import MissingInputError
 if TYPE_CHECKING:
     from colles.serving.dicom.folder import Filed, Studies
 
-_TOLD = 10  # reasons of files that were left out
+_TOLD = 10  # reasons of files, each of those that were left out and not judged
 
 
 def register(app: typer.Typer) -> None:
@@ -67,18 +67,19 @@ def results(
         raise typer.Exit(130) from None
     _tell(filed, studies, out, predictor.bundle.name, as_json)
     if not any(each.counts["ok"] + each.counts["refused"] for each in filed):
-        raise MissingInputError("nothing could be judged", path=images[0], repair="The reasons are listed above")
+        raise MissingInputError("nothing could be read", path=images[0], repair="The reasons are listed above")
 
 
 def _tell(filed: list[Filed], studies: Studies, out: Path, bundle: str, as_json: bool) -> None:
     counts = {name: sum(each.counts[name] for each in filed) for name in ("ok", "refused", "unreadable")}
+    not_judged = {path: reason for each in filed for path, reason in each.not_judged.items()}
     if as_json:
-        left_out = [{"path": path, "reason": reason} for path, reason in studies.left_out.items()]
+        reasons = {"not_judged": _rows(not_judged), "left_out": _rows(studies.left_out)}
         made = [
             {"folder": str(out / each.folder), "files": each.files, "counts": each.counts, "decision": each.decision}
             for each in filed
         ]
-        print_json({"out": str(out), "bundle": bundle, "counts": counts, "studies": made, "left_out": left_out})
+        print_json({"out": str(out), "bundle": bundle, "counts": counts, "studies": made, **reasons})
         return
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"
     total = sum(counts.values())
@@ -86,7 +87,16 @@ def _tell(filed: list[Filed], studies: Studies, out: Path, bundle: str, as_json:
         f"{len(filed)} {'study' if len(filed) == 1 else 'studies'} of {total} image{'' if total == 1 else 's'}: {told}"
         f"; results in {out}"
     )
-    for path, reason in list(studies.left_out.items())[:_TOLD]:
-        typer.echo(f"left out: {path}: {reason}", err=True)
-    if len(studies.left_out) > _TOLD:
-        typer.echo(f"left out: {len(studies.left_out) - _TOLD} more; --json lists them", err=True)
+    _tell_reasons("not judged", not_judged)
+    _tell_reasons("left out", studies.left_out)
+
+
+def _rows(reasons: dict[str, str]) -> list[dict[str, str]]:
+    return [{"path": path, "reason": reason} for path, reason in reasons.items()]
+
+
+def _tell_reasons(what: str, reasons: dict[str, str]) -> None:
+    for path, reason in list(reasons.items())[:_TOLD]:
+        typer.echo(f"{what}: {path}: {reason}", err=True)
+    if len(reasons) > _TOLD:
+        typer.echo(f"{what}: {len(reasons) - _TOLD} more; --json lists them", err=True)

@@ -80,6 +80,18 @@ def test_a_folder_a_study_with_report_and_captures(visit: Path, locating_bundle:
     assert digests(visit) == before
 
 
+def test_what_was_not_judged_is_told_with_its_reason(visit: Path, locating_bundle: Bundle, tmp_path: Path) -> None:
+    (visit / "b again.dcm").write_bytes(encoded(radiograph(2)))
+    done = run(locating_bundle, visit, "--out", tmp_path / "out", "--json")
+    told = {Path(each["path"]).name: each["reason"] for each in json.loads(done.stdout)["not_judged"]}
+    assert told.pop("cut.dcm").startswith("truncated: ")
+    assert told.pop("ct.dcm") == "no projection radiograph (CT Image Storage)"
+    ((name, reason),) = told.items()
+    assert name.startswith("b") and reason == "2 different objects carry its SOPInstanceUID"
+    done = run(locating_bundle, visit, "--out", tmp_path / "again")
+    assert f"not judged: {visit / 'ct.dcm'}: no projection radiograph (CT Image Storage)" in done.stderr
+
+
 def test_the_same_images_give_the_same_uids_from_a_zip_file(
     visit: Path, locating_bundle: Bundle, tmp_path: Path
 ) -> None:
@@ -203,6 +215,7 @@ def test_nothing_that_could_be_read_is_an_error(locating_bundle: Bundle, tmp_pat
     cut.write_bytes(encoded(radiograph(1))[:2000])
     done = run(locating_bundle, cut, "--out", tmp_path / "out")
     assert isinstance(done.exception, MissingInputError)
+    assert f"not judged: {cut}: truncated" in done.stderr
     assert list((tmp_path / "out").rglob("sr.dcm"))
 
 

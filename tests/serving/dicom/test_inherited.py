@@ -18,7 +18,7 @@ from colles.serving.bundle import Bundle
 from colles.serving.dicom.answers import Judged
 from colles.serving.dicom.inherited import FURTHER, NEEDED
 from colles.serving.dicom.results import create_results
-from drawn_dicom import MADE, encoded, radiograph, texts
+from drawn_dicom import CT, MADE, encoded, radiograph, texts
 
 Judge = Callable[[Dataset], Judged]
 
@@ -82,6 +82,14 @@ def test_a_name_without_its_character_set_stays_as_it_lies_in_the_file(judge: Ju
     report, _ = create_results([image], locating_bundle, made=MADE)
     assert stored(encoded(report), "ReferringPhysicianName") == b"Ro\xeb^Rita"
     assert "SpecificCharacterSet" not in report
+
+
+def test_patient_and_study_are_those_of_a_judged_image(judge: Judge, locating_bundle: Bundle) -> None:
+    first = judge(radiograph(1, SOPClassUID=CT, Modality="CT", PatientName="M", PatientBirthDate=None, SeriesNumber=0))
+    for result in create_results([first, judge(radiograph(2))], locating_bundle, made=MADE):
+        assert (result.PatientName, result.PatientBirthDate) == ("Meier^Änne", "19470823")
+    (report,) = create_results([first], locating_bundle, made=MADE)
+    assert report.PatientName == "M"
 
 
 def test_absent_values_are_empty_and_never_invented(judge: Judge, locating_bundle: Bundle) -> None:

@@ -52,6 +52,8 @@ class Filed:
     """Names in the folder: the report, then the captures."""
     counts: dict[str, int]
     """Objects of the study by status."""
+    not_judged: dict[str, str]
+    """Reasons by path."""
     decision: str | None
     """On the study as a whole, where the bundle has thresholds for studies."""
 
@@ -182,12 +184,14 @@ def _judged(studies: Studies, predictor: Predictor, scratch: Path) -> Generator[
 
 def _file(answers: Sequence[Judged], predictor: Predictor, folder: Path) -> Filed:
     from colles.serving.dicom.answers import judge_study
+    from colles.serving.dicom.arrangement import arrange
     from colles.serving.dicom.results import stream_results
 
     whole = judge_study(answers, predictor.bundle)
     files = save_results(stream_results(answers, predictor.bundle, whole), folder)
     counts = {str(name): sum(each.prediction.status == name for each in answers) for name in STATUSES}
-    return Filed(folder.name, tuple(files), counts, None if whole is None else whole.decision)
+    reasons = {str(each.prediction.path): each.reason for each in arrange(answers) if each.reason is not None}
+    return Filed(folder.name, tuple(files), counts, reasons, None if whole is None else whole.decision)
 
 
 def save_results(results: Iterable[Any], folder: Path) -> list[str]:

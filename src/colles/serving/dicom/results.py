@@ -60,7 +60,7 @@ def stream_results(
     quieten()
     subjects = arrange(images)
     named = _bundle_of(images, bundle, study)
-    inherited, left_out = inherit(subjects[0].header)
+    inherited, left_out = inherit(next((each for each in subjects if each.reason is None), subjects[0]).header)
     if "PatientID" in left_out:
         text = "the images' PatientID breaks its form (64 characters, one value): a result without it could be misfiled"
         raise UsageError(text, field="PatientID", repair="Have the sender mend it")
