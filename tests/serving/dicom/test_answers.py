@@ -129,6 +129,23 @@ def test_a_study_has_a_group_of_its_own(of_studies: Bundle, tmp_path: Path) -> N
     assert any("Study: fracture" in text and "2 of 3 images" in text for text in texts(report))
 
 
+def test_a_study_is_not_without_a_fracture_while_an_image_was_not_judged(of_studies: Bundle) -> None:
+    predictor = Predictor(of_studies, threads=1, gate=False)
+    clear = judge_file(encoded(radiograph(1, spot(at=(0, 0, 0, 0)))), predictor)
+    cut = judge_file(encoded(radiograph(2))[:1500], predictor)
+    whole = judge_study([clear], of_studies)
+    assert whole is not None and whole.decision == "no_fracture"
+    partial = judge_study([clear, cut], of_studies)
+    assert partial is not None and (partial.decision, partial.probability) == ("uncertain", whole.probability)
+    report, _ = create_results([clear, cut], of_studies, partial, made=MADE)
+    assert any(text.startswith("Study: undetermined; prob") and "1 of 2 images" in text for text in texts(report))
+    groups = report.ContentSequence[-2].ContentSequence
+    said = [item.ConceptCodeSequence[0].CodeValue for item in groups[-1].ContentSequence if item.ValueType == "CODE"]
+    assert said == ["373068000", "111223"]  # undetermined, partially succeeded
+    found = judge_study([judge_file(encoded(radiograph(3)), predictor), cut], of_studies)
+    assert found is not None and found.decision == "fracture"
+
+
 def test_without_thresholds_of_studies_none_is_judged(judge: Judge, locating_bundle: Bundle) -> None:
     images = [judge(radiograph(1))]
     assert judge_study(images, locating_bundle) is None

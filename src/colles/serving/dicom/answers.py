@@ -71,8 +71,8 @@ def put_aside(image: Judged, file: Path) -> Judged:
 def judge_study(images: Sequence[Judged], bundle: Bundle) -> StudyPrediction | None:
     """Judge a study by the answers on its images; None where the bundle has no thresholds for studies.
 
-    One SOP instance counts once, and none that the report does not give an answer on. Raise `UsageError` where the
-    images are not of one study and patient.
+    One SOP instance counts once, and none that the report does not give an answer on. While an image was not judged, no
+    study is without a fracture, but `uncertain`. Raise `UsageError` where the images are not of one study and patient.
     """
     from colles.serving.dicom.arrangement import arrange
     from colles.serving.studies import judge_studies
@@ -86,7 +86,10 @@ def judge_study(images: Sequence[Judged], bundle: Bundle) -> StudyPrediction | N
         if subject.reason is not None:
             row |= {"score": None, "status": "unreadable" if row["status"] == "unreadable" else "refused"}
         rows.append(("study", row))
-    return next(judge_studies(rows, bundle), None)
+    whole = next(judge_studies(rows, bundle), None)
+    if whole is not None and whole.decision == "no_fracture" and whole.judged < whole.images:
+        return replace(whole, decision="uncertain")
+    return whole
 
 
 def _read(source: Path | bytes | ZipMember | RemoteFile) -> tuple[Any, bytes, Rejected | None]:

@@ -188,11 +188,12 @@ def _of_study(subjects: Sequence[Subject], whole: StudyPrediction, bundle: Bundl
             tracking, qualitative_evaluations=[sr.QualitativeEvaluation(ours.SUMMARY, ours.FAILED)]
         )
         return _with_comment(group, f"Study: not judged: {whole.reason or whole.status}.")
+    status = ours.SUCCEEDED if whole.judged == whole.images else ours.PARTIALLY
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking,
         finding_type=_finding(whole.decision),
         measurements=_measurements(whole.probability),
-        qualitative_evaluations=[_presence(whole.decision), sr.QualitativeEvaluation(ours.SUMMARY, ours.SUCCEEDED)],
+        qualitative_evaluations=[_presence(whole.decision), sr.QualitativeEvaluation(ours.SUMMARY, status)],
         source_images=sources,
     )
     return _with_comment(group, _study_sentence(whole))
