@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import socket
@@ -62,6 +63,17 @@ def test_a_port_that_is_taken() -> None:
 def test_a_host_that_is_none_of_this_machine(host: str) -> None:
     told = fails("--bundle", BUNDLE, "--port", "0", "--host", host)
     assert told.startswith("--host: ") and told.endswith("Leave it out, or name an address of this machine")
+
+
+def test_a_kind_of_address_that_the_machine_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without IPv6 in the kernel, --host ::1 was a defect of colles."""
+
+    def none(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", none)
+    told = fails("--bundle", BUNDLE, "--port", "0", "--host", "::1")
+    assert told.startswith("--host: cannot listen on ::1 (Address family not supported by protocol)")
 
 
 def test_an_error_is_one_line_and_ends_with_2(tmp_path: Path) -> None:

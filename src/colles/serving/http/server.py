@@ -27,7 +27,10 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         text = f"{host!r} is no address ({getattr(error, 'strerror', None) or error})"
         raise UsageError(text, field="--host", repair=_HOST) from error
-    found = socket.socket(family, kind, protocol)
+    try:
+        found = socket.socket(family, kind, protocol)
+    except OSError as error:  # a kind of address that this machine does not have
+        raise _cannot_listen(error, host, port) from error
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
