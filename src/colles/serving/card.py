@@ -22,6 +22,8 @@ GATED = (
     "What it lets through may still be no radiograph of a bone."
 )
 """Stands for the last limit where the bundle has a gate."""
+EXTERNAL = "With the thresholds chosen on val, and everything answered, whatever the gate says."
+"""How the figures on a set that it never saw came about."""
 
 
 def model_card(metadata: BundleMetadata, *, weights_alone: bool = False) -> str:
@@ -170,8 +172,7 @@ def own_points(metadata: BundleMetadata) -> list[str]:
 def _external(metadata: BundleMetadata) -> str:
     if metadata.external is None:
         return ""
-    told = "With the thresholds chosen on val, and everything answered, whatever the gate says."
-    return "\n".join(["### On a set that it never saw", told, *_figure_lines(metadata.external)])
+    return "\n".join(["### On a set that it never saw", EXTERNAL, *_figure_lines(metadata.external)])
 
 
 def _figure_lines(found: Mapping[str, Any]) -> list[str]:

@@ -41,6 +41,8 @@ class Sample:
     """(H, W) as displayed, where it is needed for a picture."""
     look: Look
     seconds: float
+    frames: int = 1
+    """Pictures in the file, of which this is the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ def decode(
         reason = f"unreadable: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return Rejected("unreadable", reason, time.perf_counter() - started)
     place = placement(grey.shape[1], grey.shape[0], recipe)
-    return Sample(canvas, place, grey if keep_grey else None, look, time.perf_counter() - started)
+    frames = pixels.frames if isinstance(pixels, RawImage) else 1
+    return Sample(canvas, place, grey if keep_grey else None, look, time.perf_counter() - started, frames)
 
 
 def path_of(image: ImageLike) -> str | None:

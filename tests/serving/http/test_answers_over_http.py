@@ -143,6 +143,20 @@ def test_nothing_of_a_dicom_header_leaves_or_is_logged(client: TestClient, logge
         assert not any(word.lower() in told.lower() for word in ("Mustermann", "SECRET", "Erika", "Charit"))
 
 
+@pytest.mark.parametrize("name", ["moving.gif", "film.dcm", "grey.png"])
+def test_an_answer_says_of_how_many_pictures_it_judged_the_first(client: TestClient, name: str) -> None:
+    """Of a film of three views the first was judged, and nobody was told."""
+    data, frames = seeds()[name], {"moving.gif": 4, "film.dcm": 3}.get(name, 1)
+    if name == "film.dcm":
+        pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
+        ds, stream = pydicom.dcmread(io.BytesIO(data)), io.BytesIO()
+        ds.NumberOfFrames, ds.PixelData = frames, frames * ds.PixelData
+        ds.save_as(stream, enforce_file_format=True)
+        data = stream.getvalue()
+    found = client.post("/api/predict", content=data).json()
+    assert (found["status"], found["frames"]) == ("ok", frames)
+
+
 def test_nothing_is_written(
     client: TestClient, radiograph: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,15 +46,34 @@ def test_each_decision_has_words_and_a_worth(page: Page, about: About) -> None:
     for decision, told in WORDS.items():
         assert f'data-decision="{decision}" data-words="{told}"' in page.html
     said = worth(about)
-    assert said["fracture"].startswith("Of 100 test images that it called so, 66 (50–80) had a fracture.")
-    assert said["no_fracture"].startswith("Of 100 test images that it called so, 99 (96–99.9) had no fracture.")
+    among = "Of all test images, 17 in 100 had one: among other patients both will differ."
+    assert said["fracture"] == f"Of 100 test images that it called so, 66 (50–80) had a fracture. {among}"
+    assert said["no_fracture"] == f"Of 100 test images that it called so, 99 (96–99.9) had no fracture. {among}"
     assert said["uncertain"] == "Of 100 test images, 37 (32–42) were left undecided as well."
+
+
+def test_predictive_values_of_a_recalibrated_bundle_name_their_share_of_fractures(about: About) -> None:
+    """They stood alone, since a site's figures have no prevalence among them, and its name made no sentence."""
+    assert about.measured is not None
+    figures = {name: each for name, each in about.measured.figures.items() if name == "auroc"}
+    site = {"subset": "site, by five folds", "n": 90, "n_positive": 30, "figures": figures}
+    said = worth(about.model_copy(update={"measured": about.measured.model_copy(update=site)}))
+    images = "images (site, by five folds)"
+    assert said["fracture"].startswith(f"Of 100 {images} that it called so, 66 (50–80) had a fracture.")
+    assert all(f"Of all {images}, 33 in 100 had one" in said[each] for each in ("fracture", "no_fracture"))
+    assert said["uncertain"] == "How many it leaves undecided is not known."
+
+
+def test_a_set_that_it_never_saw_was_judged_whole_and_the_page_says_so(page: Page, about: About) -> None:
+    told = "and everything answered, whatever the gate says."
+    assert page.html.count(told) == 1
+    assert told not in render(about.model_copy(update={"external": None})).html
 
 
 def test_the_policy_lets_its_own_script_and_style_run_and_nothing_else(page: Page) -> None:
     parts = dict(part.split(" ", 1) for part in page.policy.split("; "))
     assert parts["default-src"] == parts["base-uri"] == parts["form-action"] == parts["frame-ancestors"] == "'none'"
-    assert (parts["img-src"], parts["connect-src"]) == ("data: blob:", "'self'")
+    assert (parts["img-src"], parts["connect-src"]) == ("data:", "'self'")
     for kind in ("script", "style"):
         (text,) = re.findall(rf"<{kind}>(.*?)</{kind}>", page.html, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -88,6 +107,17 @@ def test_a_bundle_of_one_threshold_and_no_figures_has_a_page(bundle_maker: Calla
     html = render(about).html
     assert about.decides_by == ("f1", "f1") and "nothing is known of its worth" in html
     assert set(worth(about).values()) == {"How often it is right is not known."}
+
+
+def test_a_bundle_without_figures_says_its_other_weaknesses_too(
+    bundle_maker: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Nothing was said of a gate that is off, nor of simulated radiographs."""
+    bundle = load_bundle(bundle_maker(tmp_path / "b", training={"simulated": True}))
+    changed = bundle.metadata.model_copy(update={"gate": load_bundle(SHIPPED).metadata.gate})
+    notes = About.of(Predictor(type(bundle)(bundle.folder, changed, bundle.manifest), gate=False)).notes
+    assert len(notes) == 3 and notes[0].startswith("It was not evaluated")
+    assert "simulated" in notes[1] and notes[2].startswith("Its gate is off")
 
 
 def test_what_weakens_the_figures_is_said() -> None:

@@ -94,14 +94,13 @@ class About(Record):
 
 def _notes(predictor: Predictor) -> list[str]:
     told, found = predictor.bundle.metadata, Measured.of(predictor.bundle.metadata.evaluation)
-    if found is None:
-        return ["It was not evaluated on a test set: nothing is known of its worth."]
-    notes = [doubt(found.figures.get("auroc"))]
+    unknown = "It was not evaluated on a test set: nothing is known of its worth."
+    notes = [unknown if found is None else doubt(found.figures.get("auroc"))]
     if told.training.get("simulated"):
         notes.append("All radiographs that it learned from were simulated: its figures say nothing of patients.")
-    if set(own_points(told)) & set(predictor.rule.points):
+    if found is not None and set(own_points(told)) & set(predictor.rule.points):
         notes.append(f"Its figures flatter: the images of {found.subset} chose its thresholds.")
-    if predictor.precision == "int8":
+    if found is not None and predictor.precision == "int8":
         flipped = (told.int8 or {}).get("flipped")
         share = "" if flipped is None else f" and decides {flipped:.2%} of the validation images differently"
         notes.append(f"Its figures are those of the 32-bit network; the 8-bit one answers here{share}.")

@@ -63,6 +63,7 @@ class Answer(Record):
     thresholds: Thresholds
     width: int | None = Field(description="Of the image after EXIF rotation, in pixels; null where it is unreadable.")
     height: int | None
+    frames: int | None = Field(description="Pictures in the file, of which the first is judged.")
     plain: str | None = Field(None, description="The grey picture that was judged, as a data URL (PNG).")
     overlay: str | None = Field(None, description="The heat map over it, as a data URL (PNG) of the same size.")
 
@@ -89,6 +90,7 @@ class Answerer:
             thresholds=self.thresholds,
             width=sample.place.width if isinstance(sample, Sample) else None,
             height=sample.place.height if isinstance(sample, Sample) else None,
+            frames=sample.frames if isinstance(sample, Sample) else None,
             plain=_url(_plain(sample)) if plain else None,
             overlay=_url(drawn),
         )

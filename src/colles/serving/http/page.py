@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from colles.serving.card import EXTERNAL
 from colles.serving.http.about import About
 from colles.serving.http.worth import WORDS, intervals, measured_on, rows, worth
 
@@ -40,6 +41,7 @@ def render(about: About) -> Page:
         rows=points,
         measured=measured,
         intervals=intervals(about.measured),
+        whole=EXTERNAL,
     )
     return Page(html, _policy(html))
 
@@ -47,7 +49,7 @@ def render(about: About) -> Page:
 def _policy(html: str) -> str:
     hashes = {kind: _sha256(html, kind) for kind in ("script", "style")}
     parts = ("default-src 'none'", *(f"{kind}-src {value}" for kind, value in hashes.items()),
-             "img-src data: blob:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'",
+             "img-src data:", "connect-src 'self'", "base-uri 'none'", "form-action 'none'",
              "frame-ancestors 'none'")  # fmt: skip
     return "; ".join(parts)
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from colles.core.records import Estimate
-from colles.reporting.formats import count, estimate, per_hundred, percent_level, plural, point_name, subset_name
+from colles.reporting.formats import (
+    SUBSET_NAMES,
+    count,
+    estimate,
+    per_hundred,
+    percent_level,
+    plural,
+    point_name,
+    subset_name,
+)
 from colles.serving.decision import Decision
 from colles.serving.http.about import About, Measured
 
@@ -14,6 +23,7 @@ WORDS: dict[Decision, str] = {
     "no_fracture": "No fracture seen",
     "uncertain": "Uncertain: look yourself",
 }
+_UNKNOWN = "How often it is right is not known."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +71,29 @@ def worth(about: About) -> dict[Decision, str]:
     """Return a sentence a decision: how often it was right on the data that measured it."""
     found = about.measured
     if found is None:
-        return dict.fromkeys(WORDS, "How often it is right is not known.")
+        return dict.fromkeys(WORDS, _UNKNOWN)
     low, high = (found.operating_points.get(name, {}) for name in about.decides_by)
-    where = f"Of 100 {subset_name(found.subset)} images"
-    prevalence = found.figures.get("prevalence")
-    # A predictive value holds for the share of fractures that it was measured at, so that share stands beside it.
-    share = None if prevalence is None else per_hundred({"value": prevalence.value})
-    among = "" if share is None else f" Of all of them {share} in 100 had one: among other patients it will differ."
+    images = f"{SUBSET_NAMES[found.subset]} images" if found.subset in SUBSET_NAMES else f"images ({found.subset})"
+    called, among = f"Of 100 {images} that it called so, {{}} had", _among(found, images)
+    undecided = _sentence(found.figures.get("uncertain_share"), f"Of 100 {images}, {{}} were left undecided as well.")
     return {
-        "fracture": _sentence(high.get("ppv"), f"{where} that it called so, {{}} had a fracture.{among}"),
-        "no_fracture": _sentence(low.get("npv"), f"{where} that it called so, {{}} had no fracture.{among}"),
-        "uncertain": _sentence(found.figures.get("uncertain_share"), f"{where}, {{}} were left undecided as well."),
+        "fracture": _sentence(high.get("ppv"), f"{called} a fracture.{among}") or _UNKNOWN,
+        "no_fracture": _sentence(low.get("npv"), f"{called} no fracture.{among}") or _UNKNOWN,
+        "uncertain": undecided or "How many it leaves undecided is not known.",
     }
 
 
-def _sentence(figure: Estimate | None, told: str) -> str:
+def _among(found: Measured, images: str) -> str:
+    # A predictive value holds for the share of fractures that it was measured at, so that share stands beside it.
+    if not found.n or found.n_positive is None:
+        return ""
+    share = per_hundred({"value": found.n_positive / found.n})
+    return f" Of all {images}, {share} in 100 had one: among other patients both will differ."
+
+
+def _sentence(figure: Estimate | None, told: str) -> str | None:
     hundredths = per_hundred(_dump(figure))
-    return "How often it is right is not known." if hundredths is None else told.format(hundredths)
+    return None if hundredths is None else told.format(hundredths)
 
 
 def _dump(figure: Estimate | None) -> dict[str, object] | None:
