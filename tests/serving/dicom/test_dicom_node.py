@@ -233,6 +233,21 @@ def test_old_ones_are_removed_at_the_start(drawn_bundle: Path, spool: Path, hear
         assert heard.wait("removed")[0]["study"] == old and len(node.spool.studies()) == 1
 
 
+def test_a_destination_that_comes_later_gets_what_lies_there_before_it_is_removed(
+    drawn_bundle: Path, spool: Path, heard: Heard
+) -> None:
+    with running(drawn_bundle, spool, heard) as node:
+        send(node.port, radiograph())
+        heard.wait("judged")
+        wait_until(lambda: [each.stage for each in read_status(node.spool)] == ["done"])
+    old = Spool(spool)
+    old.update(old.studies()[0], done=1.0)
+    with pacs() as there, running(drawn_bundle, spool, heard, there.destination, keep_days=1.0) as node:
+        heard.wait("sent")
+        wait_until(lambda: [each.stage for each in read_status(node.spool)] == ["done"])
+    assert len(there.received) == 2 and not heard.of("removed")
+
+
 def test_a_study_that_cannot_be_judged_stops_nobody(
     drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

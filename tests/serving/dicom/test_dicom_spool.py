@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
 
-from colles.core.errors import TableError
+from colles.core.errors import TableError, UsageError
 from colles.serving.dicom.peers import Destination, ae_title
 from colles.serving.dicom.spool import Spool, existing_spool
 from colles.serving.dicom.status import read_status, summary
@@ -155,6 +155,25 @@ def test_a_folder_of_something_else_is_no_spool(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no spool"):
         existing_spool(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_files_of_another_program_are_not_swept(tmp_path: Path) -> None:
+    names = ("incoming/mail.txt", "trash/kept.txt", "studies/mine/results-2024/paper.txt")
+    for number, name in enumerate(names):
+        root = tmp_path / str(number)
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text("mine")
+        with pytest.raises(UsageError, match="no spool of a node, and holds"):
+            Spool(root).sweep()
+        with pytest.raises(TableError, match="no spool"):
+            existing_spool(root)
+        assert (root / name).read_text() == "mine"
+
+
+def test_a_spool_may_be_a_disk_of_its_own_and_half_made(tmp_path: Path) -> None:
+    for name in ("lost+found", "studies", "incoming"):  # a kill between the folders and the salt
+        (tmp_path / name).mkdir()
+    assert Spool(tmp_path).studies() == []
 
 
 def test_a_timetable_gives_names_when_they_are_due() -> None:

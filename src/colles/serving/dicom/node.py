@@ -99,8 +99,7 @@ class Node:
         for sender in self._senders:
             sender.start()
         for study in self.spool.studies():
-            state = self.spool.state(study)
-            if state.judged is not None and state.done is None:
+            if self.spool.is_open(study, self._named()):
                 self._judged(study)
         address = self._settings.address
         self._events.tell("listening", aet=address.aet, host=address.host, port=self.port)

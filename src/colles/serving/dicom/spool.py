@@ -25,7 +25,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from colles.core.errors import CollesError, TableError
+from colles.core.errors import CollesError, TableError, UsageError
 from colles.core.files import read_json, remove, sha256_file, storage_errors
 from colles.datasets.pseudonyms import Pseudonyms
 from colles.serving.dicom.durable import (
@@ -38,7 +38,8 @@ from colles.serving.dicom.durable import (
 )
 from colles.serving.dicom.study_state import Failure, StudyState, digest_of
 
-SETTINGS = "node.json"
+SETTINGS, SALT = "node.json", "salt"
+_FOLDERS = ("studies", "failed", "incoming", "trash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,15 @@ class Spool:
     """One node's folder; threads may share it."""
 
     def __init__(self, root: str | Path) -> None:
-        """Open it, made where it is missing. Raise `StorageError` where that cannot be."""
+        """Open it, made where it is missing. Raise `StorageError` where that cannot be, `UsageError` in a folder where
+        another program keeps files under the same names: a spool is swept."""
         self.root = Path(root)
         self._lock = threading.RLock()
         with storage_errors(self.root):
-            for name in ("studies", "failed", "incoming", "trash"):
+            _assert_ours(self.root)
+            for name in _FOLDERS:
                 make_folder((self.root / name).absolute())
-            self.names = Pseudonyms.load(self.root / "salt")
+            self.names = Pseudonyms.load(self.root / SALT)
             sync_folder(self.root)
 
     def sweep(self) -> None:
@@ -181,6 +184,14 @@ class Spool:
                 self.update(study, done=time.time())
             return True
 
+    def is_open(self, study: str, destinations: Sequence[str]) -> bool:
+        """Tell whether a judged study is not done with; one that was becomes so for a destination that came later."""
+        with self._lock:
+            state = self.state(study)
+            if state.done is not None and any(state.pending(each) for each in destinations):
+                state = self.update(study, done=None)
+            return state.judged is not None and state.done is None
+
     def set_aside(self, study: str, objects: Sequence[str], reason: str, *, retried: bool) -> None:
         """Note that a study cannot be judged with these objects."""
         failure = Failure(study=study, objects=digest_of(objects), reason=reason, at=time.time(), retried=retried)
@@ -236,8 +247,21 @@ def _place(folder: Path, stem: str, arrived: Path, digest: str) -> tuple[Path, L
     return second, "other"
 
 
+def _is_spool(root: Path) -> bool:
+    return (root / "studies").is_dir() and (root / SALT).is_file()
+
+
+def _assert_ours(root: Path) -> None:
+    if _is_spool(root):
+        return
+    for folder in (root / name for name in _FOLDERS):
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            text = f"is no spool of a node, and holds {folder.name} of something else"
+            raise UsageError(text, path=root, field="--spool", repair="Name a folder of its own for it")
+
+
 def existing_spool(root: str | Path) -> Spool:
     """Open a spool that is there; raise `TableError` where the folder is none."""
-    if not (Path(root) / "studies").is_dir():
+    if not _is_spool(Path(root)):
         raise TableError("is no spool of a node", path=root, field="--spool", repair="colles dicom node makes one")
     return Spool(root)
