@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from colles.core.errors import BundleError
 from colles.core.records import OperatingPoint
 from colles.serving.bundle import load_bundle
 from colles.serving.http.about import About
@@ -118,6 +119,26 @@ def test_a_bundle_without_figures_says_its_other_weaknesses_too(
     notes = About.of(Predictor(type(bundle)(bundle.folder, changed, bundle.manifest), gate=False)).notes
     assert len(notes) == 3 and notes[0].startswith("It was not evaluated")
     assert "simulated" in notes[1] and notes[2].startswith("Its gate is off")
+
+
+def test_a_criterion_that_no_threshold_reached_is_not_told_as_if_it_were(
+    bundle_maker: Callable[..., Path], tmp_path: Path
+) -> None:
+    point = OperatingPoint(name="f1", threshold=0.5, criterion="drawn", chosen_on="val", digest="", reached=False)
+    folder = bundle_maker(tmp_path / "b", operating_points={"f1": point})
+    html = render(About.of(Predictor(load_bundle(folder)))).html
+    assert "<li>Threshold best F1: drawn (not reached), chosen on validation.</li>" in html
+
+
+@pytest.mark.parametrize("found", [{"n": 3}, {"subset": "test", "n": "x"}])
+@pytest.mark.parametrize("name", ["evaluation", "external"])
+def test_figures_of_another_form_are_an_error_of_the_bundle(
+    bundle_maker: Callable[..., Path], tmp_path: Path, name: str, found: dict[str, object]
+) -> None:
+    """They were a defect of colles, while `colles predict` answered by the same bundle."""
+    predictor = Predictor(load_bundle(bundle_maker(tmp_path / "b", **{name: found})))
+    with pytest.raises(BundleError, match=f"metadata.json: {name}: "):
+        About.of(predictor)
 
 
 def test_what_weakens_the_figures_is_said() -> None:

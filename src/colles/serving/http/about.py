@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from colles.core.errors import BundleError
 from colles.core.files import sha256_file
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
 from colles.core.records import Estimate, OperatingPoint, Record, doubt
+from colles.serving.bundle import METADATA, Bundle
 from colles.serving.card import limits_of, own_points
 from colles.serving.manifest import MANIFEST
 from colles.serving.predictor import Predictor
@@ -28,9 +29,20 @@ class Measured(Record):
     """By name of the point, then of the figure."""
 
     @classmethod
-    def of(cls, found: Mapping[str, Any] | None) -> Self | None:
-        """Take what a bundle's metadata hold; None where they hold nothing."""
-        return None if not found else cls.model_validate({k: found[k] for k in cls.model_fields if k in found})
+    def of(cls, bundle: Bundle, field: Literal["evaluation", "external"]) -> Self | None:
+        """Take what a field of a bundle's metadata holds; None where it holds nothing.
+
+        Raise `BundleError` where that has another form.
+        """
+        found = getattr(bundle.metadata, field)
+        if not found:
+            return None
+        try:
+            return cls.model_validate({name: found[name] for name in cls.model_fields if name in found})
+        except ValidationError as error:
+            where = "/".join(map(str, error.errors()[0]["loc"]))
+            text, repair = f"figures of another form ({where})", "Export again with an evaluation"
+            raise BundleError(text, path=bundle.folder / METADATA, field=field, repair=repair) from error
 
 
 class Point(OperatingPoint):
@@ -87,13 +99,13 @@ class About(Record):
             decides_by=predictor.rule.points,
             operating_points=points,
             sources=tuple(told.training.get("sources") or ()),
-            measured=Measured.of(told.evaluation),
-            external=Measured.of(told.external),
+            measured=Measured.of(bundle, "evaluation"),
+            external=Measured.of(bundle, "external"),
         )
 
 
 def _notes(predictor: Predictor) -> list[str]:
-    told, found = predictor.bundle.metadata, Measured.of(predictor.bundle.metadata.evaluation)
+    told, found = predictor.bundle.metadata, Measured.of(predictor.bundle, "evaluation")
     unknown = "It was not evaluated on a test set: nothing is known of its worth."
     notes = [unknown if found is None else doubt(found.figures.get("auroc"))]
     if told.training.get("simulated"):

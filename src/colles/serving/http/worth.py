@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from colles.core.records import Estimate
+from colles.core.records import Estimate, OperatingPoint
 from colles.reporting.formats import (
     SUBSET_NAMES,
     count,
@@ -58,13 +58,17 @@ def rows(about: About, measured: Measured | None) -> list[Row]:
         Row(
             name=name,
             title=point_name(name),
-            criterion=f"{about.operating_points[name].criterion}, chosen on "
-            f"{subset_name(about.operating_points[name].chosen_on)}",
+            criterion=_criterion(about.operating_points[name]),
             sensitivity=estimate(_dump(found.get(name, {}).get("sensitivity"))),
             specificity=estimate(_dump(found.get(name, {}).get("specificity"))),
         )
         for name in dict.fromkeys(about.decides_by)
     ]
+
+
+def _criterion(point: OperatingPoint) -> str:
+    missed = "" if point.reached else " (not reached)"
+    return f"{point.criterion}{missed}, chosen on {subset_name(point.chosen_on)}"
 
 
 def worth(about: About) -> dict[Decision, str]:
