@@ -95,6 +95,17 @@ def test_a_copy_is_told_and_two_images_of_one_name_are_not_judged(judge: Judge, 
     assert [ds.SourceImageSequence[0].ReferencedSOPInstanceUID for ds in captures] == [f"{SERIES}.2"]
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_a_damaged_copy_costs_no_image_its_answer(
+    judge: Judge, predictor: Predictor, locating_bundle: Bundle, last: bool
+) -> None:
+    image, cut = judge(radiograph(1)), judge_file(encoded(radiograph(1))[:-100], predictor)
+    assert cut.prediction.status == "unreadable"
+    report, *captures = create_results([image, cut] if last else [cut, image], locating_bundle, made=MADE)
+    assert len(captures) == 1 and report.CompletionFlag == "COMPLETE"
+    assert any("1 more file(s) of this image" in text for text in texts(report))
+
+
 @pytest.mark.parametrize(
     ("raw", "shown"),
     [

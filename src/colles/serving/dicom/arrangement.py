@@ -46,9 +46,9 @@ class Subject:
 def arrange(images: Sequence[Judged]) -> list[Subject]:
     """Return the objects of one study, by number of series and instance; the order in which they come is nothing.
 
-    Files with one SOPInstanceUID are one image where their answers agree, and not judged where they do not. What colles
-    made earlier is left out. Raise `UsageError` where there is no object, or where they are not of one study and
-    patient.
+    Files with one SOPInstanceUID are one image where the answers on those that can be read agree, and not judged where
+    they do not. What colles made earlier is left out. Raise `UsageError` where there is no object, or where they are
+    not of one study and patient.
     """
     kept = [image for image in images if not is_result(image.header)]
     if not kept:
@@ -98,10 +98,11 @@ def _merged(subjects: Iterable[Subject]) -> Iterable[Subject]:
     for number, subject in enumerate(sorted(subjects, key=_place)):
         named.setdefault(subject.uid or f"none {number}", []).append(subject)
     for same in named.values():
-        first = same[0]
+        whole = [each for each in same if each.prediction.status != "unreadable"] or same
+        first = whole[0]
         reason = first.reason
-        if any(_answer(each) != _answer(first) for each in same):
-            reason = f"{len(same)} different objects carry its SOPInstanceUID"
+        if any(_answer(each) != _answer(first) for each in whole):
+            reason = f"{len(whole)} different objects carry its SOPInstanceUID"
         picture = first.picture if reason is None else None
         yield replace(first, picture=picture, reason=reason, copies=len(same) - 1)
 
