@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_tools import STUDY, Heard, pacs, radiograph, running, send, wait_until
+from node_tools import LONG, STUDY, Heard, pacs, radiograph, running, send, wait_until
 from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCaptureImageStorage
 
 from colles.core.errors import OutputExistsError
@@ -316,27 +316,69 @@ def test_a_full_disk_postpones_and_blames_no_study(
     assert len(heard.of("postponed")) == 1 and not heard.of("failed")
 
 
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Return what is set once judging was asked to stop."""
+    asked, stop = threading.Event(), judging.Judging.stop
+    monkeypatch.setattr(judging.Judging, "stop", lambda self: (stop(self), asked.set()))
+    return asked
+
+
 def test_a_stop_while_judging_counts_as_no_crash(
-    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch, stopped: threading.Event
 ) -> None:
-    begun, go = threading.Event(), threading.Event()
+    begun = threading.Event()
     real = answers.judge_file
-
-    def slow(*arguments: Any) -> Any:
-        begun.set()
-        assert go.wait(30)
-        return real(*arguments)
-
-    monkeypatch.setattr(answers, "judge_file", slow)
+    monkeypatch.setattr(answers, "judge_file", lambda *a: begun.set() or (stopped.wait(30) and real(*a)))
     with running(drawn_bundle, spool, heard) as node:
         send(node.port, radiograph(), radiograph())
         assert begun.wait(30)
-        threading.Timer(0.3, go.set).start()
     left = Spool(spool)
     (study,) = left.studies()
     assert left.is_waiting(study) and left.state(study).begun == 0
     with running(drawn_bundle, spool, heard):
         heard.wait("judged")
+
+
+def test_a_stop_between_results_counts_as_no_crash(
+    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch, stopped: threading.Event
+) -> None:
+    begun, made = threading.Event(), []  # type: ignore[var-annotated]
+    real = results.stream_results
+
+    def slow(*arguments: Any) -> Iterator[Any]:
+        for ds in real(*arguments):
+            made.append(ds)
+            begun.set()
+            assert stopped.wait(30)
+            yield ds
+
+    monkeypatch.setattr(results, "stream_results", slow)
+    with running(drawn_bundle, spool, heard) as node:
+        send(node.port, radiograph(), radiograph())
+        assert begun.wait(30)
+    left = Spool(spool)
+    (study,) = left.studies()
+    assert len(made) == 1 and left.is_waiting(study) and left.state(study).begun == 0
+
+
+def test_a_stop_that_cannot_wait_for_an_image_counts_as_no_crash(
+    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+    real = answers.judge_file
+    monkeypatch.setattr(answers, "judge_file", lambda *a: begun.set() or (go.wait(30) and real(*a)))
+    monkeypatch.setattr("colles.serving.dicom.node._GRACE", 0.1)
+    with running(drawn_bundle, spool, heard) as node:
+        send(node.port, radiograph())
+        assert begun.wait(30)
+    left = Spool(spool)
+    (study,) = left.studies()
+    try:
+        assert left.is_waiting(study) and left.state(study).begun == 0
+    finally:
+        go.set()
+        node._judging.join(LONG)
 
 
 def test_bundles_with_thresholds_for_studies_answer_on_the_study(

@@ -233,6 +233,7 @@ def test_a_defect_is_an_answer_and_stops_nothing(receiver: Receiver, monkeypatch
     monkeypatch.setattr("colles.serving.dicom.spool.write_synced", defect)
     (status,) = send(receiver.port, radiograph())
     assert 0xC000 <= status < 0xD000
+    assert [each["reason"] for each in receiver.heard.of("refused")] == ["a defect of colles (KeyError)"]
     monkeypatch.undo()
     assert send(receiver.port, radiograph()) == [0]
 

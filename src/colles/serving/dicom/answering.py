@@ -65,6 +65,8 @@ class Answering:
             return
         bundle = self._predictor.bundle
         for ds in stream_results(judged, bundle, judge_study(judged, bundle)):
+            if self._stopped():
+                raise Stopped
             yield str(ds.SOPInstanceUID), _encoded(ds)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from colles.core.errors import OutputError, UsageError
 from colles.serving.dicom.answering import Answering, Stopped
@@ -36,6 +37,7 @@ class Judging:
         self._stop = threading.Event()
         self._answering = Answering(spool, predictor, capture=capture, stopped=self._stop.is_set)
         self._again: set[str] = set()
+        self._at: tuple[str, int] | None = None  # the study that is being judged, and what `begun` was before
         self._thread = threading.Thread(target=self._run, name="judging", daemon=True)
 
     def start(self, wait: float) -> None:
@@ -50,13 +52,17 @@ class Judging:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask to end after the image that is being judged."""
+        """Ask to end after the image that is being judged, or the result that is being made."""
         self._stop.set()
         self._quiet.close()
 
     def join(self, grace: float) -> None:
-        """Wait for the end."""
+        """Wait for the end; a stop that comes before it is no crash."""
         self._thread.join(grace)
+        if self._thread.is_alive() and self._at is not None:
+            study, begun = self._at
+            with suppress(OSError):
+                self._spool.update(study, begun=begun)
 
     @property
     def is_alive(self) -> bool:
@@ -70,6 +76,7 @@ class Judging:
             except (OSError, OutputError) as error:  # the spool's disk: nothing is wrong with the study
                 self._events.tell("postponed", study=study, reason=type(error).__name__, seconds=_DISK_WAIT)
                 self._quiet.put(study, _DISK_WAIT)
+            self._at = None
 
     def _take(self, study: str) -> None:
         objects = self._spool.objects(study)
@@ -84,6 +91,7 @@ class Judging:
         if begun >= _CRASHES and not again:
             self._set_aside(study, objects, "ProcessDied", retried=True)
             return
+        self._at = study, begun
         self._spool.update(study, begun=begun + 1, begun_on=digest)
         self._again.discard(study)
         try:

@@ -142,6 +142,8 @@ class StorageSCP:
             return self._refuse(event, refused)
         except OSError as error:
             return self._refuse(event, _Refused(_OUT_OF_RESOURCES, f"cannot be stored ({error.strerror})"))
+        except Exception as error:  # pynetdicom would answer, and tell nobody; the text may quote the object
+            return self._refuse(event, _Refused(_CANNOT_UNDERSTAND, f"a defect of colles ({type(error).__name__})"))
         return 0x0000
 
     def _keep(self, event: Any) -> None:
