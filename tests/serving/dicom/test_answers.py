@@ -45,7 +45,13 @@ def test_only_projection_radiographs_are_judged(judge: Judge, kind: str, modalit
 
 def test_a_reason_never_quotes_what_is_no_modality(judge: Judge) -> None:
     image = judge(radiograph(1, SOPClassUID=SC, Modality="Doe^Jane"))
-    assert image.prediction.reason == "no projection radiograph (a secondary capture of modality unknown)"
+    assert image.prediction.reason == "neither CR, DX nor a digitised film (a secondary capture of modality unknown)"
+
+
+def test_a_mammogram_is_not_said_to_be_no_projection(judge: Judge) -> None:
+    image = judge(radiograph(1, SOPClassUID="1.2.840.10008.5.1.4.1.1.1.2", Modality="MG"))
+    reason = "neither CR, DX nor a digitised film (Digital Mammography X-Ray Image Storage - For Presentation)"
+    assert image.prediction.reason == reason
 
 
 @pytest.mark.parametrize("data", [b"", b"not DICOM", b"\0" * 128 + b"DICM" + b"\xff" * 50, b"\0" * 128 + b"DICM"])

@@ -85,11 +85,11 @@ def test_what_was_not_judged_is_told_with_its_reason(visit: Path, locating_bundl
     done = run(locating_bundle, visit, "--out", tmp_path / "out", "--json")
     told = {Path(each["path"]).name: each["reason"] for each in json.loads(done.stdout)["not_judged"]}
     assert told.pop("cut.dcm").startswith("truncated: ")
-    assert told.pop("ct.dcm") == "no projection radiograph (CT Image Storage)"
+    assert told.pop("ct.dcm") == "neither CR, DX nor a digitised film (CT Image Storage)"
     ((name, reason),) = told.items()
     assert name.startswith("b") and reason == "2 different objects carry its SOPInstanceUID"
     done = run(locating_bundle, visit, "--out", tmp_path / "again")
-    assert f"not judged: {visit / 'ct.dcm'}: no projection radiograph (CT Image Storage)" in done.stderr
+    assert f"not judged: {visit / 'ct.dcm'}: neither CR, DX nor a digitised film (CT Image Storage)" in done.stderr
 
 
 def test_the_same_images_give_the_same_uids_from_a_zip_file(

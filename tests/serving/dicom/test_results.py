@@ -94,7 +94,7 @@ def test_the_report_is_understood_without_the_pictures(judge: Judge, locating_bu
     percent = f"{100 * images[0].prediction.probability:.2f}"
     assert [text for text in texts(report) if text.startswith("Image")] == [
         f"Image 1 (series 1, image 7): fracture; probability of a fracture {percent} %. 1 place(s) outlined.",
-        "Image 2: not judged: no projection radiograph (CT Image Storage).",
+        "Image 2: not judged: neither CR, DX nor a digitised film (CT Image Storage).",
     ]
     assert "1 of 2 images judged: fracture on 1." in texts(report)
     assert any("not verified by anybody" in text and "not a medical device" in text for text in texts(report))
@@ -196,7 +196,7 @@ def test_a_document_beside_the_images_is_named_and_makes_no_report_partial(
     report, _ = create_results([judge(radiograph(1)), judge(document)], locating_bundle, made=MADE)
     assert (report.CompletionFlag, report.CompletionFlagDescription) == ("COMPLETE", "1 of 1 images judged")
     assert "1 of 1 images judged: fracture on 1." in texts(report)
-    assert any(text.startswith("Not judged: object 2, no projection radiograph (") for text in texts(report))
+    assert any(text.startswith("Not judged: object 2, neither CR, DX nor a digitised film (") for text in texts(report))
     assert "111223" not in report.to_json()  # partially succeeded
 
 

@@ -37,7 +37,7 @@ class Judged:
     header: Any
     """pydicom's data set of everything but the pixels; empty where the file is no DICOM file."""
     prediction: Prediction
-    """`refused` where it is no projection radiograph."""
+    """`refused` where it is of no kind that is judged."""
     picture: Image.Image | Path | None
     """RGB, as `colles predict --overlays` draws it, with a note that nobody verified it, and of `LONGEST` pixels at
     most; None where none could be drawn. The file (`.npy`) that holds its pixels, where it was put aside."""

@@ -16,16 +16,16 @@ MAKER = "colles"
 
 
 def why_not(header: Any) -> str | None:
-    """Return why an object is not judged, None where it is a projection radiograph.
+    """Return why an object is not judged, None where it is one of the kinds that are.
 
     CR and DX are (PS3.4, B.5), and secondary captures whose Modality is CR, DX or RG: digitised films. Several frames
     are not: an answer on the first would pass for one on all.
     """
     kind, modality = text_of(header, "SOPClassUID"), text_of(header, "Modality").upper()
     if kind not in (CR, DX_SHOWN, DX_RAW, *_CAPTURES):
-        return f"no projection radiograph ({_name(kind)})"
+        return f"neither CR, DX nor a digitised film ({_name(kind)})"
     if kind in _CAPTURES and modality not in _MODALITIES:
-        return f"no projection radiograph (a secondary capture of modality {_shown(modality)})"
+        return f"neither CR, DX nor a digitised film (a secondary capture of modality {_shown(modality)})"
     frames = text_of(header, "NumberOfFrames")
     if frames.isdecimal() and int(frames) > 1:
         return f"it holds {int(frames)} frames, and one image is judged at a time"
