@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from node_tools import Pacs, encoded, radiograph
@@ -76,6 +78,35 @@ def test_one_that_says_nothing(files: list[Path], monkeypatch: pytest.MonkeyPatc
         there = Destination("PACS", "127.0.0.1", silent.getsockname()[1])
         with pytest.raises(Unreachable, match="unreachable"), Delivery(there, "COLLES").open(files):
             pass
+
+
+def test_one_that_breaks_off_in_its_answer(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "_SECONDS", 0.3)
+    over = threading.Event()
+
+    def half(event: Any) -> int:
+        event.assoc.dul.socket.socket.sendall(b"\x04\x00\x00\x00\x10\x00half")
+        over.wait(30)
+        return 0
+
+    ae = AE(ae_title="PACS")
+    ae.add_supported_context(ComprehensiveSRStorage)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, half)])
+    told: list[str | None] = []
+
+    def work() -> None:
+        there = Destination("PACS", "127.0.0.1", server.server_address[1])
+        with Delivery(there, "COLLES").open(files[:1]) as send:
+            told.append(send(files[0]))
+
+    sending = threading.Thread(target=work)
+    sending.start()
+    sending.join(10)
+    held = sending.is_alive()
+    over.set()
+    ae.shutdown()
+    sending.join(60)
+    assert not held and told in (["no_answer"], ["aborted"])
 
 
 def test_one_that_is_not_there(files: list[Path]) -> None:

@@ -319,6 +319,48 @@ def test_a_silent_peer_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         patient.scp.close()
 
 
+def test_a_peer_that_drips_holds_up_no_stop(tmp_path: Path) -> None:
+    dripped = Receiver(tmp_path / "spool", Heard())
+    over = threading.Event()
+    with socket.create_connection(("127.0.0.1", dripped.port), timeout=10) as peer:
+        peer.sendall(b"\x01\x00" + struct.pack(">I", 100_000))
+
+        def drip() -> None:
+            with suppress(OSError):
+                while not over.wait(0.05):
+                    peer.sendall(b"x")
+
+        dripping, closing = threading.Thread(target=drip), threading.Thread(target=dripped.scp.close, args=(1.0,))
+        wait_until(lambda: dripped.scp._ae.active_associations)
+        (association,) = dripped.scp._ae.active_associations
+        dripping.start()
+        closing.start()
+        closing.join(10)
+        held = closing.is_alive()
+        over.set()
+    closing.join(60)
+    dripping.join(60)
+    assert not held
+    wait_until(lambda: not association.dul.is_alive())  # which a process would wait for
+
+
+def test_connections_are_counted_before_they_ask_for_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_scp, "_CONNECTIONS", 3)
+    receiver = Receiver(tmp_path / "spool", Heard())
+    peers: list[socket.socket] = []
+    try:
+        for _ in range(3):
+            peers.append(socket.create_connection(("127.0.0.1", receiver.port), timeout=10))
+            wait_until(lambda: len(receiver.scp._ae.active_associations) == len(peers))
+        peers.append(socket.create_connection(("127.0.0.1", receiver.port), timeout=10))
+        assert peers[-1].recv(1) == b"" and len(receiver.scp._ae.active_associations) == 3
+        assert receiver.heard.wait("rejected")[0]["caller"] == "?@127.0.0.1"
+    finally:
+        for peer in peers:
+            peer.close()
+        receiver.scp.close()
+
+
 def test_only_named_callers_are_taken(tmp_path: Path) -> None:
     address = Address("COLLES", "127.0.0.1", 0, ("MODALITY",))
     strict = Receiver(tmp_path / "spool", Heard(), address=address)

@@ -12,7 +12,7 @@ from typing import Any
 
 from colles.core.errors import CollesError, UsageError
 from colles.core.extras import require
-from colles.serving.dicom.arriving import PDU, Discarded, guard_connection, guard_object
+from colles.serving.dicom.arriving import PDU, Discarded, end_association, guard_connection, guard_object
 from colles.serving.dicom.events import Events, printable
 from colles.serving.dicom.head import read_head
 from colles.serving.dicom.spool import Spool, Stored
@@ -22,6 +22,8 @@ RESERVE = 500_000_000
 """Bytes of the disk that are left free: results need room, and so does the rest of the machine."""
 _OUT_OF_RESOURCES, _CANNOT_UNDERSTAND = 0xA700, 0xC000  # PS3.4 B.2.3
 _SECONDS, _MOST = 60.0, 10  # that a silent peer may take; associations at a time
+_CONNECTIONS = 3 * _MOST  # at a time, with those that have not asked for an association yet: each has two threads
+_ABORT = 0.5  # seconds that a peer has to hear that its association is ended
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
 OnStored = Callable[[Stored], None]
@@ -103,6 +105,7 @@ class StorageSCP:
         except (OSError, ValueError) as error:
             text = f"cannot listen on {self._address.host}, port {self._address.port} ({_words(error)})"
             raise UsageError(text, field="--port", repair="Choose another --port or --host") from error
+        self._server.verify_request = self._has_room
         self.port = int(self._server.server_address[1])
 
     def close(self, grace: float = 5.0) -> None:
@@ -115,13 +118,19 @@ class StorageSCP:
         for association in self._ae.active_associations:
             while association.is_alive() and not self._is_idle(association) and time.monotonic() < until:
                 time.sleep(0.002)
-            association.abort()
+            end_association(association, _ABORT)
         while self._busy and time.monotonic() < until:
             time.sleep(0.01)
 
     def _is_idle(self, association: Any) -> bool:
         received = association.dimse.message is None and association.dimse.msg_queue.empty()
         return received and not self._busy and association.dul.to_provider_queue.empty()
+
+    def _has_room(self, request: Any, address: Any) -> bool:
+        room = len(self._ae.active_associations) < _CONNECTIONS
+        if not room:
+            self._events.tell("rejected", caller=f"?@{address[0]}")
+        return room
 
     def _rejected(self, event: Any) -> None:
         self._events.tell("rejected", caller=_peer(event))
