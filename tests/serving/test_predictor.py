@@ -131,6 +131,15 @@ def test_calibration_moves_the_probability_and_leaves_score_and_decision(
     assert moved.probability == pytest.approx(1 / (1 + np.exp(1 - 0.5 * np.log(plain.score / (1 - plain.score)))))
 
 
+def test_the_first_of_several_pictures_was_judged_without_a_word(bundle: Bundle, tmp_path: Path) -> None:
+    levels = [Image.fromarray(np.full((40, 60), level, np.uint8)) for level in (90, 120, 200)]
+    levels[0].save(tmp_path / "three.tif", save_all=True, append_images=levels[1:])
+    levels[0].save(tmp_path / "one.tif")
+    three, one = Predictor(bundle).predict_batch([tmp_path / "three.tif", tmp_path / "one.tif"])
+    assert three.reason == "only the first of its 3 pictures was judged"
+    assert (three.status, three.score, one.reason) == ("ok", one.score, None)
+
+
 def test_a_network_that_gives_no_number_is_a_row_with_its_reason(
     bundle_copy: Path, grey_files: list[Path], tmp_path: Path
 ) -> None:

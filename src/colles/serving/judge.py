@@ -49,7 +49,9 @@ class Judge:
         shown = [sample for sample in looks if isinstance(sample, Sample)]
         judged = iter(self._judge(shown, session, heat, boxes, longest) if shown else [])
         return [
-            replace(next(judged) if isinstance(sample, Sample) else self._none(sample), path=path_of(image))
+            replace(
+                _told(next(judged), sample) if isinstance(sample, Sample) else self._none(sample), path=path_of(image)
+            )
             for image, sample in zip(images, looks, strict=True)
         ]
 
@@ -122,3 +124,10 @@ def _located(
         heat=location_heat(cam, drawn) if heat else None,
         boxes=located(cam, place) if boxes else None,
     )
+
+
+def _told(answer: Prediction, sample: Sample) -> Prediction:
+    """Say of how many pictures the first was judged, where it was not the only one."""
+    if sample.frames == 1 or answer.reason is not None:
+        return answer
+    return replace(answer, reason=f"only the first of its {sample.frames} pictures was judged")

@@ -24,7 +24,8 @@ class Prediction:
     """As given; None where the image came as bytes or an array."""
     status: PredictionStatus
     reason: str | None
-    """Why the status is not ok, or why a picture that was asked for is missing."""
+    """Why the status is not ok, of how many pictures in the file the first was judged, or why one that was to be drawn
+    is missing."""
     score: float | None
     """Uncalibrated sigmoid output, 0–1."""
     probability: float | None

@@ -53,7 +53,7 @@ class Answer(Record):
     """What a bundle says of one file."""
 
     status: PredictionStatus
-    reason: str | None = Field(description="Why the status is not ok.")
+    reason: str | None = Field(description="Why the status is not ok, or that further pictures were not judged.")
     score: float | None = Field(description="Output of the network, 0 to 1, not calibrated.")
     probability: float | None = Field(description="Calibrated, 0 to 1.")
     decision: Decision | None
