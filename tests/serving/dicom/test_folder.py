@@ -83,6 +83,7 @@ def test_a_folder_a_study_with_report_and_captures(visit: Path, locating_bundle:
 def test_what_was_not_judged_is_told_with_its_reason(visit: Path, locating_bundle: Bundle, tmp_path: Path) -> None:
     (visit / "b again.dcm").write_bytes(encoded(radiograph(2)))
     done = run(locating_bundle, visit, "--out", tmp_path / "out", "--json")
+    assert json.loads(done.stdout)["counts"] == {"ok": 2, "refused": 2, "unreadable": 1}
     told = {Path(each["path"]).name: each["reason"] for each in json.loads(done.stdout)["not_judged"]}
     assert told.pop("cut.dcm").startswith("truncated: ")
     assert told.pop("ct.dcm") == "neither CR, DX nor a digitised film (CT Image Storage)"

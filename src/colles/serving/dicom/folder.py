@@ -51,7 +51,7 @@ class Filed:
     files: tuple[str, ...]
     """Names in the folder: the report, then the captures."""
     counts: dict[str, int]
-    """Objects of the study by status."""
+    """Objects of the study by status: `ok` where the report has an answer; copies count once."""
     not_judged: dict[str, str]
     """Reasons by path."""
     decision: str | None
@@ -189,8 +189,11 @@ def _file(answers: Sequence[Judged], predictor: Predictor, folder: Path) -> File
 
     whole = judge_study(answers, predictor.bundle)
     files = save_results(stream_results(answers, predictor.bundle, whole), folder)
-    counts = {str(name): sum(each.prediction.status == name for each in answers) for name in STATUSES}
-    reasons = {str(each.prediction.path): each.reason for each in arrange(answers) if each.reason is not None}
+    subjects = arrange(answers)
+    statuses = [each.prediction.status if each.prediction.status != "ok" or each.reason is None else "refused"
+                for each in subjects]  # fmt: skip
+    counts = {str(name): statuses.count(name) for name in STATUSES}
+    reasons = {str(each.prediction.path): each.reason for each in subjects if each.reason is not None}
     return Filed(folder.name, tuple(files), counts, reasons, None if whole is None else whole.decision)
 
 
