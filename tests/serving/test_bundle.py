@@ -194,3 +194,13 @@ def test_a_huge_metadata_json_is_refused_unread(bundle_copy: Path, monkeypatch: 
     write_manifest(bundle_copy)
     with pytest.raises(BundleError, match="3002 bytes, above the limit"):
         load_bundle(bundle_copy)
+
+
+def test_a_name_that_moves_the_cursor_of_a_terminal_was_taken(bundle_copy: Path) -> None:
+    file = bundle_copy / "metadata.json"
+    values = json.loads(file.read_text()) | {"name": "mine\x1b[2J"}
+    file.write_text(json.dumps(values))
+    write_manifest(bundle_copy)
+    with pytest.raises(BundleError, match=r"name") as raised:
+        load_bundle(bundle_copy)
+    assert "\x1b" not in str(raised.value)

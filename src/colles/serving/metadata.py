@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from colles.core.logistic import sigmoid, to_logit
 from colles.core.recipe import PreprocessRecipe
 from colles.core.records import OperatingPoint
 
 SCHEMA_VERSION = 1
+Line = Annotated[str, Field(pattern=r"^\P{Cc}*$")]
+"""A text that stands in tables, logs and on terminals: a bundle from elsewhere must not move the cursor there."""
 INTENDED_USE = (
     "Research on fracture detection on radiographs, above all of the upper limb. "
     "Research software, not a medical device: no answer may decide on the care of a patient."
@@ -91,8 +93,8 @@ class BundleMetadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     schema_version: int = SCHEMA_VERSION
-    name: str
-    version: str
+    name: Line
+    version: Line
     """The first 12 hexadecimal digits of a digest over weights, graph, preprocessing, thresholds and calibration."""
     intended_use: str = INTENDED_USE
     model: dict[str, Any]
