@@ -81,10 +81,14 @@ def node(
     from colles.serving.dicom.peers import Destination, ae_title
     from colles.serving.dicom.storage_scp import Address
 
+    destinations = tuple(dict.fromkeys(Destination.parse(each) for each in send_to or ()))
+    for each in destinations:
+        if each.is_at(host, port):
+            raise UsageError(f"{each} is this node itself", field="--send-to", repair="Name the PACS that gets results")
     settings = Settings(
         spool=spool,
         address=Address(ae_title(aet, "--aet"), host, port, tuple(ae_title(each, "--from") for each in callers or ())),
-        destinations=tuple(dict.fromkeys(Destination.parse(each) for each in send_to or ())),
+        destinations=destinations,
         quiet=quiet,
         keep_days=keep_days,
         give_up_days=give_up_days,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,13 @@ def test_a_timetable_gives_names_when_they_are_due() -> None:
         table.put(name, wait)
     assert len(table) == 3 and [table.next() for _ in range(3)] == ["second", "first", "late"]
     table.close()
+    assert table.next() is None
+
+
+def test_a_timetable_waits_for_ever() -> None:
+    table = Timetable()
+    table.put("never", math.inf)
+    threading.Timer(0.05, table.close).start()
     assert table.next() is None
 
 

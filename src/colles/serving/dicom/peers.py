@@ -9,6 +9,7 @@ from colles.core.errors import UsageError
 
 _DESTINATION = re.compile(r"(?P<aet>[^@]*)@(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\[\]\s]+):(?P<port>\d{1,5})")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_EVERYWHERE = ("0.0.0.0", "::", "")
 
 
 def ae_title(text: str, field: str) -> str:
@@ -36,6 +37,11 @@ class Destination:
         if found is None or not 1 <= int(found["port"]) <= 65535:
             raise UsageError(f"{text!r} is no destination", field=field, repair="Write it like PACS@127.0.0.1:104")
         return cls(ae_title(found["aet"], field), found["host"].strip("[]"), int(found["port"]))
+
+    def is_at(self, host: str, port: int) -> bool:
+        """Tell whether it is where a node listens: that takes its own results for done with, and nobody gets them."""
+        here = self.host == host or (self.host in LOOPBACK and host in (*LOOPBACK, *_EVERYWHERE))
+        return here and self.port == port
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -29,7 +29,7 @@ class Timetable:
                 if name is not None and left is not None and left <= 0:
                     del self._due[name]
                     return name
-                self._changed.wait(left)
+                self._changed.wait(None if left is None else min(left, threading.TIMEOUT_MAX))
         return None
 
     def close(self) -> None:
