@@ -6,6 +6,7 @@ import json
 import math
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,11 @@ def test_a_spool_may_be_a_disk_of_its_own_and_half_made(tmp_path: Path) -> None:
     for name in ("lost+found", "studies", "incoming"):  # a kill between the folders and the salt
         (tmp_path / name).mkdir()
     assert Spool(tmp_path).studies() == []
+
+
+def test_a_study_that_goes_while_its_age_is_asked_for(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Spool, "objects", lambda self, study: ("gone.dcm",))
+    assert time.time() - spool.arrived("0123") < 60
 
 
 def test_a_timetable_gives_names_when_they_are_due() -> None:

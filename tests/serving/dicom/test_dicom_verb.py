@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import sys
@@ -152,6 +153,14 @@ def test_status_in_words(tmp_path: Path) -> None:
     spool.set_aside(waiting, spool.objects(waiting), "KeyError", retried=False)
     code, found = status(spool.root)
     assert code == 1 and (found["failed"], found["late"], found["waiting"]) == (1, 0, 0)
+
+
+def test_every_event_is_documented() -> None:
+    root = Path(__file__).parents[3]
+    code = "".join(path.read_text() for path in (root / "src/colles/serving/dicom").glob("*.py"))
+    told = set(re.findall(r'\.tell\(\s*"(\w+)"', code))
+    page = (root / "docs/artefacts.md").read_text()
+    assert len(told) > 10 and not [event for event in told if f"`{event}`" not in page.split("line an event")[1]]
 
 
 def test_status_of_no_spool_is_one_line(tmp_path: Path) -> None:

@@ -105,9 +105,12 @@ class Spool:
         return self._study(study, "objects") / name
 
     def arrived(self, study: str) -> float:
-        """Return when its last object came, in seconds since 1970."""
-        times = (self.object_path(study, name).stat().st_mtime for name in self.objects(study))
-        return max(times, default=time.time())
+        """Return when its last object came, in seconds since 1970; now where it is gone."""
+        with suppress(FileNotFoundError):  # a node removes it meanwhile
+            return max(
+                (self.object_path(study, name).stat().st_mtime for name in self.objects(study)), default=time.time()
+            )
+        return time.time()
 
     def state(self, study: str) -> StudyState:
         """Return a study's state; a damaged file counts as none, and the study is judged again."""
