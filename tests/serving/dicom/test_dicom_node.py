@@ -14,7 +14,7 @@ import pytest
 from node_tools import LONG, STUDY, Heard, pacs, radiograph, running, send, wait_until
 from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCaptureImageStorage
 
-from colles.core.errors import OutputExistsError
+from colles.core.errors import OutputExistsError, StorageError
 from colles.serving.dicom import answers, judging, results
 from colles.serving.dicom.peers import Destination
 from colles.serving.dicom.spool import Spool
@@ -419,6 +419,18 @@ def test_one_node_a_spool(drawn_bundle: Path, spool: Path, heard: Heard) -> None
         running(drawn_bundle, spool, heard),
     ):
         pass
+
+
+def test_a_start_on_a_full_disk_names_the_spool(
+    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("colles.serving.dicom.node.write_json_durable", full)
+    with pytest.raises(StorageError, match=f"{spool}: cannot write"), running(drawn_bundle, spool, heard):
+        pass
+    assert heard.of("stopped") and not heard.of("listening")  # and so its port is free again
 
 
 def test_nothing_of_a_patient_is_told(

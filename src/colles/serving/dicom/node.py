@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from colles.core.files import alone
+from colles.core.files import alone, storage_errors
 from colles.serving.dicom.durable import write_json_durable
 from colles.serving.dicom.events import Events
 from colles.serving.dicom.judging import Judging
@@ -82,11 +82,11 @@ class Node:
         return self._scp.port
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Work until asked to stop. Raise `OutputExistsError` where another node has the spool, `UsageError` where
-        the port cannot be had."""
+        """Work until asked to stop. Raise `OutputExistsError` where another node has the spool, `StorageError` where
+        its disk is full, `UsageError` where the port cannot be had."""
         with alone(self.spool.root, "node"), self._events.in_place_of_tracebacks():
-            self._start()
             try:
+                self._start()
                 self._wait(stopped)
             finally:
                 self._close()
@@ -123,7 +123,8 @@ class Node:
         self._scp.close(_GRACE)
         until = time.monotonic() + _GRACE
         for worker in workers:
-            worker.join(max(0.0, until - time.monotonic()))
+            if worker.is_alive:
+                worker.join(max(0.0, until - time.monotonic()))
         self._events.tell("stopped")
 
     def _judged(self, study: str) -> None:
@@ -155,4 +156,5 @@ class Node:
     def _note_settings(self) -> None:
         address = self._settings.address
         told = {"aet": address.aet, "host": address.host, "port": self.port, "destinations": self._named()}
-        write_json_durable(self.spool.root / SETTINGS, told)
+        with storage_errors(self.spool.root):
+            write_json_durable(self.spool.root / SETTINGS, told)
