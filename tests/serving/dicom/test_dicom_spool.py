@@ -133,6 +133,20 @@ def test_a_failure_holds_for_the_objects_it_was_seen_with(spool: Spool) -> None:
     assert digest_of(["b", "a"]) == digest_of(["a", "b"]) != digest_of(["a"])
 
 
+def test_a_kill_while_results_are_noted_leaves_no_judged_study_that_failed(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    study = spool.store("1.2", "1.2.3", [b"x"]).study
+    spool.set_aside(study, spool.objects(study), "ValueError", retried=False)
+    monkeypatch.setattr("colles.serving.dicom.spool.write_json_durable", killed)
+    with pytest.raises(SystemExit):
+        spool.save_results(study, spool.objects(study), [])
+    assert not list((spool.root / "failed").iterdir())
+
+
 def test_status_counts_stages_and_what_each_destination_lacks(spool: Spool) -> None:
     (spool.root / "node.json").write_text(json.dumps({"destinations": ["A@h:1", "B@h:2"]}))
     studies = [spool.store(f"1.2.{number}", "1", [b"x"]).study for number in range(4)]

@@ -148,8 +148,8 @@ class Spool:
         with self._lock:
             sent = {to: tuple(name for name in known if name in names) for to, known in self.state(study).sent.items()}
             state = StudyState(objects=tuple(objects), results=names, folder=folder, judged=time.time(), sent=sent)
+            self.forget_failure(study)  # before: a kill between the two must not leave a judged study that failed
             write_json_durable(self._study(study, "study.json"), state.model_dump(mode="json"))
-            self.forget_failure(study)
             self._remove_other_results(study, folder)
         return state
 
