@@ -1,15 +1,13 @@
-"""Limits on what is still arriving, and on waiting: pynetdicom takes messages of any length, and waits without end."""
+"""Limits on what is still arriving: pynetdicom takes messages of any length, and waits without end."""
 
 from __future__ import annotations
 
-import socket
-import threading
-from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from typing import Any
 
 from colles.core.limits import MAX_BYTES
+from colles.serving.dicom.connection import bound_waits
 
 PDU = 1 << 17
 """Bytes of a protocol unit that peers are asked to keep to."""
@@ -38,23 +36,6 @@ def guard_connection(event: Any, timeout: float) -> None:
     bound_waits(event, timeout)
     stream = event.assoc.dul.socket
     stream.recv = partial(_bounded, stream.recv)
-
-
-def bound_waits(event: Any, timeout: float) -> None:
-    """Let no read or write of a connection that opens wait for longer: a silent peer would hold its thread for ever."""
-    event.assoc.dul.socket.socket.settimeout(timeout)
-
-
-def end_association(association: Any, grace: float) -> None:
-    """Abort an association, and close the connection of a peer that does not let pynetdicom do so in `grace` seconds:
-    one that sends a byte now and then holds the thread that would."""
-    aborting = threading.Thread(target=association.abort, daemon=True)
-    aborting.start()
-    aborting.join(grace)
-    if aborting.is_alive():
-        with suppress(OSError, AttributeError):  # it has ended meanwhile
-            association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
-        aborting.join(grace)
 
 
 def _bounded(receive: Any, size: int) -> Any:

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from colles.serving.dicom.arriving import bound_waits, end_association
+from colles.serving.dicom.connection import bound_waits, end_association
 from colles.serving.dicom.peers import Destination
 
 _CONNECT, _ASSOCIATE, _SECONDS = 10.0, 20.0, 60.0  # to connect; to take an association; to take an object
-_ABORT = 0.5
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: their ids are the odd numbers of one byte
 
 Send = Callable[[Path], str | None]
@@ -60,7 +59,7 @@ class Delivery:
     def abort(self) -> None:
         """End the association that is open, or being asked for."""
         if self._association is not None:
-            end_association(self._association, _ABORT)
+            end_association(self._association)
 
     def _connected(self, event: Any) -> None:
         self._association = event.assoc

@@ -12,7 +12,8 @@ from typing import Any
 
 from colles.core.errors import CollesError, UsageError
 from colles.core.extras import require
-from colles.serving.dicom.arriving import PDU, Discarded, end_association, guard_connection, guard_object
+from colles.serving.dicom.arriving import PDU, Discarded, guard_connection, guard_object
+from colles.serving.dicom.connection import end_association
 from colles.serving.dicom.events import Events, printable
 from colles.serving.dicom.head import read_head
 from colles.serving.dicom.spool import Spool, Stored
@@ -23,7 +24,6 @@ RESERVE = 500_000_000
 _OUT_OF_RESOURCES, _CANNOT_UNDERSTAND = 0xA700, 0xC000  # PS3.4 B.2.3
 _SECONDS, _MOST = 60.0, 10  # that a silent peer may take; associations at a time
 _CONNECTIONS = 3 * _MOST  # at a time, with those that have not asked for an association yet: each has two threads
-_ABORT = 0.5  # seconds that a peer has to hear that its association is ended
 _PREAMBLE = b"\0" * 128 + b"DICM"
 
 OnStored = Callable[[Stored], None]
@@ -118,7 +118,7 @@ class StorageSCP:
         for association in self._ae.active_associations:
             while association.is_alive() and not self._is_idle(association) and time.monotonic() < until:
                 time.sleep(0.002)
-            end_association(association, _ABORT)
+            end_association(association)
         while self._busy and time.monotonic() < until:
             time.sleep(0.01)
 
