@@ -88,6 +88,7 @@ def test_a_bundle_names_the_teachers_and_not_where_they_lay(tmp_path: Path) -> N
     assert "the answers of other networks: F0, out/F1." in (out / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_source_held_out_and_what_is_said_of_the_sets_travel_with_the_bundle(tmp_path: Path) -> None:
     run = make_run(tmp_path, images=24)
     held_out = pl.when(pl.int_range(pl.len()) % 4 == 0).then(pl.lit("external")).otherwise(pl.col("subset"))

@@ -84,6 +84,7 @@ def test_a_channel_of_nothing_but_zeros_stays_so() -> None:
     assert np.isfinite(scores[1]).all() and scores[0] == pytest.approx(scores[1], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_bundle_of_half_the_size_answers_as_the_run_but_for_the_rounding(run: TinyRun, tmp_path: Path) -> None:
     out = export_bundle(run.folder, tmp_path / "half", evaluation=None, catalog=run.catalog, recipe=RECIPE)
     plain = export_bundle(

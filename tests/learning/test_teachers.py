@@ -61,6 +61,7 @@ def test_an_image_of_weight_0_teaches_nothing() -> None:
     torch.testing.assert_close(answer_map_loss(*cams, torch.tensor([1.0, 0.0])), torch.log(torch.tensor(2.0)))
 
 
+@pytest.mark.slow
 def test_a_pupil_comes_near_its_teacher(data: Data, tmp_path: Path) -> None:
     teacher = train(*data, recipe(*LOCATED, "train.epochs=1"), tmp_path / "teacher")
     taught = ("train.epochs=6", "train.lr=0.01", "train.teacher_weight=1", f"train.teachers=[{teacher}]", "seed=5")

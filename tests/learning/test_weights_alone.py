@@ -108,6 +108,7 @@ def test_a_failed_export_keeps_what_was_to_be_overwritten(run: TinyRun, alone: P
     assert not load_bundle(out, to_answer=False).has_graph
 
 
+@pytest.mark.slow
 def test_only_a_bundle_is_overwritten(run: TinyRun, alone: Path, tmp_path: Path) -> None:
     out = push_bundle(load_bundle(alone, to_answer=False), tmp_path / "models" / "old")
     assert load_bundle(complete_bundle(alone, out, overwrite=True)).has_graph

@@ -283,6 +283,7 @@ def test_a_run_whose_name_looks_like_a_pattern_is_read_itself(run: Path, tmp_pat
     assert found is not None and found.equals(load_artefacts(run).split)
 
 
+@pytest.mark.slow
 def test_several_runs_are_compared_first(both: Path) -> None:
     text = both.read_text()
     assert text.index('id="comparison"') < text.index('id="run1-summary"') < text.index('id="run2-summary"')

@@ -45,7 +45,10 @@ def serve(
     ] = "fp32",
     gate: Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")] = True,
 ) -> None:
-    """Answer in the browser and over HTTP, a file a request, until Ctrl-C. Nothing is written; no log names a file."""
+    """Answer in the browser and over HTTP.
+
+    A file a request, until Ctrl-C. Nothing is written; no log names a file.
+    """
     for module in ("fastapi", "uvicorn"):
         require(module, "serve")
     from colles.serving.bundle import load_bundle

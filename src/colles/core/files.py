@@ -37,7 +37,7 @@ def storage_errors(path: Path, written: Path | None = None) -> Iterator[None]:
             raise StorageError(
                 f"cannot write ({error.strerror})",
                 path=path,
-                repair="Nothing was changed; free some space or choose another --out",
+                repair="Nothing was changed; free some space or choose another place",
             ) from error
         raise
 

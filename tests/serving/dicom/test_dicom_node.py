@@ -149,6 +149,7 @@ def test_results_that_a_pacs_sends_round_end_there(drawn_bundle: Path, spool: Pa
     assert len(there.of("SR")) == 2 and len(heard.of("received")) == 2
 
 
+@pytest.mark.slow
 def test_a_destination_that_is_down_gets_all_when_it_is_up(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
     with pacs() as down:
         gone = down.destination

@@ -235,6 +235,7 @@ def test_the_help_needs_no_library_of_dicom() -> None:
     assert not any(f"'{name}'" in done.stdout for name in ("pydicom", "highdicom", "pynetdicom", "numpy", "PIL"))
 
 
+@pytest.mark.slow
 def test_no_stream_of_the_program_holds_a_value_of_a_patient(locating_bundle: Bundle, tmp_path: Path) -> None:
     secrets = {"PatientName": "SECRET^" + "X" * 80, "PatientBirthDate": "SECRET", "StudyDescription": "SECRET" * 20}
     folder = tmp_path / "visit"
