@@ -293,10 +293,12 @@ def test_several_runs_are_compared_first(both: Path) -> None:
     assert (both.parent / "results" / "2-weaker" / "figures.csv").is_file()
 
 
+@pytest.mark.slow
 def test_runs_judged_on_different_images_are_told_apart(both: Path) -> None:
     assert "judged on different images" in both.read_text()
 
 
+@pytest.mark.slow
 def test_ids_are_unique_apart_from_arrow_tips(both: Path) -> None:
     ids = [name for name in Page(both.read_text()).ids if name != "flow-tip"]
     assert len(ids) == len(set(ids))

@@ -21,6 +21,8 @@ from colles.serving.dicom.spool import Spool
 from colles.serving.dicom.status import read_status, summary
 from colles.serving.dicom.study_state import digest_of
 
+pytestmark = pytest.mark.slow  # a node each, with threads, sockets and waits
+
 
 @pytest.fixture
 def heard() -> Heard:
@@ -149,7 +151,6 @@ def test_results_that_a_pacs_sends_round_end_there(drawn_bundle: Path, spool: Pa
     assert len(there.of("SR")) == 2 and len(heard.of("received")) == 2
 
 
-@pytest.mark.slow
 def test_a_destination_that_is_down_gets_all_when_it_is_up(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
     with pacs() as down:
         gone = down.destination
@@ -167,7 +168,6 @@ def test_a_destination_that_is_down_gets_all_when_it_is_up(drawn_bundle: Path, s
     assert waits[:2] == [0.05, 0.1] and not heard.of("failed")
 
 
-@pytest.mark.slow
 def test_a_destination_that_says_nothing_holds_up_no_stop(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
     with pacs() as down, socket.create_server(("127.0.0.1", 0)) as silent:
         gone, hangs = down.destination, Destination("PACS", "127.0.0.1", silent.getsockname()[1])
@@ -399,7 +399,6 @@ def test_bundles_with_thresholds_for_studies_answer_on_the_study(
     assert seen[0].judged == 2 and seen[0].unit == "study"
 
 
-@pytest.mark.slow
 def test_four_modalities_at_once_lose_nothing(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
     objects = [[radiograph(f"{STUDY}.{part}", level=100 * number) for number in range(10)] for part in range(4)]
     with pacs() as there, running(drawn_bundle, spool, heard, there.destination, quiet=1.0) as node:

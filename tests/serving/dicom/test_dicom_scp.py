@@ -41,6 +41,8 @@ from colles.serving.dicom import arriving, storage_scp
 from colles.serving.dicom.spool import Spool, Stored
 from colles.serving.dicom.storage_scp import Address, StorageSCP
 
+pytestmark = pytest.mark.slow  # a receiver each, with threads, sockets and waits
+
 
 class Receiver:
     """A receiver and what it stored."""
