@@ -20,13 +20,6 @@ for name in ("FORCE_COLOR", "PY_COLORS", "NO_COLOR"):
 for name in ("NO_PROXY", "no_proxy"):  # servers of the tests are on this machine
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let files with slow tests begin, so that no process waits for the last of them at the end."""
-    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("real_data")}
-    items.sort(key=lambda item: item.path not in slow)
-
-
 Draw = Callable[..., NDArray[np.uint8]]
 WriteImage = Callable[..., Path]
 

@@ -6,7 +6,6 @@ It needs Debian's chromium (`apt-get install --no-install-recommends chromium`) 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,17 +15,10 @@ import pytest
 from enriched import enrich
 from fabricated_run import write_run
 
+from chromium import MARKS, PATIENCE, chromium
 from colles.reporting.report import write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             "--no-first-run", "--disable-gpu")  # fmt: skip
-PATIENCE = 180_000
-"""Milliseconds; a busy machine takes its time."""
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install --no-install-recommends chromium"),
-]
+pytestmark = list(MARKS)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +30,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ It needs Debian's chromium (`apt-get install --no-install-recommends chromium`) 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,19 +14,12 @@ from typing import Any
 import pytest
 from hostile import dicom_file, seeds
 
+from chromium import MARKS, PATIENCE, chromium
 from program import Program, program
 
 ROOT = Path(__file__).parents[3]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             "--no-first-run", "--disable-gpu")  # fmt: skip
-PATIENCE = 180_000
-"""Milliseconds; a busy machine takes its time."""
 EVIL = "<img src=x onerror=alert(1)>.jpg"
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install --no-install-recommends chromium"),
-]
+pytestmark = list(MARKS)
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +40,8 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture
