@@ -59,7 +59,7 @@ FORMS = {
 def test_a_deflated_bomb_is_refused_in_every_form(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     np.testing.assert_array_equal(read_image(FORMS[form](0)).pixels, PIXELS)
     assert read_header(FORMS[form](0)).Rows == 24
-    monkeypatch.setattr("colles.imaging.read_dicom._INFLATED", 1_000_000)
+    monkeypatch.setattr("colles.imaging.read_dicom.INFLATED", 1_000_000)
     bomb = FORMS[form](3_000_000)
     for refused in (lambda: read_image(bomb, **LIMIT), lambda: read_header(bomb)):
         with pytest.raises(UnreadableImageError, match="inflates to more") as caught:

@@ -256,6 +256,12 @@ def test_an_8_bit_network_that_answers_alike_was_dropped_with_the_old_thresholds
     assert (told["subset"], told["judged_on"], told["flipped"]) == ("site", N, 0.0)
 
 
+def test_an_8_bit_network_that_is_not_at_hand_is_not_told_of_as_kept(bundle_maker, site, tmp_path):
+    old = bundle_maker(tmp_path / "old", int8={"kept": True, "flipped": 0.0})
+    told = recalibrate(old, site / "labels.csv", tmp_path / "new", RECIPE).bundle.metadata.int8
+    assert told == {"kept": False, "reason": "recalibrated where it was not at hand"}
+
+
 def test_metadata_of_an_older_bundle_still_loads():
     old = {"method": "platt", "slope": 1.2, "intercept": -0.3, "fitted_on": "val"}
     assert CalibrationMetadata.model_validate(old).transform(np.array([0.5]))[0] == pytest.approx(0.4255575)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from colles.cli import dicom_node
-from colles.cli.options import AsJson, Overwrite, example, print_json
+from colles.cli.options import AsJson, BundleName, Gate, Overwrite, example, print_json
 from colles.core.errors import MissingInputError
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ def results(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to make, with a folder a study; apart from the images.")],
-    bundle: Annotated[
-        str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
-    ] = None,
-    gate: Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")] = True,
+    bundle: BundleName = None,
+    gate: Gate = True,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from colles.cli.options import AsJson, example, print_json, print_rows
+from colles.cli.options import AsJson, BundleName, Gate, Threads, example, print_json, print_rows
 from colles.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ def register(group: typer.Typer) -> None:
 
 def node(
     spool: SpoolFolder,
-    bundle: Annotated[
-        str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
-    ] = None,
+    bundle: BundleName = None,
     aet: Annotated[str, typer.Option(help="Its AE title.")] = "COLLES",
     host: Annotated[
         str, typer.Option(help="Address to listen on; others than this machine's own only on request.")
@@ -59,8 +57,8 @@ def node(
     give_up_days: Annotated[
         float | None, typer.Option(min=0.0, help="Days after which a destination is not tried any more.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Computing threads; one a core by default.")] = None,
-    gate: Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")] = True,
+    threads: Threads = None,
+    gate: Gate = True,
     capture: Annotated[bool, typer.Option(help="Send pictures beside the report.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Tell events as JSON lines on standard output.")] = False,
 ) -> None:
@@ -100,10 +98,10 @@ def node(
 def _run(settings: Settings, bundle: str | None, threads: int | None, *, gate: bool, as_json: bool) -> None:
     import signal
 
+    from colles.core.machine import LOOPBACK
     from colles.serving.bundle import load_bundle
     from colles.serving.dicom.events import Events
     from colles.serving.dicom.node import Node
-    from colles.serving.dicom.peers import LOOPBACK
     from colles.serving.predictor import Predictor
     from colles.serving.stopping import StopOnSignal
 
@@ -114,7 +112,7 @@ def _run(settings: Settings, bundle: str | None, threads: int | None, *, gate: b
             err=True,
         )
     predictor = Predictor(load_bundle(bundle), threads=threads, gate=gate)
-    assert predictor.session  # a network that cannot be loaded says so now
+    predictor.warm_up()
     running = Node(settings, predictor, Events(as_json=as_json))
     with StopOnSignal() as stop:
         running.run(lambda: stop.asked)

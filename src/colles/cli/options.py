@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,12 @@ Overrides = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")]
+BundleName = Annotated[
+    str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="Computing threads; one a core by default.")]
+Precision = Annotated[Literal["fp32", "int8"], typer.Option(help="int8 is faster, where the bundle has it.")]
+Gate = Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")]
 
 
 def print_json(value: Any) -> None:

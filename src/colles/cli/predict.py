@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from colles.cli.options import AsJson, Overwrite, example, print_json
+from colles.cli.options import AsJson, BundleName, Gate, Overwrite, Precision, example, print_json
 from colles.core.errors import MissingInputError, UsageError
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ def predict(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Table to write: .csv, .parquet, .jsonl or .json (these two with boxes).")],
-    bundle: Annotated[
-        str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
-    ] = None,
+    bundle: BundleName = None,
     overlays: Annotated[
         Path | None, typer.Option(help="Folder for heat maps over the images, apart from these.")
     ] = None,
@@ -50,10 +48,8 @@ def predict(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Computing threads of the local engine; one a core by default.")
     ] = None,
-    precision: Annotated[
-        Literal["fp32", "int8"], typer.Option(help="int8 is faster, where the bundle has it.")
-    ] = "fp32",
-    gate: Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")] = True,
+    precision: Precision = "fp32",
+    gate: Gate = True,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray shares the images out over the cluster of RAY_ADDRESS.")
     ] = "local",

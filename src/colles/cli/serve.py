@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from colles.cli.options import example
+from colles.cli.options import BundleName, Gate, Precision, Threads, example
 from colles.core.extras import require
 
 _OPEN = (
@@ -29,9 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    bundle: Annotated[
-        str | None, typer.Option(help="Bundle folder or name; without it the default of `colles bundle list`.")
-    ] = None,
+    bundle: BundleName = None,
     host: Annotated[str, typer.Option(help="Address to listen on; this machine alone unless another is named.")] = (
         "127.0.0.1"
     ),
@@ -39,11 +37,9 @@ def serve(
     allow_host: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further name by which it is asked; may be repeated.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Computing threads; one a core by default.")] = None,
-    precision: Annotated[
-        Literal["fp32", "int8"], typer.Option(help="int8 is faster, where the bundle has it.")
-    ] = "fp32",
-    gate: Annotated[bool, typer.Option(help="Refuse pictures unlike the radiographs it learned from.")] = True,
+    threads: Threads = None,
+    precision: Precision = "fp32",
+    gate: Gate = True,
 ) -> None:
     """Answer in the browser and over HTTP.
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+"""Names under which a machine reaches itself and nobody else reaches it."""
+
 
 def usable_cpus() -> int:
     """Count the processors that this process may use: its affinity, and the control group's quota (cgroup v2)."""

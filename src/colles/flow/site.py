@@ -14,6 +14,7 @@ from colles.core.progress import say, track
 from colles.core.tables import read_table
 from colles.evaluation.labels import parse_labels
 from colles.evaluation.predictions import Predictions
+from colles.serving.prediction import Prediction
 from colles.serving.predictor import Predictor
 
 SITE = "site"
@@ -81,7 +82,7 @@ def judge_site(predictor: Predictor, labels: SiteLabels) -> SiteAnswers:
     would no longer be the site's images. Refused ones do not count for that: no threshold will ever meet them.
     """
     paths = labels.frame["path"].to_list()
-    answers = list(track(predictor.predict_paths(paths, batch=_BATCH), "judge", total=len(paths)))
+    answers = answers_on(predictor, paths, "judge")
     scores = [answer.score for answer in answers]
     reasons = [f"{answer.path}: {answer.reason}" for answer in answers if answer.score is None]
     if len(reasons) == len(paths):
@@ -92,6 +93,11 @@ def judge_site(predictor: Predictor, labels: SiteLabels) -> SiteAnswers:
     frame = labels.frame.rename({"path": "image_id"}).with_columns(y_score=pl.Series(scores, dtype=pl.Float64))
     readable = frame.filter(pl.col("y_score").is_not_null()).with_columns(subset=pl.lit(SITE))
     return SiteAnswers(Predictions(readable), len(unreadable), len(reasons) - len(unreadable))
+
+
+def answers_on(predictor: Predictor, paths: Sequence[str], what: str) -> list[Prediction]:
+    """Return an answer a path, in their order, behind a progress bar named `what`."""
+    return list(track(predictor.predict_paths(paths, batch=_BATCH), what, total=len(paths)))
 
 
 def _refuse_many(reasons: Sequence[str], total: int) -> None:

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colles.core.errors import BundleError
-from colles.core.progress import track
 from colles.core.recipe import ExportRecipe
 from colles.evaluation.predictions import Predictions
-from colles.flow.site import SITE
+from colles.flow.site import SITE, answers_on
 from colles.serving.bundle import INT8_MODEL, Bundle
 from colles.serving.decision import DecisionRule
 from colles.serving.int8 import judge_int8
@@ -19,7 +18,6 @@ from colles.serving.known_answer import KEY
 from colles.serving.predictor import Predictor
 
 _OF_ITS_MAKING = ("fp32_convolutions", "calibrated_on", KEY)
-_BATCH = 8
 
 
 def judge_int8_on_site(old: Bundle, rule: DecisionRule, predictions: Predictions) -> dict[str, Any] | None:
@@ -29,9 +27,11 @@ def judge_int8_on_site(old: Bundle, rule: DecisionRule, predictions: Predictions
     the new points. The network is kept by the limits of an export.
     """
     told = old.metadata.int8
-    if told is None or INT8_MODEL not in old.manifest.files:
+    if told is None or not told.get("kept"):
         return told
     made = {name: told[name] for name in _OF_ITS_MAKING if name in told}
+    if INT8_MODEL not in old.manifest.files:
+        return made | {"kept": False, "reason": "recalibrated where it was not at hand"}
     try:
         int8 = _scores(old, predictions)
     except BundleError as error:
@@ -43,7 +43,7 @@ def judge_int8_on_site(old: Bundle, rule: DecisionRule, predictions: Predictions
 def _scores(old: Bundle, predictions: Predictions) -> NDArray[np.float64]:
     paths = predictions.frame["image_id"].to_list()
     predictor = Predictor(old, gate=False, precision="int8")
-    answers = track(predictor.predict_paths(paths, batch=_BATCH), "judge int8", total=len(paths))
+    answers = answers_on(predictor, paths, "judge int8")
     scores = [answer.score for answer in answers if answer.score is not None]
     if len(scores) < len(paths):
         raise BundleError(f"it gives no answer on {len(paths) - len(scores)} images", path=old.folder / INT8_MODEL)

@@ -47,7 +47,7 @@ def read_image(
     pixels are decoded.
     """
     name = None if isinstance(source, bytes) else str(source)
-    data = source if isinstance(source, bytes) else _read_bytes(Path(source), max_bytes)
+    data = source if isinstance(source, bytes) else read_bytes(Path(source), max_bytes)
     if not data:
         raise unreadable("empty", "the file is empty", name)
     if len(data) > max_bytes:
@@ -65,7 +65,8 @@ def is_dicom(data: bytes) -> bool:
     return data[128:132] == b"DICM" or (data[:2] in (b"\x02\0", b"\x08\0") and data[3:4] == b"\0")
 
 
-def _read_bytes(path: Path, max_bytes: int) -> bytes:
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """Read a file of at most `max_bytes`; raise `UnreadableImageError` where it is none, larger or cannot be read."""
     try:
         if not path.is_file():
             text = "is not a file" if os.path.lexists(path) else "there is no such file"

@@ -25,7 +25,7 @@ from colles.imaging.raw import RawImage, unreadable
 from colles.imaging.read import is_dicom
 
 _HEAD = 132  # bytes that tell whether a file is DICOM
-_INFLATED = 400_000_000
+INFLATED = 400_000_000
 """Bytes that a deflated file may inflate to where only its header is wanted."""
 _PICTURES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _CUT = ("truncated", "less than expected", "shorter than", "expected length", "end of file", "not enough", "eof")
@@ -81,7 +81,7 @@ def read_header(source: Path | bytes) -> Any:
             return None
         stream.seek(0)
         try:
-            return data_set(stream, name, _INFLATED, pixels=False)
+            return data_set(stream, name, INFLATED, pixels=False)
         except CollesError:
             raise
         except Exception as error:  # pydicom raises many kinds on damaged files

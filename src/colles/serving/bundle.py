@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from colles.core.errors import BundleError, MissingInputError
-from colles.core.files import write_json, write_text
+from colles.core.files import sha256_file, write_json, write_text
 from colles.core.names import suggest
 from colles.serving.card import model_card
 from colles.serving.known import default_bundle, fetched_bundles, known_bundles, packaged_bundles
@@ -67,6 +67,11 @@ class Bundle:
     def has_graph(self) -> bool:
         """Whether it can answer; one of weights alone is made whole first, by `colles export`."""
         return MODEL in self.manifest.files
+
+    @cached_property
+    def manifest_sha256(self) -> str:
+        """Of its `manifest.json`, which names every other file's: the bundle to the last byte."""
+        return sha256_file(self.folder / MANIFEST)
 
     @cached_property
     def predictor(self) -> Predictor:

@@ -50,7 +50,7 @@ class Judge:
         judged = iter(self._judge(shown, session, heat, boxes, longest) if shown else [])
         return [
             replace(
-                _told(next(judged), sample) if isinstance(sample, Sample) else self._none(sample), path=path_of(image)
+                _told(next(judged), sample) if isinstance(sample, Sample) else self.reject(sample), path=path_of(image)
             )
             for image, sample in zip(images, looks, strict=True)
         ]
@@ -81,11 +81,11 @@ class Judge:
             seconds = sample.seconds + share
             refusal = refusals[number] if refusals else None
             if refusal:
-                answers.append(self._none(Rejected("refused", refusal, seconds)))
+                answers.append(self.reject(Rejected("refused", refusal, seconds)))
                 continue
             score = float(outputs.score[number])
             if not (math.isfinite(score) and math.isfinite(probability[number])):
-                answers.append(self._none(Rejected("unreadable", "the network gives no number", seconds)))
+                answers.append(self.reject(Rejected("unreadable", "the network gives no number", seconds)))
                 continue
             answer = Prediction(
                 path=None,
@@ -102,7 +102,8 @@ class Judge:
             answers.append(answer)
         return answers
 
-    def _none(self, sample: Rejected) -> Prediction:
+    def reject(self, sample: Rejected) -> Prediction:
+        """Return the answer on an image that is not shown to the network."""
         return Prediction(
             path=None,
             status=sample.status,

@@ -16,7 +16,6 @@ class StopOnSignal:
     """While it is entered, the first signal asks to stop and the second one interrupts at once."""
 
     def __init__(self) -> None:
-        self.asked = False
         self.number: int | None = None
         """Which signal asked."""
         self._before: dict[signal.Signals, Any] = {}
@@ -32,6 +31,11 @@ class StopOnSignal:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @property
+    def asked(self) -> bool:
+        """Whether a signal came."""
+        return self.number is not None
+
     def each(self, items: Iterable[T]) -> Iterator[T]:
         """Yield items; raise `KeyboardInterrupt` after the one that was under way when the signal came."""
         for item in items:
@@ -42,4 +46,4 @@ class StopOnSignal:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
             raise KeyboardInterrupt
-        self.asked, self.number = True, number
+        self.number = number

@@ -115,19 +115,13 @@ def _read(source: Path | bytes | ZipMember | RemoteFile) -> tuple[Any, bytes, Re
 
 
 def _bytes(source: Path | bytes | ZipMember | RemoteFile) -> bytes:
-    from colles.imaging.read import unreadable
+    from colles.imaging.read import read_bytes, unreadable
 
     if isinstance(source, ZipMember | RemoteFile):
         if source.refusal:
             raise unreadable("unsupported", source.refusal, str(source))
         return source.read(MAX_BYTES)
-    if isinstance(source, bytes):
-        return source
-    if not source.is_file():
-        raise unreadable("unreadable", "is not a file" if source.exists() else "there is no such file", str(source))
-    if source.stat().st_size > MAX_BYTES:
-        raise unreadable("too_large", f"more than {MAX_BYTES} bytes", str(source))
-    return source.read_bytes()
+    return source if isinstance(source, bytes) else read_bytes(source, MAX_BYTES)
 
 
 def _judge(header: Any, data: bytes, predictor: Predictor, path: str | None) -> Judged:
@@ -141,5 +135,4 @@ def _judge(header: Any, data: bytes, predictor: Predictor, path: str | None) -> 
 
 
 def _answer(predictor: Predictor, rejected: Rejected, path: str | None) -> Prediction:
-    (answer,) = predictor.judge.answer([b""], [rejected], predictor.session)
-    return replace(answer, path=path)
+    return replace(predictor.judge.reject(rejected), path=path)

@@ -7,11 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from colles.imaging.dicom_bytes import data_set
+from colles.imaging.read_dicom import INFLATED
 
 _LAST = 0x0020000E  # SeriesInstanceUID
 _START = 1 << 20  # bytes that hold it as a rule
-_INFLATED = 400_000_000
-"""Bytes that a deflated object may inflate to."""
 
 
 def read_head(head: bytes, body: bytes | memoryview = b"") -> Any:
@@ -28,4 +27,4 @@ def read_head(head: bytes, body: bytes | memoryview = b"") -> Any:
 
 
 def _read(head: bytes, body: bytes | memoryview) -> Any:
-    return data_set(io.BytesIO(b"".join((head, body))), None, _INFLATED, pixels=False, last=_LAST)
+    return data_set(io.BytesIO(b"".join((head, body))), None, INFLATED, pixels=False, last=_LAST)

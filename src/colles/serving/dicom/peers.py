@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from colles.core.errors import UsageError
+from colles.core.machine import LOOPBACK
 
 _DESTINATION = re.compile(r"(?P<aet>[^@]*)@(?P<host>\[[0-9A-Fa-f:.]+\]|[^@:\[\]\s]+):(?P<port>\d{1,5})")
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _EVERYWHERE = ("0.0.0.0", "::", "")
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from colles.core.errors import UsageError
 from colles.core.extras import require
-from colles.core.files import to_json
 from colles.serving.predictor import answers_as
 from colles.serving.studies import StudyPrediction
 
@@ -75,8 +73,7 @@ def stream_results(
     ]
     whole = "" if study is None else f"{study.status} {study.decision}"
     basis = (uid, text_of(subjects[0].header, "PatientID"), named, __version__, whole, *sorted(answers))
-    manifest = hashlib.sha256(to_json(bundle.manifest.dump()).encode()).hexdigest()  # of the file as it was written
-    shared = Study(uid, inherited, left_out, named, manifest, made or datetime.now(), basis)
+    shared = Study(uid, inherited, left_out, named, bundle.manifest_sha256, made or datetime.now(), basis)
     yield create_report(subjects, bundle, study, shared)
     for number, each in enumerate(subjects, 1):
         if each.picture is not None:

@@ -121,9 +121,7 @@ class Spool:
     def update(self, study: str, **changes: object) -> StudyState:
         """Change parts of a study's state."""
         with self._lock:
-            state = self.state(study).model_copy(update=changes)
-            write_json_durable(self._study(study, "study.json"), state.model_dump(mode="json"))
-            return state
+            return self._save(study, self.state(study).model_copy(update=changes))
 
     def mark_sent(self, study: str, destination: str, result: str) -> StudyState:
         """Note that a destination has accepted a result."""
@@ -132,7 +130,8 @@ class Spool:
             if result not in state.results:  # judged anew meanwhile
                 return state
             sent = {**state.sent, destination: (*state.sent.get(destination, ()), result)}
-            return self.update(study, sent=sent, given_up=tuple(n for n in state.given_up if n != destination))
+            given_up = tuple(name for name in state.given_up if name != destination)
+            return self._save(study, state.model_copy(update={"sent": sent, "given_up": given_up}))
 
     def is_waiting(self, study: str) -> bool:
         """Tell whether a study has objects that no results are of."""
@@ -149,7 +148,7 @@ class Spool:
             sent = {to: tuple(name for name in known if name in names) for to, known in self.state(study).sent.items()}
             state = StudyState(objects=tuple(objects), results=names, folder=folder, judged=time.time(), sent=sent)
             self.forget_failure(study)  # before: a kill between the two must not leave a judged study that failed
-            write_json_durable(self._study(study, "study.json"), state.model_dump(mode="json"))
+            self._save(study, state)
             self._remove_other_results(study, folder)
         return state
 
@@ -228,6 +227,10 @@ class Spool:
         with suppress(CollesError):
             return dict(read_json(self.root / SETTINGS))
         return {}
+
+    def _save(self, study: str, state: StudyState) -> StudyState:
+        write_json_durable(self._study(study, "study.json"), state.model_dump(mode="json"))
+        return state
 
     def _study(self, study: str, part: str) -> Path:
         return self.root / "studies" / study / part

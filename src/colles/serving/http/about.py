@@ -8,12 +8,10 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from colles.core.errors import BundleError
-from colles.core.files import sha256_file
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
 from colles.core.records import Estimate, OperatingPoint, Record, doubt
 from colles.serving.bundle import METADATA, Bundle
 from colles.serving.card import limits_of, own_points
-from colles.serving.manifest import MANIFEST
 from colles.serving.predictor import Predictor
 
 
@@ -91,7 +89,7 @@ class About(Record):
             name=told.name,
             version=told.version,
             answers_as=predictor.judge.name,
-            manifest_sha256=sha256_file(bundle.folder / MANIFEST),
+            manifest_sha256=bundle.manifest_sha256,
             intended_use=told.intended_use,
             limits=limits_of(told if gate else told.model_copy(update={"gate": None})),
             notes=tuple(_notes(predictor)),

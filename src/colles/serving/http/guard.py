@@ -20,10 +20,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colles.core.errors import UsageError
+from colles.core.machine import LOOPBACK
 from colles.serving.http.metrics import Metrics
 from colles.serving.http.refusal import Refusal
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE")
 _READING = ("GET", "HEAD")
 _OTHER = "other"
