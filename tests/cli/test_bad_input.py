@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from typer.testing import CliRunner
 
 from colles.cli.app import app
 from colles.core.errors import CollesError
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def fails(*arguments: object) -> str:
@@ -246,6 +249,23 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on(module: str, name: str,
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 130
     assert done.stderr.strip() == f"interrupted: {words}"
+
+
+@pytest.mark.parametrize("module", ["colles.cli", "typer", "colles.cli.train"])
+def test_ctrl_c_while_the_program_loads_showed_where_in_python_it_was(module: str) -> None:
+    entry, _, function = tomllib.loads(PYPROJECT.read_text())["project"]["scripts"]["colles"].partition(":")
+    script = (
+        "import os, signal, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "sys.argv = ['colles', '--version']\n"
+        f"from {entry} import {function}\n"
+        f"{function}()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 def test_an_interrupt_does_not_wait_for_a_thread_that_is_stuck_in_a_file() -> None:
