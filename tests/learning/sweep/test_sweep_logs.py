@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -133,3 +135,38 @@ def test_a_picture_needs_a_score_and_a_known_ending(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no trial has a score"):
         write_picture(logs, tmp_path / "picture.svg")
     assert issubclass(InputError, CollesError)
+
+
+def test_what_is_no_file_is_listed_and_never_ends_the_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to nowhere or to itself ended the command, and a pipe held it for ever."""
+    write_log(tmp_path, 1, "\ufeff" + json.dumps([old_entry(1, 0.8, 0.6)]))  # as Windows writes it
+    (tmp_path / "results_config_2_x.json").symlink_to(tmp_path / "gone")
+    (tmp_path / "results_config_3_x.json").symlink_to("results_config_3_x.json")
+    (tmp_path / "results_config_4_x.json").mkdir()
+    os.mkfifo(tmp_path / "results_config_5_x.json")
+    write_log(tmp_path, 6, json.dumps([old_entry(6, 0.8, 0.6)]) + " " * 1000)
+    monkeypatch.setattr("colles.learning.sweep.logs.MAX_BYTES", 1000)
+    logs = SweepLogs.read(tmp_path)
+    assert [entry.config_id for entry in logs.entries] == [1]
+    assert [reason.split()[0] for _, reason in logs.broken] == ["no"] * 4 + ["larger"]
+
+
+def test_odd_numbers_and_letters_of_a_parameter_end_neither_table_nor_picture(tmp_path: Path) -> None:
+    """They ended in an OverflowError, a ValueError of scikit-learn or of JSON, and a UnicodeEncodeError."""
+    odd = {1: 10**400, 2: 1e39, 3: math.nan, 4: math.inf, 5: "odd"}
+    entries = [old_entry(i, 0.5, i / 10, params={"train.lr": odd.get(i, i), "model.dropout": i}) for i in range(10)]
+    write_log(tmp_path, 1, json.dumps(entries).replace("1e+39", "1e999"))
+    write_log(tmp_path, 2, '[{"config_id": "\\ud800", "best_score": 0.5}]')
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/results_config_\xff_.json")).touch()
+    write_log(tmp_path, 3, [{"config_id": "a\x1b[31m", "error": "b\x1b]0;title\x07"}])
+    runner = CliRunner()
+    shown = json.loads(
+        runner.invoke(app, ["sweep", "show", str(tmp_path), "--json"]).stdout, parse_constant=pytest.fail
+    )
+    assert shown["importance"]["shares"].keys() == {"train.lr", "model.dropout"}
+    assert [entry["params"]["train.lr"] for entry in shown["by_f1"]][-5:-2] == [None, None, None]
+    assert "surrogates" in shown["broken"][0]["reason"]
+    done = runner.invoke(app, ["sweep", "show", str(tmp_path), "--plot", str(tmp_path / "picture.png")])
+    assert done.exit_code == 0
+    assert "a�[31m" in done.stdout
+    assert "\x1b" not in done.stdout

@@ -14,6 +14,7 @@ from typing import Any
 MIN_TRIALS = 8
 """Fewer trials than this say nothing about single parameters."""
 _TREES, _REPEATS = 100, 10
+_LARGEST = 3.0e38  # scikit-learn's trees compute in 32 bits
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,13 @@ def _why_not(usable: int, complete: int, varied: bool) -> str:
     return "" if varied else "no parameter varies"
 
 
+def is_plain(value: Any) -> bool:
+    """Tell whether a value is a number that forests and pictures can place: finite, and not too large for 32 bits."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
 def _column(values: Sequence[Any]) -> list[float]:
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+    if all(is_plain(value) for value in values):
         return [float(value) for value in values]
     order = {name: number for number, name in enumerate(sorted({json.dumps(v, sort_keys=True) for v in values}))}
     return [float(order[json.dumps(value, sort_keys=True)]) for value in values]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,8 @@ from colles.core.files import existing_folder
 from colles.learning.sweep.entries import PATTERN, Entry, entry_from
 from colles.learning.sweep.importance import Importance, measure_importance
 
+MAX_BYTES = 50_000_000
+"""Of one file; a trial's is a few hundred."""
 _RANKED: dict[str, Callable[[Entry], float | None]] = {
     "by_sensitivity": lambda entry: entry.best_sensitivity,
     "by_f1": lambda entry: entry.best_f1_score,
@@ -55,7 +59,8 @@ class SweepLogs:
         entries: list[Entry] = []
         broken: list[tuple[str, str]] = []
         for path in sorted(root.rglob(PATTERN)):
-            _read_file(path, str(path.relative_to(root)), entries, broken)
+            name = os.fsencode(path.relative_to(root)).decode("utf-8", "replace")
+            _read_file(path, name, entries, broken)
         return entries, broken
 
     def of(self, state: str) -> list[Entry]:
@@ -87,18 +92,44 @@ class SweepLogs:
 
 def _read_file(path: Path, name: str, entries: list[Entry], broken: list[tuple[str, str]]) -> None:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        broken.append((name, f"not valid JSON ({error})" if path.stat().st_size else "the file is empty"))
-        return
-    if not isinstance(values, list) or not values:
-        broken.append((name, "not a list of entries" if not isinstance(values, list) else "the list is empty"))
+        values = _list_of(path)
+    except ValueError as error:
+        broken.append((name, str(error)))
         return
     for value in values:
         try:
             entries.append(entry_from(value, name))
         except ValueError as error:
             broken.append((name, str(error)))
+
+
+def _list_of(path: Path) -> list[Any]:
+    """Return what a file lists; raise `ValueError` saying why it cannot be had."""
+    size = path.stat().st_size if path.is_file() else None
+    if size is None:
+        raise ValueError("no file, or a link that leads to none")
+    if size > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES // 1_000_000} MB, which no file of a trial is")
+    if not size:
+        raise ValueError("the file is empty")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        values = json.loads(text, parse_constant=_nothing, parse_float=_finite)
+        json.dumps(values, ensure_ascii=False).encode()  # half a letter (\ud800) could never be written again
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"not valid JSON ({error})") from error
+    if not isinstance(values, list) or not values:
+        raise ValueError("the list is empty" if isinstance(values, list) else "not a list of entries")
+    return values
+
+
+def _nothing(_name: str) -> None:
+    """Take NaN and Infinity, which are no JSON, as missing."""
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
 
 
 def _values(entry: Entry) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from colles.core.errors import InputError, UsageError
 from colles.core.files import write_bytes, write_text
 from colles.learning.sweep.entries import Entry
-from colles.learning.sweep.importance import Importance
+from colles.learning.sweep.importance import Importance, is_plain
 from colles.learning.sweep.logs import SweepLogs, varied
 from colles.reporting.figures.style import BLUE, GREY, ORANGE, VERMILLION, Drawing, draw
 
@@ -89,14 +89,14 @@ def _shares(axes: Axes, importance: Importance) -> None:
 def _scatter(axes: Axes, entries: Sequence[Entry], name: str) -> None:
     found = [(entry.params[name], entry.best_score or 0.0) for entry in entries if name in entry.params]
     values: list[Any] = [value for value, _ in found]
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    shown = values if numeric else [_word(value) for value in values]
+    numeric = all(is_plain(value) for value in values)
+    shown: list[Any] = [float(value) if numeric else _word(value) for value in values]
     if not numeric:
         known = sorted(set(shown))
         axes.set_xticks(range(len(known)), known)
         axes.set_xlim(-0.5, len(known) - 0.5)
         shown = [known.index(value) for value in shown]
-    elif min(values) > 0 and max(values) / min(values) > 20:
+    elif min(shown) > 0 and max(shown) / min(shown) > 20:
         axes.set_xscale("log")
     axes.plot(shown, [score for _, score in found], "o", color=BLUE, markersize=4)
     axes.set(xlabel=name, ylabel="Objective")
