@@ -71,6 +71,16 @@ def encoded(ds: Dataset) -> bytes:
     return stream.getvalue()
 
 
+def create_results(images: Any, bundle: Any, *, made: datetime = MADE) -> list[FileDataset]:
+    """Return the results of one study as `colles dicom results` makes them, all in memory."""
+    from colles.serving.dicom.answers import judge_study
+    from colles.serving.dicom.arrangement import arrange
+    from colles.serving.dicom.results import stream_results
+
+    subjects = arrange(images)
+    return list(stream_results(subjects, bundle, judge_study(subjects, bundle), made=made))
+
+
 def texts(ds: Any) -> list[str]:
     """Return every text of a report."""
     found = [str(ds.TextValue)] if "TextValue" in ds else []

@@ -12,9 +12,9 @@ from pydicom import Dataset
 
 from colles.serving.bundle import Bundle, load_bundle
 from colles.serving.dicom.answers import Judged, judge_file, judge_study
-from colles.serving.dicom.results import create_results
+from colles.serving.dicom.arrangement import arrange
 from colles.serving.predictor import Predictor
-from drawn_dicom import CT, DX, MADE, SC, encoded, radiograph, spot, texts
+from drawn_dicom import CT, DX, MADE, SC, create_results, encoded, radiograph, spot, texts
 
 Judge = Callable[[Dataset], Judged]
 CR, RF = "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.12.2"
@@ -123,11 +123,11 @@ def test_a_study_has_a_group_of_its_own(of_studies: Bundle, tmp_path: Path) -> N
     for keyword in ("Rows", "Columns", "PixelData"):
         del document[keyword]
     images = [judge_file(each, predictor) for each in (*data, encoded(document))]
-    whole = judge_study(images, of_studies)
+    whole = judge_study(arrange(images), of_studies)
     assert whole is not None
     assert (whole.decision, whole.images, whole.judged) == ("fracture", 3, 2)
     assert whole.score == images[0].prediction.score
-    report, *_ = create_results(images, of_studies, whole, made=MADE)
+    report, *_ = create_results(images, of_studies, made=MADE)
     report.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
     groups = srread(tmp_path / "sr.dcm").content.get_image_measurement_groups()
     (study,) = (group for group in groups if group.tracking_identifier == "colles study")
@@ -139,21 +139,21 @@ def test_a_study_is_not_without_a_fracture_while_an_image_was_not_judged(of_stud
     predictor = Predictor(of_studies, threads=1, gate=False)
     clear = judge_file(encoded(radiograph(1, spot(at=(0, 0, 0, 0)))), predictor)
     cut = judge_file(encoded(radiograph(2))[:1500], predictor)
-    whole = judge_study([clear], of_studies)
+    whole = judge_study(arrange([clear]), of_studies)
     assert whole is not None and whole.decision == "no_fracture"
-    partial = judge_study([clear, cut], of_studies)
+    partial = judge_study(arrange([clear, cut]), of_studies)
     assert partial is not None and (partial.decision, partial.probability) == ("uncertain", whole.probability)
-    report, _ = create_results([clear, cut], of_studies, partial, made=MADE)
+    report, _ = create_results([clear, cut], of_studies, made=MADE)
     assert any(text.startswith("Study: undetermined; prob") and "1 of 2 images" in text for text in texts(report))
     groups = report.ContentSequence[-2].ContentSequence
     said = [item.ConceptCodeSequence[0].CodeValue for item in groups[-1].ContentSequence if item.ValueType == "CODE"]
     assert said == ["373068000", "111223"]  # undetermined, partially succeeded
-    found = judge_study([judge_file(encoded(radiograph(3)), predictor), cut], of_studies)
+    found = judge_study(arrange([judge_file(encoded(radiograph(3)), predictor), cut]), of_studies)
     assert found is not None and found.decision == "fracture"
 
 
 def test_without_thresholds_of_studies_none_is_judged(judge: Judge, locating_bundle: Bundle) -> None:
     images = [judge(radiograph(1))]
-    assert judge_study(images, locating_bundle) is None
+    assert judge_study(arrange(images), locating_bundle) is None
     report, *_ = create_results(images, locating_bundle, made=MADE)
     assert any("no answer on the study as a whole" in text for text in texts(report))

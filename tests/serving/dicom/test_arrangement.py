@@ -15,10 +15,9 @@ from pydicom import Dataset
 from colles.core.errors import UsageError
 from colles.serving.bundle import Bundle
 from colles.serving.dicom.answers import Judged, judge_file
-from colles.serving.dicom.results import create_results
 from colles.serving.dicom.uids import derived_uid, is_uid
 from colles.serving.predictor import Predictor
-from drawn_dicom import CT, DX, MADE, SERIES, encoded, radiograph, spot, texts
+from drawn_dicom import CT, DX, MADE, SERIES, create_results, encoded, radiograph, spot, texts
 
 Judge = Callable[[Dataset], Judged]
 

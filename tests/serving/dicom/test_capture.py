@@ -17,8 +17,7 @@ from pydicom.uid import JPEGBaseline8Bit
 from colles.serving.bundle import Bundle
 from colles.serving.dicom import answers
 from colles.serving.dicom.answers import Judged
-from colles.serving.dicom.results import create_results
-from drawn_dicom import CT, DX, MADE, SERIES, radiograph, spot
+from drawn_dicom import CT, DX, MADE, SERIES, create_results, radiograph, spot
 
 Judge = Callable[[Dataset], Judged]
 

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from colles.cli.app import app
 from colles.core.errors import CollesError, MissingExtraError, MissingInputError, OutputExistsError, UsageError
 from colles.serving.bundle import Bundle
-from colles.serving.dicom import answers, capture
+from colles.serving.dicom import answers, arrangement, capture
 from colles.serving.dicom.folder import file_studies, find_studies
 from colles.serving.inputs import find_images
 from colles.serving.predictor import Predictor
@@ -78,6 +78,21 @@ def test_a_folder_a_study_with_report_and_captures(visit: Path, locating_bundle:
             assert dcmread(Path(study["folder"]) / name).SOPInstanceUID.startswith("2.25.")
     assert not any(STUDY in path or "P-2" in path for path in digests(tmp_path / "out"))
     assert digests(visit) == before
+
+
+def test_the_objects_of_a_study_were_arranged_three_times(
+    visit: Path, locating_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = arrangement.arrange, []
+
+    def arrange(images: Any) -> Any:
+        asked.append(len(images))
+        return real(images)
+
+    monkeypatch.setattr(arrangement, "arrange", arrange)
+    found = find_studies(find_images([str(visit)]))
+    filed = list(file_studies(found, Predictor(locating_bundle, threads=1, gate=False), tmp_path / "out"))
+    assert len(filed) == 2 and sum(asked) == found.count and len(asked) == 2
 
 
 def test_what_was_not_judged_is_told_with_its_reason(visit: Path, locating_bundle: Bundle, tmp_path: Path) -> None:

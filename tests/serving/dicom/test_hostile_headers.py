@@ -9,10 +9,9 @@ import pytest
 from pydicom import Dataset
 
 from colles.core.errors import CollesError
-from colles.serving.dicom.answers import judge_file, judge_study
-from colles.serving.dicom.results import create_results
+from colles.serving.dicom.answers import judge_file
 from colles.serving.predictor import Predictor
-from drawn_dicom import MADE, encoded, radiograph
+from drawn_dicom import MADE, create_results, encoded, radiograph
 
 _ODD = (b"\\", b"^", b"=", b"\xff\xff", b"\0", b"\x1b$B", b"\x7f", b"\n")
 
@@ -47,7 +46,7 @@ def test_damaged_headers_end_in_results_or_in_one_error(predictor: Predictor, se
             warnings.simplefilter("ignore")
             images = [judge_file(damaged(source, rng), predictor)]
             try:
-                results = create_results(images, predictor.bundle, judge_study(images, predictor.bundle), made=MADE)
+                results = create_results(images, predictor.bundle, made=MADE)
             except CollesError as error:
                 assert "Meier" not in str(error)
                 continue

@@ -17,8 +17,7 @@ from colles.core.errors import UsageError
 from colles.serving.bundle import Bundle
 from colles.serving.dicom.answers import Judged
 from colles.serving.dicom.inherited import FURTHER, NEEDED
-from colles.serving.dicom.results import create_results
-from drawn_dicom import CT, MADE, encoded, radiograph, texts
+from drawn_dicom import CT, MADE, create_results, encoded, radiograph, texts
 
 Judge = Callable[[Dataset], Judged]
 

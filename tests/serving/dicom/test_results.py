@@ -21,8 +21,7 @@ from colles.serving.bundle import Bundle
 from colles.serving.decision import Decision
 from colles.serving.dicom.answers import Judged
 from colles.serving.dicom.objects import fitting
-from colles.serving.dicom.results import create_results
-from drawn_dicom import CT, MADE, SC, SERIES, STUDY, radiograph, spot, texts
+from drawn_dicom import CT, MADE, SC, SERIES, STUDY, create_results, radiograph, spot, texts
 
 Judge = Callable[[Dataset], Judged]
 

@@ -36,7 +36,7 @@ class Answering:
     def answer(self, study: str, objects: Sequence[str]) -> dict[str, int]:
         """Write the results of a study with these objects; return how many objects have which status.
 
-        Raise `Stopped` where the node stops, `UsageError` as `stream_results` does, `OSError` for a full disk.
+        Raise `Stopped` where the node stops, `UsageError` as `arrange` and `stream_results`, `OSError` for a full disk.
         """
         with TemporaryDirectory(dir=self._spool.root / "incoming", ignore_cleanup_errors=True) as scratch:
             judged = [self._judge(study, name, number, Path(scratch)) for number, name in enumerate(objects)]
@@ -58,13 +58,14 @@ class Answering:
 
     def _results(self, judged: Sequence[Judged]) -> Iterator[tuple[str, bytes]]:
         from colles.serving.dicom.answers import judge_study
+        from colles.serving.dicom.arrangement import arrange
         from colles.serving.dicom.radiographs import is_picture
         from colles.serving.dicom.results import stream_results
 
         if not any(is_picture(each.header) for each in judged):  # a report can refer to nothing else
             return
-        bundle = self._predictor.bundle
-        for ds in stream_results(judged, bundle, judge_study(judged, bundle)):
+        subjects, bundle = arrange(judged), self._predictor.bundle
+        for ds in stream_results(subjects, bundle, judge_study(subjects, bundle)):
             if self._stopped():
                 raise Stopped
             yield str(ds.SOPInstanceUID), _encoded(ds)

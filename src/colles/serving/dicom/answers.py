@@ -23,6 +23,7 @@ from colles.serving.remote import RemoteFile
 
 if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
+    from colles.serving.dicom.arrangement import Subject
     from colles.serving.studies import StudyPrediction
 
 LONGEST = 4096
@@ -68,20 +69,19 @@ def put_aside(image: Judged, file: Path) -> Judged:
     return replace(image, picture=file)
 
 
-def judge_study(images: Sequence[Judged], bundle: Bundle) -> StudyPrediction | None:
-    """Judge a study by the answers on its images; None where the bundle has no thresholds for studies.
+def judge_study(subjects: Sequence[Subject], bundle: Bundle) -> StudyPrediction | None:
+    """Judge a study by the answers on its objects (`arrange`); None where the bundle has no thresholds for studies.
 
     One SOP instance counts once, and none that the report does not give an answer on. While an image was not judged, no
-    study is without a fracture, but `uncertain`. Raise `UsageError` where the images are not of one study and patient.
+    study is without a fracture, but `uncertain`.
     """
-    from colles.serving.dicom.arrangement import arrange
     from colles.serving.studies import judge_studies
 
     settings = bundle.metadata.study
     if settings is None or settings.unit != "study":
         return None
     rows = []
-    for number, subject in enumerate(each for each in arrange(images) if not each.is_beside):
+    for number, subject in enumerate(each for each in subjects if not each.is_beside):
         row = subject.prediction.row() | {"path": str(number)}
         if subject.reason is not None:
             row |= {"score": None, "status": "unreadable" if row["status"] == "unreadable" else "refused"}

@@ -187,9 +187,9 @@ def _file(answers: Sequence[Judged], predictor: Predictor, folder: Path) -> File
     from colles.serving.dicom.arrangement import arrange
     from colles.serving.dicom.results import stream_results
 
-    whole = judge_study(answers, predictor.bundle)
-    files = save_results(stream_results(answers, predictor.bundle, whole), folder)
     subjects = arrange(answers)
+    whole = judge_study(subjects, predictor.bundle)
+    files = save_results(stream_results(subjects, predictor.bundle, whole), folder)
     statuses = [each.prediction.status if each.prediction.status != "ok" or each.reason is None else "refused"
                 for each in subjects]  # fmt: skip
     counts = {str(name): statuses.count(name) for name in STATUSES}

@@ -13,25 +13,11 @@ from colles.serving.studies import StudyPrediction
 
 if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
-    from colles.serving.dicom.answers import Judged
-
-
-def create_results(
-    images: Sequence[Judged],
-    bundle: Bundle,
-    study: StudyPrediction | None = None,
-    *,
-    made: datetime | None = None,
-) -> list[Any]:
-    """Return the results of one study, complete pydicom data sets: the report, then the captures.
-
-    All of them are held in memory; `stream_results` gives one after the other. Raise what it raises.
-    """
-    return list(stream_results(images, bundle, study, made=made))
+    from colles.serving.dicom.arrangement import Subject
 
 
 def stream_results(
-    images: Sequence[Judged],
+    subjects: Sequence[Subject],
     bundle: Bundle,
     study: StudyPrediction | None = None,
     *,
@@ -39,16 +25,14 @@ def stream_results(
 ) -> Iterator[Any]:
     """Yield the results of one study, complete pydicom data sets: the report, then the captures.
 
-    `study` is the bundle's answer on the whole of it (`judge_study`), `made` the moment that they tell, now by default.
-    The same images, answers and bundle give the same UIDs, in whatever order they come. Raise `UsageError` where the
-    images are not of one study and patient, where their StudyInstanceUID or PatientID breaks its form, where the
-    answers are not this bundle's, or where there is no image that a report could refer to; `MissingExtraError` without
-    highdicom.
+    `subjects` are the study's objects (`arrange`), `study` the bundle's answer on the whole of it (`judge_study`), and
+    `made` the moment that they tell, now by default. The same images, answers and bundle give the same UIDs, in
+    whatever order they came. Raise `UsageError` where the PatientID breaks its form, where the answers are not this
+    bundle's, or where there is no image that a report could refer to; `MissingExtraError` without highdicom.
     """
     require("highdicom", "dicom")
     from colles import __version__
     from colles.imaging.read_dicom import quieten
-    from colles.serving.dicom.arrangement import arrange
     from colles.serving.dicom.capture import create_capture
     from colles.serving.dicom.headers import text_of
     from colles.serving.dicom.inherited import inherit
@@ -56,8 +40,7 @@ def stream_results(
     from colles.serving.dicom.report import create_report
 
     quieten()
-    subjects = arrange(images)
-    named = _bundle_of(images, bundle, study)
+    named = _bundle_of(subjects, bundle, study)
     inherited, left_out = inherit(next((each for each in subjects if each.reason is None), subjects[0]).header)
     if "PatientID" in left_out:
         text = "the images' PatientID breaks its form (64 characters, one value): a result without it could be misfiled"
@@ -80,8 +63,8 @@ def stream_results(
             yield create_capture(each, shared, number)
 
 
-def _bundle_of(images: Sequence[Judged], bundle: Bundle, study: StudyPrediction | None) -> str:
-    named = {image.prediction.bundle for image in images} | ({study.bundle} if study else set())
+def _bundle_of(subjects: Sequence[Subject], bundle: Bundle, study: StudyPrediction | None) -> str:
+    named = {each.prediction.bundle for each in subjects} | ({study.bundle} if study else set())
     if len(named) > 1 or not named <= {answers_as(bundle, "fp32"), answers_as(bundle, "int8")}:
         raise UsageError("the answers are not all of this bundle", field="bundle", repair="Judge the images again")
     return named.pop()
