@@ -108,7 +108,7 @@ def test_a_window_without_end_is_left_out(window: dict) -> None:
     np.testing.assert_array_equal(read_image(data).pixels, stored)
 
 
-@pytest.mark.parametrize("rescale", [("", ""), ("", "0"), ("2", ""), ("0", "0"), ("nan", "0"), ("1", "inf")])
+@pytest.mark.parametrize("rescale", [("", ""), ("", "0"), ("0", ""), ("0", "0"), ("nan", "0"), ("1", "inf")])
 def test_a_rescale_without_sense_is_left_out(rescale: tuple[str, str]) -> None:
     stored = ramp()
     for elements in ({}, {"WindowCenter": 2000, "WindowWidth": 3000}):
@@ -116,6 +116,23 @@ def test_a_rescale_without_sense_is_left_out(rescale: tuple[str, str]) -> None:
         slope, intercept = rescale
         image = read_image(encoded(dicom(stored, RescaleSlope=slope, RescaleIntercept=intercept, **elements)))
         np.testing.assert_array_equal(image.pixels, plain.pixels)
+
+
+@pytest.mark.parametrize("neither", [{}, {"RescaleSlope": "", "RescaleIntercept": ""}])
+@pytest.mark.parametrize(
+    ("given", "both"),
+    [
+        ({"RescaleSlope": "2"}, {"RescaleSlope": "2", "RescaleIntercept": "0"}),
+        ({"RescaleIntercept": "-1024"}, {"RescaleSlope": "1", "RescaleIntercept": "-1024"}),
+    ],
+)
+def test_a_slope_without_an_intercept_or_the_reverse_was_ignored_and_the_window_missed(
+    given: dict[str, str], both: dict[str, str], neither: dict[str, str]
+) -> None:
+    for window in ({}, {"WindowCenter": 1000, "WindowWidth": 2000}):
+        one = read_image(encoded(dicom(ramp(), **neither | given, **window))).pixels
+        np.testing.assert_array_equal(one, read_image(encoded(dicom(ramp(), **both, **window))).pixels)
+        assert not np.array_equal(one, read_image(encoded(dicom(ramp(), **window))).pixels)
 
 
 def test_rescale_comes_before_the_window() -> None:

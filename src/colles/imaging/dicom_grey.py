@@ -59,18 +59,24 @@ def _modality(stored: NDArray[Any], ds: Any) -> Mapped:
 
     if ds.get("ModalityLUTSequence"):
         return _table(ds.ModalityLUTSequence[0], lambda: bool(stored.min() < 0))
-    _drop_senseless_rescale(ds)
+    _make_rescale_sensible(ds)
     return lambda values: apply_modality_lut(values, ds)
 
 
-def _drop_senseless_rescale(ds: Any) -> None:
-    # Written empty it says nothing, and a slope of 0 would make one grey level of every picture; one that changes
-    # nothing would make long numbers of short ones.
-    slope, intercept = ds.get("RescaleSlope"), ds.get("RescaleIntercept")
-    given = slope not in (None, "") and intercept not in (None, "")
-    if not given or not np.isfinite([slope, intercept]).all() or slope == 0 or (slope, intercept) == (1, 0):
-        for keyword in ("RescaleSlope", "RescaleIntercept"):
-            ds.pop(keyword, None)
+def _make_rescale_sensible(ds: Any) -> None:
+    # Slope and intercept come together (type 1C, PS3.3 C.11.1). Where one is missing or empty, the other is meant all
+    # the same, and a window in its units, so the missing one changes nothing. A slope of 0 would make one grey level of
+    # every picture, and a rescale that changes nothing would make long numbers of short ones: these are left out.
+    given = {name: ds.get(name) for name in ("RescaleSlope", "RescaleIntercept")}
+    slope, intercept = (
+        neutral if value in (None, "") else value for value, neutral in zip(given.values(), (1, 0), strict=True)
+    )
+    sensible = np.isfinite([slope, intercept]).all() and slope != 0 and (slope, intercept) != (1, 0)
+    for name, value in zip(given, (slope, intercept), strict=True):
+        if sensible:
+            setattr(ds, name, value)
+        else:
+            ds.pop(name, None)
 
 
 def _window(ds: Any) -> Mapped | None:
