@@ -37,7 +37,7 @@ def test_a_group_on_val_and_test_is_warned_of(predictions_frame, recipe):
     )
 
 
-@pytest.mark.parametrize("word", ["NA", " unknown", "nan", ""])
+@pytest.mark.parametrize("word", ["NA", " unknown", "nan", "", "ANONYMOUS", "n/a"])
 def test_a_word_for_nobody_is_no_group(word):
     named = [word] * 20 + [f"p{row // 2}" for row in range(20)]
     columns = {"y_true": [0, 1] * 20, "y_score": [0.2, 0.8] * 20}

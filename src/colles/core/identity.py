@@ -6,11 +6,27 @@ Pseudonyms hold wherever the same salt was used (`id_scope`): folders of one arc
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 KEYS = {"patient_id": "patient_key", "study_id": "study_key", "base_name": "base_key"}
 """Column of an id → column of `with_keys` that is equal where the same thing is meant."""
 _NEEDED = ("source", "id_scope", *KEYS)
+# Ids that stand for many patients: grouping by them would make one giant. With a number (ANON0001) they name one.
+_NOBODY = re.compile(
+    r"^\W*(anon[^\W\d]*|unknown|none|null|nan|n/?a|not ?available|patient|test|x+|0+|\?+|-+)?\W*$", re.I
+)
+
+
+def known_id(text: str | None, *, numbered: bool = False) -> str | None:
+    """Return the id of a patient or study, None where it stands for nobody (`ANONYMOUS`, `0` and the like).
+
+    With `numbered` a plain number is an id, 0 too: a table may number its patients from there.
+    """
+    if text is None or (numbered and text.strip().isdigit()):
+        return text
+    return None if _NOBODY.match(text) else text
 
 
 def with_keys(frame: pl.DataFrame) -> pl.DataFrame:

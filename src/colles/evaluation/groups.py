@@ -7,9 +7,8 @@ from itertools import product
 
 import polars as pl
 
-from colles.core.identity import KEYS, with_keys
+from colles.core.identity import KEYS, known_id, with_keys
 from colles.core.tables import has_values
-from colles.evaluation.labels import MISSING
 
 GROUP_COLUMNS = ("group_id", "patient_id", "study_id")
 """The first that names anything is taken."""
@@ -33,9 +32,9 @@ def without_placeholders(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     for name in GROUP_COLUMNS:
         if name not in frame.columns:
             continue
-        nobody = frame[name].str.strip_chars().str.to_lowercase().is_in([*MISSING, "nan"]).fill_null(False)
-        if nobody.any():
-            shown = sorted(set(frame[name].filter(nobody)))
+        shown = sorted(each for each in frame[name].drop_nulls().unique() if known_id(each, numbered=True) is None)
+        if shown:
+            nobody = frame[name].is_in(shown).fill_null(False)
             warnings.append(f"{nobody.sum():,} rows have {', '.join(map(repr, shown))} for a {name}: taken as none")
             frame = frame.with_columns(pl.when(~nobody).then(pl.col(name)).alias(name))
     return frame, warnings

@@ -39,10 +39,6 @@ SUBSET_FOLDERS = {
     **{"test": "test", "testing": "test"},
 }
 """Names of a source's own subsets: its folders, or the words of a table; in small letters."""
-# Ids that stand for many patients: grouping by them would make one giant. With a number (ANON0001) they name one.
-_NOBODY = re.compile(
-    r"^\W*(anon[^\W\d]*|unknown|none|null|nan|n/?a|not ?available|patient|test|x+|0+|\?+|-+)?\W*$", re.I
-)
 
 
 class Source(ABC):
@@ -142,11 +138,6 @@ def stated_label(value: Any, class_map: ClassMap | None, *, path: Path, field: s
         repair = "Write 1, 0 or nothing, or give a class map"
         raise AnnotationError(f"label {text!r} is not understood", path=path, field=field, repair=repair)
     return guess
-
-
-def known_id(text: str | None) -> str | None:
-    """Return the id of a patient or study, None where it stands for nobody (`ANONYMOUS`, `0` and the like)."""
-    return None if text is None or _NOBODY.match(text) else text
 
 
 def read_boxes(value: Any, *, path: Path, field: str) -> tuple[Box, ...]:

@@ -10,9 +10,10 @@ import polars as pl
 from pydantic import ValidationError
 
 from colles.core.errors import MissingInputError, TableError
+from colles.core.identity import known_id
 from colles.core.records import Radiograph
 from colles.core.tables import read_table
-from colles.datasets.sources.base import SUBSET_FOLDERS, Source, known_id, place_boxes, read_boxes, stated_label
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, place_boxes, read_boxes, stated_label
 
 _TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id", "study_id", "base_name", "given_split")
 _IDS = ("patient_id", "study_id")
@@ -78,6 +79,6 @@ class CsvTable(Source):
 
 def _said(name: str, value: Any) -> str | None:
     text = "" if value is None else str(value).strip()
-    if name in _IDS and not text.isdigit():  # a table may number its patients from 0
-        return known_id(text)
+    if name in _IDS:
+        return known_id(text, numbered=True)
     return (SUBSET_FOLDERS.get(text.lower(), text) if name == "given_split" else text) or None

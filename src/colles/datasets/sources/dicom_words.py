@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Any
 
-from colles.datasets.sources.base import known_id
+from colles.core.identity import known_id
 
 # Defined terms of BodyPartExamined (PS3.16, annex L), and words that sites write instead; of the upper limb and others.
 _UPPER_LIMB = "upper_limb"
