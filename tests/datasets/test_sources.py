@@ -12,6 +12,7 @@ from colles.core.errors import AnnotationError, CollesError, MissingInputError, 
 from colles.core.records import Box, Radiograph
 from colles.datasets.sources import SOURCES, create_source, parse_source
 from colles.datasets.sources.base import guess_label
+from colles.datasets.survey import survey
 
 
 def _rows(kind: str, root: Path, **options) -> list[Radiograph]:
@@ -250,3 +251,53 @@ def test_sources_are_opened_by_text(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Did you mean 'fracatlas'"):
         parse_source("fracatlass=x")
     assert set(SOURCES) >= {"fracatlas", "yolo", "folder", "csv"}
+
+
+def test_yes_in_a_table_was_not_understood_where_no_was(tmp_path: Path) -> None:
+    words = ["Yes", "YES ", "no", "No", "true", "?", "n/a", ""]
+    path = _table(tmp_path, "path,label\n" + "".join(f"{n}.png,{word}\n" for n, word in enumerate(words)))
+    assert [row.label for row in _rows("csv", path)] == [1, 1, 0, 0, 1, None, None, None]
+    assert [row.label for row in _rows("csv", path, class_map={"Yes": 1, "YES": 1, "no": 0, "No": 0, "true": 0})][
+        4:
+    ] == [
+        0,
+        None,
+        None,
+        None,
+    ]
+    assert survey(str(path)).unclear == []
+
+
+def test_ages_of_a_table_that_say_nothing_or_stand_as_in_dicom_ended_the_catalog(tmp_path: Path) -> None:
+    ages = ["034Y", "6M", "n/a", "?", "", "61.5"]
+    path = _table(
+        tmp_path, "path,label,age,hardware\n" + "".join(f"{n}.png,1,{age},n/a\n" for n, age in enumerate(ages))
+    )
+    rows = _rows("csv", path)
+    assert [row.age for row in rows] == [34.0, 0.5, None, None, None, 61.5]
+    assert {row.hardware for row in rows} == {None}
+
+
+def test_a_cell_that_is_no_number_was_told_with_the_address_of_a_library(tmp_path: Path) -> None:
+    with pytest.raises(
+        TableError, match=r"line 2: cannot be understood \(age 'old': input should be a valid number"
+    ) as e:
+        _rows("csv", _table(tmp_path, "path,label,age\na.png,1,old\n"))
+    assert "http" not in str(e.value)
+
+
+def test_a_coco_file_was_a_folder_to_be_called_fractured_or_a_broken_table(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    file = tmp_path / "annotations.json"
+    file.write_text(json.dumps({"images": [{"id": 1}, {"id": 2}], "annotations": [], "categories": []}))
+    with pytest.raises(UsageError, match=r"holds a COCO file \(annotations.json\), which is not read.*tutorial"):
+        survey(str(tmp_path))
+    with pytest.raises(TableError, match=r"It is a COCO file\. Make a table.*tutorial"):
+        _rows("csv", file)
+
+
+def test_a_table_in_another_encoding_was_told_to_be_divided_by_commas_alone(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes("path;label\nKöln.png;1\n".encode("cp1252"))
+    with pytest.raises(TableError, match=r"commas, not semicolons.*Save it as UTF-8"):
+        _rows("csv", path)

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from colles.core.errors import BundleError, MissingInputError
+from colles.core.files import sha256_file
 from colles.serving.bundle import Bundle, license_text, load_bundle
 from colles.serving.manifest import MANIFEST, FileEntry, write_manifest
 
@@ -204,3 +206,11 @@ def test_a_name_that_moves_the_cursor_of_a_terminal_was_taken(bundle_copy: Path)
     with pytest.raises(BundleError, match=r"name") as raised:
         load_bundle(bundle_copy)
     assert "\x1b" not in str(raised.value)
+
+
+def test_a_bundle_replaced_under_a_running_node_signed_results_of_the_one_before(bundle_copy: Path) -> None:
+    bundle, before = load_bundle(bundle_copy), sha256_file(bundle_copy / "manifest.json")
+    (bundle_copy / "manifest.json").write_text("{}")
+    assert bundle.manifest_sha256 == before
+    shutil.rmtree(bundle_copy)
+    assert bundle.manifest_sha256 == before

@@ -266,3 +266,10 @@ def test_metadata_of_an_older_bundle_still_loads():
     old = {"method": "platt", "slope": 1.2, "intercept": -0.3, "fitted_on": "val"}
     assert CalibrationMetadata.model_validate(old).transform(np.array([0.5]))[0] == pytest.approx(0.4255575)
     assert BundleMetadata.model_fields["study"].default is None
+
+
+def test_rows_without_a_label_went_without_a_word(drawn_bundle, site, tmp_path):
+    rows = list(csv.reader((site / "labels.csv").open()))[1:]
+    odd = [(path, "?" if n < 3 else label, group) for n, (path, label, group) in enumerate(rows)]
+    done = recalibrate(drawn_bundle, write_labels(site / "gaps.csv", odd), tmp_path / "new", RECIPE)
+    assert done.n == N - 3 and f"3 of {N} rows have no label: they count in no figure" in done.warnings

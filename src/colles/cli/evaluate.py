@@ -86,7 +86,7 @@ def _print(evaluation: Evaluation) -> None:
         units = {"study": "studies", "patient": "patients"}[unit]
         for name, subset in level.subsets.items():
             title = f"{name}: {subset.n:,} {units} ({level.aggregation} of their images)"
-            _print_subset(f"{title}, {subset.n_positive:,} fractured", subset)
+            _print_subset(f"{title}, {subset.n_positive:,} fractured", subset, units)
     if evaluation.robustness:
         print_rows("robustness", ["subset", "condition", "AUROC", "change"], [
             [c.subset, c.value, str(c.figures["auroc"]), str(c.figures.get("auroc_change", "–"))]
@@ -94,9 +94,9 @@ def _print(evaluation: Evaluation) -> None:
         ])  # fmt: skip
 
 
-def _print_subset(title: str, subset: SubsetResult) -> None:
+def _print_subset(title: str, subset: SubsetResult, units: str = "images") -> None:
     figures = [[name, str(estimate), f"{estimate.n:,}"] for name, estimate in subset.figures.items()]
-    print_rows(title, ["figure", "value", "images"], figures)
+    print_rows(title, ["figure", "value", units], figures)
     points = [
         [name + (" *" if at.chosen_here else ""), f"{at.threshold:.3g}", *(_short(at.figures[f]) for f in _AT_POINTS)]
         for name, at in subset.operating_points.items()

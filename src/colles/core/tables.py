@@ -21,6 +21,8 @@ _GROUP = 10_000  # rows of a Parquet file that are decoded at a time
 ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
 
 COMMAS = "Separate the columns by commas, not semicolons, and write decimals with a point"
+COCO = "Make a table of its labels and boxes, as docs/tutorial.md does under COCO"
+_UTF8 = "Save it as UTF-8 (of a spreadsheet: CSV UTF-8)"
 
 
 def _ending(path: Path) -> str:
@@ -68,10 +70,36 @@ def read_table(
             frame = pl.DataFrame(json.loads(file.read_text("utf-8")), infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError, TypeError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        repair = COMMAS if ending == ".csv" and _semicolons(file) else "Check the file"
-        raise TableError(f"cannot be read as {ending[1:]} ({reason})", path=file, repair=repair) from error
+        raise TableError(f"cannot be read as {ending[1:]} ({reason})", path=file, repair=_repair(file)) from error
     require_columns(frame, required, path=file)
     return frame
+
+
+def _repair(file: Path) -> str:
+    ending = file.suffix.lower()
+    if is_coco(file):
+        return f"It is a COCO file. {COCO}"
+    repairs = (
+        [*([COMMAS] if _semicolons(file) else []), *([] if _is_utf8(file) else [_UTF8])] if ending == ".csv" else []
+    )
+    return ". ".join(repairs) or "Check the file"
+
+
+def is_coco(file: Path) -> bool:
+    """Tell whether a JSON file holds annotations in the form of COCO."""
+    try:
+        held = json.loads(file.read_text("utf-8")) if file.suffix.lower() == ".json" else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(held, dict) and {"images", "annotations"} <= held.keys()
+
+
+def _is_utf8(file: Path) -> bool:
+    try:
+        file.read_text("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _semicolons(file: Path) -> bool:

@@ -163,7 +163,8 @@ def _assert_unique(ids: list[str]) -> None:
     name, count = Counter(ids).most_common(1)[0] if ids else ("", 0)
     if count > 1:
         raise UsageError(
-            f"{name!r} comes from two sources or lines", repair="Give each source its own name: KIND:NAME=PATH"
+            f"{name!r} comes from two sources or lines",
+            repair="Name an image on one line of a table only, and give each source its own name: KIND:NAME=PATH",
         )
 
 

@@ -14,9 +14,9 @@ from PIL import Image
 from colles.core.errors import InputError, MissingInputError, UsageError
 from colles.core.files import existing_folder
 from colles.core.records import Radiograph, Record
-from colles.core.tables import read_table
+from colles.core.tables import COCO, is_coco, read_table
 from colles.datasets.sources import SOURCES, create_source
-from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label
+from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label, guess_word, is_missing
 from colles.datasets.sources.files import files_below
 from colles.imaging.read import IMAGE_ENDINGS
 
@@ -105,11 +105,20 @@ def detect_kind(path: Path) -> str:
         return "yolo" if (path / "data.yaml").is_file() else "fracatlas"
     pictures = files_below(path, _is_picture)
     if any(file.suffix.lower() not in _DICOM_ENDINGS for file in pictures) or _say_classes(path, pictures):
+        _refuse_coco(path, pictures)
         return "folder"
     if pictures or files_below(path, _is_dicom):
         return "dicom"  # labels and patients stand in its files, not in the names of folders
     repair = f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}, and DICOM files whatever their ending"
     raise MissingInputError("holds no images", path=path, repair=repair)
+
+
+def _refuse_coco(root: Path, pictures: list[Path]) -> None:
+    # Its labels stand in the file: asked what the folder `images` means, somebody would call all of it fractured.
+    if not _say_classes(root, pictures):
+        for file in sorted([*root.glob("*.json"), *root.glob("*/*.json")]):
+            if is_coco(file):
+                raise UsageError(f"{root} holds a COCO file ({file.relative_to(root)}), which is not read", repair=COCO)
 
 
 def _say_classes(root: Path, files: list[Path]) -> bool:
@@ -191,11 +200,10 @@ def _yolo_names(path: Path) -> list[str]:
 
 def _table_classes(path: Path) -> dict[str, int | None]:
     labels = read_table(path, ("path", "label"), as_text=True)["label"]
-    values = sorted({str(label).strip() for label in labels.drop_nulls()} - {""})
+    values = sorted({text for label in labels.drop_nulls() if not is_missing(text := str(label).strip())})
     if all(value in ("0", "0.0", "1", "1.0") for value in values) or len(values) > _LISTED:
         return {}
-    plain = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
-    return {value: plain.get(value, guess_label(value)) for value in values}
+    return {value: guess_word(value) for value in values}
 
 
 def _longer_side(rows: list[Radiograph]) -> int | None:

@@ -97,11 +97,16 @@ def _with_catalog(predictions: Predictions, catalog: pl.DataFrame | None) -> tup
     lacking = frame.join(catalog.select("image_id"), on="image_id", how="anti").height
     if lacking == frame.height:
         raise TableError(
-            f"the catalog knows none of its {lacking:,} images", path=predictions.path, field="image_id",
-            repair="Name the catalog of these images, or leave --catalog out",
+            f"the catalog knows none of its {lacking:,} images (it has {_first(catalog)}, the table {_first(frame)})",
+            path=predictions.path, field="image_id",
+            repair="Name the catalog of these images and its image_id on each row, or leave --catalog out",
         )  # fmt: skip
     new = [name for name in CATALOG_COLUMNS if name in catalog.columns and name not in frame.columns]
     return frame.join(catalog.select("image_id", *new), on="image_id", how="left", maintain_order="left"), lacking
+
+
+def _first(frame: pl.DataFrame) -> str:
+    return f"such as {frame['image_id'][0]!r}" if frame.height else "none"
 
 
 def _catalog_warnings(lacking: int, images: int) -> list[str]:

@@ -89,12 +89,20 @@ def recalibrate(
         "training": {**old.metadata.training, "recalibrated": _origin(old, table, answers, gate)},
     })  # fmt: skip
     made = _write(old, metadata, out)
-    of_images = (few_warning(scores), group_warning(predictions.groups_from), _refused(answers))
+    of_images = (few_warning(scores), group_warning(predictions.groups_from), _unlabelled(table), _refused(answers))
     warnings = (*(text for text in of_images if text), *locked.warnings, *said)
     before = _before(scores, old, recipe)
     after = {**points, "calibration": {key: figures[key] for key in before["calibration"]}}
     counts = (scores.n, scores.n_positive, answers.unreadable, answers.refused)
     return Recalibration(made, *counts, before, after, warnings)
+
+
+def _unlabelled(table: SiteLabels) -> str | None:
+    if not table.unlabelled:
+        return None
+    return (
+        f"{table.unlabelled:,} of {table.unlabelled + len(table.frame):,} rows have no label: they count in no figure"
+    )
 
 
 def _refused(answers: SiteAnswers) -> str | None:

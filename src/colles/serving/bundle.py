@@ -54,6 +54,8 @@ class Bundle:
     folder: Path
     metadata: BundleMetadata
     manifest: Manifest
+    manifest_sha256: str
+    """Of its `manifest.json` when it was loaded, which names every other file's: the bundle to the last byte."""
 
     def __repr__(self) -> str:
         return f"Bundle({self.name}, {str(self.folder)!r})"
@@ -67,11 +69,6 @@ class Bundle:
     def has_graph(self) -> bool:
         """Whether it can answer; one of weights alone is made whole first, by `colles export`."""
         return MODEL in self.manifest.files
-
-    @cached_property
-    def manifest_sha256(self) -> str:
-        """Of its `manifest.json`, which names every other file's: the bundle to the last byte."""
-        return sha256_file(self.folder / MANIFEST)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -118,7 +115,7 @@ def load_bundle(bundle: str | Path | None = None, *, to_answer: bool = True) -> 
     manifest = load_manifest(folder)
     _assert_complete(folder, manifest)
     verify_files(folder, manifest)
-    loaded = Bundle(folder, _load_metadata(folder / METADATA), manifest)
+    loaded = Bundle(folder, _load_metadata(folder / METADATA), manifest, sha256_file(folder / MANIFEST))
     if to_answer and not loaded.has_graph:
         repair = f"Make one that answers: colles export {folder} --out {folder.name}"
         raise MissingInputError("this bundle holds weights alone", path=folder, repair=repair)
@@ -200,7 +197,8 @@ def write_bundle(folder: Path, metadata: BundleMetadata, left_out: Mapping[str, 
     write_json(folder / METADATA, metadata.model_dump(mode="json"))
     write_text(folder / CARD, model_card(metadata, weights_alone=MODEL in (left_out or {})))
     write_text(folder / LICENSE, license_text())
-    return Bundle(folder, metadata, write_manifest(folder, left_out))
+    manifest = write_manifest(folder, left_out)
+    return Bundle(folder, metadata, manifest, sha256_file(folder / MANIFEST))
 
 
 def license_text() -> str:

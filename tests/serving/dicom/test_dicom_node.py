@@ -15,6 +15,7 @@ from node_tools import LONG, STUDY, Heard, pacs, radiograph, running, send, wait
 from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCaptureImageStorage
 
 from colles.core.errors import OutputExistsError, StorageError
+from colles.serving.bundle import load_bundle
 from colles.serving.dicom import answers, judging, results
 from colles.serving.dicom.peers import Destination
 from colles.serving.dicom.spool import Spool
@@ -45,7 +46,10 @@ def test_a_study_goes_in_and_its_results_come_back(drawn_bundle: Path, spool: Pa
     with pacs() as there, running(drawn_bundle, spool, heard, there.destination) as node:
         assert send(node.port, *images) == [0, 0, 0]
         heard.wait("sent")
-        assert len(heard.of("judged")) == 1
+        (judged,), (listening,) = heard.of("judged"), heard.of("listening")
+        assert (
+            judged["bundle"] == listening["bundle"] == node.spool.settings()["bundle"] == load_bundle(drawn_bundle).name
+        )
     (report,), captures = there.of("SR"), there.of("OT")
     assert len(captures) == 3 and there.received[0] is report
     assert {ds.StudyInstanceUID for ds in there.received} == {STUDY}

@@ -16,6 +16,7 @@ from colles.core.errors import AnnotationError, RecipeError, TableError
 from colles.core.files import existing_file, read_json
 from colles.core.records import Box, Radiograph
 from colles.datasets.sources.files import files_below
+from colles.evaluation.labels import MISSING, NO, YES
 from colles.imaging.turning import as_shown
 
 ClassMap = Mapping[str, int | None]
@@ -127,17 +128,28 @@ def mapped_label(name: str, class_map: ClassMap, *, path: Path, field: str | Non
 def stated_label(value: Any, class_map: ClassMap | None, *, path: Path, field: str) -> int | None:
     """Read a label of a table: 1, 0, empty (unknown), or a word that the class map or common sense knows."""
     text = "" if value is None else str(value).strip()
-    if not text:
-        return None
-    if class_map is not None:
+    if class_map is not None and (text in class_map or not is_missing(text)):
         return mapped_label(text, class_map, path=path, field=field)
-    if text in ("0", "0.0", "1", "1.0"):
-        return int(float(text))
-    guess = guess_label(text)
+    if is_missing(text):
+        return None
+    guess = guess_word(text)
     if guess is None:
         repair = "Write 1, 0 or nothing, or give a class map"
         raise AnnotationError(f"label {text!r} is not understood", path=path, field=field, repair=repair)
     return guess
+
+
+def guess_word(text: str) -> int | None:
+    """Guess what a label of a table means, as `colles evaluate` reads it (yes, no, true) or as the name of a class."""
+    word = text.strip().lower()
+    if word in YES or word in NO:
+        return int(word in YES)
+    return guess_label(text)
+
+
+def is_missing(text: str) -> bool:
+    """Tell whether a cell of a table says that nothing is known (empty, `?`, `n/a`)."""
+    return text.strip().lower() in MISSING
 
 
 def read_boxes(value: Any, *, path: Path, field: str) -> tuple[Box, ...]:

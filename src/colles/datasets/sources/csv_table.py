@@ -13,7 +13,15 @@ from colles.core.errors import MissingInputError, TableError
 from colles.core.identity import known_id
 from colles.core.records import Radiograph
 from colles.core.tables import read_table
-from colles.datasets.sources.base import SUBSET_FOLDERS, Source, place_boxes, read_boxes, stated_label
+from colles.datasets.sources.base import (
+    SUBSET_FOLDERS,
+    Source,
+    is_missing,
+    place_boxes,
+    read_boxes,
+    stated_label,
+)
+from colles.datasets.sources.dicom_words import years
 
 _TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id", "study_id", "base_name", "given_split")
 _IDS = ("patient_id", "study_id")
@@ -65,16 +73,34 @@ class CsvTable(Source):
                 path=str(path),
                 label=stated_label(row["label"], self.class_map, path=self.root, field=field),
                 boxes=read_boxes(row.get("boxes"), path=self.root, field=field),
-                hardware=row.get("hardware"),
-                age=row.get("age"),
-                upper_limb=row.get("upper_limb"),
+                hardware=_stated(row.get("hardware")),
+                age=_age(row.get("age")),
+                upper_limb=_stated(row.get("upper_limb")),
                 group_id=groups[0] if groups else image_id,
                 **text,
             )
         except (ValidationError, ValueError, TypeError, LookupError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = _reason(error)
             repair = "Columns hold the catalog's values; boxes are a JSON list of [x1, y1, x2, y2] in pixels"
             raise TableError(f"cannot be understood ({reason})", path=self.root, field=field, repair=repair) from error
+
+
+def _stated(value: Any) -> Any:
+    """Return a cell, None where it says that nothing is known."""
+    return None if value is None or is_missing(str(value)) else value
+
+
+def _age(value: Any) -> Any:
+    text = _stated(value)
+    in_years = years(text) if isinstance(text, str) else None
+    return text if in_years is None else in_years
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split())[:200]
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))} {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 
 
 def _said(name: str, value: Any) -> str | None:

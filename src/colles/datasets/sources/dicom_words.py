@@ -112,13 +112,19 @@ def laterality(ds: Any) -> str | None:
 
 def age(ds: Any) -> float | None:
     """Return the patient's age in years: PatientAge, else from the dates of birth and study."""
-    stated = re.fullmatch(r"(\d{1,3})([DWMY])", (first_text(ds, "PatientAge") or "").upper())
-    if stated:
-        return round(int(stated[1]) / _UNITS[stated[2]], 2)
+    stated = years(first_text(ds, "PatientAge") or "")
+    if stated is not None:
+        return stated
     born, seen = _date(first_text(ds, "PatientBirthDate")), _date(first_text(ds, "StudyDate"))
     if born is None or seen is None or seen < born:
         return None
     return float(seen.year - born.year - ((seen.month, seen.day) < (born.month, born.day)))
+
+
+def years(text: str) -> float | None:
+    """Return the years of an age as DICOM writes it (`034Y`, `005M`), None for anything else."""
+    stated = re.fullmatch(r"(\d{1,3})([DWMY])", text.strip().upper())
+    return round(int(stated[1]) / _UNITS[stated[2]], 2) if stated else None
 
 
 def _date(text: str | None) -> date | None:

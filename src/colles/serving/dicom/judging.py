@@ -35,6 +35,7 @@ class Judging:
     ) -> None:
         self._spool, self._quiet, self._events, self._on_judged = spool, quiet, events, on_judged
         self._stop = threading.Event()
+        self._bundle = predictor.judge.name
         self._answering = Answering(spool, predictor, capture=capture, stopped=self._stop.is_set)
         self._again: set[str] = set()
         self._at: tuple[str, int] | None = None  # the study that is being judged, and what `begun` was before
@@ -115,5 +116,5 @@ class Judging:
         begun = time.monotonic()
         counts = self._answering.answer(study, objects)
         results, seconds = len(self._spool.state(study).results), round(time.monotonic() - begun, 3)
-        self._events.tell("judged", study=study, **counts, results=results, seconds=seconds)
+        self._events.tell("judged", study=study, **counts, results=results, seconds=seconds, bundle=self._bundle)
         self._on_judged(study)

@@ -51,7 +51,7 @@ class Node:
 
     def __init__(self, settings: Settings, predictor: Predictor, events: Events) -> None:
         """Prepare; raise `StorageError` where the spool cannot be written."""
-        self._settings, self._events = settings, events
+        self._settings, self._events, self._bundle = settings, events, predictor.judge.name
         self.spool = spool = Spool(settings.spool)
         self._quiet = Timetable()
         self._scp = StorageSCP(
@@ -102,7 +102,7 @@ class Node:
             if self.spool.is_open(study, self._named()):
                 self._judged(study)
         address = self._settings.address
-        self._events.tell("listening", aet=address.aet, host=address.host, port=self.port)
+        self._events.tell("listening", aet=address.aet, host=address.host, port=self.port, bundle=self._bundle)
 
     def _wait(self, stopped: Callable[[], bool]) -> None:
         tidied = 0.0
@@ -156,5 +156,6 @@ class Node:
     def _note_settings(self) -> None:
         address = self._settings.address
         told = {"aet": address.aet, "host": address.host, "port": self.port, "destinations": self._named()}
+        told |= {"bundle": self._bundle}
         with storage_errors(self.spool.root):
             write_json_durable(self.spool.root / SETTINGS, told)
