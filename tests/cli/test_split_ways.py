@@ -32,9 +32,10 @@ def catalog(tmp_path: Path) -> Path:
         *((("--check", "mine.csv"), pair) for pair in (("--block", "5"), ("--region", "all"), ("--external", "s"))),
         *((("--folds", "3"), pair) for pair in (("--val", "0.2"), ("--test", "0.2"))),
         (("--keep", "old.csv"), ("--block", "5")),
+        (("--keep", "old.csv"), ("--person-folders",)),
     ],
 )
-def test_an_option_that_does_nothing_is_refused(catalog: Path, way: tuple[str, str], idle: tuple[str, str]) -> None:
+def test_an_option_that_does_nothing_is_refused(catalog: Path, way: tuple[str, str], idle: tuple[str, ...]) -> None:
     """`--check` passed over --region, --external and --val without a word."""
     value = str(catalog.with_name(way[1])) if way[1].endswith(".csv") else way[1]
     command = ["split", str(catalog), way[0], value, "--out", str(catalog.with_name("new.csv"))]

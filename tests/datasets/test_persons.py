@@ -11,7 +11,7 @@ from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.audit import cluster_table
 from colles.datasets.audit.folds import with_fold_groups
 from colles.datasets.persons import person_folders
-from colles.datasets.split import make_split
+from colles.datasets.split import Split, make_split
 
 RECIPE = SplitRecipe(val=0.2, test=0.2)
 
@@ -48,6 +48,26 @@ def test_a_new_image_of_a_folder_per_patient_joins_its_side() -> None:
     for image, subset in after.items():
         assert subset == before.get(image.replace("image5", "image1"), subset)
     assert len(after) == 250 and {image: after[image] for image in before} == before
+
+
+def test_folders_of_days_were_taken_for_persons_whatever_was_known_of_them() -> None:
+    rows = [{"image_id": f"ward/day{n // 6:02d}/IMG{n:05d}.png", "label": n % 2} for n in range(240)]
+    made = [make_split(catalog_of(rows), RECIPE.model_copy(update={"person_folders": on})) for on in (True, False)]
+    assert [split.summary["groups"]["n"] for split in made] == [40, 24]
+    assert [split.summary["groups"]["person_folders"] for split in made] == [True, False]
+
+
+def test_what_was_said_of_folders_holds_for_a_kept_split_and_for_the_one_made_from_it() -> None:
+    free = RECIPE.model_copy(update={"person_folders": False, "block": 1})
+    paths = studies(40)
+    old = make_split(catalog_of(of_folders(paths, 1) + numbered(40)), free)
+    once = make_split(catalog_of(of_folders(paths, 2) + numbered(40)), RECIPE, keep=old)
+    twice = make_split(catalog_of(of_folders(paths, 3) + numbered(40)), RECIPE, keep=once)
+    assert not once.summary["groups"]["person_folders"] and not twice.summary["groups"]["person_folders"]
+    earlier = Split(old.frame, old.summary | {"groups": {"block": 1}})  # of before this could be said
+    assert make_split(catalog_of(of_folders(paths, 2) + numbered(40)), free, keep=earlier).summary["groups"][
+        "person_folders"
+    ]
 
 
 def test_folds_of_the_audit_are_patients_where_each_has_a_folder() -> None:

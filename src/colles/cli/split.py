@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 # Options that a way of splitting does not look at, and what decides in their place.
 _IDLE = {
-    "--check": ("val", "test", "seed", "block", "region", "external"),
+    "--check": ("val", "test", "seed", "block", "person_folders", "region", "external"),
     "--folds": ("val", "test"),
-    "--keep": ("block",),
+    "--keep": ("block", "person_folders"),
 }
 _INSTEAD = {
     "--check": "takes the table as it is",
     "--folds": "makes parts of one size",
-    "--keep": "goes on with the old split's blocks",
+    "--keep": "goes on as the old split was made",
 }
 
 
@@ -53,6 +53,9 @@ def split(
     seeds: Annotated[int, typer.Option(min=1, help="So many splits, OUT.seed0.csv and on from --seed.")] = 1,
     folds: Annotated[int, typer.Option(min=0, max=20, help="So many folds, OUT.fold0.csv and on.")] = 0,
     block: Annotated[int, typer.Option(min=1, help="Neighbouring file numbers kept together.")] = 10,
+    person_folders: Annotated[
+        bool, typer.Option(help="Keep a folder together where there seems to be one a person, and no ids.")
+    ] = True,
     region: Annotated[str, typer.Option(help="all or upper_limb.")] = "all",
     external: Annotated[list[str] | None, typer.Option(help="Hold this source out whole; may be repeated.")] = None,
     keep: Annotated[Path | None, typer.Option(help="An older split.csv: its images stay where they are.")] = None,
@@ -85,7 +88,15 @@ def split(
     _assert_places(outs, catalog, overwrite)
     table = Catalog.load(catalog)
     clusters = None if groups is None else read_table(groups, ("image_id", "group_id"))
-    recipe = SplitRecipe(val=val, test=test, seed=seed, block=block, external=tuple(external or ()), folds=folds)
+    recipe = SplitRecipe(
+        val=val,
+        test=test,
+        seed=seed,
+        block=block,
+        person_folders=person_folders,
+        external=tuple(external or ()),
+        folds=folds,
+    )
     splits = _make(table, recipe, clusters, region, seeds, old, check)
     for made, path in zip(splits, outs, strict=True):
         assert_no_leak(made, table, clusters)
@@ -105,8 +116,9 @@ def _refuse_idle(context: typer.Context, ways: dict[str, bool]) -> None:
         for name in options if ways[way] else ():
             source = context.get_parameter_source(name)
             if source is not None and source.name == "COMMANDLINE":
-                text = f"--{name} does nothing with {way}, which {_INSTEAD[way]}"
-                raise UsageError(text, field=f"--{name}", repair="Leave one of the two out")
+                option = f"--{name.replace('_', '-')}"
+                text = f"{option} does nothing with {way}, which {_INSTEAD[way]}"
+                raise UsageError(text, field=option, repair="Leave one of the two out")
 
 
 def _refuse_two(options: dict[str, bool]) -> None:

@@ -42,6 +42,8 @@ class SplitRecipe(Section):
     """Another seed gives another division of the same groups."""
     block: int = Field(default=10, ge=1)
     """Neighbouring file numbers kept together where a source has neither patient ids nor a folder a person."""
+    person_folders: bool = True
+    """Keep the images of a folder together where a source without ids seems to give each person a folder."""
     max_group_share: Share = 0.05
     """No group holds more than this share of the images; bridging copies are quarantined instead."""
     evaluation_copies: Literal["one", "all"] = "one"

@@ -84,6 +84,7 @@ def group_summary(grouping: Grouping, rows: pl.DataFrame, recipe: SplitRecipe) -
         "largest": largest,
         "largest_share": round(share, 4),
         "block": grouping.block,
+        "person_folders": grouping.persons,
         "quarantined": len(grouping.bridges),
     }
     warnings = []

@@ -42,16 +42,18 @@ def extend_groups(
     kept: Mapping[str, tuple[str, str]],
     *,
     block: int,
+    persons: bool,
     max_share: float,
 ) -> Extension:
     """Group the `usable` images of `frame` around those of the kept split.
 
-    `kept` gives group and subset of each of its images; `block` is the one that it was made with. A group of several
-    kept ones takes the first name. No joining of new images makes a group larger than `max_share` of all.
+    `kept` gives group and subset of each of its images; `block` and `persons` are those that it was made with
+    (`group_images`). A group of several kept ones takes the first name. No joining of new images makes a group larger
+    than `max_share` of all.
     """
     draft = _Draft(kept, usable, room=max(1, int(max_share * len(usable))))
-    rows, persons = with_keys(frame.sort("image_id")).to_dicts(), person_folders(frame)
-    links = {row["image_id"]: list(_units(row, copies, block, persons)) for row in rows}
+    rows, folders = with_keys(frame.sort("image_id")).to_dicts(), person_folders(frame) if persons else {}
+    links = {row["image_id"]: list(_units(row, copies, block, folders)) for row in rows}
     for image in links:
         if image in kept:
             draft.keep(image, links[image])
@@ -61,7 +63,7 @@ def extend_groups(
     group = {image: names[root] for image, root in draft.roots() if image in usable}
     fixed = {name: draft.side[root] for root, name in names.items() if root in draft.side}
     left_out = {image: why for image, why in draft.left_out.items() if image in usable}
-    grouping = Grouping(group, tuple(sorted(left_out)), block)
+    grouping = Grouping(group, tuple(sorted(left_out)), block, persons)
     return Extension(grouping, fixed, left_out, tuple(sorted(draft.contested.values())))
 
 

@@ -34,6 +34,8 @@ class Grouping:
     """image_ids set aside because they would join groups into one that is too large."""
     block: int
     """Neighbouring file numbers that were kept together; less than asked for in a small set."""
+    persons: bool
+    """Whether folders that seem to be persons' were kept together."""
 
 
 def copy_sets(frame: pl.DataFrame, clusters: pl.DataFrame | None) -> dict[str, str]:
@@ -100,15 +102,16 @@ def group_images(
     *,
     block: int,
     max_share: float,
+    persons: bool = True,
     least: int = _LEAST_GROUPS,
 ) -> Grouping:
     """Group the `usable` images among the readable ones of `frame`; an image without a label still links others.
 
     No group grows above `max_share` of the usable images by joining blocks. Kin, or a block, that are larger by
-    themselves stay whole: cutting them would be a leak.
+    themselves stay whole: cutting them would be a leak. Without `persons` no folder is taken for a person's.
     """
     kin = kin_of(frame, copies)
-    blocks, block = _blocks_enough(frame, usable, kin, block, least)
+    blocks, block = _blocks_enough(frame, usable, kin, block, person_folders(frame) if persons else {}, least)
     draft = _Draft.of(kin, blocks, usable)
     draft.room = int(max_share * len(usable))
     families: dict[str, list[str]] = {}
@@ -122,7 +125,7 @@ def group_images(
         if image in usable:
             names[groups[image]] = min(names.get(groups[image], draft.node[image]), draft.node[image])
     group = {image: names[root] for image, root in groups.items() if image in usable}
-    return Grouping(group, tuple(sorted(draft.aside & usable)), block)
+    return Grouping(group, tuple(sorted(draft.aside & usable)), block, persons)
 
 
 @dataclass
@@ -159,10 +162,9 @@ class _Draft:
 
 
 def _blocks_enough(
-    frame: pl.DataFrame, usable: set[str], kin: Mapping[str, str], block: int, least: int
+    frame: pl.DataFrame, usable: set[str], kin: Mapping[str, str], block: int, persons: Mapping[str, str], least: int
 ) -> tuple[dict[str, str], int]:
-    columns = ("image_id", "source", "group_id", "patient_id", "study_id")
-    rows, persons = frame.select(columns).to_dicts(), person_folders(frame)
+    rows = frame.select("image_id", "source", "group_id", "patient_id", "study_id").to_dicts()
     while True:
         named = {row["image_id"]: block_name(row, block, persons) for row in rows}
         blocks = {image: name for image, name in named.items() if name is not None}

@@ -147,7 +147,14 @@ def _prepare(
     wanted = set(rows["image_id"].to_list())
     doubtful = contradicting(readable, copies)
     if keep is None:
-        grouping = group_images(readable, wanted, copies, block=recipe.block, max_share=recipe.max_group_share)
+        grouping = group_images(
+            readable,
+            wanted,
+            copies,
+            block=recipe.block,
+            persons=recipe.person_folders,
+            max_share=recipe.max_group_share,
+        )
         excluded += [(image, TOO_LARGE) for image in grouping.bridges]
         images = _Images(rows, grouping, doubtful, excluded, region, recipe.external)
     else:
@@ -166,8 +173,10 @@ def _kept(
     wanted = set(rows["image_id"].to_list())
     old = {image: (group, subset) for image, group, subset in keep.frame.iter_rows() if image in wanted}
     _assert_keepable(keep, old)
-    block = int((keep.summary.get("groups") or {}).get("block") or recipe.block)
-    found = extend_groups(readable, wanted, copies, old, block=block, max_share=recipe.max_group_share)
+    made_with = keep.summary.get("groups") or {}
+    block = int(made_with.get("block") or recipe.block)
+    persons = bool(made_with.get("person_folders", recipe.person_folders or "block" in made_with))
+    found = extend_groups(readable, wanted, copies, old, block=block, persons=persons, max_share=recipe.max_group_share)
     notes = {
         "split_digest": keep.digest,
         "images": len(old),
