@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +14,10 @@ from tiny_training import recipe
 from colles.datasets.catalog import Catalog, build_catalog
 from colles.datasets.sources import create_source
 from colles.datasets.split import Split, make_split
+
+if TYPE_CHECKING:
+    from colles.core.recipe import PreprocessRecipe
+    from colles.learning.models import FractureClassifier
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +34,28 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Catalog, Split]:
         Image.fromarray(pixels).save(place / f"{number}-a.png")
     catalog = build_catalog([create_source("folder", folder)], workers=1)
     return catalog, make_split(catalog, recipe().split)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_made_once() -> Iterator[None]:
+    """Let exports of equal networks share one graph: a test of its own proves that another has the same bytes."""
+    from colles.learning.onnx_graph import export_graph
+
+    made: dict[str, bytes] = {}
+
+    def export(model: FractureClassifier, preprocess: PreprocessRecipe) -> bytes:
+        digest = sha256(f"{model} {preprocess}".encode())
+        for name, value in model.state_dict().items():
+            digest.update(name.encode() + value.numpy().tobytes())
+        key = digest.hexdigest()
+        if key not in made:
+            made[key] = export_graph(model, preprocess)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("colles.learning.export.export_graph", export)
+        patch.setattr("colles.learning.weights_alone.export_graph", export)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -79,6 +79,7 @@ def test_a_finished_training_is_known_without_a_ledger(space: Workspace) -> None
     assert not (space.out / "train.1").exists()
 
 
+@pytest.mark.slow
 def test_seeds_that_are_there_count_when_another_is_asked_for(space: Workspace) -> None:
     two = recipe("train.epochs=1", "train.head_epochs=0", "train.seeds=2")
     train_stage(space, two)

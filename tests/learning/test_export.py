@@ -43,14 +43,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 
 @pytest.fixture(scope="module")
-def graph(run: TinyRun) -> bytes:
-    return export_graph(run.model, PREPROCESS)
-
-
-@pytest.fixture(scope="module")
 def bundle_folder(run: TinyRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("exported") / "bundle"
     return export_bundle(run.folder, out, evaluation=None, catalog=run.catalog, recipe=RECIPE)
+
+
+@pytest.fixture(scope="module")
+def graph(bundle_folder: Path) -> bytes:
+    return (bundle_folder / "model.onnx").read_bytes()
 
 
 def test_the_graph_gives_the_models_outputs_at_any_batch_size(run: TinyRun, graph: bytes) -> None:

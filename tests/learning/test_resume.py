@@ -36,6 +36,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int, error: BaseExceptio
     monkeypatch.setattr(callbacks.SaveState, "on_train_epoch_end", save_and_stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["plateau", "onecycle"])
 def test_the_schedule_goes_on_where_it_stopped(
     scheduler: str, data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -67,6 +68,7 @@ def test_an_interrupt_reaches_the_caller_and_the_next_one_still_can(
     assert pl.read_csv(run / "metrics.csv")["epoch"].to_list() == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_another_recipe_does_not_go_on_with_this_training(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

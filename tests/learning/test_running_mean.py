@@ -79,6 +79,7 @@ def test_a_location_head_is_there_where_boxes_are(data: Data) -> None:
     assert decide_location(without, *boxed).model.location == "off"
 
 
+@pytest.mark.slow
 def test_a_killed_training_with_map_and_mean_goes_on_to_the_last_bit(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_pupil_comes_near_its_teacher(data: Data, tmp_path: Path) -> None:
     assert distance(pupil) < distance(untaught)
 
 
+@pytest.mark.slow
 def test_a_pupil_holds_its_own_weights_alone_and_goes_on_after_a_stop(data: Data, tmp_path: Path) -> None:
     teacher = train(*data, recipe("train.epochs=1"), tmp_path / "teacher")
     taught = f"train.teachers=[{teacher}]"
@@ -88,6 +89,7 @@ def test_a_pupil_holds_its_own_weights_alone_and_goes_on_after_a_stop(data: Data
     assert (whole / "predictions.parquet").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_finished_pupil_asks_no_more_for_its_teachers(data: Data, tmp_path: Path) -> None:
     """Scoring it again failed where they were gone."""
     teacher = train(*data, recipe("train.epochs=1"), tmp_path / "teacher")

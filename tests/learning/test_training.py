@@ -81,6 +81,7 @@ def test_a_run_folder_is_complete_and_repeats_to_the_last_bit(data: tuple[Catalo
     assert not same(runs[0], train(*data, recipe("seed=1"), tmp_path / "three"))
 
 
+@pytest.mark.slow
 def test_killed_twice_a_run_ends_in_the_same_weights(
     data: tuple[Catalog, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_one_file_a_trial_in_the_practicums_form_and_the_best_as_a_recipe(
     assert fake.seen == {"train", "val"}
 
 
+@pytest.mark.slow
 def test_killed_in_a_trial_a_search_ends_like_one_that_was_not(data: Data, tmp_path: Path, fake: FakeTraining) -> None:
     recipe = sweep_recipe("sweep.trials=8", "sweep.startup_trials=3", "sweep.prune=false")
     search(*data, recipe, tmp_path / "whole")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydicom import Dataset
+from pydicom import Dataset, FileDataset
 
 from colles.core.errors import UsageError
 from colles.serving.bundle import Bundle
@@ -38,20 +38,25 @@ def uids(results: list[Any]) -> list[str]:
     return [str(uid) for ds in results for uid in (ds.SOPInstanceUID, ds.SeriesInstanceUID)]
 
 
+@pytest.fixture(scope="module")
+def usual(four: list[Judged], locating_bundle: Bundle) -> list[FileDataset]:
+    return create_results(four, locating_bundle, made=MADE)
+
+
 @settings(max_examples=10)
 @given(order=st.permutations(range(4)), repeated=st.lists(st.integers(0, 3), max_size=2))
 def test_the_order_of_images_changes_nothing(
-    four: list[Judged], locating_bundle: Bundle, order: list[int], repeated: list[int]
+    four: list[Judged], locating_bundle: Bundle, usual: list[FileDataset], order: list[int], repeated: list[int]
 ) -> None:
-    results = create_results(four, locating_bundle, made=MADE)
     turned = create_results([four[number] for number in order], locating_bundle, made=MADE)
-    assert [encoded(ds) for ds in turned] == [encoded(ds) for ds in results]
+    assert [encoded(ds) for ds in turned] == [encoded(ds) for ds in usual]
     twice = create_results([*(four[number] for number in (*repeated, *order))], locating_bundle, made=MADE)
-    assert uids(twice) == uids(results)
+    assert uids(twice) == uids(usual)
 
 
-def test_other_images_answers_or_bundles_give_other_uids(four: list[Judged], locating_bundle: Bundle) -> None:
-    usual = create_results(four, locating_bundle, made=MADE)
+def test_other_images_answers_or_bundles_give_other_uids(
+    four: list[Judged], locating_bundle: Bundle, usual: list[FileDataset]
+) -> None:
     fewer = create_results(four[:3], locating_bundle, made=MADE)
     other = replace(four[0], prediction=replace(four[0].prediction, decision="uncertain"))
     decided = create_results([other, *four[1:]], locating_bundle, made=MADE)
