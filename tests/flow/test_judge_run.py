@@ -18,7 +18,7 @@ from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import Catalog
 from colles.evaluation.sanity import judge_labels, judge_randomisation, judge_repeatability, judge_trainings
 from colles.flow.checks import check_methods
-from colles.flow.explain import look
+from colles.flow.explain import Item, look
 from colles.flow.judge_run import judge_run, sources_of_run
 from colles.flow.known import items_of_subset
 from colles.flow.localise import Judge, judge_all
@@ -131,6 +131,32 @@ def test_copies_of_a_radiograph_are_no_further_evidence(drawn: Catalog) -> None:
     found, apart = (check_methods(Truth(), each)["bright"]["checks"]["faithfulness"] for each in (items, alone))
     gain, gain_apart = found["insertion_gain"], apart["insertion_gain"]
     assert gain["n_groups"] < gain["n"] == gain_apart["n_groups"] and gain["method"] == "student_groups"
+
+
+class Detail(Truth):
+    """The score is how much detail is left; the map is noise wherever the image is, and nothing in its padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.methods = (Method("noise", "noise"),)
+
+    def explain(self, batch: np.ndarray, names: Sequence[str]) -> Maps:
+        noise = np.random.default_rng(7).random(batch[:, 0].shape, dtype=np.float32) * (batch[:, 0] > 0)
+        return Maps(self.score(batch), {"noise": noise}, {"noise": 0.01})
+
+    def score(self, batch: np.ndarray) -> np.ndarray:
+        return np.abs(np.diff(batch[:, 0], axis=2)).mean(axis=(1, 2)).astype(np.float64)
+
+
+def test_a_map_of_noise_beats_no_random_order_by_leaving_out_the_padding(tmp_path: Path) -> None:
+    """Random places were drawn from the padding too, where nothing can be deleted, so that any map beat them."""
+    items = []
+    for number in range(8):
+        pixels = np.random.default_rng(number).integers(1, 255, (SIZE, SIZE // 2)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        items.append(Item(tmp_path / f"{number}.png", label=1))
+    found = check_methods(Detail(), items)["noise"]["checks"]["faithfulness"]
+    assert not found["passed"], found["sentence"]
 
 
 def test_boxes_of_images_without_fracture_mark_something_else(drawn: Catalog) -> None:

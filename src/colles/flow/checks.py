@@ -19,7 +19,7 @@ from colles.evaluation.sanity import (
 )
 from colles.evaluation.scores import FloatArray, IntArray, name_codes
 from colles.flow.explain import Item
-from colles.imaging.heatmap import at_most, locate_peak, peak_distance, unletterbox
+from colles.imaging.heatmap import at_most, cells_on_image, locate_peak, peak_distance, unletterbox
 from colles.imaging.preprocess import to_input
 from colles.imaging.resize import resize
 from colles.serving.decode import Sample, decode
@@ -63,14 +63,14 @@ def check_methods(source: MapSource, items: Sequence[Item], seed: int = 0) -> di
     canvases = np.stack([sample.canvas for sample in samples])
     checked = Checked(samples, canvases, _maps(source, canvases, names), groups)
     curves = Curves(source, canvases)
-    random = curves.areas([_random_order(seed + place) for place in range(len(samples))])
+    random = curves.areas([_random_order(sample, seed + place) for place, sample in enumerate(samples)])
     layers, correlations = _randomise(source, checked, names, seed)
     moved = _moved_back(source, checked, names)
     found = {}
     for name in names:
         checks = {"randomisation": judge_randomisation(layers, correlations[name])} if layers else {}
         checks["repeatability"] = judge_repeatability(*_repeat(checked, name, moved[name]))
-        own = curves.areas([_order(m) for m in checked.maps[name]])
+        own = curves.areas([_order(m, each) for m, each in zip(checked.maps[name], samples, strict=True)])
         checks["faithfulness"] = judge_faithfulness(*own, random, groups)
         found[name] = {"checks": checks, "warnings": warnings_of(checks)}
     return found
@@ -141,12 +141,19 @@ def shift(values: NDArray[Any], dx: int, dy: int) -> NDArray[Any]:
     return moved
 
 
-def _order(native: Native) -> NDArray[np.int64]:
-    return np.argsort(-resize(native, PATCHES, PATCHES), axis=None, kind="stable")
+def _patches(sample: Sample) -> NDArray[np.int64]:
+    # Where there is nothing but padding nothing can be deleted, and any map would beat an order that wastes time there.
+    return np.flatnonzero(cells_on_image(sample.place, PATCHES, PATCHES))
 
 
-def _random_order(seed: int) -> NDArray[np.int64]:
-    return np.random.default_rng(seed).permutation(PATCHES * PATCHES)
+def _order(native: Native, sample: Sample) -> NDArray[np.int64]:
+    patches = _patches(sample)
+    found: NDArray[np.int64] = patches[np.argsort(-resize(native, PATCHES, PATCHES).ravel()[patches], kind="stable")]
+    return found
+
+
+def _random_order(sample: Sample, seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng(seed).permutation(_patches(sample))
 
 
 class Curves:

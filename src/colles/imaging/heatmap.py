@@ -62,6 +62,17 @@ def at_most(placement: Placement, longer_side: int) -> Placement:
     return replace(placement, width=width, height=height, scale_x=scale_x, scale_y=scale_y)
 
 
+def cells_on_image(placement: Placement, rows: int, columns: int) -> NDArray[np.bool_]:
+    """Mark the cells of the canvas, cut into so many rows and columns, that do not lie wholly in the padding."""
+    keep = np.zeros((rows, columns), bool)
+    top, bottom = placement.pad_y, placement.pad_y + placement.inner_height
+    left, right = placement.pad_x, placement.pad_x + placement.inner_width
+    first_row, last_row = top * rows // placement.size, -(-bottom * rows // placement.size)
+    first_column, last_column = left * columns // placement.size, -(-right * columns // placement.size)
+    keep[first_row:last_row, first_column:last_column] = True
+    return keep
+
+
 def covered(placement: Placement) -> tuple[float, float, float, float]:
     """Return the rectangle x1, y1, x2, y2 of the image's plane that the whole canvas covers, padding included."""
     return (*placement.to_image_xy(0, 0), *placement.to_image_xy(placement.size, placement.size))
@@ -186,14 +197,7 @@ def _to_image(point: Point, cells: FloatMap, placement: Placement) -> Point:
 def _on_image(heat: NDArray[Any], placement: Placement) -> FloatMap:
     # Zero where a cell lies wholly in the padding; NaN and infinities count as 0.
     cells = np.clip(np.nan_to_num(_as_map(heat), nan=0.0, posinf=0.0, neginf=0.0), 0, None)
-    keep = np.zeros(cells.shape, bool)
-    height, width = cells.shape
-    top, bottom = placement.pad_y, placement.pad_y + placement.inner_height
-    left, right = placement.pad_x, placement.pad_x + placement.inner_width
-    first_row, last_row = top * height // placement.size, -(-bottom * height // placement.size)
-    first_column, last_column = left * width // placement.size, -(-right * width // placement.size)
-    keep[first_row:last_row, first_column:last_column] = True
-    return np.where(keep, cells, np.float32(0))
+    return np.where(cells_on_image(placement, *cells.shape), cells, np.float32(0))
 
 
 def _as_map(heat: NDArray[Any]) -> FloatMap:
