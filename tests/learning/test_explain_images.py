@@ -176,6 +176,7 @@ def test_the_map_of_the_graph_is_gradcam(tmp_path: Path) -> None:
         assert one.score == pytest.approx(other.score, abs=1e-5)
         left, right = (each.maps["gradcam"] / max(each.maps["gradcam"].max(), 1e-12) for each in (one, other))
         assert left == pytest.approx(right, abs=1e-3)
+    assert [method.name for method in open_maps(folder, ["auto", "gradcam", "cam"]).methods] == ["gradcam", "cam"]
     with pytest.raises(UsageError, match="no location map"):
         open_maps(folder, ["location"])
     assert not isinstance(open_maps(folder, ["input_gradient"]), BundleMaps)

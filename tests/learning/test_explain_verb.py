@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -98,3 +99,23 @@ def test_a_split_whose_groups_are_numbers_or_missing(run: TinyRun, tmp_path: Pat
         call(run.folder, "--scores", "test", "--split", tmp_path / f"{name}.csv", "--no-checks", "--out",
              tmp_path / name, "--method", "input_gradient")  # fmt: skip
         assert (tmp_path / name / "scores.json").is_file()
+
+
+def test_images_that_give_no_map_are_told(run: TinyRun, tmp_path: Path) -> None:
+    """Unreadable files alone ended well, and images outside the sample of a slow method were left out in silence."""
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8")
+    assert "no heat map was made" in call(run.folder, tmp_path / "torn.jpg", "--out", tmp_path / "none")
+    assert json.loads((tmp_path / "none" / "explanations.json").read_text())[0]["error"]
+    images = run.catalog.frame["path"][:3].to_list()
+    said = call(
+        run.folder, *images, "--method", "smoothgrad", "--sample", 2, "--maps", "none", "--out", tmp_path / "two"
+    )
+    assert "smoothgrad: 2 of 3 images, drawn by seed" in said
+
+
+def test_json_does_not_silence_what_was_left_out(run: TinyRun, tmp_path: Path) -> None:
+    image = run.catalog.frame["path"][0]
+    methods = ("--method", "location", "--method", "gradcam")
+    result = CliRunner().invoke(app, ["explain", str(run.folder), image, *methods, "--out", str(tmp_path), "--json"])
+    assert [entry["method"] for entry in json.loads(result.stdout)] == ["gradcam"]
+    assert "location was left out" in result.stderr

@@ -42,7 +42,7 @@ def explain(
     method: Annotated[list[str] | None, typer.Option(help=_METHODS)] = None,
     target: Annotated[str, typer.Option(help="fracture, or no_fracture: what speaks against one.")] = "fracture",
     catalog: Annotated[
-        Path | None, typer.Option(help="Boxes and labels of the images: drawn, and maps judged against them.")
+        Path | None, typer.Option(help="Boxes and labels of the images: boxes are drawn, and maps judged against them.")
     ] = None,
     scores: Annotated[
         str | None, typer.Option(metavar="SUBSET", help="Judge the maps on a run's val, test or external.")
@@ -68,6 +68,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Show where a model looks. Maps are judged against reference boxes and against chance."""
+    from colles.core.errors import MissingInputError
     from colles.core.files import refuse_existing
 
     _check(images, scores, maps, {"--against": against, "--split": split})
@@ -87,10 +88,14 @@ def explain(
     if scores is not None:
         twins = [open_twin(folder, recipe.methods, target) for folder in against or []]
         judged = _judge(source, model, out, catalog, split, scores, recipe, twins)
+    for note in source.notes:
+        typer.echo(note, err=True)
     if as_json:
         print_json(entries if scores is None else judged)
     else:
         _report(source, entries, judged, out)
+    if images and all(entry["error"] for entry in entries):
+        raise MissingInputError("no heat map was made", path=out, repair="The reasons are in explanations.json")
 
 
 def _check(images: list[str] | None, scores: str | None, maps: str, only_scores: dict[str, Any]) -> None:
@@ -128,6 +133,9 @@ def _explain(
     items = items_of_paths(_files(images, out), known)
     judging = Judge(source, seed=recipe.seed) if known is not None and judge else None
     entries = explain_images(source, items, out, style=look, judge=judging, sample=recipe.sample, seed=recipe.seed)
+    slow = ", ".join(each.name for each in source.methods if each.slow)
+    if slow and len(items) > recipe.sample:
+        typer.echo(f"{slow}: {recipe.sample} of {len(items)} images, drawn by seed; --sample takes more", err=True)
     if judging is None:
         return entries, None
     judged = scores_of(judging, "images")
@@ -181,8 +189,6 @@ def _judge(
 def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, out: Path) -> None:
     from colles.flow.explain_images import mean_seconds
 
-    for note in source.notes:
-        typer.echo(note, err=True)
     if entries:
         failed = [entry for entry in entries if entry["error"]]
         for name, (count, seconds) in mean_seconds(source).items():

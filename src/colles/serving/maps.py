@@ -92,7 +92,7 @@ class BundleMaps(MapSource):
         self._location = bundle.metadata.model.get("map") == "location"
         self._bias = float(bundle.metadata.model.get("cam_bias") or 0.0)
         known = graph_methods(bundle)
-        wanted = [next(iter(known), "auto") if name == "auto" else name for name in dict.fromkeys(names)]
+        wanted = dict.fromkeys(next(iter(known), "auto") if name == "auto" else name for name in names)
         self.methods = tuple(Method(name, known[name], absolute=self._location) for name in wanted if name in known)
         self.notes = tuple(f"{bundle.name} has no {name} map" for name in wanted if name not in known)
         if not self.methods:

@@ -42,6 +42,7 @@ def test_a_space_that_no_recipe_could_take(space: dict[str, Any], words: str) ->
     [
         ({"low": 2, "high": 1}, "low must be below high"),
         ({"low": 0, "high": 1, "log": True}, "log needs low above 0"),
+        ({"low": 0, "high": 1, "step": 5}, "step must fit between low and high"),
     ],
 )
 def test_a_range_that_is_none(given: dict[str, Any], words: str) -> None:
