@@ -131,6 +131,19 @@ def test_a_begun_search_is_kept_and_another_space_refused(data: Data, tmp_path: 
         search(*data, other, tmp_path / "strange", resume=True)
 
 
+def test_a_damaged_sweep_json_is_named_and_may_be_removed(data: Data, tmp_path: Path, fake: FakeTraining) -> None:
+    """It ended in a KeyError."""
+    recipe = sweep_recipe("sweep.trials=1")
+    search(*data, recipe, tmp_path)
+    for text in ("{}", "[]", '{"inputs": 3}'):
+        (tmp_path / "sweep.json").write_text(text)
+        with pytest.raises(StaleInputError, match=r"sweep\.json: does not say what was searched. Remove it"):
+            search(*data, recipe, tmp_path, resume=True)
+    (tmp_path / "sweep.json").unlink()
+    search(*data, recipe, tmp_path, resume=True)
+    assert fake.epochs == EPOCHS
+
+
 def test_a_failed_trial_is_kept_with_its_error_and_the_search_goes_on(
     data: Data, tmp_path: Path, fake: FakeTraining
 ) -> None:

@@ -35,13 +35,22 @@ def search(catalog: Catalog, split: Split, recipe: Recipe, out: Path, *, resume:
     if not resume:
         refuse_existing(job.out / "sweep.json", repair="Go on with --resume, or choose another --out")
     if (job.out / "sweep.json").is_file():
-        assert_same_search(read_json(job.out / "sweep.json")["inputs"], job.inputs(), job.out / "sweep.json")
+        assert_same_search(_begun(job.out / "sweep.json"), job.inputs(), job.out / "sweep.json")
     with alone(job.out, "search"):
         write_json(job.out / "sweep.json", {"inputs": job.inputs(), "trials": recipe.sweep.trials})
         _engine(job)
         logs = SweepLogs.read(job.out)
         _write_best(job, logs)
     return logs
+
+
+def _begun(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    inputs = found.get("inputs") if isinstance(found, dict) else None
+    if not isinstance(inputs, dict):
+        repair = "Remove it and resume: study.db knows what its trials are of"
+        raise StaleInputError("does not say what was searched", path=path, repair=repair)
+    return inputs
 
 
 def assert_same_search(before: Any, now: dict[str, Any], path: Path) -> None:
