@@ -241,6 +241,8 @@ def test_every_command_and_snippet_runs(tmp_path: Path, monkeypatch: pytest.Monk
     # typer looks for the shell among the parents of the process, and a test machine may have none
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "predictions").symlink_to(ROOT / "models" / "predictions")
     _seeds(tmp_path / "out")
     for page in pages():
         if page.name == "README.md":  # a reader of the README alone begins in an empty folder

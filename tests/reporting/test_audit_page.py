@@ -104,3 +104,10 @@ def test_shortcuts_practices_and_prices_are_shown_with_their_figures(catalog: Ca
     assert "+0.030 (+0.600 to +0.660)" in page and "25.0%" in page
     assert "image_id,label,reason,reader" in page and 'download="corrections.csv"' in page
     assert "6 files found" in page and "1 label unknown" in page
+
+
+def test_headings_had_no_scope_and_captions_the_grey_of_disabled_text(catalog: Catalog, tmp_path: Path) -> None:
+    page = write(catalog, (issue("split_leak", tuple(catalog.frame["image_id"][:2]), "error"),), tmp_path)
+    assert page.count("<th ") == page.count("<th scope=") > 0 and "<th>" not in page
+    assert "color: GrayText" not in page.replace("stroke: GrayText", "")
+    assert "1 unit lies on several sides" in page

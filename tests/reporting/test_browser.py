@@ -75,7 +75,7 @@ def test_a_locked_point_shows_its_very_counts_by_keyboard(page: Any, folder: Pat
 
 
 def test_arrow_keys_move_the_threshold_along_the_curves(page: Any) -> None:
-    slider = page.locator('input[type="range"]')
+    slider = page.get_by_role("slider", name="Threshold")  # its label named the output beside it, and not the slider
     slider.focus()
     page.keyboard.press("Home")
     start = cells(page)

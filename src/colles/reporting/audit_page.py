@@ -89,7 +89,8 @@ def _verdict(audit: Audit) -> str:
     leaks = sum(issue.kind == "split_leak" for issue in audit.issues)
     errors = sum(issue.severity == "error" for issue in audit.issues) - leaks
     across = audit.summary.get("leaks", {}).get("across", "the split")
-    parts = [f"{leaks:,} units lie on several sides of {across}." if leaks else f"No leak across {across} was found."]
+    units = "unit lies" if leaks == 1 else "units lie"
+    parts = [f"{leaks:,} {units} on several sides of {across}." if leaks else f"No leak across {across} was found."]
     if errors:
         parts.append(f"{errors:,} other error{'s' * (errors > 1)} should be looked at.")
     return " ".join(parts)
