@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,8 +144,7 @@ def test_copies_of_one_radiograph_promise_no_narrower_interval(yolo_export: Path
 def test_a_folder_of_dicom_is_recognised_and_its_patients_counted(tmp_path: Path, ending: str) -> None:
     """With the ending .dcm it was taken for a folder without classes, and labels.csv for nothing."""
     pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
-    sys.path.insert(0, str(Path(__file__).parents[1] / "imaging"))
-    from dicom_files import dicom, encoded
+    from drawn_dicom import dicom, encoded
 
     root = tmp_path / "archive"
     root.mkdir()

@@ -295,8 +295,7 @@ def _lines(path: Path) -> list[str]:
 
 def test_dicom_files_lost_their_ending_and_were_no_images_any_more(tmp_path: Path) -> None:
     pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
-    sys.path.insert(0, str(Path(__file__).parents[1] / "imaging"))
-    from dicom_files import dicom, encoded
+    from drawn_dicom import dicom, encoded
 
     (tmp_path / "archive").mkdir()
     for number in range(2):

@@ -19,8 +19,7 @@ from colles.datasets.sources import create_source
 from colles.imaging.read import read_image, to_grey
 
 pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
-sys.path.insert(0, str(Path(__file__).parents[1] / "imaging"))
-from dicom_files import dicom, encoded  # noqa: E402
+from drawn_dicom import dicom, encoded  # noqa: E402
 
 
 def write(path: Path, seed: int = 0, **elements: Any) -> Path:

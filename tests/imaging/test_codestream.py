@@ -56,7 +56,7 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(monkeypatch: 
 
 def test_a_dicom_file_with_a_jpeg_of_very_many_scans_is_refused() -> None:
     pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
-    from dicom_files import dicom, encoded
+    from drawn_dicom import dicom, encoded
 
     ds = dicom(np.zeros((48, 64), np.uint8), bits=8)
     ds.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit

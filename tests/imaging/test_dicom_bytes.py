@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_files import dicom, encoded
 
 from colles.core.errors import UnreadableImageError
 from colles.imaging.read import read_image
 from colles.imaging.read_dicom import read_header
+from drawn_dicom import dicom, encoded
 
 pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
 PIXELS = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40)

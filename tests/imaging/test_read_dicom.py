@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_files import dicom, encoded, lut
 from PIL import Image
 
 from colles.core.errors import UnreadableImageError
 from colles.imaging.read import read_image, to_grey
+from drawn_dicom import dicom, encoded, lut
 
 pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
 

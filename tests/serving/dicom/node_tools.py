@@ -16,8 +16,8 @@ import pytest
 pytest.importorskip("pynetdicom", reason="DICOM comes with colles[dicom]")
 
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
 
 from colles.serving.bundle import load_bundle
@@ -26,6 +26,7 @@ from colles.serving.dicom.node import Node, Settings
 from colles.serving.dicom.peers import Destination
 from colles.serving.dicom.storage_scp import Address
 from colles.serving.predictor import Predictor
+from drawn_dicom import dicom, encoded
 
 LONG = 60.0  # seconds that a busy machine may take
 STUDY = "1.2.826.0.1.3680043.8.498.77"
@@ -33,27 +34,8 @@ STUDY = "1.2.826.0.1.3680043.8.498.77"
 
 def radiograph(study: str = STUDY, level: int = 2000, **elements: Any) -> FileDataset:
     """Return a small flat DX image of a patient who must not be named anywhere."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
-    meta.MediaStorageSOPInstanceUID = elements.pop("SOPInstanceUID", None) or generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    ds.SOPClassUID, ds.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = study, f"{study}.1"
-    ds.Modality, ds.PatientID, ds.PatientName, ds.Manufacturer = "DX", "4711-SECRET", "Doe^Jane", "Maker"
-    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
-    ds.Rows, ds.Columns, ds.BitsAllocated, ds.BitsStored, ds.HighBit = 64, 64, 16, 12, 11
-    ds.PixelData = np.full((64, 64), level, "<u2").tobytes()
-    for keyword, value in elements.items():
-        setattr(ds, keyword, value)
-    return dcmread(io.BytesIO(encoded(ds)))
-
-
-def encoded(ds: Dataset) -> bytes:
-    """Return the bytes of its file."""
-    stream = io.BytesIO()
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
+    values = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1", "Manufacturer": "Maker"} | elements
+    return dcmread(io.BytesIO(encoded(dicom(np.full((64, 64), level, "<u2"), **values))))
 
 
 def wait_until(condition: Callable[[], object], seconds: float = LONG) -> None:

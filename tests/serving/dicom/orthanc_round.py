@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from node_process import process
-from node_tools import LONG, encoded, radiograph
+from node_tools import LONG, radiograph
+
+from drawn_dicom import encoded
 
 REST, DICOM = "http://127.0.0.1:8042", 4242
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_tools import Pacs, encoded, radiograph
+from node_tools import Pacs, radiograph
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -16,6 +16,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from colles.serving.dicom import delivery
 from colles.serving.dicom.delivery import Delivery, Unreachable
 from colles.serving.dicom.peers import Destination
+from drawn_dicom import encoded
 
 
 @pytest.fixture
