@@ -35,3 +35,11 @@ def test_the_worst_errors_are_always_explained() -> None:
 def test_without_the_worst_the_draw_is_as_before() -> None:
     chosen = choose_gallery(predictions(), 0.5, ExplainRecipe(per_outcome=3, worst=0))
     assert chosen.group_by("outcome").len()["len"].to_list() == [3, 3, 3, 3]
+
+
+def test_an_image_of_unknown_label_is_no_false_alarm() -> None:
+    """It was shown among them, or as rightly left alone."""
+    unknown = predictions().with_columns(y_true=pl.when(pl.col("y_score") < 0.9).then("y_true"))
+    chosen = choose_gallery(unknown, 0.5, ExplainRecipe(per_outcome=300))
+    assert chosen["y_true"].null_count() == 0
+    assert chosen.height == unknown.filter(pl.col("subset") == "test")["y_true"].count()

@@ -36,7 +36,8 @@ def choose_gallery(predictions: pl.DataFrame, threshold: float, recipe: ExplainR
         .then(pl.lit("FN"))
         .otherwise(pl.lit("TN"))
     )
-    test = predictions.filter(pl.col("subset") == "test").with_columns(outcome=outcome).sort("image_id")
+    judged = predictions.filter((pl.col("subset") == "test") & pl.col("y_true").is_not_null())
+    test = judged.with_columns(outcome=outcome).sort("image_id")
     rng = np.random.default_rng(recipe.seed)
     by_outcome = {name: test.filter(pl.col("outcome") == name) for name in OUTCOMES}
     chosen = [
