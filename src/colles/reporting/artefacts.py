@@ -127,7 +127,7 @@ def load_artefacts(folder: str | Path) -> Artefacts:
         evaluation=evaluation,
         explanations=_load(explain, _read_list),
         explain_folder=explain.parent if explain else None,
-        explanation_scores=_load(_first(root, "explain/scores.json", "scores.json"), _read_object),
+        explanation_scores=_load(_first(root, "explain/scores.json", "scores.json"), _read_scores),
         bundle=_load(_first(root, "bundle/metadata.json", "metadata.json"), _read_object),
         manifest=_load(_first(root, "bundle/manifest.json", "manifest.json"), _read_object),
     )
@@ -209,6 +209,17 @@ def _read_audit(file: Path) -> Json:
     listed = isinstance(issues, list) and all(isinstance(issue, dict) for issue in issues)
     if not listed or not isinstance(value.get("summary") or {}, dict):
         raise TableError("holds no summary and issues", path=file, repair="Run `colles audit` again")
+    return value
+
+
+def _read_scores(file: Path) -> Json:
+    value = _read_object(file)
+    methods, probes = value.get("methods") or {}, value.get("probes") or []
+    if not _are_objects(methods) or not _are_objects(dict(enumerate(probes)) if isinstance(probes, list) else probes):
+        raise TableError("holds no methods and probes", path=file, repair="Run `colles explain` again")
+    for name, method in methods.items():
+        if not all(_are_objects(method.get(part) or {}) for part in ("figures", "checks")):
+            raise TableError("holds no figures", path=file, field=name, repair="Run `colles explain` again")
     return value
 
 

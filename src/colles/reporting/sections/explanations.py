@@ -46,7 +46,7 @@ class Explanations(Section):
 
 
 def _galleries(entries: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[Block]:
-    known = set(_OUTCOMES)
+    known = list(_OUTCOMES)  # a stranger's outcome may be anything
     for outcome, title in _OUTCOMES.items():
         chosen = [e for e in entries if (e.get("outcome") if e.get("outcome") in known else None) == outcome]
         pictures = tuple(picture for entry in chosen if (picture := overlay_picture(entry, folder)))
