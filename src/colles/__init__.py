@@ -5,6 +5,7 @@ The public names below are loaded when they are first used, so `import colles` i
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from colles.evaluation.evaluate import Evaluation, evaluate_scores
     from colles.serving.bundle import Bundle, load_bundle
     from colles.serving.predictor import Prediction, Predictor
+
+# From 1.32 ONNX Runtime names the machine in a file and reports its use to its maker; it looks here when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

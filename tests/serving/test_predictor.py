@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import subprocess
 import sys
 import zipfile
@@ -311,3 +312,12 @@ def test_answers_need_no_torch_and_no_heavy_library(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.stderr
+
+
+def test_onnx_runtime_told_its_maker_of_every_start(drawn_bundle: Path, tmp_path: Path) -> None:
+    code = f"import colles; colles.load_bundle({str(drawn_bundle)!r}).predictor.warm_up()"
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    }
+    subprocess.run([sys.executable, "-c", code], env={**kept, "HOME": str(tmp_path)}, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
