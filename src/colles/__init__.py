@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from colles.serving.bundle import Bundle, load_bundle
     from colles.serving.predictor import Prediction, Predictor
 
-# From 1.32 ONNX Runtime names the machine in a file and reports its use to its maker; it looks here when it is imported.
+# ONNX Runtime 1.32 keeps a device id and events for its maker in ~/.cache, unless this is set before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
