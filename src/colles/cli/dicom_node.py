@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from colles.core.errors import UsageError
 
 if TYPE_CHECKING:
     from colles.serving.dicom.node import Settings
+    from colles.serving.dicom.peers import Destination
 
 EXAMPLES = example(
     "colles dicom node --spool /var/lib/colles --send-to PACS@127.0.0.1:4242",
@@ -76,23 +78,29 @@ def node(
     if keep_days is None and send_to and not keep:
         keep_days = 1.0
     from colles.serving.dicom.node import Settings
-    from colles.serving.dicom.peers import Destination, ae_title
+    from colles.serving.dicom.peers import ae_title
     from colles.serving.dicom.storage_scp import Address
 
-    destinations = tuple(dict.fromkeys(Destination.parse(each) for each in send_to or ()))
-    for each in destinations:
-        if each.is_at(host, port):
-            raise UsageError(f"{each} is this node itself", field="--send-to", repair="Name the PACS that gets results")
     settings = Settings(
         spool=spool,
         address=Address(ae_title(aet, "--aet"), host, port, tuple(ae_title(each, "--from") for each in callers or ())),
-        destinations=destinations,
+        destinations=_destinations(send_to or (), host, port),
         quiet=quiet,
         keep_days=keep_days,
         give_up_days=give_up_days,
         capture=capture,
     )
     _run(settings, bundle, threads, gate=gate, as_json=as_json)
+
+
+def _destinations(named: Iterable[str], host: str, port: int) -> tuple[Destination, ...]:
+    from colles.serving.dicom.peers import Destination
+
+    destinations = tuple(dict.fromkeys(map(Destination.parse, named)))
+    for each in destinations:
+        if each.is_at(host, port):
+            raise UsageError(f"{each} is this node itself", field="--send-to", repair="Name the PACS that gets results")
+    return destinations
 
 
 def _run(settings: Settings, bundle: str | None, threads: int | None, *, gate: bool, as_json: bool) -> None:

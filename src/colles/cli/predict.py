@@ -12,6 +12,7 @@ from colles.core.errors import MissingInputError, UsageError
 
 if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
+    from colles.serving.inputs import ImageList
     from colles.serving.output import Tally
     from colles.serving.study_ids import StudyIds
 
@@ -70,7 +71,6 @@ def predict(
     """Judge images, a row each in input order. An unreadable file is a row too."""
     from colles.core.files import refuse_existing
     from colles.serving.bundle import load_bundle
-    from colles.serving.inputs import find_images
     from colles.serving.predict import predict_to_table, predict_to_table_with_ray, prepare_output
     from colles.serving.predictor import Predictor, answers_as
 
@@ -85,9 +85,7 @@ def predict(
     ids = None if studies is None else _study_ids(loaded, studies, study_by, salt, again=resume or overwrite)
     named = answers_as(loaded, precision)
     answered = prepare_output(out, named, resume=resume, overwrite=overwrite, gate=gate)
-    found = find_images(images)
-    if next(iter(found), None) is None:
-        raise MissingInputError("no image was named", field="PATH", repair="The list on standard input is empty")
+    found = _find(images)
     shared: dict[str, Any] = {"answered": answered, "batch": size}
     if engine == "ray":
         tally = predict_to_table_with_ray(loaded, found, out, gate=gate, precision=precision, **shared)
@@ -102,6 +100,15 @@ def predict(
         tables.append((studies, write_studies(found, out, ids, loaded, studies)))
     _tell(loaded, tables, overlays, as_json)
     _end(tally, out)
+
+
+def _find(images: list[str]) -> ImageList:
+    from colles.serving.inputs import find_images
+
+    found = find_images(images)
+    if next(iter(found), None) is None:
+        raise MissingInputError("no image was named", field="PATH", repair="The list on standard input is empty")
+    return found
 
 
 def _refuse_with_ray(overlays: Path | None, threads: int | None) -> None:

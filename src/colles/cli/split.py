@@ -67,18 +67,12 @@ def split(
     as_json: AsJson = False,
 ) -> None:
     """Divide a catalog by group. Label, source and body part are shared out evenly."""
-    from colles.core.errors import UsageError
     from colles.core.recipe import SplitRecipe
     from colles.core.tables import read_table
     from colles.datasets.catalog import Catalog
     from colles.datasets.split import Split, assert_no_leak
 
-    if val + test >= 1:
-        raise UsageError("val + test leave nothing for train", field="--val, --test", repair="Choose smaller shares")
-    if region not in ("all", "upper_limb"):
-        raise UsageError(f"unknown region {region!r}", field="--region", repair="Use all or upper_limb")
-    if folds in (1, 2):
-        raise UsageError(f"{folds} folds leave nothing for train", field="--folds", repair="Use at least 3")
+    _refuse_senseless(val, test, folds, region)
     ways = {"--folds": folds > 0, "--seeds": seeds > 1, "--keep": keep is not None, "--check": check is not None}
     _refuse_two(ways)
     old = None if keep is None else Split.load(keep)
@@ -101,12 +95,18 @@ def split(
     for made, path in zip(splits, outs, strict=True):
         assert_no_leak(made, table, clusters)
         made.save(path)
-    if as_json:
-        summaries = {path.name: made.summary for made, path in zip(splits, outs, strict=True)}
-        print_json(summaries if len(outs) > 1 else splits[0].summary)
-        return
-    for made, path in zip(splits, outs, strict=True):
-        _show(made, path)
+    _tell(splits, outs, as_json)
+
+
+def _refuse_senseless(val: float, test: float, folds: int, region: str) -> None:
+    from colles.core.errors import UsageError
+
+    if val + test >= 1:
+        raise UsageError("val + test leave nothing for train", field="--val, --test", repair="Choose smaller shares")
+    if region not in ("all", "upper_limb"):
+        raise UsageError(f"unknown region {region!r}", field="--region", repair="Use all or upper_limb")
+    if folds in (1, 2):
+        raise UsageError(f"{folds} folds leave nothing for train", field="--folds", repair="Use at least 3")
 
 
 def _refuse_idle(context: typer.Context, ways: dict[str, bool]) -> None:
@@ -160,6 +160,15 @@ def _make(
         return make_folds(table, recipe, clusters=clusters, region=region)
     recipes = [recipe.model_copy(update={"seed": recipe.seed + index}) for index in range(seeds)]
     return [make_split(table, one, clusters=clusters, region=region, keep=keep) for one in recipes]
+
+
+def _tell(splits: list[Split], outs: list[Path], as_json: bool) -> None:
+    if as_json:
+        summaries = {path.name: made.summary for made, path in zip(splits, outs, strict=True)}
+        print_json(summaries if len(outs) > 1 else splits[0].summary)
+        return
+    for made, path in zip(splits, outs, strict=True):
+        _show(made, path)
 
 
 def _show(made: Split, path: Path) -> None:

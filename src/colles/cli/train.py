@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from colles.cli.options import Overrides, command, example
+
+if TYPE_CHECKING:
+    from colles.core.recipe import Recipe
 
 
 def register(app: typer.Typer) -> None:
@@ -41,8 +44,6 @@ def train(
     from colles.core.extras import require
     from colles.core.files import refuse_existing
     from colles.core.recipe_text import load_recipe
-    from colles.datasets.catalog import Catalog
-    from colles.datasets.split import Split
 
     several = {"train.folds": folds, "train.seeds": seeds}
     given = [f"{key}={value}" for key, value in several.items() if value is not None]
@@ -54,23 +55,40 @@ def train(
     require("torch", "train")
     relaunch_with_allocator(settings.train)
     if catalog is None or split is None:
-        from colles.flow.run import check_data, check_training, prepare_data
-
-        if not resume:
-            check_data(settings, recipe.parent)
-            check_training(settings)
-        space = prepare_data(settings, out / "data", recipe_folder=recipe.parent)
-        catalog, split = space.catalog, space.split
+        catalog, split = _prepare(settings, out, recipe.parent, resume=resume)
     if find_lr:
-        from colles.learning.training.rate_finder import find_rate
+        _find_rate(settings, out, catalog, split)
+    else:
+        _fit(settings, out, catalog, split, resume=resume)
 
-        curve = find_rate(Catalog.load(catalog), Split.load(split), settings)
-        curve.save(out)
-        typer.echo(f"Steepest fall of the loss at {curve.suggestion:g}; try --set train.lr={curve.suggestion / 3:.1g}")
-        return
-    from colles.learning.training import train as fit
 
-    fit(Catalog.load(catalog), Split.load(split), settings, out, resume=resume)
+def _prepare(settings: Recipe, out: Path, recipe_folder: Path, *, resume: bool) -> tuple[Path, Path]:
+    """Make the catalog and its split from the recipe; return where they are."""
+    from colles.flow.run import check_data, check_training, prepare_data
+
+    if not resume:
+        check_data(settings, recipe_folder)
+        check_training(settings)
+    space = prepare_data(settings, out / "data", recipe_folder=recipe_folder)
+    return space.catalog, space.split
+
+
+def _find_rate(settings: Recipe, out: Path, catalog: Path, split: Path) -> None:
+    from colles.datasets.catalog import Catalog
+    from colles.datasets.split import Split
+    from colles.learning.training.rate_finder import find_rate
+
+    curve = find_rate(Catalog.load(catalog), Split.load(split), settings)
+    curve.save(out)
+    typer.echo(f"Steepest fall of the loss at {curve.suggestion:g}; try --set train.lr={curve.suggestion / 3:.1g}")
+
+
+def _fit(settings: Recipe, out: Path, catalog: Path, split: Path, *, resume: bool) -> None:
+    from colles.datasets.catalog import Catalog
+    from colles.datasets.split import Split
+    from colles.learning.training import train
+
+    train(Catalog.load(catalog), Split.load(split), settings, out, resume=resume)
     typer.echo(f"Scores of val and test: {out / 'predictions.parquet'}")
     words = ("evaluate", out / "predictions.parquet", "--catalog", catalog, "--out", out / "evaluation")
     typer.echo(f"Next: {command('colles', *words)}")
