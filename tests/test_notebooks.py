@@ -71,7 +71,12 @@ def _text(shown: list[list[Any]]) -> str:
 
 def _lasting(shown: list[list[Any]]) -> list[list[str]]:
     """Return what every machine shows: counts and words; a trained network's figures and pictures may differ."""
-    return [["a picture" if _is_picture(part) else _FIGURE.sub("0.0", str(part)) for part in cell] for cell in shown]
+    return [["a picture" if _is_picture(part) else _FIGURE.sub("0.0", _said(part)) for part in cell] for cell in shown]
+
+
+def _said(part: Any) -> str:
+    kind, what = part
+    return f"{kind} {sorted(what.items()) if isinstance(what, dict) else what}"  # a file has the forms in another order
 
 
 def _committed(source: Path) -> list[list[Any]]:
