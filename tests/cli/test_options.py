@@ -45,3 +45,19 @@ def test_no_verb_is_described_by_half_a_sentence() -> None:
     told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
     assert "predict " in told
     assert "..." not in told.partition("Commands:")[2]
+
+
+def test_what_steers_a_terminal_was_printed_as_it_stood(capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables of a sweep alone replaced it; names of subsets, files and errors of other verbs moved its cursor."""
+    print_rows("a\x1b[2J", ["b\x9b1m"], [["c\x1b]0;title\x07"], ["1\u202f000 ü\nd"]])
+    shown = capsys.readouterr().out
+    assert "a�[2J" in shown and "b�1m" in shown and "c�]0;title�" in shown and "1\u202f000 ü" in shown
+
+
+def test_an_error_that_names_a_file_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["colles", "report", "no\x1b[2J", "--out", "report.html"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "no�[2J: no such folder" in capsys.readouterr().err

@@ -40,6 +40,7 @@ from colles.cli import (
     sweep,
     train,
 )
+from colles.cli.options import printable
 from colles.core.errors import CollesError
 
 
@@ -166,5 +167,5 @@ def _run() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    print(" ".join(message.split()), file=sys.stderr)
+    print(printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(code)

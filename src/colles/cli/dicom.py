@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from colles.cli import dicom_node
-from colles.cli.options import AsJson, BundleName, Gate, Overwrite, example, print_json
+from colles.cli.options import AsJson, BundleName, Gate, Overwrite, example, print_json, printable
 from colles.core.errors import MissingInputError
 
 if TYPE_CHECKING:
@@ -95,6 +95,6 @@ def _rows(reasons: dict[str, str]) -> list[dict[str, str]]:
 
 def _tell_reasons(what: str, reasons: dict[str, str]) -> None:
     for path, reason in list(reasons.items())[:_TOLD]:
-        typer.echo(f"{what}: {path}: {reason}", err=True)
+        typer.echo(printable(f"{what}: {path}: {reason}"), err=True)
     if len(reasons) > _TOLD:
         typer.echo(f"{what}: {len(reasons) - _TOLD} more; --json lists them", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from colles.cli.options import AsJson, Overwrite, example, print_json
+from colles.cli.options import AsJson, Overwrite, example, print_json, printable
 
 if TYPE_CHECKING:
     from colles.core.recipe import ExplainRecipe
@@ -194,7 +194,7 @@ def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, ou
         for name, (count, seconds) in mean_seconds(source).items():
             typer.echo(f"{name}: {count} images, {1000 * seconds:.0f} ms each")
         for entry in failed:
-            typer.echo(f"{entry['path']}: {entry['error']}", err=True)
+            typer.echo(printable(f"{entry['path']}: {entry['error']}"), err=True)
         typer.echo(f"{len(entries) - len(failed)} heat maps in {out}; where each peaks is in {out}/explanations.json")
     if judged is not None:
         _print_scores(judged)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import unicodedata
 from typing import Annotated, Any, Literal
 
 import typer
@@ -37,15 +38,24 @@ def print_rows(title: str, header: list[str], rows: list[list[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=printable(title), title_justify="left")
     for name in header:
-        table.add_column(name, overflow="fold")
+        table.add_column(printable(name), overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     console = Console(markup=False, emoji=False)  # names and values are data: a[fold] is no style
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
     console.print(table)
+
+
+def printable(text: str) -> str:
+    """Return text of a stranger's file or its name with � for what would steer a terminal."""
+    return "".join(letter if _is_shown(letter) else "�" for letter in text)
+
+
+def _is_shown(letter: str) -> bool:
+    return letter.isprintable() or letter == "\n" or unicodedata.category(letter) == "Zs"
 
 
 def as_digest(text: str | None) -> str | None:

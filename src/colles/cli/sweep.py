@@ -110,16 +110,16 @@ def _print(logs: SweepLogs, as_json: bool) -> None:
     names = varied(logs.of("complete"))
     header = ["config", "sensitivity", "F1", "AUROC", "score", *(name.removeprefix("train.") for name in names)]
     for by, title in (("by_sensitivity", "Best sensitivity first"), ("by_f1", "Best F1 first")):
-        _table(title, header, [_row(entry, names) for entry in logs.ranked(by)])
+        print_rows(title, header, [_row(entry, names) for entry in logs.ranked(by)])
     apart = [entry for state in ("partial", "failed") for entry in logs.of(state)]
     if apart:
         rows = [[str(entry.config_id), entry.state, entry.remark] for entry in apart]
-        _table("Not ranked", ["config", "state", "why"], rows)
+        print_rows("Not ranked", ["config", "state", "why"], rows)
     if logs.broken:
-        _table("Cannot be understood", ["file", "why"], [list(pair) for pair in logs.broken])
+        print_rows("Cannot be understood", ["file", "why"], [list(pair) for pair in logs.broken])
     importance = logs.importance()
     if importance.shares:
-        _table("Importance", ["parameter", "share"], [[k, f"{v:.0%}"] for k, v in importance.shares.items()])
+        print_rows("Importance", ["parameter", "share"], [[k, f"{v:.0%}"] for k, v in importance.shares.items()])
     typer.echo(f"Importance of the parameters: {importance.remark}")
 
 
@@ -127,15 +127,6 @@ def _row(entry: Entry, names: list[str]) -> list[str]:
     figures = (entry.best_sensitivity, entry.best_f1_score, entry.best_auroc, entry.best_score)
     params = [_short(entry.params.get(name)) for name in names]
     return [str(entry.config_id), *("–" if value is None else f"{value:.3f}" for value in figures), *params]
-
-
-def _table(title: str, header: list[str], rows: list[list[str]]) -> None:
-    # A stranger's file may hold what steers a terminal.
-    print_rows(title, [_printable(name) for name in header], [[_printable(cell) for cell in row] for row in rows])
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _short(value: object) -> str:
