@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -268,6 +269,23 @@ def test_yes_in_a_table_was_not_understood_where_no_was(tmp_path: Path) -> None:
     assert survey(str(path)).unclear == []
 
 
+@pytest.mark.parametrize("word", ["F", "T", "none", "None"])
+def test_a_label_that_may_mean_one_thing_or_the_other_was_guessed(tmp_path: Path, word: str) -> None:
+    """F, a fracture beside N, was read as false; `none` beside `fracture` was unknown without a word."""
+    path = _table(tmp_path, f"path,label\na.png,{word}\nb.png,fracture\n")
+    with pytest.raises(AnnotationError, match=rf"line 2: label '{word}' is not understood.*class map"):
+        _rows("csv", path)
+    assert survey(str(path)).unclear == [word]
+    with pytest.raises(AnnotationError, match=rf"class '{word}' is not in the class map"):
+        _rows("csv", path, class_map={"fracture": 1})
+    assert [row.label for row in _rows("csv", path, class_map={"fracture": 1, word: 0})] == [0, 1]
+
+
+def test_an_empty_label_was_0_where_a_class_map_said_so(tmp_path: Path) -> None:
+    path = _table(tmp_path, "path,label\na.png,\nb.png,1\n")
+    assert [row.label for row in _rows("csv", path, class_map={"": 0, "1": 1})] == [None, 1]
+
+
 def test_ages_of_a_table_that_say_nothing_or_stand_as_in_dicom_ended_the_catalog(tmp_path: Path) -> None:
     ages = ["034Y", "6M", "n/a", "?", "", "61.5"]
     path = _table(
@@ -290,6 +308,7 @@ def test_a_coco_file_was_a_folder_to_be_called_fractured_or_a_broken_table(tmp_p
     write_image(tmp_path / "images" / "a.png")
     file = tmp_path / "annotations.json"
     file.write_text(json.dumps({"images": [{"id": 1}, {"id": 2}], "annotations": [], "categories": []}))
+    os.mkfifo(tmp_path / "a pipe.json")  # it held the command for ever
     with pytest.raises(UsageError, match=r"holds a COCO file \(annotations.json\), which is not read.*tutorial"):
         survey(str(tmp_path))
     with pytest.raises(TableError, match=r"It is a COCO file\. Make a table.*tutorial"):

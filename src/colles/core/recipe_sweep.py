@@ -25,7 +25,7 @@ class RangeRecipe(Section):
     def _is_a_range(self) -> RangeRecipe:
         if not self.low < self.high:
             raise ValueError("low must be below high")
-        if self.step is not None and self.step > self.high - self.low:
+        if self.step is not None and self.step > (self.high - self.low) * (1 + 1e-9):  # 0.3 - 0.1 < 0.2
             raise ValueError("step must fit between low and high")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs low above 0, and no step")

@@ -16,7 +16,7 @@ from colles.core.files import existing_folder
 from colles.core.records import Radiograph, Record
 from colles.core.tables import COCO, is_coco, read_table
 from colles.datasets.sources import SOURCES, create_source
-from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label, guess_word, is_missing
+from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label, guess_word, is_unlabelled
 from colles.datasets.sources.files import files_below
 from colles.imaging.read import IMAGE_ENDINGS
 
@@ -117,7 +117,7 @@ def _refuse_coco(root: Path, pictures: list[Path]) -> None:
     # Its labels stand in the file: asked what the folder `images` means, somebody would call all of it fractured.
     if not _say_classes(root, pictures):
         for file in sorted([*root.glob("*.json"), *root.glob("*/*.json")]):
-            if is_coco(file):
+            if file.is_file() and is_coco(file):  # a pipe would be waited for
                 raise UsageError(f"{root} holds a COCO file ({file.relative_to(root)}), which is not read", repair=COCO)
 
 
@@ -200,7 +200,7 @@ def _yolo_names(path: Path) -> list[str]:
 
 def _table_classes(path: Path) -> dict[str, int | None]:
     labels = read_table(path, ("path", "label"), as_text=True)["label"]
-    values = sorted({text for label in labels.drop_nulls() if not is_missing(text := str(label).strip())})
+    values = sorted({text for label in labels.drop_nulls() if not is_unlabelled(text := str(label).strip())})
     if all(value in ("0", "0.0", "1", "1.0") for value in values) or len(values) > _LISTED:
         return {}
     return {value: guess_word(value) for value in values}

@@ -50,6 +50,11 @@ def test_a_range_that_is_none(given: dict[str, Any], words: str) -> None:
         sweep_recipe(space={"train.lr": given})
 
 
+def test_a_step_from_end_to_end_was_larger_than_the_range_by_the_last_digit() -> None:
+    (space,) = read_space(sweep_recipe(space={"model.dropout": {"low": 0.1, "high": 0.3, "step": 0.2}}))
+    assert space.step == 0.2
+
+
 def test_the_setting_says_whether_numbers_are_whole() -> None:
     space = {"train.weight_decay": {"low": 0, "high": 1}, "train.batch_size": {"low": 8, "high": 64, "step": 8}}
     whole, decimal = read_space(sweep_recipe(space=space))

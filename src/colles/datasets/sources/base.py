@@ -40,6 +40,7 @@ SUBSET_FOLDERS = {
     **{"test": "test", "testing": "test"},
 }
 """Names of a source's own subsets: its folders, or the words of a table; in small letters."""
+_EITHER = frozenset(("none", "t", "f"))  # no fracture or unknown, true or trauma, false or fracture
 
 
 class Source(ABC):
@@ -128,9 +129,11 @@ def mapped_label(name: str, class_map: ClassMap, *, path: Path, field: str | Non
 def stated_label(value: Any, class_map: ClassMap | None, *, path: Path, field: str) -> int | None:
     """Read a label of a table: 1, 0, empty (unknown), or a word that the class map or common sense knows."""
     text = "" if value is None else str(value).strip()
-    if class_map is not None and (text in class_map or not is_missing(text)):
+    if not text:
+        return None
+    if class_map is not None and (text in class_map or not is_unlabelled(text)):
         return mapped_label(text, class_map, path=path, field=field)
-    if is_missing(text):
+    if is_unlabelled(text):
         return None
     guess = guess_word(text)
     if guess is None:
@@ -140,11 +143,18 @@ def stated_label(value: Any, class_map: ClassMap | None, *, path: Path, field: s
 
 
 def guess_word(text: str) -> int | None:
-    """Guess what a label of a table means, as `colles evaluate` reads it (yes, no, true) or as the name of a class."""
+    """Guess what a label of a table means, an answer (yes, no, true) or the name of a class; None where neither."""
     word = text.strip().lower()
+    if word in _EITHER:
+        return None
     if word in YES or word in NO:
         return int(word in YES)
     return guess_label(text)
+
+
+def is_unlabelled(text: str) -> bool:
+    """Tell whether a label of a table says that it is unknown; `none` may mean that there is no fracture."""
+    return is_missing(text) and text.strip().lower() not in _EITHER
 
 
 def is_missing(text: str) -> bool:
