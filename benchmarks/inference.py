@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from colles.core.files import read_json, write_json
@@ -114,6 +113,8 @@ def _predict(predictor: Predictor, paths: list[Path], batch: Any) -> Slice:
 
 
 def _as_it_comes(loaded: Any, graph: str) -> Slice:
+    import onnxruntime  # after colles, which turns its reports to its maker off
+
     session = onnxruntime.InferenceSession(loaded.read(graph), providers=["CPUExecutionProvider"])
     feed = {INPUT: _noise(loaded.metadata.preprocessing)}
     session.run(["logit"], feed)
