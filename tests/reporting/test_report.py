@@ -269,6 +269,19 @@ def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("explain/scores.json", '{"methods": {"gradcam": {"figures": {"pointing": 3}}}}'),
         ("explain/scores.json", '{"methods": {"gradcam": {"checks": [3]}}}'),
         ("explain/scores.json", '{"probes": [3]}'),
+        ("explain/scores.json", '{"n": "many"}'),
+        ("explain/scores.json", '{"methods": {"gradcam": {"figures": {"pointing": {"value": "high"}}}}}'),
+        ("explain/scores.json", '{"methods": {"gradcam": {"figures": {"pointing": {"n": NaN}}}}}'),
+        ("explain/scores.json", '{"methods": {"gradcam": {"warnings": 3}}}'),
+        ("explain/scores.json", '{"probes": [{"change": 3}]}'),
+        ("explain/explanations.json", '[{"score": "high"}]'),
+        ("evaluation/evaluation.json", '{"subsets": {"test": {"figures": {"auroc": {"value": "0.9"}}}}}'),
+        ("evaluation/evaluation.json", '{"subsets": {"test": {"curves": {"roc": {"fpr": ["a"], "tpr": [1]}}}}}'),
+        ("evaluation/evaluation.json", '{"subsets": {"test": {"curves": {"roc": {"fpr": [0], "tpr": []}}}}}'),
+        ("evaluation/evaluation.json", '{"subsets": {"test": {}}, "predictions": 3}'),
+        ("audit/audit.json", '{"summary": {"leaks": {"n": "two"}}}'),
+        ("split.json", '{"excluded": [3]}'),
+        ("train/provenance.json", '{"digests": 3}'),
         ("recipe.yaml", "train: 3"),
         ("split.csv", ""),
         ("split.csv", "a,b\n1,2\n"),
@@ -278,6 +291,13 @@ def test_a_sound_file_of_another_form_is_an_error_that_names_it(copy: Path, name
     (copy / name).write_text(text)
     with pytest.raises(TableError, match=name):
         load_artefacts(copy)
+
+
+def test_what_an_older_or_newer_evaluation_lacks_or_adds_is_no_error(copy: Path) -> None:
+    (copy / "evaluation" / "evaluation.json").write_text(
+        '{"schema_version": 1, "new": [], "calibration": {"method": "a later one"}, "subsets": {"test": {"n": 9}}}'
+    )
+    assert load_artefacts(copy).evaluation is not None
 
 
 def test_a_run_whose_name_looks_like_a_pattern_is_read_itself(run: Path, tmp_path: Path) -> None:

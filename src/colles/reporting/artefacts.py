@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 import yaml
+from pydantic import BaseModel
 
 from colles.core.errors import MissingInputError, TableError
 from colles.core.files import existing_folder, read_json
@@ -19,12 +20,22 @@ from colles.core.recipe import Recipe
 from colles.core.section import Section
 from colles.core.tables import read_table, require_columns
 from colles.evaluation.predictions import Predictions
-from colles.evaluation.results import reported_subset
+from colles.evaluation.results import Evaluation, reported_subset
 from colles.evaluation.robustness import clean_rows
+from colles.reporting.forms import (
+    AuditForm,
+    ExplanationForm,
+    ProvenanceForm,
+    ScoresForm,
+    SplitForm,
+    assert_curves,
+    assert_kinds,
+)
 
 T = TypeVar("T")
 Json = dict[str, Any]
 REPAIR = "Make a run with `colles run RECIPE --out DIR`, or figures with `colles evaluate PREDICTIONS --out DIR`"
+EXPLAIN = "Run `colles explain` again"
 RESTORE = "Restore the recipe that the run wrote"
 
 
@@ -112,12 +123,16 @@ def load_artefacts(folder: str | Path) -> Artefacts:
         recipe=recipe,
         recipe_text=_load(recipe_file, lambda file: file.read_text("utf-8")),
         catalog=_load(_first(root, "catalog.parquet", "data/catalog.parquet"), read_table),
-        audit=_load(_first(root, "audit/audit.json", "audit.json"), _read_audit),
+        audit=_load(_first(root, "audit/audit.json", "audit.json"), _read_form(AuditForm, "Run `colles audit` again")),
         clusters=_load(_first(root, "audit/clusters.csv", "clusters.csv"), _read_text_table),
         audit_page=_first(root, "audit/audit.html"),
         split=_load(_first(root, "split.csv", "data/split.csv"), _read_split),
-        split_summary=_load(_first(root, "split.json", "data/split.json"), _read_object),
-        provenance=_load(_first(root, "train/provenance.json", "provenance.json"), _read_object),
+        split_summary=_load(
+            _first(root, "split.json", "data/split.json"), _read_form(SplitForm, "Run `colles split` again")
+        ),
+        provenance=_load(
+            _first(root, "train/provenance.json", "provenance.json"), _read_form(ProvenanceForm, "Restore it")
+        ),
         metrics=_load(_first(root, "train/metrics.csv", "metrics.csv"), read_table),
         classes=_load(_first(root, "train/classes.csv", "classes.csv"), read_table),
         bad_files=_load(_first(root, "train/bad_files.csv", "bad_files.csv"), _read_text_table),
@@ -127,7 +142,7 @@ def load_artefacts(folder: str | Path) -> Artefacts:
         evaluation=evaluation,
         explanations=_load(explain, _read_list),
         explain_folder=explain.parent if explain else None,
-        explanation_scores=_load(_first(root, "explain/scores.json", "scores.json"), _read_scores),
+        explanation_scores=_load(_first(root, "explain/scores.json", "scores.json"), _read_form(ScoresForm, EXPLAIN)),
         bundle=_load(_first(root, "bundle/metadata.json", "metadata.json"), _read_object),
         manifest=_load(_first(root, "bundle/manifest.json", "manifest.json"), _read_object),
     )
@@ -187,44 +202,28 @@ def _read_object(file: Path) -> Json:
     return value
 
 
+def _read_form(form: type[BaseModel], repair: str) -> Callable[[Path], Json]:
+    def read(file: Path) -> Json:
+        value = _read_object(file)
+        assert_kinds(value, form, file, repair)
+        return value
+
+    return read
+
+
 def _read_evaluation(file: Path) -> Json:
-    value = _read_object(file)
-    subsets = value.get("subsets")
-    if not subsets or not _are_objects(subsets) or not all(map(_is_judged, subsets.values())):
-        raise TableError("holds no figures", path=file, field="subsets", repair="Run `colles evaluate` again")
-    return value
-
-
-def _is_judged(subset: Json) -> bool:
-    return all(_are_objects(subset.get(part) or {}) for part in ("figures", "operating_points"))
-
-
-def _are_objects(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
-
-
-def _read_audit(file: Path) -> Json:
-    value = _read_object(file)
-    issues = value.get("issues") or []
-    listed = isinstance(issues, list) and all(isinstance(issue, dict) for issue in issues)
-    if not listed or not isinstance(value.get("summary") or {}, dict):
-        raise TableError("holds no summary and issues", path=file, repair="Run `colles audit` again")
-    return value
-
-
-def _read_scores(file: Path) -> Json:
-    value = _read_object(file)
-    methods, probes = value.get("methods") or {}, value.get("probes") or []
-    if not _are_objects(methods) or not _are_objects(dict(enumerate(probes)) if isinstance(probes, list) else probes):
-        raise TableError("holds no methods and probes", path=file, repair="Run `colles explain` again")
-    for name, method in methods.items():
-        if not all(_are_objects(method.get(part) or {}) for part in ("figures", "checks")):
-            raise TableError("holds no figures", path=file, field=name, repair="Run `colles explain` again")
+    again = "Run `colles evaluate` again"
+    value = _read_form(Evaluation, again)(file)
+    if not value.get("subsets"):
+        raise TableError("holds no figures", path=file, field="subsets", repair=again)
+    assert_curves(value["subsets"], file, again)
     return value
 
 
 def _read_list(file: Path) -> tuple[Json, ...]:
     value = read_json(file)
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise TableError("holds no list of JSON objects", path=file, repair="Run `colles explain` again")
+        raise TableError("holds no list of JSON objects", path=file, repair=EXPLAIN)
+    for entry in value:
+        assert_kinds(entry, ExplanationForm, file, EXPLAIN)
     return tuple(value)
