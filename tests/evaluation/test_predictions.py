@@ -51,6 +51,18 @@ def test_scores_that_are_words_are_shown():
         Predictions(table([1, 0], ["0.5", "high"]))
 
 
+@pytest.mark.parametrize(("labels", "odd"), [("FNF", "F"), ("TNT", "T"), (["fracture", "none", "1"], "none")])
+def test_labels_that_may_mean_one_thing_or_the_other_were_guessed(labels, odd):
+    """F beside N was false, so that no image had a fracture; `none` beside `fracture` was unknown, so that all had."""
+    with pytest.raises(TableError, match=f"are not understood: '{odd}'"):
+        Predictions(table(list(labels), [0.9, 0.2, 0.8]))
+
+
+def test_t_beside_f_and_none_beside_a_no_are_understood():
+    for labels, expected in ((["T", "f", "T"], [1, 0, 1]), (["1", "None", "0"], [1, None, 0])):
+        assert Predictions(table(labels, [0.9, 0.2, 0.8])).frame["y_true"].to_list() == expected
+
+
 def test_nan_labels_are_refused_but_missing_ones_left_out():
     with pytest.raises(TableError, match="1 of 3 labels are NaN"):
         Predictions(table([1.0, 0.0, float("nan")], [0.5, 0.2, 0.1]))

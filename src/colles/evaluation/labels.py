@@ -45,7 +45,8 @@ def parse_labels(labels: pl.Series) -> pl.Series:
     known = {**dict.fromkeys(POSITIVE, 1), **dict.fromkeys(NEGATIVE, 0)}
     parsed = words.replace_strict(known, default=None, return_dtype=pl.Int8)
     _refuse_nan_words(words)
-    _refuse_unknown(labels, parsed.is_not_null() | words.is_null() | words.is_in(list(MISSING)))
+    understood = parsed.is_not_null() | words.is_null() | words.is_in(list(MISSING))
+    _refuse_unknown(labels, understood & ~words.is_in(_either(words)).fill_null(False))
     return parsed
 
 
@@ -59,6 +60,13 @@ def parse_answers(answers: pl.Series) -> pl.Series:
 
 def _words(values: pl.Series) -> pl.Series:
     return values.cast(pl.String).str.strip_chars().str.to_lowercase().str.replace_all(r"[\s\-]+", "_")
+
+
+def _either(words: pl.Series) -> list[str]:
+    # F alone is a fracture beside N, as likely as false; `none` where nothing else says no may say it.
+    found = set(words.unique().drop_nulls())
+    letters = found & {"t", "f"}
+    return [*(letters if len(letters) == 1 else ()), *({"none"} & found if not found & NEGATIVE else ())]
 
 
 def _refuse_nan(labels: pl.Series) -> None:
