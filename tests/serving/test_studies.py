@@ -23,7 +23,7 @@ from colles.serving.output import save_predictions
 from colles.serving.prediction import Prediction
 from colles.serving.predictor import Predictor
 from colles.serving.studies import judge_studies, with_studies
-from colles.serving.study_ids import FolderIds
+from colles.serving.study_ids import FolderIds, TableIds
 
 
 def point(name: str, threshold: float) -> dict[str, Any]:
@@ -192,3 +192,12 @@ def test_images_and_studies_need_a_table_each(
     with pytest.raises(UsageError, match="--studies: is the table of the images too"):
         predict(visits, "--bundle", bundle_maker(tmp_path / "bundle", study=settings()), *shared)
     assert not (tmp_path / "t.csv").exists()
+
+
+@pytest.mark.parametrize("word", ["NA", "ANONYMOUS", "unknown", "-", '" "'])
+def test_images_of_nobody_were_one_study_in_a_table(tmp_path: Path, word: str) -> None:
+    table = tmp_path / "studies.csv"
+    table.write_text(f"path,study_id\na.png,{word}\nb.png,{word}\nc.png,0\nd.png, 7\ne.png,7 \n")
+    named = TableIds("study", table)
+    found = [named.of(str(tmp_path / f"{image}.png"), lambda _path: None) for image in "abcde"]
+    assert found == [None, None, "0", "7", "7"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from colles.core.errors import CollesError, TableError, UsageError
 from colles.core.extras import require
+from colles.core.identity import known_id
 from colles.core.limits import MAX_BYTES
 from colles.core.tables import read_table
 from colles.serving.decode import OnHeader
@@ -88,7 +89,7 @@ class TableIds(StudyIds):
             twice = frame.filter(frame["path"].is_duplicated())["path"][0]
             raise TableError(f"names {twice!r} twice", path=table, field="path", repair="Leave one row of each path")
         self._names = {
-            _anchored(str(path), table.parent): None if name is None else str(name)
+            _anchored(str(path), table.parent): None if name is None else known_id(str(name).strip(), numbered=True)
             for path, name in frame.select("path", column).iter_rows()
         }
 
