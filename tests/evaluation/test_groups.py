@@ -48,3 +48,10 @@ def test_a_word_for_nobody_is_no_group(word):
     both = Predictions(pl.DataFrame({**columns, "group_id": [word] * 40, "patient_id": named[20:] * 2}))
     assert both.groups_from == "patient_id"
     assert both.scores.n_groups() == 10
+
+
+@pytest.mark.parametrize("column", ["group_id", "patient_id", "study_id"])
+def test_blanks_around_an_id_tore_a_patient_in_two(column):
+    named = ["a", "a ", " a", "b", "b", "c"]
+    found = Predictions(pl.DataFrame({"y_true": [0, 1] * 3, "y_score": [0.2, 0.8] * 3, column: named}))
+    assert found.scores.n_groups() == 3

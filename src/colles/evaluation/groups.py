@@ -27,7 +27,10 @@ def with_groups(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def without_placeholders(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Return the rows with no id where words such as NA stand for none, and a warning for each such column."""
+    """Return the rows with no id where words such as NA stand for none, and a warning for each such column.
+
+    Blanks around an id do not count.
+    """
     warnings = []
     for name in GROUP_COLUMNS:
         if name not in frame.columns:
@@ -37,6 +40,7 @@ def without_placeholders(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
             nobody = frame[name].is_in(shown).fill_null(False)
             warnings.append(f"{nobody.sum():,} rows have {', '.join(map(repr, shown))} for a {name}: taken as none")
             frame = frame.with_columns(pl.when(~nobody).then(pl.col(name)).alias(name))
+        frame = frame.with_columns(pl.col(name).str.strip_chars())
     return frame, warnings
 
 
