@@ -128,6 +128,13 @@ def test_a_killed_overwrite_was_resumed_with_the_answers_that_it_was_to_replace(
     assert not Journal(table).path.exists()
 
 
+@pytest.mark.parametrize("text", ["[3]", '["x"]', '{"a": 1}', "3"])
+def test_json_of_another_form_ended_a_resumed_prediction_in_a_defect(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(TableError, match="no table of colles predict"):
+        prepare_output(tmp_path / "t.json", "m@1", resume=True)
+
+
 def test_a_table_that_lacks_a_column_is_not_resumed(tmp_path: Path) -> None:
     row = row_of(GOOD)
     del row["reason"]

@@ -126,7 +126,8 @@ def read_rows(table: Path) -> Iterator[Row]:
     elif ending == ".jsonl":
         yield from json_lines(table)
     elif ending == ".json":
-        yield from read_json(table)
+        held = read_json(table)
+        yield from (row if isinstance(row, dict) else {} for row in (held if isinstance(held, list) else [held]))
     else:
         from colles.core.tables import read_table
 
