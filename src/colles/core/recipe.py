@@ -124,6 +124,9 @@ class ModelRecipe(Section):
     """A head that learns from boxes where fractures are; `auto` has it where train has boxes and the network can."""
     location_stride: Literal[8, 16] = 16
     """Canvas pixels a cell of that head's map."""
+    second_look: Annotated[Literal["on", "off"], BeforeValidator(_switch)] = "off"
+    """A copy that looks closer at the places that a finished network proposes; `weights` names that one, with its
+    location head, and it stays as it is."""
 
 
 class EvaluateRecipe(Section):

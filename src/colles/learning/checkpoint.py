@@ -23,7 +23,7 @@ from colles.learning.weights_file import ENDING, find_weights
 
 SCHEMA_VERSION = 1
 _LARGE = 8192
-_DESCRIBED = ("name", "dropout", "location", "location_stride")
+_DESCRIBED = ("name", "dropout", "location", "location_stride", "second_look")
 """Settings of the network, without which its weights mean nothing."""
 
 

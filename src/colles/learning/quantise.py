@@ -71,6 +71,8 @@ class Quantiser:
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.Percentile,
                 nodes_to_exclude=sorted(whole),
+                # ranges are taken of all nodes of these kinds, the excluded ones too
+                op_types_to_quantize=sorted({node.op_type for node in mixed.graph.node if node.name not in whole}),
                 calibration_cache_path=str(self._path("ranges").with_suffix(".json")),
                 extra_options={
                     "CalibPercentile": _PERCENTILE,

@@ -59,6 +59,8 @@ def _details(metadata: BundleMetadata) -> str:
     shown = model.get("map") or ("class_activation" if model.get("has_cam") else None)
     heat = f" and a {str(shown).replace('_', ' ')} map" if shown else ""
     stored = " in 16 bits, computed with in 32" if model.get("weight_bits") == 16 else ""
+    again = " with a second look at the places that its map proposes" if model.get("second_look") else ""
+    parameters = _count(model.get("parameters"))
     teachers = ", ".join(metadata.training.get("teachers") or ())
     return "\n".join(
         [
@@ -67,7 +69,7 @@ def _details(metadata: BundleMetadata) -> str:
             f"Version {metadata.version}. Scores a radiograph for fracture with the network {model.get('name')}.",
             "",
             "## Model details",
-            f"- Architecture: `{model.get('name')}`, {_count(model.get('parameters'))} parameters{stored}, as ONNX.",
+            f"- Architecture: `{model.get('name')}`{again}, {parameters} parameters{stored}, as ONNX.",
             f"- Weights started from: {metadata.training.get('weights_from', 'unknown')}.",
             *([f"- Learned, beside the labels, the answers of other networks: {teachers}."] if teachers else []),
             f"- Input: grey canvas of {pixels.size} × {pixels.size} pixels ({pixels.fit}), "

@@ -15,14 +15,14 @@ from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import to_input
 from colles.learning.loaders.augment import NO_BOXES, augment_seeded, one_thread
 from colles.learning.loaders.samplers import Draw, epoch_seed
-from colles.learning.loaders.targets import Boxes, boxes_inside, location_target
+from colles.learning.loaders.targets import Boxes, boxes_inside, location_target, padded
 
 
 class CanvasDataset(Dataset[dict[str, Any]]):
     """Examples `{image (C, S, S) float32, label, weight, index}`; weight 0 marks a placeholder of a broken file.
 
     With `boxes` (one array (k, 4) an example, in pixels of its canvas) and a `stride` also `target` (1, h, w), where
-    the fractures are, and `located`, 0 for a fractured image without a box on the canvas.
+    the fractures are, `located`, 0 for a fractured image without a box on the canvas, and the first `boxes` (8, 4).
     """
 
     def __init__(
@@ -70,4 +70,5 @@ class CanvasDataset(Dataset[dict[str, Any]]):
         seen = bool(len(boxes_inside(boxes, self.recipe.size)))
         known = self.labels[index] == 0 or seen
         target = location_target(boxes if seen else NO_BOXES, self.recipe.size, self.stride)
-        return {"target": torch.from_numpy(target), "located": np.float32(known and self.weights[index] > 0)}
+        located = np.float32(known and self.weights[index] > 0)
+        return {"target": torch.from_numpy(target), "located": located, "boxes": torch.from_numpy(padded(boxes))}

@@ -9,6 +9,8 @@ Boxes = NDArray[np.float32]
 """(k, 4): x1, y1, x2, y2 in canvas pixels."""
 LEAST_SIGMA = 0.6
 """Cells."""
+MOST_BOXES = 8
+"""Of an image in a batch."""
 
 
 def location_target(boxes: Boxes, size: int, stride: int) -> NDArray[np.float32]:
@@ -32,3 +34,11 @@ def boxes_inside(boxes: Boxes, size: int) -> Boxes:
     """Return the boxes whose centre lies on the canvas."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     return boxes[((centre >= 0) & (centre < size)).all(axis=1)]
+
+
+def padded(boxes: Boxes) -> Boxes:
+    """Return the first boxes as (8, 4), NaN where there are no more, so that a batch can hold them."""
+    rows = np.full((MOST_BOXES, 4), np.nan, np.float32)
+    first = boxes[:MOST_BOXES]
+    rows[: len(first)] = first
+    return rows

@@ -13,6 +13,7 @@ from colles.core.recipe import NAMED_WEIGHTS, ModelRecipe, PreprocessRecipe
 from colles.learning.models.base import FractureClassifier, count_parameters
 from colles.learning.models.location import LocationClassifier, pyramid_stages
 from colles.learning.models.pretrained import LITE0, hub_backbone, lite0_backbone, load_local, warm_backbone
+from colles.learning.models.second_look import SecondLook
 from colles.learning.models.simple_cnn import SimpleCNN
 from colles.learning.models.timm_backbone import TimmClassifier, create_backbone
 
@@ -23,6 +24,7 @@ __all__ = [
     "MODELS",
     "FractureClassifier",
     "LocationClassifier",
+    "SecondLook",
     "SimpleCNN",
     "TimmClassifier",
     "can_locate",
@@ -67,7 +69,8 @@ def _classifier(backbone: nn.Module, recipe: ModelRecipe, preprocess: Preprocess
     if recipe.location != "on":
         return TimmClassifier(recipe.name, backbone, size=size, channels=channels, dropout=dropout)
     stride = recipe.location_stride
-    return LocationClassifier(recipe.name, backbone, size=size, channels=channels, dropout=dropout, stride=stride)
+    first = LocationClassifier(recipe.name, backbone, size=size, channels=channels, dropout=dropout, stride=stride)
+    return SecondLook(first, size=size) if recipe.second_look == "on" else first
 
 
 MODELS: dict[str, Builder] = {

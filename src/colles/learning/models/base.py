@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -73,8 +73,11 @@ class FractureClassifier(nn.Module, ABC):
             found["cam"] = nn.functional.conv2d(maps, self.head.weight[:, :, None, None], self.head.bias)
         return found
 
-    def training_outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """Return what the losses read: `logit` (N, 1), and with a location head `pooled` (N, 1) and `cam`."""
+    def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Return what the losses read: `logit` (N, 1), and with a location head `pooled` (N, 1) and `cam`.
+
+        A second look reads boxes of the `batch` that the images are of.
+        """
         return {"logit": self(x)}
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:

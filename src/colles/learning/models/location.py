@@ -6,6 +6,7 @@ The image's logit is a learned sum of the pooled head and of the map, so that bo
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -120,7 +121,7 @@ class LocationClassifier(TimmClassifier):
         found = self.parts(x)
         return {name: found[name] for name in ("logit", "embedding", "cam")}
 
-    def training_outputs(self, x: Tensor) -> dict[str, Tensor]:
+    def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Return everything that the losses read."""
         return self.parts(x)
 

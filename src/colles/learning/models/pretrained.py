@@ -17,6 +17,7 @@ from colles.core.files import existing_file, read_json, sha256_file
 from colles.core.progress import say
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.location import LATER_BRANCH
+from colles.learning.models.second_look import SecondLook, has_look
 from colles.learning.models.timm_backbone import create_backbone
 from colles.learning.weights_file import find_weights
 
@@ -102,6 +103,10 @@ def load_local(model: FractureClassifier, path: str | Path) -> str:
         state = load_file(str(file))
     except (SafetensorError, OSError) as error:
         raise InputError(f"not a readable .safetensors file ({error})", path=file, repair=REPAIR) from error
+    if isinstance(model, SecondLook) and not has_look(state):
+        _fill(model.first, state, file)
+        model.start(prior_shift=_prior_shift(file))
+        return _told(file)
     own, backbone = model.state_dict(), getattr(model, "backbone", None)
     if all(key in state or key.startswith(LATER_BRANCH) for key in own):
         _fill(model, {key: value for key, value in own.items() if key.startswith(LATER_BRANCH)} | state, file)
@@ -109,7 +114,17 @@ def load_local(model: FractureClassifier, path: str | Path) -> str:
         _fill(backbone, {key.removeprefix("backbone."): value for key, value in state.items()}, file)
     else:
         _fill(model, state, file)
+    return _told(file)
+
+
+def _told(file: Path) -> str:
     return f"local file {file.name} (sha256 {sha256_file(file)[:16]}){_origin(file)}"
+
+
+def _prior_shift(weights: Path) -> float:
+    """Return what is still to be added to a checkpoint's logits, as the JSON beside it says; a bundle's have it."""
+    beside = weights.with_suffix(".json")
+    return float(read_json(beside).get("prior_shift") or 0.0) if beside.is_file() else 0.0
 
 
 def _origin(weights: Path) -> str:

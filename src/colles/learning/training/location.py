@@ -6,22 +6,26 @@ import polars as pl
 
 from colles.core.errors import RecipeError
 from colles.core.progress import say
-from colles.core.recipe import Recipe
+from colles.core.recipe import NAMED_WEIGHTS, Recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.learning.models import can_locate
 from colles.learning.models.location import COARSEST
+from colles.learning.models.second_look import LEAST_SIZE
 
 
 def decide_location(recipe: Recipe, catalog: Catalog, split: Split, *, quiet: bool = False) -> Recipe:
     """Return the recipe with `model.location` on or off: `auto` asks whether train has boxes and the network can.
 
-    Raise `RecipeError` for a location head on a canvas that its cells do not tile: its map would be displaced.
+    Raise `RecipeError` for a location head on a canvas that its cells do not tile: its map would be displaced, and for
+    a second look without a network that proposes places.
     """
     if recipe.model.location == "auto":
         recipe = _decided(recipe, catalog, split, quiet=quiet)
     if recipe.model.location == "on":
         _assert_whole_cells(recipe)
+    if recipe.model.second_look == "on":
+        _assert_second_look(recipe)
     return recipe
 
 
@@ -32,6 +36,28 @@ def _decided(recipe: Recipe, catalog: Catalog, split: Split, *, quiet: bool) -> 
     if on and not quiet:
         say(f"  location head: {boxes} training images have boxes (model.location=off leaves it out)")
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"location": "on" if on else "off"})})
+
+
+def _assert_second_look(recipe: Recipe) -> None:
+    if recipe.model.location != "on" or recipe.model.weights in NAMED_WEIGHTS:
+        raise RecipeError(
+            "a second look needs a finished network with a location head, and images with boxes",
+            field="model.second_look",
+            repair="Name its run or bundle in model.weights, or set model.second_look=off",
+        )
+    if recipe.preprocess.size < LEAST_SIZE:
+        raise RecipeError(
+            f"a second look needs a canvas of {LEAST_SIZE} pixels or more, not {recipe.preprocess.size}",
+            field="preprocess.size",
+            repair="Enlarge it, or set model.second_look=off",
+        )
+    for setting, used in (("teachers", bool(recipe.train.teachers)), ("mixup", recipe.train.mixup > 0)):
+        if used:
+            raise RecipeError(
+                f"a second look learns places, for which there is no {setting}",
+                field=f"train.{setting}",
+                repair="Leave it out, or set model.second_look=off",
+            )
 
 
 def _assert_whole_cells(recipe: Recipe) -> None:

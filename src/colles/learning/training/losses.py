@@ -66,3 +66,13 @@ def answer_map_loss(cam: Tensor, answer: Tensor, weight: Tensor) -> Tensor:
     each = nn.functional.binary_cross_entropy_with_logits(cam, target, reduction="none")
     share = weight[:, None, None, None]
     return (each * share).sum() / (target * share).sum().clamp(min=1.0)
+
+
+def look_loss(found: dict[str, Tensor], location_weight: float) -> Tensor:
+    """Return the loss of a second look at places: cross-entropy of both logits (M, 1), and their maps', weighted.
+
+    Places of which it is not known what they show (`look_known`, (M,)) do not count.
+    """
+    label, known = found["look_label"][:, 0], found["look_known"]
+    told = label_loss(found["look_logit"], label, known) + 0.5 * label_loss(found["look_pooled"], label, known)
+    return told + location_weight * map_loss(found["look_cam"], found["look_target"], known)

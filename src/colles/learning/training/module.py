@@ -18,7 +18,7 @@ from colles.core.errors import TrainingError
 from colles.core.recipe import TrainRecipe
 from colles.learning.loaders.samplers import epoch_seed
 from colles.learning.models import FractureClassifier
-from colles.learning.training.losses import answer_loss, answer_map_loss, label_loss, map_loss
+from colles.learning.training.losses import answer_loss, answer_map_loss, label_loss, look_loss, map_loss
 from colles.learning.training.mixup import mix_pairs
 from colles.learning.training.teachers import Teachers
 
@@ -145,6 +145,8 @@ class ClassifierModule(lightning.LightningModule):
 
     def loss(self, found: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
         """Return the label's loss (of the pooled head too, where there is a map) plus the map's, weighted."""
+        if "look_logit" in found:
+            return look_loss(found, self.recipe.location_weight)
         weighted = self.recipe.loss == "weighted_bce"
         positive = torch.tensor(self.positive_weight, device=found["logit"].device) if weighted else None
         total = torch.zeros((), device=found["logit"].device)
@@ -177,7 +179,7 @@ class ClassifierModule(lightning.LightningModule):
         batch = mix_pairs(batch, self.recipe.mixup) if self.recipe.mixup else batch
         image = _layout(batch["image"])
         # half precision is for the network: a loss adds up thousands of small numbers
-        found = {name: value.float() for name, value in self.model.training_outputs(image).items()}
+        found = {name: value.float() for name, value in self.model.training_outputs(image, batch).items()}
         loss = self.loss(found, batch)
         if self.teachers is not None:
             share = self.recipe.teacher_weight

@@ -102,7 +102,7 @@ def _batches(data: Any) -> Iterator[dict[str, Any]]:
 def _step(module: ClassifierModule, optimizer: torch.optim.Optimizer, batch: dict[str, Any], step: int) -> float:
     torch.manual_seed(step)
     images = batch["image"].contiguous(memory_format=torch.channels_last)
-    loss = module.loss(module.model.training_outputs(images), batch)
+    loss = module.loss(module.model.training_outputs(images, batch), batch)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     if module.recipe.clip:

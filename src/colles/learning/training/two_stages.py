@@ -49,7 +49,8 @@ class TwoStages:
         self.precision = lightning_precision(recipe.train.precision, device)
         self.folder = out / "checkpoints"
         described = describe_model(recipe.model, recipe.preprocess, model)
-        self.shift = prior_shift(data)
+        # a first look has its shift already, and places come as often as they are proposed
+        self.shift = 0.0 if recipe.model.second_look == "on" else prior_shift(data)
         self.keep = KeepBest(self.folder, recipe.train.monitor, {**described, "prior_shift": self.shift})
         self.teachers: Teachers | None = None
 
