@@ -21,7 +21,8 @@ def test_orthanc_gets_its_results(drawn_bundle: Path, tmp_path: Path) -> None:
         pytest.skip("Orthanc is not installed")
     script = Path(__file__).with_name("orthanc_round.py")
     command = alone(sys.executable, script, tmp_path, drawn_bundle, orthanc)  # Orthanc listens on all interfaces
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    tests = str(Path(__file__).parents[2])  # where what draws its files is
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": tests}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout) == [["DX", True], ["OT", True], ["SR", True]]

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_bundle_without_figures_says_its_other_weaknesses_too(
     """Nothing was said of a gate that is off, nor of simulated radiographs."""
     bundle = load_bundle(bundle_maker(tmp_path / "b", training={"simulated": True}))
     changed = bundle.metadata.model_copy(update={"gate": load_bundle(SHIPPED).metadata.gate})
-    notes = About.of(Predictor(type(bundle)(bundle.folder, changed, bundle.manifest), gate=False)).notes
+    notes = About.of(Predictor(replace(bundle, metadata=changed), gate=False)).notes
     assert len(notes) == 3 and notes[0].startswith("It was not evaluated")
     assert "simulated" in notes[1] and notes[2].startswith("Its gate is off")
 
@@ -159,5 +160,5 @@ def test_what_weakens_the_figures_is_said() -> None:
             },
         }
     )
-    told = About.of(Predictor(type(bundle)(bundle.folder, changed, bundle.manifest))).notes
+    told = About.of(Predictor(replace(bundle, metadata=changed))).notes
     assert "simulated" in told[0] and told[1] == "Its figures flatter: the images of test chose its thresholds."
