@@ -60,7 +60,7 @@ def test_a_map_of_stride_eight_starts_as_the_coarser_one_that_its_weights_come_f
     assert isinstance(fine, LocationClassifier) and fine.pyramid.finest is not None
     assert not fine.pyramid.finest.weight.any()
     torch.testing.assert_close(fine.pyramid.out.weight, coarse.pyramid.out.weight)
-    fine.train().training_outputs(image)["cam"].sum().backward()  # type: ignore[no-untyped-call]
+    fine.train().training_outputs(image, {})["cam"].sum().backward()  # type: ignore[no-untyped-call]
     assert fine.pyramid.finest.weight.grad is not None and fine.pyramid.finest.weight.grad.any()
 
 
@@ -84,7 +84,7 @@ def test_an_untrained_map_says_nothing_of_the_image_at_any_size() -> None:
 
 def test_the_score_learns_from_map_and_pooled_head() -> None:
     model = build().train()
-    model.training_outputs(torch.randn(2, 1, 64, 64))["logit"].sum().backward()  # type: ignore[no-untyped-call]
+    model.training_outputs(torch.randn(2, 1, 64, 64), {})["logit"].sum().backward()  # type: ignore[no-untyped-call]
     for part in (model.head.weight, model.pyramid.out.weight, model.mix.weight):
         assert part.grad is not None and part.grad.abs().sum() > 0
 

@@ -76,13 +76,12 @@ def read_table(
 
 
 def _repair(file: Path) -> str:
-    ending = file.suffix.lower()
     if is_coco(file):
         return f"It is a COCO file. {COCO}"
-    repairs = (
-        [*([COMMAS] if _semicolons(file) else []), *([] if _is_utf8(file) else [_UTF8])] if ending == ".csv" else []
-    )
-    return ". ".join(repairs) or "Check the file"
+    if file.suffix.lower() != ".csv":
+        return "Check the file"
+    needed = {COMMAS: _semicolons(file), _UTF8: not _is_utf8(file)}
+    return ". ".join(repair for repair, is_needed in needed.items() if is_needed) or "Check the file"
 
 
 def is_coco(file: Path) -> bool:

@@ -25,7 +25,6 @@ from colles.learning.companions import add_companions
 from colles.learning.finished_run import FinishedRun
 from colles.learning.half_graph import halve_graph
 from colles.learning.models.base import count_parameters
-from colles.learning.models.second_look import SecondLook
 from colles.learning.onnx_graph import export_graph
 from colles.learning.parity import choose_images, measure_parity, score_files
 from colles.learning.weights_alone import SCORE_TOLERANCE, leave_out_graph, round_to_half
@@ -157,7 +156,7 @@ def _metadata(name: str, trained: FinishedRun, *, half: bool) -> BundleMetadata:
             "map": model.map_kind if model.has_cam else None,
             # Grad-CAM is the class activation map without this.
             "cam_bias": float(model.head.bias.detach()) if model.has_cam else None,
-            **({"second_look": True} if isinstance(model, SecondLook) else {}),
+            **({"second_look": True} if model.second_look else {}),
         },
         preprocessing=trained.preprocess,
         operating_points=judged.operating_points,

@@ -9,7 +9,7 @@ from typing import Literal, ParamSpec, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from colles.core.errors import UsageError
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
@@ -20,7 +20,6 @@ from colles.learning.explain.randomise import cascade
 from colles.learning.models import create_model
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.ensemble import Ensemble, create_ensemble
-from colles.learning.models.second_look import SecondLook
 from colles.serving.decision import DecisionRule
 from colles.serving.maps import Maps, MapSource, Method
 
@@ -96,7 +95,7 @@ class TorchMaps(MapSource):
             weights="none",
             location=_switch(self.model),
             location_stride=self.model.map_stride,
-            second_look="on" if isinstance(_one(self.model), SecondLook) else "off",
+            second_look="on" if self.model.second_look else "off",
         )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -132,10 +131,6 @@ def _score(logit: Tensor) -> NDArray[np.float64]:
 
 def _count(model: FractureClassifier) -> int:
     return len(model.members) if isinstance(model, Ensemble) else 1
-
-
-def _one(model: FractureClassifier) -> nn.Module:
-    return model.members[0] if isinstance(model, Ensemble) else model
 
 
 def _of_first_member(model: FractureClassifier, explainers: Mapping[str, Explainer]) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ class FractureClassifier(nn.Module, ABC):
     """What the map is: the logit is its mean, or it was trained on boxes to say where fractures are."""
     map_stride: Literal[8, 16] = 16
     """Canvas pixels a cell of a location map."""
+    second_look: bool = False
+    """True where the places that the map proposes are judged again."""
     head: nn.Linear
 
     def __init__(self) -> None:
@@ -73,7 +75,7 @@ class FractureClassifier(nn.Module, ABC):
             found["cam"] = nn.functional.conv2d(maps, self.head.weight[:, :, None, None], self.head.bias)
         return found
 
-    def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what the losses read: `logit` (N, 1), and with a location head `pooled` (N, 1) and `cam`.
 
         A second look reads boxes of the `batch` that the images are of.

@@ -20,6 +20,7 @@ class Ensemble(FractureClassifier):
         first = members[0]
         self.name, self.weights_from, self.pretrained = first.name, first.weights_from, first.pretrained
         self.has_cam, self.map_kind, self.map_stride = first.has_cam, first.map_kind, first.map_stride
+        self.second_look = first.second_look
         self.members = nn.ModuleList(members)
         self.last_feature_layer = first.last_feature_layer
 

@@ -121,7 +121,7 @@ class LocationClassifier(TimmClassifier):
         found = self.parts(x)
         return {name: found[name] for name in ("logit", "embedding", "cam")}
 
-    def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return everything that the losses read."""
         return self.parts(x)
 

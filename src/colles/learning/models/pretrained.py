@@ -124,7 +124,8 @@ def _told(file: Path) -> str:
 def _prior_shift(weights: Path) -> float:
     """Return what is still to be added to a checkpoint's logits, as the JSON beside it says; a bundle's have it."""
     beside = weights.with_suffix(".json")
-    return float(read_json(beside).get("prior_shift") or 0.0) if beside.is_file() else 0.0
+    known = read_json(beside) if beside.is_file() else None
+    return float(known.get("prior_shift") or 0.0) if isinstance(known, dict) else 0.0
 
 
 def _origin(weights: Path) -> str:

@@ -7,12 +7,14 @@ likeliest place's.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from colles.learning.loaders.targets import Boxes, boxes_inside, location_target
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.location import COARSEST, LocationClassifier
 
@@ -26,13 +28,13 @@ _ENLARGED = 0.7  # pixels of the canvas a pixel of the enlarged place
 _LOOKS = 2  # places of each image that a training step looks at
 _DRAWN = (0.40, 0.25, 0.15, 0.10, 0.10)  # how often the likeliest, the second … place is drawn for them
 _OFF_BOX, _OFF_PEAK = 0.27, 0.11  # how far a place of training lies off a box's centre or a peak at most, of its side
-_LOOK = "look."
 
 
 class SecondLook(FractureClassifier):
     """A finished location network, and a copy that looks again at places. Map and embedding are the first one's."""
 
     map_kind = "location"
+    second_look = True
 
     def __init__(self, first: LocationClassifier, *, size: int) -> None:
         """`size` is the canvas' side in pixels."""
@@ -102,12 +104,12 @@ class SecondLook(FractureClassifier):
         likeliest = seen.reshape(-1, PLACES).amax(dim=1, keepdim=True)
         return {**found, "logit": found["logit"] + SHARE * likeliest + self.bias}
 
-    def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what `look_loss` reads of places of a batch: proposed ones, and one near a box where there is any."""
-        boxes = (batch or {})["boxes"]
+        boxes, located = batch["boxes"], batch["located"]
         with torch.no_grad():
             centres = self._draw(propose(self.first.outputs(x)["cam"], self.map_stride), boxes)
-            expected = expect(boxes, (batch or {})["located"], centres, self.reach, self.side // self.map_stride)
+            expected = expect(boxes, located, centres, self.reach, self.side // self.map_stride)
         found = self.look.parts(self._cut(x, centres))
         return {**{f"look_{name}": found[name] for name in ("logit", "pooled", "cam")}, **expected}
 
@@ -153,21 +155,21 @@ def expect(boxes: Tensor, located: Tensor, centres: Tensor, reach: float, cells:
     `boxes` (N, K, 4) are in canvas pixels, NaN where there is none; `located` (N,) is 0 where fractures are unknown.
     A place that holds a part of a box and no box's centre is unknown as well.
     """
-    corner = (centres - reach / 2)[:, :, None]
-    low, high = ((boxes[:, None, :, at : at + 2] - corner) / reach for at in (0, 2))
-    middle, there = (low + high) / 2, ~boxes[:, None, :, 0].isnan()
-    inside = there & ((middle >= 0) & (middle < 1)).all(-1)
-    partly = there & ((low < 0.95) & (high > 0.05)).all(-1)
-    label = inside.any(-1)
-    known = located[:, None] * (label | ~partly.any(-1))
-    spread = ((high - low) * cells / 3).clamp(min=0.6).nan_to_num(1.0)
-    away = torch.arange(cells, device=boxes.device) - (middle * cells).floor().nan_to_num(0.0)[..., None]
-    along = torch.exp(-0.5 * (away / spread[..., None]) ** 2) * inside[..., None, None]
-    target = (along[..., 1, :, None] * along[..., 0, None, :]).amax(2)
-    flat = {"look_label": label.float().reshape(-1, 1), "look_known": known.reshape(-1)}
-    return {**flat, "look_target": target.reshape(-1, 1, cells, cells)}
+    corner = (centres - reach / 2)[:, :, None].repeat(1, 1, 1, 2)
+    moved = ((boxes[:, None] - corner) * (cells / reach)).flatten(0, 1).cpu().numpy()
+    found = [_expect(each[~np.isnan(each[:, 0])], cells) for each in moved]
+    label, known, target = (torch.from_numpy(np.stack(part)).to(boxes.device) for part in zip(*found, strict=True))
+    sure = known * located.repeat_interleave(centres.shape[1])
+    return {"look_label": label[:, None], "look_known": sure, "look_target": target}
 
 
-def has_look(keys: Any) -> bool:
+def _expect(boxes: Boxes, cells: int) -> tuple[np.float32, np.float32, NDArray[np.float32]]:
+    """Return label, whether it is known, and target (1, `cells`, `cells`) of one place; boxes are in its cells."""
+    label = bool(len(boxes_inside(boxes, cells)))
+    partly = ((boxes[:, :2] < 0.95 * cells) & (boxes[:, 2:] > 0.05 * cells)).all(axis=1).any()
+    return np.float32(label), np.float32(label or not partly), location_target(boxes, cells, 1)
+
+
+def has_look(keys: Iterable[str]) -> bool:
     """Tell whether tensors of these names are a second look's."""
-    return any(key.startswith(_LOOK) for key in keys)
+    return any(key.startswith("look.") for key in keys)
