@@ -49,6 +49,7 @@ def test_a_strangers_csv_makes_a_report_with_checklists(tmp_path: Path) -> None:
     assert run("report", out, "--out", report, "--checklist", "claim,TRIPOD-AI", "--checklist", "stard-ai") is None
     text = report.read_text()
     assert '<p class="alarm">' not in text and "Not in this report" in text
+    assert "A table of scores says nothing of these parts" in text and "The run's folder holds nothing" not in text
     written = {file.name for file in (report.parent / "results").glob("checklist_*.csv")}
     assert written == {"checklist_claim.csv", "checklist_tripod_ai.csv", "checklist_stard_ai.csv"}
     assert isinstance(run("report", out, "--out", report), OutputExistsError)

@@ -59,6 +59,12 @@ class RunPage:
     """Sections that the run has no files for, named at the end with the command that makes them."""
     checklists: tuple[tuple[Checklist, tuple[Answer, ...]], ...] = ()
 
+    @property
+    def foreign(self) -> bool:
+        """Whether there are figures alone: of a table that another program may have made."""
+        run = self.run
+        return run.evaluation is not None and all(part is None for part in (run.recipe, run.metrics, run.provenance))
+
 
 def write_report(runs: Sequence[Path], out: Path, *, checklists: Sequence[str] = ()) -> Path:
     """Write the report of one or several runs to `out` and tables and figures to results/ beside it.
