@@ -42,6 +42,9 @@ def test_the_card_says_what_is_not_known(metadata: BundleMetadata) -> None:
     card = model_card(metadata)
     assert "not a medical device" in card and "Not evaluated on a test set" in card and "| rule_out | 0.3000 |" in card
     assert "model-index" not in card and "Subgroups" not in card
+    assert "Uncertain is a score between the thresholds `rule_out` and `rule_in`: no answer" in card
+    one = metadata.preprocessing.model_copy(update={"channels": 1, "mean": (0.5,), "std": (0.5,)})
+    assert "(letterbox), 1 channel, mean" in model_card(metadata.model_copy(update={"preprocessing": one}))
 
 
 def test_the_card_says_what_is_known(tested: BundleMetadata) -> None:

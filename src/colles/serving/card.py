@@ -73,10 +73,15 @@ def _details(metadata: BundleMetadata) -> str:
             f"- Weights started from: {metadata.training.get('weights_from', 'unknown')}.",
             *([f"- Learned, beside the labels, the answers of other networks: {teachers}."] if teachers else []),
             f"- Input: grey canvas of {pixels.size} × {pixels.size} pixels ({pixels.fit}), "
-            f"{pixels.channels} equal channels, mean {list(pixels.mean)}, SD {list(pixels.std)}; made by the bundle.",
+            f"{_channels(pixels.channels)}, mean {list(pixels.mean)}, SD {list(pixels.std)}; made by the bundle.",
             f"- Output: a score and a probability (0 to 1), a decision (fracture, no fracture, uncertain){heat}.",
+            "- Uncertain is a score between the thresholds `rule_out` and `rule_in`: no answer, somebody has to look.",
         ]
     )
+
+
+def _channels(count: int) -> str:
+    return "1 channel" if count == 1 else f"{count} equal channels"
 
 
 def _uses(metadata: BundleMetadata) -> str:
