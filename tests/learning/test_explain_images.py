@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 def explained(folder: Path, paths: list[Path], methods: list[str], out: Path) -> list[dict]:
     return explain_images(open_maps(folder, methods), [Item(path) for path in paths], out)
+
+
+def test_a_name_that_is_not_utf8_is_told_as_predict_tells_it(run: TinyRun, tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    shutil.copyfile(run.catalog.frame["path"][0], odd)
+    (entry,) = explained(run.folder, [odd], ["gradcam"], tmp_path / "out")
+    assert entry["path"].endswith("caf\\udce9.png") and entry["error"] is None
+    assert (tmp_path / "out" / entry["map"]).is_file() and (tmp_path / "out" / entry["overlay"]).is_file()
 
 
 def test_a_batch_with_a_broken_and_a_black_image_goes_on(run: TinyRun, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Interrupted(BaseException):
 
 _INTERRUPTED, _GRACE = 130, 5.0  # exit code; seconds
 _BY_RESUME = "train", "sweep", "predict"
-_AT_ONCE = "catalog", "audit"  # verbs that take minutes and write what they made when all of it is there
+_AT_ONCE = "catalog", "audit", "explain"  # verbs that take minutes and write what they made when all of it is there
 
 
 class _Program(TyperGroup):

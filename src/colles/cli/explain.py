@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
         epilog=example(
             "colles explain out/demo/bundle image.jpg --out maps",
             "colles explain out/demo/train folder --method gradcam --method occlusion --out maps",
+            "colles explain out/demo/train folder --method gradcam --method occlusion --out maps --resume",
             "colles explain out/demo --scores test --method auto --method gradcam++ --out judged",
             "colles explain out/demo --scores test --against out/seed1 --against out/shuffled --out compared",
         ),
@@ -64,16 +65,17 @@ def explain(
     contour: Annotated[float, typer.Option(min=0, max=0.99, help="Share of the heat inside the line; 0: none.")] = 0.5,
     maps: Annotated[str, typer.Option(help="full: .npy of the image's shape; native: the cells; none.")] = "full",
     overlays: Annotated[bool, typer.Option(help="Write pictures.")] = True,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after an interrupt; the pictures that are there stay.")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Show where a model looks. Maps are judged against reference boxes and against chance."""
     from colles.core.errors import MissingInputError
-    from colles.core.files import refuse_existing
 
     _check(images, scores, maps, {"--against": against, "--split": split})
-    if not overwrite:
-        refuse_existing(out)
+    _check_out(out, resume, overwrite, resumable=bool(images) and (catalog is None or scores is not None))
     from colles.flow.agreement import open_twin
     from colles.flow.explain import open_maps
     from colles.flow.pictures import Look
@@ -84,7 +86,8 @@ def explain(
     judged = None
     if images:
         look = Look(opacity=opacity, contour=contour or None, maps=maps, overlays=overlays)  # type: ignore[arg-type]
-        entries, judged = _explain(source, images, out, look, catalog, recipe, judge=scores is None)
+        judge = catalog is not None and scores is None
+        entries, judged = _explain(source, model, images, out, look, catalog, recipe, judge=judge, resume=resume)
     if scores is not None:
         twins = [open_twin(folder, recipe.methods, target) for folder in against or []]
         judged = _judge(source, model, out, catalog, split, scores, recipe, twins)
@@ -110,6 +113,26 @@ def _check(images: list[str] | None, scores: str | None, maps: str, only_scores:
         raise UsageError(f"unknown form {maps!r}", field="--maps", repair="Use full, native or none")
 
 
+def _check_out(out: Path, resume: bool, overwrite: bool, *, resumable: bool) -> None:
+    from colles.core.errors import UsageError
+    from colles.core.files import refuse_existing
+
+    if resume and overwrite:
+        raise UsageError("contradicts --overwrite", field="--resume", repair="Choose one")
+    if resume and not resumable:
+        text = "goes on with pictures, while figures need the maps of all images"
+        raise UsageError(text, field="--resume", repair="Start over with --overwrite")
+    if not overwrite and not (resume and _is_begun(out)):
+        again = "Choose another --out, add --overwrite, or --resume after an interrupt"
+        refuse_existing(out, "It is complete: choose another --out, or add --overwrite" if resume else again)
+
+
+def _is_begun(out: Path) -> bool:
+    from colles.flow.begun_maps import is_begun
+
+    return is_begun(out)
+
+
 def _recipe(method: list[str] | None, limit: int, sample: int, seed: int, checks: bool) -> ExplainRecipe:
     from colles.core.recipe import ExplainRecipe
 
@@ -119,9 +142,19 @@ def _recipe(method: list[str] | None, limit: int, sample: int, seed: int, checks
 
 
 def _explain(
-    source: Any, images: list[str], out: Path, look: Any, catalog: Path | None, recipe: Any, *, judge: bool
+    source: Any,
+    model: Path,
+    images: list[str],
+    out: Path,
+    look: Any,
+    catalog: Path | None,
+    recipe: Any,
+    *,
+    judge: bool,
+    resume: bool,
 ) -> tuple[list[Entry], dict[str, Any] | None]:
-    """Return a row an image and map and, with a catalog and where it is to `judge`, what the maps are worth."""
+    """Return a row an image and map and, where it is to `judge`, what the maps are worth by the catalog."""
+    from colles.cli.app import Interrupted
     from colles.core.files import write_json
     from colles.datasets.catalog import Catalog
     from colles.flow.explain_images import explain_images
@@ -131,16 +164,33 @@ def _explain(
 
     known = None if catalog is None else Catalog.load(catalog)
     items = items_of_paths(_files(images, out), known)
-    judging = Judge(source, seed=recipe.seed) if known is not None and judge else None
-    entries = explain_images(source, items, out, style=look, judge=judging, sample=recipe.sample, seed=recipe.seed)
+    drawn: Any = {"sample": recipe.sample, "seed": recipe.seed}
     slow = ", ".join(each.name for each in source.methods if each.slow)
     if slow and len(items) > recipe.sample:
         typer.echo(f"{slow}: {recipe.sample} of {len(items)} images, drawn by seed; --sample takes more", err=True)
-    if judging is None:
-        return entries, None
+    if not judge:
+        return _go_on(source, model, items, out, look, drawn, resume), None
+    judging = Judge(source, seed=recipe.seed)
+    try:
+        entries = explain_images(source, items, out, style=look, judge=judging, **drawn)
+    except KeyboardInterrupt as error:
+        raise Interrupted("figures need the maps of all images; add --overwrite to start over") from error
     judged = scores_of(judging, "images")
     write_json(out / SCORES, judged)
     return entries, judged
+
+
+def _go_on(source: Any, model: Path, items: Any, out: Path, look: Any, drawn: Any, resume: bool) -> list[Entry]:
+    from colles.cli.app import Interrupted
+    from colles.flow.begun_maps import BegunMaps, begun_settings
+    from colles.flow.explain_images import explain_images
+
+    settings = begun_settings(model, source, items, look, **drawn)
+    try:
+        with BegunMaps(out, settings, resume=resume) as begun:
+            return explain_images(source, items, out, style=look, begun=begun, **drawn)
+    except KeyboardInterrupt as error:
+        raise Interrupted("whatever was finished is kept; add --resume to go on") from error
 
 
 def _files(images: list[str], out: Path) -> list[Path]:

@@ -95,26 +95,33 @@ def _rule_of(folder: Path) -> DecisionRule | None:
 
 
 def look(
-    source: MapSource, items: Sequence[Item], *, sample: int = 50, seed: int = 0, only: Sequence[str] | None = None
+    source: MapSource,
+    items: Sequence[Item],
+    *,
+    sample: int = 50,
+    seed: int = 0,
+    only: Sequence[str] | None = None,
+    skip: Collection[int] = (),
 ) -> Iterator[Shown]:
-    """Yield every image with the maps of the source's methods (or those of `only`).
+    """Yield every image but those at the places `skip`, with the maps of the source's methods (or those of `only`).
 
     Slow methods see at most `sample` images, drawn by seed.
     """
     chosen = slow_sample(len(items), sample, seed)
     methods = [method for method in source.methods if only is None or method.name in only]
+    places = [place for place in range(len(items)) if place not in skip]
     size = source.batch
     with ThreadPoolExecutor(usable_cpus()) as pool:
-        for start in track(range(0, len(items), size), "explain", total=-(-len(items) // size)):
-            chunk = items[start : start + size]
-            samples = list(pool.map(lambda item: decode(item.path, source.recipe, keep_grey=True), chunk))
-            readable = {place: each for place, each in enumerate(samples) if isinstance(each, Sample)}
-            seen = _see(source, methods, readable, {place for place in readable if start + place in chosen})
-            for place, (item, each) in enumerate(zip(chunk, samples, strict=True)):
+        for start in track(range(0, len(places), size), "explain", total=-(-len(places) // size)):
+            chunk = places[start : start + size]
+            samples = list(pool.map(lambda place: decode(items[place].path, source.recipe, keep_grey=True), chunk))
+            readable = {place: each for place, each in zip(chunk, samples, strict=True) if isinstance(each, Sample)}
+            seen = _see(source, methods, readable, {place for place in readable if place in chosen})
+            for place, each in zip(chunk, samples, strict=True):
                 if isinstance(each, Sample):
-                    yield Shown(item, each, None, *seen[place])
+                    yield Shown(items[place], each, None, *seen[place])
                 else:
-                    yield Shown(item, None, each.reason, None, {})
+                    yield Shown(items[place], None, each.reason, None, {})
 
 
 def _see(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from colles.core.files import write_json
 from colles.core.machine import usable_cpus
+from colles.flow.begun_maps import EXPLANATIONS, BegunMaps
 from colles.flow.explain import Item, Shown, look
 from colles.flow.localise import Judge
 from colles.flow.pictures import Entry, Look, save_shown
@@ -25,21 +26,29 @@ def explain_images(
     judge: Judge | None = None,
     sample: int = 50,
     seed: int = 0,
+    begun: BegunMaps | None = None,
 ) -> list[Entry]:
     """Write pictures and maps named after the images, and explanations.json, into `out`; return its entries.
 
     An image that cannot be read gets one entry with `error`, and the rest goes on; a map that is zero everywhere has
-    no peak, and `note` says so. Slow methods see a seeded `sample`. `judge` collects scores against the boxes.
+    no peak, and `note` says so. Slow methods see a seeded `sample`. `judge` collects scores against the boxes. What
+    `begun` holds is not done again.
     """
     how = style or Look()
     how.check()
-    walk = look(source, items, sample=sample, seed=seed)
-    entries: list[Entry] = []
-    for shown, written in _write_behind(walk, unique_stems([item.path for item in items]), source, out, how):
+    found: dict[int, list[Entry]] = {} if begun is None else begun.kept
+    left = [place for place in range(len(items)) if place not in found]
+    stems = unique_stems([item.path for item in items])
+    walk = look(source, items, sample=sample, seed=seed, skip=set(found))
+    written_behind = _write_behind(walk, [stems[place] for place in left], source, out, how)
+    for place, (shown, written) in zip(left, written_behind, strict=True):
         if judge is not None:
             judge.add(shown)
-        entries += written.result()
-    write_json(out / "explanations.json", entries)
+        found[place] = written.result()
+        if begun is not None:
+            begun.add(place, found[place])
+    entries = [entry for place in sorted(found) for entry in found[place]]
+    write_json(out / EXPLANATIONS, entries)
     return entries
 
 

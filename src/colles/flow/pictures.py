@@ -19,6 +19,7 @@ from colles.imaging.montage import side_by_side
 from colles.imaging.overlay import OPACITY, overlay
 from colles.serving.decode import Sample
 from colles.serving.maps import MapSource, Method
+from colles.serving.output import as_utf8
 
 Entry = dict[str, Any]
 MapForm = Literal["full", "native", "none"]
@@ -148,5 +149,5 @@ def _safe(name: str) -> str:
 
 def _entry(item: Item, **values: Any) -> Entry:
     outcome = item.outcome if item.outcome in OUTCOMES else None
-    known = {"path": str(item.path), "image_id": item.image_id, "outcome": outcome}
+    known = {"path": as_utf8(str(item.path)), "image_id": item.image_id, "outcome": outcome}
     return {**known, **dict.fromkeys(_EMPTY), **values}
