@@ -1,9 +1,15 @@
-"""Find the name that a mistyped one was meant to be."""
+"""Find the name that a mistyped one was meant to be, and the subset that its other names mean."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+SUBSET_WORDS = {
+    **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"},
+    **{"test": "test", "testing": "test"},
+}
+"""What people call the subsets, in small letters."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from colles.core.errors import CollesError, MissingInputError, TableError
+from colles.core.names import SUBSET_WORDS
 from colles.core.tables import has_values, read_table, require_columns, write_table
 from colles.evaluation.groups import GROUP_COLUMNS, group_column, with_groups, without_placeholders
 from colles.evaluation.labels import parse_labels
@@ -77,7 +78,8 @@ class Predictions:
 
     def subset(self, name: str) -> Predictions:
         """Return the rows of one subset; raise `MissingInputError` where there are none."""
-        rows = self.frame.filter(pl.col("subset") == name)
+        word = name.strip().lower()
+        rows = self.frame.filter(pl.col("subset") == SUBSET_WORDS.get(word, word))
         if rows.is_empty():
             raise MissingInputError(
                 f"no rows of the subset {name!r}", path=self.path, repair=f"It has {', '.join(self.subsets)}"
@@ -134,9 +136,9 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str], str | None]:
     texts = [pl.col(name).cast(pl.String) for name in TEXT_COLUMNS if name in frame.columns]
     checked = frame.with_columns(*texts, y_true=labels, y_score=pl.Series(scores))
     named, placeholders = without_placeholders(checked)
-    checked = _with_subset(with_groups(named))
+    checked, unnamed = _with_subset(with_groups(named))
     refuse_duplicates(checked)
-    warnings += placeholders
+    warnings += placeholders + unnamed
     if labels.null_count():
         warnings.append(f"{labels.null_count()} of {len(labels)} rows have no label and are left out")
     return checked, warnings, group_column(named)
@@ -164,12 +166,16 @@ def _score_column(scores: pl.Series) -> FloatArray:
     return numbers.to_numpy()
 
 
-def _with_subset(frame: pl.DataFrame) -> pl.DataFrame:
+def _with_subset(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows with a subset each, and a warning where only some of them name one."""
     if "subset" not in frame.columns:
-        return frame.with_columns(subset=pl.lit(DEFAULT_SUBSET))
-    named = pl.col("subset").str.strip_chars().str.to_lowercase()
-    named = pl.when(named == "").then(None).otherwise(named)
-    return frame.with_columns(subset=named.fill_null(DEFAULT_SUBSET))
+        return frame.with_columns(subset=pl.lit(DEFAULT_SUBSET)), []
+    word = pl.col("subset").str.strip_chars().str.to_lowercase()
+    named = frame.with_columns(subset=pl.when(word != "").then(word.replace(SUBSET_WORDS)))
+    lacking, rows = named["subset"].null_count(), named.height
+    some = 0 < lacking < rows
+    said = [f"{lacking:,} of {rows:,} rows name no subset: taken as {DEFAULT_SUBSET}"] if some else []
+    return named.with_columns(pl.col("subset").fill_null(DEFAULT_SUBSET)), said
 
 
 def refuse_duplicates(frame: pl.DataFrame) -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from colles.core.errors import AnnotationError, RecipeError, TableError
 from colles.core.files import existing_file, read_json
+from colles.core.names import SUBSET_WORDS
 from colles.core.records import Box, Radiograph
 from colles.datasets.sources.files import files_below
 from colles.evaluation.labels import MISSING, NO, YES
@@ -35,10 +36,7 @@ _DENIED = re.compile(_DENIAL + _SOUND, re.I)  # "not normal" is no fracture for 
 _POSITIVE = re.compile(r"\b(fractur|positive|abnormal|broken)", re.I)
 _NEGATION = re.compile(r"\b(non|no|not|without|free|excluded)\b|\bruled\W+out\b", re.I)
 
-SUBSET_FOLDERS = {
-    **{"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"},
-    **{"test": "test", "testing": "test"},
-}
+SUBSET_FOLDERS = SUBSET_WORDS
 """Names of a source's own subsets: its folders, or the words of a table; in small letters."""
 _EITHER = frozenset(("none", "t", "f"))  # no fracture or unknown, true or trauma, false or fracture
 
