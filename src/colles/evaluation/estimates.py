@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from math import isfinite, sqrt
 
 import numpy as np
+from scipy.stats import rankdata
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
@@ -147,10 +148,20 @@ def paired_difference(scores: Scores, other: FloatArray, *, level: float = 0.95)
         return undefined(scores, level)
     value, variance = auroc_difference(scores.y_true, scores.y_score, other, groups=scores.groups)
     half = normal_quantile(level) * sqrt(variance)
+    unknown = says_nothing(variance, scores.y_score, other)
+    low, high = (None, None) if unknown else (max(-1.0, value - half), min(1.0, value + half))
     return Estimate(
-        value=value, low=value - half, high=value + half, level=level, n=scores.n, n_groups=scores.n_groups(),
+        value=value, low=low, high=high, level=level, n=scores.n, n_groups=scores.n_groups(),
         method="paired_delong" + ("" if scores.groups is None else "_groups"),
     )  # fmt: skip
+
+
+def says_nothing(variance: float, first: FloatArray, second: FloatArray) -> bool:
+    """Tell whether a difference of AUROCs has no spread though the scores (N,) order the rows differently.
+
+    Two faultless models may part on the next image; only where both orders are one is the difference certain.
+    """
+    return variance <= SPREAD**2 and not np.array_equal(rankdata(first), rankdata(second))
 
 
 def _cautious(name: str, value: float, scores: Scores, level: float) -> tuple[Interval, str]:
@@ -176,6 +187,10 @@ def calibration_estimates(scores: Scores, y_prob: FloatArray, recipe: EvaluateRe
 
 
 def _bounded(value: float, interval: Interval | None, scores: Scores, level: float, method: str) -> Estimate:
+    if interval is not None and interval[1] - interval[0] < SPREAD:
+        # Errors without any spread (every answer right, as 0 or 1) are too little data, not certainty.
+        interval = wilson(min(max(value, 0.0), 1.0), scores.n_groups(), level=level)
+        method = "wilson" + ("" if scores.groups is None else "_groups")
     low, high = (None, None) if interval is None else (max(0.0, interval[0]), min(1.0, interval[1]))
     return Estimate(value=value, low=low, high=high, level=level, method=method, n=scores.n, n_groups=scores.n_groups())
 

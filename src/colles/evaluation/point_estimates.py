@@ -20,11 +20,17 @@ def point_estimates(scores: Scores, threshold: float, recipe: EvaluateRecipe) ->
     shares = share_estimates(scores, threshold, recipe)
     return {
         **shares,
-        **likelihood_ratios(shares["sensitivity"], shares["specificity"]),
+        **_ratios(shares, scores),
         "balanced_accuracy": _balanced_accuracy(shares["sensitivity"], shares["specificity"], scores),
         "f1": _f1(scores, threshold, recipe),
         "mcc": _mcc(scores, counts, threshold, recipe),
     }
+
+
+def _ratios(shares: dict[str, Estimate], scores: Scores) -> dict[str, Estimate]:
+    # A group may hold both classes: those of the two rates together would count it twice.
+    found = likelihood_ratios(shares["sensitivity"], shares["specificity"])
+    return {name: ratio.model_copy(update={"n_groups": scores.n_groups()}) for name, ratio in found.items()}
 
 
 def share_estimates(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> dict[str, Estimate]:
