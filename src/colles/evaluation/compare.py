@@ -13,7 +13,8 @@ from scipy.stats import norm
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.decisions import compare_decisions, correct_decisions, holm, own_points
-from colles.evaluation.estimates import SPREAD, ranking_estimates
+from colles.evaluation.estimates import SPREAD, ranking_estimates, says_nothing
+from colles.evaluation.groups import group_warning, leak_warnings
 from colles.evaluation.metrics.bootstrap import (
     Strata,
     affordable_replicates,
@@ -71,9 +72,33 @@ def compare_predictions(
         "auroc": {model["name"]: model["figures"]["auroc"] for model in models},
         "models": models,
         "all_equal": all_equal(list(shared.values())) if len(shared) > 2 else None,
-        "warnings": [*warnings, *([few] if few else []), *([OWN_IMAGES] if subset == "val" else [])],
+        "warnings": [
+            *_of_tables(tables, subset),
+            *warnings,
+            *([few] if few else []),
+            *([OWN_IMAGES] if subset == "val" else []),
+            *_undecided(points),
+        ],
         "pairs": pairs,
     }
+
+
+def _of_tables(tables: Mapping[str, Predictions], subset: str) -> list[str]:
+    """Return what is to be said of each table, once for all tables of which it is true."""
+    said: dict[str, list[str]] = {}
+    for name, table in tables.items():
+        parts = {part: table.subset(part).frame for part in table.subsets if part in ("train", "val", subset)}
+        stands_in = group_warning(table.groups_from)
+        for text in (*table.warnings, *([stands_in] if stands_in else []), *leak_warnings(parts)):
+            said.setdefault(text, []).append(name)
+    return [f"{', '.join(names)}: {text}" for text, names in said.items()]
+
+
+def _undecided(points: Mapping[str, Mapping[str, float]]) -> list[str]:
+    lacking = [name for name, own in points.items() if not own]
+    if not lacking or len(lacking) == len(points):
+        return []
+    return [f"{', '.join(lacking)}: no val of both classes, so it has no thresholds and its decisions are not compared"]
 
 
 def _model(name: str, scores: Scores, points: Mapping[str, float], recipe: EvaluateRecipe) -> dict[str, Any]:
@@ -128,8 +153,8 @@ def _compare(
     delong: Interval | None = (max(-1.0, difference - half), min(1.0, difference + half))
     p_bootstrap: float | None = bootstrap_p(replicates)
     p_delong = two_sided_p(difference, variance)
-    if p_delong is None:  # a difference without any spread is too little data, not certainty
-        bootstrap = delong = p_bootstrap = None
+    if says_nothing(variance, one.y_score, other.y_score):  # too little data, not certainty
+        bootstrap = delong = p_bootstrap = p_delong = None
     suffix = "" if one.groups is None else "_groups"
 
     def estimate(bounds: Interval | None, method: str) -> dict[str, Any]:

@@ -26,18 +26,28 @@ def shared_scores(tables: Mapping[str, Predictions], subset: str) -> tuple[dict[
     """
     parts = {name: _labelled(name, table, subset) for name, table in tables.items()}
     first, *others = parts.values()
-    ids = first.select("image_id")
+    ids = first.select("image_id").drop_nulls()
     for other in others:
         ids = ids.join(other.select("image_id"), on="image_id", how="semi")
     if ids.is_empty():
         raise TableError(f"no image of {subset} is in all tables", repair="Compare models on the same split")
+    left_out = _left_out(parts, ids.height, subset)
     ids = ids.sort("image_id")
     rows = {name: ids.join(part, on="image_id", how="left", maintain_order="left") for name, part in parts.items()}
     groups, warnings = _groups(rows)
     scores = {name: to_scores(part.drop("group_id", strict=False)) for name, part in rows.items()}
     scores = {name: Scores(own.y_true, own.y_score, groups) for name, own in scores.items()}
     _refuse_unlike(scores, ids, tables)
-    return scores, warnings
+    return scores, [*left_out, *warnings]
+
+
+def _left_out(parts: Mapping[str, pl.DataFrame], shared: int, subset: str) -> list[str]:
+    return [
+        f"{name}: {part.height - shared:,} of {part.height:,} labelled images of {subset} are left out, since not "
+        "every table has them"
+        for name, part in parts.items()
+        if part.height > shared
+    ]
 
 
 def _labelled(name: str, table: Predictions, subset: str) -> pl.DataFrame:
@@ -46,7 +56,7 @@ def _labelled(name: str, table: Predictions, subset: str) -> pl.DataFrame:
         raise TableError(
             "lacks the column 'image_id', by which images are paired", path=table.path or name, repair="Add it"
         )
-    return rows.filter(pl.col("y_true").is_not_null() & pl.col("image_id").is_not_null())
+    return rows.filter(pl.col("y_true").is_not_null())
 
 
 def _groups(rows: Mapping[str, pl.DataFrame]) -> tuple[IntArray | None, list[str]]:
