@@ -293,6 +293,27 @@ def test_every_reason_makes_a_sentence(page: Any, phantom: Path) -> None:
     assert card.locator(".why").inner_text() == f"Unreadable: {told}"
 
 
+def test_the_answer_to_what_was_dropped_last_is_the_first_in_sight(page: Any, phantom: Path, tmp_path: Path) -> None:
+    """It came below all others, out of sight, while the answer to another film stood there."""
+    drop(page, phantom, phantom)
+    for name in ("later.png", "last.png"):
+        (tmp_path / name).write_bytes(b"no image")
+    page.evaluate("() => scrollTo(0, document.body.scrollHeight)")
+    page.set_input_files("input[type=file]", [str(tmp_path / "later.png"), str(tmp_path / "last.png")])
+    page.locator(".card:not(.waiting) >> nth=3").wait_for()
+    names = page.locator(".card .file").all_inner_texts()
+    assert names == ["later.png", "last.png", phantom.name, phantom.name]
+    top = page.locator(".card").first.bounding_box()["y"]
+    assert 0 < top < 900 and page.locator(".device").bounding_box()["y"] >= 0
+
+
+def test_a_reason_does_not_stick_to_the_picture_above_it(page: Any, phantom: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    card = answered(page, phantom, status="refused", reason="unlike", decision=None)
+    picture, why = (card.locator(each).bounding_box() for each in (".picture", ".why"))
+    assert why["y"] >= picture["y"] + picture["height"] + 6
+
+
 def test_every_kind_that_is_read_is_shown(page: Any, tmp_path: Path) -> None:
     """A browser shows neither TIFF nor DICOM by itself."""
     kinds = [name for name in seeds() if name.endswith((".tif", ".dcm", ".webp"))]
