@@ -103,8 +103,10 @@ def show(bundle: Name, as_json: AsJson = False) -> None:
             {"metadata": loaded.metadata.model_dump(mode="json"), "files": loaded.manifest.model_dump()["files"]}
         )
         return
-    for title, value in _lines(loaded):
-        typer.echo(f"{title:<23} {value}")
+    lines = _lines(loaded)
+    width = max(len(title) for title, _ in lines)
+    for title, value in lines:
+        typer.echo(f"{title:<{width}} {value}")
 
 
 def verify(bundle: Name, as_json: AsJson = False) -> None:
@@ -184,6 +186,9 @@ def _lines(bundle: Bundle) -> list[tuple[str, Any]]:
     rows.append(("calibration", told.calibration.method if told.calibration else "none"))
     rows.append(("studies", _studies(told)))
     rows += _figures(told.evaluation or {})
+    if told.external:
+        rows.append((told.external["subset"], f"{told.external['n']:,} images of a set that it never saw"))
+        rows += _figures(told.external)
     rows.append(("gate", _gate(told)))
     rows.append(("int8", _int8(told.int8)))
     rows.append(("parity", ", ".join(f"{key} {value}" for key, value in told.parity.items()) or "not measured"))
