@@ -57,6 +57,16 @@ def test_nothing_found_is_said(tree: Path) -> None:
         list_images([f"{tree}/*.bmp"])
 
 
+def test_a_folder_of_nothing_but_zip_files_says_how_they_are_opened(tree: Path) -> None:
+    """It listed the endings that it looked for, though zip files are read where they are named."""
+    (tree / "exported").mkdir()
+    (tree / "exported" / "a.ZIP").write_bytes(b"")
+    with pytest.raises(MissingInputError, match="no images in the folder") as raised:
+        list_images([tree / "exported"])
+    assert "zip files in a folder are not opened: name them" in (raised.value.repair or "")
+    assert f"'{tree}/exported/*.ZIP'" in (raised.value.repair or "")
+
+
 def test_stems_are_unique_even_where_case_does_not_count() -> None:
     stems = unique_stems(["a/x.png", "b/x.png", "c/X.jpg", "y.png", "y.png", "../..", "new\nline/é.png"])
     assert len({stem.casefold() for stem in stems[:3]}) == 3

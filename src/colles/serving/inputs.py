@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -137,7 +137,7 @@ def _matches(item: str | Path) -> list[str | Path]:
 
 def _existing(path: Path) -> Iterator[Found]:
     if path.is_dir():
-        yield from _not_empty(_images(path), path, "no images in the folder")
+        yield from _not_empty(_images(path), path, "no images in the folder", _zips_below)
     elif is_archive(path):
         yield from _not_empty(zip_members(path), path, "no images in the zip file")
     else:
@@ -154,13 +154,22 @@ def _matched(matches: Iterable[str | Path]) -> Iterator[Found]:
                 yield from _existing(found)
 
 
-def _not_empty(images: Iterator[Found], path: Path, otherwise: str) -> Iterator[Found]:
+def _not_empty(
+    images: Iterator[Found], path: Path, otherwise: str, hint: Callable[[Path], str] = lambda _: ""
+) -> Iterator[Found]:
     empty = True
     for image in images:
         empty = False
         yield image
     if empty:
-        raise MissingInputError(otherwise, path=path, repair=f"Looked for {LOOKED_FOR}")
+        raise MissingInputError(otherwise, path=path, repair=f"Looked for {LOOKED_FOR}{hint(path)}")
+
+
+def _zips_below(folder: Path) -> str:
+    """Say how to have the zip files of a folder opened, where it holds some."""
+    found = next((path for path in walk(folder) if is_archive(path)), None)
+    pattern = found and found.with_name(f"*{found.suffix}")
+    return f"; zip files in a folder are not opened: name them, as in '{pattern}'" if found else ""
 
 
 def _images(folder: Path) -> Iterator[Path]:
