@@ -16,11 +16,13 @@ from tiny_run import TinyRun, make_run
 from colles.core.errors import BundleError, MissingInputError, UsageError
 from colles.core.recipe import ExplainRecipe
 from colles.core.records import Box
+from colles.flow import pictures
 from colles.flow.explain import Item, look, open_maps
 from colles.flow.explain_images import explain_images, mean_seconds
 from colles.flow.gallery import choose_gallery, gallery_items, write_sheets
 from colles.flow.localise import Judge, scores_of
 from colles.flow.pictures import Look
+from colles.imaging.overlay import overlay
 from colles.serving.maps import BundleMaps
 
 CONTRACT = {"path", "method", "score", "peak", "map"}
@@ -77,6 +79,21 @@ def test_boxes_outcomes_and_ids_reach_picture_and_entry(run: TinyRun, tmp_path: 
     assert (plain["outcome"], told["outcome"], told["image_id"]) == (None, "TP", "drawn/a")
     assert (tmp_path / "plain" / plain["overlay"]).read_bytes() != (tmp_path / "told" / told["overlay"]).read_bytes()
     assert np.array_equal(np.load(tmp_path / "plain" / plain["map"]), np.load(tmp_path / "told" / told["map"]))
+
+
+def test_a_picture_says_that_each_map_is_scaled_to_its_own_peak(
+    run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A film with a score of 0.02 glowed like one with 0.98, and nothing said why."""
+    told: list[str] = []
+    monkeypatch.setattr(pictures, "overlay", lambda *each, caption, **more: told.append(caption) or overlay(*each))
+    small, large = Path(run.catalog.frame["path"][0]), tmp_path / "large.png"
+    with Image.open(small) as image:
+        image.resize((320, 320)).save(large)
+    explained(run.folder, [large, small], ["gradcam"], tmp_path / "out")
+    first, note = told[0].splitlines()
+    assert first.startswith("score 0.") and note == "brightest at its own peak, whatever the score"
+    assert len(told[1].splitlines()) == 1  # no room for what nobody could read
 
 
 def test_equal_file_names_do_not_overwrite_each_other(run: TinyRun, tmp_path: Path) -> None:

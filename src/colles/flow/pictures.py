@@ -16,7 +16,7 @@ from colles.core.records import Box
 from colles.flow.explain import Item, Shown
 from colles.imaging.heatmap import candidate_boxes, covered, locate_peak, unletterbox
 from colles.imaging.montage import side_by_side
-from colles.imaging.overlay import OPACITY, overlay
+from colles.imaging.overlay import NOTE_ROOM, OPACITY, overlay
 from colles.serving.decode import Sample
 from colles.serving.maps import MapSource, Method
 from colles.serving.output import as_utf8
@@ -28,6 +28,8 @@ _EMPTY = (
     "method", "target", "score", "peak", "boxes", "map", "map_box", "overlay", "side_by_side", "note",
     "error",
 )  # fmt: skip
+SCALED = "brightest at its own peak, whatever the score"
+"""Under pictures that have the room; location maps of `colles predict` are pale where the probability is low."""
 BLANK = "the map is zero everywhere, so it has no peak"
 
 
@@ -89,6 +91,7 @@ def _save_method(
     picture = None
     if look.overlays and heat is not None:
         caption = _caption(shown, source, method)
+        caption += f"\n{SCALED}" if max(sample.grey.shape) >= NOTE_ROOM else ""
         picture = overlay(
             sample.grey, heat, boxes=shown.item.boxes, candidates=_shown_candidates(found, method), caption=caption,
             opacity=look.opacity, contour=look.contour,

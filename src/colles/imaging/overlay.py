@@ -15,6 +15,8 @@ from colles.core.records import Box
 from colles.imaging.read import to_grey
 
 OPACITY = 0.6  # of the hottest place: bone stays visible below it
+NOTE_ROOM = 300
+"""Pixels of the longer side that a second line of the caption takes."""
 # White inside black is told apart from viridis and from bone, whatever the reader's colour vision.
 _LINE, _CASING = (255, 255, 255), (0, 0, 0)
 _LEVELS = 255

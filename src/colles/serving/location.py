@@ -13,7 +13,7 @@ from colles.core.files import atomic_path
 from colles.core.logistic import sigmoid
 from colles.core.records import Box
 from colles.imaging.heatmap import Candidate, candidate_boxes, unletterbox
-from colles.imaging.overlay import overlay
+from colles.imaging.overlay import NOTE_ROOM, overlay
 from colles.imaging.preprocess import Placement
 from colles.imaging.resize import resize
 from colles.serving.apart import assert_apart
@@ -23,7 +23,6 @@ from colles.serving.prediction import Prediction
 
 _LEAST = 0.1
 _FULL = 0.3  # where a location map's colour is full: fractures peak at 0.1 to 0.6, other images mostly below 0.08
-_ROOM = 300  # pixels of the longer side that a second line of the caption takes
 _MARKED = 3  # places at most, none less than half as likely as the first
 
 
@@ -109,7 +108,7 @@ def _apart(folder: Path, paths: Iterable[object]) -> Iterator[object]:
 def _caption(prediction: Prediction, marked: bool, side: int) -> str:
     told = f"{str(prediction.decision).replace('_', ' ')}, probability {_rounded(prediction.probability)}"
     marks = "; corners: its likeliest places" if marked else ""
-    return f"{told}\n{prediction.bundle}{marks}" if side >= _ROOM else told
+    return f"{told}\n{prediction.bundle}{marks}" if side >= NOTE_ROOM else told
 
 
 def _rounded(probability: float | None) -> str:
