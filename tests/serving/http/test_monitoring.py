@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 
 from colles.core.limits import MAX_BYTES
@@ -20,6 +21,21 @@ ROOT = Path(__file__).parents[3]
 def test_it_says_that_it_is_alive_and_ready(client: TestClient) -> None:
     assert client.get("/api/health").json() == {"status": "alive"}
     assert client.get("/api/ready").json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("path", ["/", "/api/health", "/api/ready", "/api/bundle", "/metrics"])
+def test_a_monitor_may_ask_for_the_head_alone(client: TestClient, path: str, logged: list[str]) -> None:
+    """`curl -I` and many monitors do; a server that lived answered 405."""
+    asked, whole = client.head(path), client.get(path)
+    assert asked.status_code == whole.status_code == 200 and asked.content == b""
+    assert asked.headers["content-type"] == whole.headers["content-type"]
+    assert f" HEAD {path} 200 " in logged[0]
+    assert client.head("/api/predict").status_code == 405
+
+
+def test_what_is_asked_in_a_wrong_way_says_the_right_one(client: TestClient) -> None:
+    assert client.get("/api/predict").headers["allow"] == "POST"
+    assert client.post("/api/health").headers["allow"] == "GET"
 
 
 def test_it_says_which_bundle_answers_and_how_well(serve) -> None:

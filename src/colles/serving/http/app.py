@@ -130,5 +130,6 @@ def _as_refusal(error: Exception) -> Refusal:
         return Refusal(422, "a value of the address is not understood", "overlay and plain are true or false")
     if isinstance(error, HTTPException):
         told = {404: "there is no such address", 405: "the address is not asked in this way"}
-        return Refusal(error.status_code, told.get(error.status_code, error.detail), "See /openapi.json")
+        headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}  # Allow, of a 405
+        return Refusal(error.status_code, told.get(error.status_code, error.detail), "See /openapi.json", **headers)
     return Refusal(500, "a defect of colles", "Please report it; COLLES_DEBUG=1 shows where in the log")

@@ -96,7 +96,10 @@ class Guard:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             self._admit(scope["method"], Headers(scope=scope))
-            await self._app(scope, receive, send)
+            if scope["method"] == "HEAD":
+                await self._app({**scope, "method": "GET"}, receive, _without_body(send))
+            else:
+                await self._app(scope, receive, send)
         except Refusal as refusal:
             await refusal.response()(scope, receive, send)
         except _LineError:
@@ -131,6 +134,15 @@ class Guard:
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         self._metrics.responded(route, code)
         self._log(f"{datetime.now():%Y-%m-%dT%H:%M:%S} {method} {route} {code} {seconds:.3f} s")
+
+
+def _without_body(send: Send) -> Send:
+    """Send what a GET would give, less its body: how HEAD is to be answered (RFC 9110 9.3.2)."""
+
+    async def head(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return head
 
 
 def _given(host: str) -> str:
