@@ -183,3 +183,25 @@ def test_a_polygon_becomes_its_bounding_box(points: list[tuple[float, float]]) -
     box = parse_row(line, ["fracture"], path=Path("a.txt"), number=1)
     xs, ys = zip(*points, strict=True)
     assert (box.x1, box.y1, box.x2, box.y2) == (min(xs), min(ys), max(xs), max(ys))
+
+
+def test_subsets_in_capitals_or_under_names_of_their_own_were_left_out_without_a_word(write_yolo, capsys) -> None:
+    root = write_yolo({"Train/a": "", "val/b": "", "holdout/c": "", "spare/d": "", ".cache/e": ""})
+    described = (root / "data.yaml").read_text("utf-8")
+    (root / "data.yaml").write_text(f"test: ../holdout/images\n{described}", encoding="utf-8")
+    rows = _rows(root)
+    given_split = {image.removeprefix("yolo/"): row.given_split for image, row in rows.items()}
+    assert given_split == {
+        "Train/images/a.png": "train",
+        "holdout/images/c.png": "test",
+        "val/images/b.png": "val",
+    }
+    said = capsys.readouterr().err
+    assert f"{root / 'spare' / 'images'} is no subset that data.yaml names; left out" in said and ".cache" not in said
+
+
+def test_images_beside_the_subsets_were_left_out_without_a_word(write_yolo, write_image, capsys) -> None:
+    root = write_yolo({"train/a": ""})
+    write_image(root / "images" / "b.png")
+    assert list(_rows(root)) == ["yolo/train/images/a.png"]
+    assert f"{root / 'images'} is no subset" in capsys.readouterr().err

@@ -10,13 +10,15 @@ Class names live on the boxes only: they exist on positives alone, so as a colum
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_file, existing_folder
+from colles.core.progress import say
 from colles.core.records import Box, Radiograph
 from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label, place_boxes
 from colles.datasets.sources.files import image_files
@@ -28,11 +30,14 @@ class Yolo(Source):
     """Upper-limb radiographs in YOLO layout."""
 
     kind = "yolo"
+    _named: Mapping[str, str] = {}
 
     def radiographs(self) -> Iterator[Radiograph]:
         """Yield a row a file of every subset; boxes are shares until `finish`."""
         existing_folder(self.root)
-        classes = self._classes()
+        described = self._described()
+        classes = self._classes(described)
+        self._named = _named_subsets(described)
         files = [(path, folder) for folder in self._subset_folders() for path in image_files(folder / "images")]
         marked = any(_MARK in path.stem for path, _ in files)
         named = Counter(path.with_suffix("") for path, _ in files)
@@ -44,23 +49,38 @@ class Yolo(Source):
         return place_boxes(row, shares=True, stored=self.boxes_on == "stored")
 
     def _subset_folders(self) -> list[Path]:
-        folders = [self.root / name for name in sorted(SUBSET_FOLDERS) if _has_files(self.root / name / "images")]
-        if not folders and (self.root / "images").is_dir():
-            folders = [self.root]
-        if not folders:
+        held = [folder for folder in sorted(self.root.iterdir()) if _has_files(folder / "images")]
+        held = [folder for folder in held if not folder.name.startswith(".")]
+        folders = [folder for folder in held if self._subset(folder.name)]
+        whole = [self.root] if (self.root / "images").is_dir() else []
+        taken = folders or whole
+        if not taken:
             repair = "A YOLO export keeps train/images, val/images or test/images"
             raise MissingInputError("holds no images folder", path=self.root, repair=repair)
-        return folders
+        for folder in [*whole, *held]:
+            if folder not in taken and folder != self.root / "images" and _has_files(folder / "images"):
+                say(f"{folder / 'images'} is no subset that data.yaml names; left out")
+        return taken
 
-    def _classes(self) -> list[str]:
+    def _subset(self, folder: str) -> str | None:
+        return SUBSET_FOLDERS.get(folder.lower()) or self._named.get(folder)
+
+    def _described(self) -> dict[str, Any]:
         path = existing_file(self.root / "data.yaml", repair="A YOLO export has one, with the class names")
         try:
             # BaseLoader keeps every scalar as text: a class called `no` must not become False.
-            names = (yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}).get("names")
+            described = yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise AnnotationError("not valid YAML", path=path, repair="Export the set again") from error
+        if not isinstance(described, dict):
+            raise AnnotationError("not valid YAML", path=path, repair="Export the set again")
+        return described
+
+    def _classes(self, described: dict[str, Any]) -> list[str]:
+        path, names = self.root / "data.yaml", described.get("names")
+        try:
             if isinstance(names, dict):
                 names = [names[str(index)] for index in range(len(names))]
-        except (yaml.YAMLError, AttributeError, UnicodeDecodeError) as error:
-            raise AnnotationError("not valid YAML", path=path, repair="Export the set again") from error
         except KeyError as error:
             repair = "Number the classes from 0 without gaps"
             raise AnnotationError(f"has no class {error}", path=path, field="names", repair=repair) from error
@@ -82,7 +102,7 @@ class Yolo(Source):
             boxes=boxes,
             body_part="upper_limb",
             base_name=base,
-            given_split=next((SUBSET_FOLDERS[part] for part in subset if part in SUBSET_FOLDERS), None),
+            given_split=next((found for part in subset if (found := self._subset(part))), None),
             group_id=f"{self.name}:{base}" if grouped else image_id,
             upper_limb=True,
             reason=reason,
@@ -106,6 +126,17 @@ class Yolo(Source):
         if self.class_map is not None:
             return mapped_label(name, self.class_map, path=path, field=f"row {number}")
         return 0 if guess_label(name) == 0 else 1
+
+
+def _named_subsets(described: dict[str, Any]) -> dict[str, str]:
+    # Folder → subset, as the lines train, val and test of data.yaml name them: `../part1/images` is that of part1.
+    named: dict[str, str] = {}
+    for key, subset in SUBSET_FOLDERS.items():
+        places = described.get(key)
+        for place in places if isinstance(places, list) else [places]:
+            parts = [part for part in str(place or "").replace("\\", "/").split("/") if part not in ("", ".", "..")]
+            named |= {part: named.get(part, subset) for part in parts if part != "images"}
+    return named
 
 
 def _has_files(folder: Path) -> bool:
