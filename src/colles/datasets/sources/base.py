@@ -164,13 +164,27 @@ def read_boxes(value: Any, *, path: Path, field: str) -> tuple[Box, ...]:
     """Read boxes of a table: a JSON list of [x1, y1, x2, y2] or of records; raise `TableError`."""
     try:
         items = json.loads(value) if isinstance(value, str) and value.strip() else value or ()
-        return tuple(
+        boxes = tuple(
             Box(**item) if isinstance(item, dict) else Box(x1=item[0], y1=item[1], x2=item[2], y2=item[3])
             for item in items
         )
     except (ValueError, TypeError, LookupError) as error:
         repair = "boxes are a JSON list of [x1, y1, x2, y2] in pixels"
         raise TableError(f"cannot be understood (boxes {value!r})", path=path, field=field, repair=repair) from error
+    for box in boxes:
+        fault = _fault(box)
+        if fault:
+            repair = "boxes are corners in pixels: [x1, y1, x2, y2], the left upper one first"
+            raise TableError(f"{fault} (boxes {value!r})", path=path, field=field, repair=repair)
+    return boxes
+
+
+def _fault(box: Box) -> str | None:
+    if box.x2 < box.x1 or box.y2 < box.y1:
+        return "gives a second corner left of or above the first, perhaps a width and height"
+    if max(box.x2, box.y2) <= 1 and box.area > 0:
+        return "gives a box within the first pixel, perhaps in shares of the picture"
+    return None
 
 
 def read_class_map(source: ClassMap | str | Path | None) -> dict[str, int | None] | None:
