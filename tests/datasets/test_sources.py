@@ -320,3 +320,37 @@ def test_a_table_in_another_encoding_was_told_to_be_divided_by_commas_alone(tmp_
     path.write_bytes("path;label\nKöln.png;1\n".encode("cp1252"))
     with pytest.raises(TableError, match=r"commas, not semicolons.*Save it as UTF-8"):
         _rows("csv", path)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ("[[30, 40, 20, 10]]", "perhaps a width and height"),
+        ("[[0.1, 0.2, 0.3, 0.4]]", "perhaps in shares of the picture"),
+    ],
+)
+def test_boxes_of_another_form_were_taken_for_corners_in_pixels(tmp_path: Path, boxes: str, message: str) -> None:
+    """[x, y, width, height] became a box elsewhere, shares a box in the left upper corner."""
+    with pytest.raises(TableError, match=f"line 2: .*{message}"):
+        _rows("csv", _table(tmp_path, f'path,label,boxes\na.png,1,"{boxes}"\n'))
+
+
+def test_pictures_under_another_ending_were_left_out_without_a_word(tmp_path: Path, write_image, capsys) -> None:
+    root = tmp_path / "set"
+    write_image(root / "fractured" / "a.png")
+    (root / "fractured" / "b").write_bytes((root / "fractured" / "a.png").read_bytes())
+    (root / "fractured" / "c.jfif").write_bytes(b"\xff\xd8\xff\xe0")
+    (root / "fractured" / "IM000001").write_bytes(bytes(128) + b"DICM")
+    (root / "fractured" / "d.jp2").touch()
+    for name in ("Thumbs.db", "notes.txt"):
+        (root / "fractured" / name).write_text("no picture", encoding="utf-8")
+    assert len(_rows("folder", root)) == 1
+    said = capsys.readouterr().err
+    assert "4 pictures whose ending is not read (.jfif 1, .jp2 1, none 2), such as fractured/IM000001" in said
+
+
+def test_a_yolo_export_without_data_yaml_was_a_folder_to_be_called_fractured(write_yolo) -> None:
+    root = write_yolo({"train/a": "0 0.5 0.5 0.1 0.1", "train/b": ""})
+    (root / "data.yaml").unlink()
+    with pytest.raises(UsageError, match=r"YOLO export \(train/labels\) without its data.yaml"):
+        survey(str(root))

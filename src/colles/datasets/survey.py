@@ -105,7 +105,7 @@ def detect_kind(path: Path) -> str:
         return "yolo" if (path / "data.yaml").is_file() else "fracatlas"
     pictures = files_below(path, _is_picture)
     if any(file.suffix.lower() not in _DICOM_ENDINGS for file in pictures) or _say_classes(path, pictures):
-        _refuse_coco(path, pictures)
+        _refuse_annotated(path, pictures)
         return "folder"
     if pictures or files_below(path, _is_dicom):
         return "dicom"  # labels and patients stand in its files, not in the names of folders
@@ -113,12 +113,18 @@ def detect_kind(path: Path) -> str:
     raise MissingInputError("holds no images", path=path, repair=repair)
 
 
-def _refuse_coco(root: Path, pictures: list[Path]) -> None:
-    # Its labels stand in the file: asked what the folder `images` means, somebody would call all of it fractured.
-    if not _say_classes(root, pictures):
-        for file in sorted([*root.glob("*.json"), *root.glob("*/*.json")]):
-            if file.is_file() and is_coco(file):  # a pipe would be waited for
-                raise UsageError(f"{root} holds a COCO file ({file.relative_to(root)}), which is not read", repair=COCO)
+def _refuse_annotated(root: Path, pictures: list[Path]) -> None:
+    # Its labels stand in files: asked what the folder `images` means, somebody would call all of it fractured.
+    if _say_classes(root, pictures):
+        return
+    for file in sorted([*root.glob("*.json"), *root.glob("*/*.json")]):
+        if file.is_file() and is_coco(file):  # a pipe would be waited for
+            raise UsageError(f"{root} holds a COCO file ({file.relative_to(root)}), which is not read", repair=COCO)
+    folders = {path.parent for path in pictures if path.parent.name == "images"}
+    labels = next((place for path in sorted(folders) if any((place := path.with_name("labels")).glob("*.txt"))), None)
+    if labels is not None:
+        text = f"{root} looks like a YOLO export ({labels.relative_to(root)}) without its data.yaml"
+        raise UsageError(text, repair="Add data.yaml with the class names, such as names: [fracture]")
 
 
 def _say_classes(root: Path, files: list[Path]) -> bool:

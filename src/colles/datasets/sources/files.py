@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 from colles.core.errors import InputError, MissingInputError
@@ -11,10 +13,18 @@ from colles.core.progress import say
 from colles.core.walk import walk
 from colles.imaging.read import IMAGE_ENDINGS
 
+_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\0", b"MM\0*", b"GIF8")  # JPEG, PNG, TIFF, GIF
+_OTHER_PICTURES = frozenset({".jp2", ".j2k", ".heic", ".heif", ".avif", ".nii", ".nrrd", ".mha", ".pgm"})
+
 
 def image_files(folder: Path) -> list[Path]:
-    """List the files with an image's ending under a folder, sorted by path; raise `MissingInputError` for none."""
-    found = files_below(folder, _has_image_ending)
+    """List the files with an image's ending under a folder, sorted by path; raise `MissingInputError` for none.
+
+    Pictures under another ending, or under none, are left out with a line.
+    """
+    files = files_below(folder, lambda path: True)
+    found = [path for path in files if _has_image_ending(path)]
+    _say_left_out(folder, [path for path in files if not _has_image_ending(path) and _is_picture(path)])
     if not found:
         raise MissingInputError(
             "holds no images", path=folder, repair=f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}"
@@ -43,6 +53,27 @@ def _say_loop(link: Path) -> None:
 
 def _has_image_ending(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_ENDINGS
+
+
+def _say_left_out(folder: Path, pictures: list[Path]) -> None:
+    if pictures:
+        counts = Counter(path.suffix or "none" for path in pictures)
+        endings = ", ".join(f"{ending} {count}" for ending, count in sorted(counts.items()))
+        say(
+            f"Left out under {folder}: {len(pictures)} pictures whose ending is not read ({endings}), such as "
+            f"{pictures[0].relative_to(folder)}; rename or convert them to take them in"
+        )
+
+
+def _is_picture(path: Path) -> bool:
+    if path.suffix.lower() in _OTHER_PICTURES:
+        return True
+    try:
+        with path.open("rb") if path.is_file() else BytesIO() as stream:  # a pipe would be waited for
+            head = stream.read(132)
+    except OSError:
+        return False
+    return head.startswith(_HEADS) or head[128:] == b"DICM"  # PS3.10, section 7.1
 
 
 def _is_text(name: str) -> bool:
