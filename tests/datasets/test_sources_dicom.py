@@ -227,3 +227,31 @@ def test_prediction_reads_dicom_through_the_same_door(archive: Path) -> None:
     np.testing.assert_array_equal(sample.canvas, to_canvas(image, recipe))
     np.testing.assert_array_equal(sample.grey, to_grey(image))
     assert [path.name for path in list_images([archive])] == ["1.dcm", "2", "3.IMA", "4.dcm", "5.dcm"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv"])
+def test_patients_of_dicom_files_in_class_folders_or_a_table_were_torn_apart(tmp_path: Path, kind: str) -> None:
+    root, salt = tmp_path / "set", tmp_path / "s.salt"
+    files = [root / folder / f"IM{n}.dcm" for n, folder in enumerate(["fractured", "normal", "fractured"])]
+    for number, path in enumerate(files):
+        write(path, number, PatientID=["P-1", "P-1", "P-2"][number], StudyInstanceUID=f"1.2.3.{number}")
+    lines = "".join(f"{path.relative_to(root)},{int(path.parent.name == 'fractured')}\n" for path in files)
+    (root / "table.csv").write_text(f"path,label\n{lines}", encoding="utf-8")
+    place = root if kind == "folder" else root / "table.csv"
+    source = create_source(kind, place, salt=salt)
+    source.files()
+    assert salt.is_file()  # before the rows: its digest is part of what they come from
+    rows = by_name(build_catalog([source]))
+    assert [row.label for row in (rows["IM0.dcm"], rows["IM1.dcm"], rows["IM2.dcm"])] == [1, 0, 1]
+    assert rows["IM0.dcm"].group_id == rows["IM1.dcm"].group_id != rows["IM2.dcm"].group_id
+    archived = by_name(catalog_of(root, "s.salt"))  # the same names as in a dicom source with this salt
+    for name in ("IM0.dcm", "IM2.dcm"):
+        assert rows[name].patient_id == archived[name].patient_id and rows[name].id_scope == archived[name].id_scope
+        assert "P-" not in rows[name].model_dump_json(exclude={"path"})
+
+
+def test_an_id_of_a_table_counts_before_that_of_the_header(tmp_path: Path) -> None:
+    write(tmp_path / "a.dcm", PatientID="P-1")
+    (tmp_path / "t.csv").write_text("path,label,patient_id\na.dcm,1,007\n", encoding="utf-8")
+    [row] = create_source("csv", tmp_path / "t.csv", salt=tmp_path / "s.salt").radiographs()
+    assert (row.patient_id, row.group_id, row.id_scope) == ("007", "csv:007", None)

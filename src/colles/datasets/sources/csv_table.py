@@ -22,13 +22,17 @@ from colles.datasets.sources.base import (
     stated_label,
 )
 from colles.datasets.sources.dicom_words import years
+from colles.datasets.sources.headers import HeaderIds
 
 _TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id", "study_id", "base_name", "given_split")
 _IDS = ("patient_id", "study_id")
 
 
 class CsvTable(Source):
-    """Columns `path` (absolute, or relative to the table) and `label` (1, 0, empty); others of the catalog if there."""
+    """Columns `path` (absolute, or relative to the table) and `label` (1, 0, empty); others of the catalog if there.
+
+    Of DICOM files without an id in the table, patient and study are read from the header.
+    """
 
     kind = "csv"
 
@@ -37,13 +41,16 @@ class CsvTable(Source):
         table = self._table()
         if table.is_empty():
             raise MissingInputError("has no rows", path=self.root, repair="Write a line an image: path,label")
+        headers = HeaderIds(self.salt)
         for number, row in enumerate(table.iter_rows(named=True), start=2):
-            yield self._row(row, number)
+            yield self._row(row, number, headers)
 
     def files(self) -> list[Path]:
-        """List the table and the images that it names."""
+        """List the table and the images that it names; where these are DICOM files, make the salt of their patients."""
         named = self._table()["path"].drop_nulls().unique(maintain_order=True)
-        return [self.root, *(self.root.parent / str(path) for path in named)]
+        images = [self.root.parent / str(path) for path in named]
+        HeaderIds(self.salt).prepare(images)
+        return [self.root, *images]
 
     def finish(self, row: Radiograph) -> Radiograph:
         """Clip the boxes to the image."""
@@ -58,13 +65,14 @@ class CsvTable(Source):
     def _table(self) -> pl.DataFrame:
         return read_table(self.root, ("path", "label"), as_text=True)
 
-    def _row(self, row: dict[str, Any], number: int) -> Radiograph:
+    def _row(self, row: dict[str, Any], number: int, headers: HeaderIds) -> Radiograph:
         field = f"line {number}"
         if not row["path"]:
             raise TableError("has no path", path=self.root, field=field, repair="Fill the column or drop the line")
         path = self.root.parent / str(row["path"])
         image_id = self.image_id(path)
         text: dict[str, Any] = {name: _said(name, row.get(name)) for name in _TEXT}
+        own: dict[str, Any] = {} if text["patient_id"] or text["study_id"] else headers.of(path)
         groups = [f"{self.name}:{text[name]}" for name in ("patient_id", "study_id", "base_name") if text[name]]
         try:
             return Radiograph(
@@ -76,8 +84,7 @@ class CsvTable(Source):
                 hardware=_stated(row.get("hardware")),
                 age=_age(row.get("age")),
                 upper_limb=_stated(row.get("upper_limb")),
-                group_id=groups[0] if groups else image_id,
-                **text,
+                **{"group_id": groups[0] if groups else image_id, **text, **own},
             )
         except (ValidationError, ValueError, TypeError, LookupError) as error:
             reason = _reason(error)

@@ -9,10 +9,14 @@ from colles.core.errors import RecipeError
 from colles.core.records import Radiograph
 from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label
 from colles.datasets.sources.files import image_files
+from colles.datasets.sources.headers import HeaderIds
 
 
 class Folder(Source):
-    """Images whose folder is their label; train, val and test above the classes are kept as the given split."""
+    """Images whose folder is their label; train, val and test above the classes are kept as the given split.
+
+    Of DICOM files patient and study are read from the header, and kept as a dicom source keeps them.
+    """
 
     kind = "folder"
 
@@ -20,18 +24,27 @@ class Folder(Source):
         """Yield a row a file; the nearest folder whose name has a meaning is the class."""
         files = image_files(self.root)
         self._assert_meanings(files)
+        headers = HeaderIds(self.salt)
         for path in files:
             image_id = self.image_id(path)
             folders = path.relative_to(self.root).parts[:-1]
+            base = path.stem.split(".rf.")[0]
+            own = {"group_id": f"{self.name}:{base}" if ".rf." in path.stem else image_id}
             yield Radiograph(
                 image_id=image_id,
                 source=self.name,
                 path=str(path),
                 label=self._label(path, folders),
-                base_name=path.stem.split(".rf.")[0],
+                base_name=base,
                 given_split=SUBSET_FOLDERS.get(folders[0].lower()) if folders else None,
-                group_id=f"{self.name}:{path.stem.split('.rf.')[0]}" if ".rf." in path.stem else image_id,
+                **{**own, **headers.of(path)},
             )
+
+    def files(self) -> list[Path]:
+        """List the folder's files; where DICOM files are among them, make the salt of their patients."""
+        found = super().files()
+        HeaderIds(self.salt).prepare(found)
+        return found
 
     def _label(self, path: Path, folders: tuple[str, ...]) -> int | None:
         if self.class_map is not None:
