@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from colles.core.errors import RecipeError
 from colles.core.records import Radiograph
@@ -29,7 +30,8 @@ class Folder(Source):
             image_id = self.image_id(path)
             folders = path.relative_to(self.root).parts[:-1]
             base = path.stem.split(".rf.")[0]
-            own = {"group_id": f"{self.name}:{base}" if ".rf." in path.stem else image_id}
+            group = f"{self.name}:{base}" if ".rf." in path.stem else image_id
+            ids: dict[str, Any] = {"group_id": group, **headers.of(path)}
             yield Radiograph(
                 image_id=image_id,
                 source=self.name,
@@ -37,7 +39,7 @@ class Folder(Source):
                 label=self._label(path, folders),
                 base_name=base,
                 given_split=SUBSET_FOLDERS.get(folders[0].lower()) if folders else None,
-                **{**own, **headers.of(path)},
+                **ids,
             )
 
     def files(self) -> list[Path]:
