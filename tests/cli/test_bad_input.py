@@ -302,3 +302,12 @@ def test_files_that_are_no_images_get_no_recipe(tmp_path: Path) -> None:
     assert "none of the files looked at opens as an image" in told
     assert f"colles catalog --source folder={tmp_path / 'set'} --out files.csv" in told
     assert not (tmp_path / "x.yaml").exists()
+
+
+def test_a_table_whose_files_are_not_there_made_a_catalog_like_any_other(tmp_path: Path) -> None:
+    """Only the word `unreadable` told; nothing said where the files were looked for."""
+    table, out = tmp_path / "t.csv", tmp_path / "c.csv"
+    table.write_text("path,label\nimages\\a.png,1\nimages\\b.png,0\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["catalog", "--source", f"csv={table}", "--out", str(out)])
+    assert result.exit_code == 0
+    assert f"2 of 2 files are not there, such as {tmp_path}/images\\a.png; its backslashes" in result.stderr

@@ -354,3 +354,8 @@ def test_a_yolo_export_without_data_yaml_was_a_folder_to_be_called_fractured(wri
     (root / "data.yaml").unlink()
     with pytest.raises(UsageError, match=r"YOLO export \(train/labels\) without its data.yaml"):
         survey(str(root))
+
+
+def test_of_two_columns_of_labels_the_first_was_taken_without_a_word(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="has two columns 'label'"):
+        _rows("csv", _table(tmp_path, "path,label,label\na.png,1,0\n"))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from colles.cli.options import AsJson, Overwrite, example, print_json
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def register(app: typer.Typer) -> None:
@@ -70,6 +75,19 @@ def catalog(
     table.save(out)
     counts = summarise(table.frame)
     print_json(counts) if as_json else typer.echo(_sentence(counts, out))
+    _warn(table.frame)
+
+
+def _warn(frame: pl.DataFrame) -> None:
+    # A table of paths with another root, or with backslashes, makes a catalog that looks like any other.
+    import polars as pl
+
+    from colles.core.progress import say
+
+    absent = frame.filter(pl.col("reason") == os.strerror(errno.ENOENT))["path"]
+    if len(absent):
+        hint = "; its backslashes are no separators here: write /" if "\\" in absent[0] else ""
+        say(f"{len(absent)} of {frame.height} files are not there, such as {absent[0]}{hint}")
 
 
 def summarise(frame: object) -> dict[str, object]:
