@@ -124,6 +124,13 @@ def test_addresses_and_methods_that_are_none(client: TestClient, logged: list[st
     ]  # fmt: skip
 
 
+def test_a_misspelt_wish_is_not_passed_over(client: TestClient) -> None:
+    """`?overlays=true`, as the command line has it, gave an answer without a picture and no word why."""
+    told = client.post("/api/predict?overlays=Mustermann", content=b"x")
+    assert refused(told, 422) and "overlay and plain" in told.json()["repair"]
+    assert "Mustermann" not in told.text and "overlays" not in told.text
+
+
 @pytest.mark.parametrize("path", ["/api/predict/", "/api/health/", "/metrics/"])
 def test_an_address_with_a_slash_too_many_is_none(client: TestClient, path: str) -> None:
     """It was led on to http://, which is not where a proxy with encryption is asked."""

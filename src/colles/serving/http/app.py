@@ -28,6 +28,7 @@ from colles.serving.predictor import Predictor
 
 _BYTES = {"type": "string", "format": "binary", "description": "The bytes of one file, whatever its kind."}
 _FILE = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}}
+_WISHES = {"overlay", "plain"}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 403, 408, 413, 415, 422, 503)}
 
 
@@ -81,6 +82,8 @@ def _add_judging(api: FastAPI, answerer: Answerer, desk: Desk, metrics: Metrics,
     @api.post("/api/predict", response_model=Answer, responses=_PROBLEMS, openapi_extra=_FILE)
     async def predict(request: Request, overlay: bool = False, plain: bool = False) -> Response:
         """Judge one file. One that cannot be read, or is no radiograph, is an answer too: see its status."""
+        if not request.query_params.keys() <= _WISHES:
+            raise _not_understood()
         with desk.place():
             data = await read_body(request, bounds.file_bytes, bounds.upload_seconds)
             started = time.perf_counter()
@@ -127,9 +130,13 @@ def _add_handlers(api: FastAPI) -> None:
 
 def _as_refusal(error: Exception) -> Refusal:
     if isinstance(error, RequestValidationError):  # its own text would send back what came in
-        return Refusal(422, "a value of the address is not understood", "overlay and plain are true or false")
+        return _not_understood()
     if isinstance(error, HTTPException):
         told = {404: "there is no such address", 405: "the address is not asked in this way"}
         headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}  # Allow, of a 405
         return Refusal(error.status_code, told.get(error.status_code, error.detail), "See /openapi.json", **headers)
     return Refusal(500, "a defect of colles", "Please report it; COLLES_DEBUG=1 shows where in the log")
+
+
+def _not_understood() -> Refusal:
+    return Refusal(422, "the query is not understood", "It may have overlay and plain, each true or false")
