@@ -215,3 +215,16 @@ def test_nonsense_is_answered_in_one_line(tmp_path: Path, nonsense: str, monkeyp
     assert isinstance(result.exception, CollesError)
     assert "\n" not in str(result.exception)
     assert not Path("recipe.yaml").exists()
+
+
+def test_dicom_without_labels_was_said_to_be_no_images_at_all(tmp_path: Path) -> None:
+    """Class folders of DICOM files without an ending have labels for a person alone."""
+    pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
+    from drawn_dicom import dicom, encoded
+
+    for number, folder in enumerate(["fractured", "normal"]):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        pixels = np.full((20, 30), number, np.uint16)
+        (tmp_path / "set" / folder / f"IM{number}").write_bytes(encoded(dicom(pixels)))
+    with pytest.raises(InputError, match=r"0 are not, 2 are of unknown label.*labels\.csv"):
+        choose([survey(str(tmp_path / "set"))], gpu=False)

@@ -58,7 +58,12 @@ def _counts(surveys: Sequence[Survey], unclear: bool) -> tuple[int, int]:
     fractured, normal = sum(item.fractured for item in surveys), sum(item.normal for item in surveys)
     if min(fractured, normal) < _LEAST and not unclear:
         repair = f"A class needs {_LEAST} images at least to train, and hundreds to be judged; add a source"
-        raise InputError(f"{fractured} images are fractured and {normal} are not", path=surveys[0].path, repair=repair)
+        unknown = sum(item.unknown for item in surveys)
+        left = f", {unknown} are of unknown label" if unknown else ""
+        if unknown and any(item.kind == "dicom" for item in surveys):
+            repair = f"Labels of a dicom source stand in labels.csv in its folder (file, label). {repair}"
+        text = f"{fractured} images are fractured and {normal} are not{left}"
+        raise InputError(text, path=surveys[0].path, repair=repair)
     return fractured, normal
 
 
