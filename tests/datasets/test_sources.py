@@ -11,6 +11,7 @@ import pytest
 
 from colles.core.errors import AnnotationError, CollesError, MissingInputError, RecipeError, TableError, UsageError
 from colles.core.records import Box, Radiograph
+from colles.datasets.catalog import build_catalog
 from colles.datasets.sources import SOURCES, create_source, parse_source
 from colles.datasets.sources.base import guess_label
 from colles.datasets.survey import survey
@@ -359,3 +360,11 @@ def test_a_yolo_export_without_data_yaml_was_a_folder_to_be_called_fractured(wri
 def test_of_two_columns_of_labels_the_first_was_taken_without_a_word(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="has two columns 'label'"):
         _rows("csv", _table(tmp_path, "path,label,label\na.png,1,0\n"))
+
+
+def test_a_box_outside_its_picture_became_a_fracture_at_the_edge(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "a.png")
+    table = _table(tmp_path, 'path,label,boxes\na.png,1,"[[5, 5, 9, 9], [5000, 5000, 5100, 5100]]"\n')
+    [row] = build_catalog([create_source("csv", table)]).rows()
+    assert row.boxes == (Box(x1=5, y1=5, x2=9, y2=9),)
+    assert (row.status, row.reason) == ("ok", "1 of 2 boxes lie outside the picture")

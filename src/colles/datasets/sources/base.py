@@ -82,7 +82,7 @@ def place_boxes(row: Radiograph, *, shares: bool, stored: bool = False) -> Radio
 
     With `shares` they are parts of its width and height; with `stored` they were drawn on the image before its EXIF
     orientation was applied, and turn with it. A row whose image cannot be decoded has no size, so it keeps pixel boxes
-    as they are and loses shares.
+    as they are and loses shares. Boxes that lie outside the picture go, and its reason says so.
     """
     if row.width is None or row.height is None:
         return row.model_copy(update={"boxes": ()}) if shares else row
@@ -90,8 +90,12 @@ def place_boxes(row: Radiograph, *, shares: bool, stored: bool = False) -> Radio
     orientation = (row.orientation or 1) if stored else 1
     drawn_on = shown if orientation < 5 else (row.height, row.width)
     scale = drawn_on if shares else (1, 1)
-    boxes = (as_shown(_scaled(box, scale), orientation, shown) for box in row.boxes)
-    return row.model_copy(update={"boxes": tuple(_clipped(box, shown) for box in boxes)})
+    boxes = [as_shown(_scaled(box, scale), orientation, shown) for box in row.boxes]
+    beside = [box for box in boxes if box.x2 < 0 or box.y2 < 0 or box.x1 > shown[0] or box.y1 > shown[1]]
+    kept = tuple(_clipped(box, shown) for box in boxes if box not in beside)
+    noted = f"{len(beside)} of {len(boxes)} boxes lie outside the picture" if beside else None
+    reason = "; ".join(text for text in (row.reason, noted) if text) or None
+    return row.model_copy(update={"boxes": kept, "reason": reason})
 
 
 def _scaled(box: Box, scale: tuple[int, int]) -> Box:
