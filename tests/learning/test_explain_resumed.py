@@ -51,6 +51,13 @@ def interrupt_after(batches: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
+def begin(run: TinyRun, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        interrupt_after(2, patched)
+        with pytest.raises(Interrupted, match="--resume"):
+            ask(run, out)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
@@ -61,10 +68,7 @@ def test_what_was_interrupted_ends_as_if_it_had_not_been(
     monkeypatch.setattr("colles.flow.explain_images.usable_cpus", lambda: 1)  # at most three pictures wait
     whole, out = tmp_path / "whole", tmp_path / "out"
     ask(run, whole)
-    with monkeypatch.context() as patched:
-        interrupt_after(2, patched)
-        with pytest.raises(Interrupted, match="--resume"):
-            ask(run, out)
+    begin(run, out, monkeypatch)
     assert not (out / "explanations.json").exists()
     with pytest.raises(OutputExistsError, match="--resume"):
         ask(run, out)
@@ -80,10 +84,7 @@ def test_a_line_that_a_kill_cut_off_is_done_again(
     run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    with monkeypatch.context() as patched:
-        interrupt_after(2, patched)
-        with pytest.raises(Interrupted):
-            ask(run, out)
+    begin(run, out, monkeypatch)
     journal = out / ".explanations.json.journal"
     journal.write_bytes(journal.read_bytes()[:-20])
     ask(run, out, resume=True)
@@ -104,10 +105,7 @@ def test_other_settings_do_not_mix(
     run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], named: str
 ) -> None:
     out = tmp_path / "out"
-    with monkeypatch.context() as patched:
-        interrupt_after(2, patched)
-        with pytest.raises(Interrupted):
-            ask(run, out)
+    begin(run, out, monkeypatch)
     before = files(out)
     options = {name: images(run)[v] if isinstance(v, slice) else v for name, v in options.items()}
     with pytest.raises(StaleInputError, match=named):
