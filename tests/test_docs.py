@@ -163,6 +163,7 @@ def test_every_command_in_a_sentence_is_run_somewhere_or_says_why_not() -> None:
         assert f"def {name}" in (ROOT / "tests" / file).read_text(), test
 
 
+@pytest.mark.slow
 def test_every_command_in_a_sentence_is_one_that_the_program_takes() -> None:
     for page, command in named_in_prose():
         words = shlex.split(re.sub(r"^[A-Z_]+=\S+ ", "", command))

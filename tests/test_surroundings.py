@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 from colles.core.cache import cache_folder
@@ -23,6 +24,7 @@ def test_drawn_examples_have_no_deadline() -> None:
     assert settings().deadline is None
 
 
+@pytest.mark.slow
 def test_colours_and_proxies_that_are_set_change_nothing() -> None:
     command = (
         "import os, urllib.request, conftest\n"

@@ -14,6 +14,7 @@ from colles.cli.app import app
 from colles.core.errors import TableError
 
 
+@pytest.mark.slow
 def test_a_catalog_without_the_newer_columns_says_what_was_not_looked_for(tmp_path: Path, write_image) -> None:
     """The shortcuts of such a catalog were left out without a word."""
     for name, seed in (("fractured/a.png", 1), ("normal/b.png", 2), ("normal/d.png", 3)):

@@ -162,6 +162,7 @@ def test_every_verb_helps_with_examples(verb: str) -> None:
     assert f"colles {verb}" in result.output
 
 
+@pytest.mark.slow
 def test_the_program_turns_errors_into_one_line_and_an_exit_code(tmp_path: Path, colles) -> None:
     done = colles("audit", tmp_path / "none.parquet", "--out", tmp_path / "audit")
     assert done.returncode == 2
@@ -214,6 +215,7 @@ def test_a_slip_on_the_command_line_is_not_blamed_on_the_recipe(tmp_path: Path, 
     assert fails("run", tmp_path / "mine.yaml", "--out", tmp_path / "out", "--set", setting) == message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name", "command", "words"),
     [
@@ -268,6 +270,7 @@ def test_ctrl_c_while_the_program_loads_showed_where_in_python_it_was(module: st
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
+@pytest.mark.slow
 def test_an_interrupt_does_not_wait_for_a_thread_that_is_stuck_in_a_file() -> None:
     """Python waits for every thread before it ends; one that decoded held up Ctrl-C, a second one as well."""
     program = (

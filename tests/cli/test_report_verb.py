@@ -27,6 +27,7 @@ def judged(folder: Path, y_true: list[int], y_score: list[float]) -> Path:
     return folder / "out"
 
 
+@pytest.mark.slow
 def test_the_practicums_three_fractures_are_warned_of_before_any_figure(tmp_path: Path) -> None:
     """1,644 negatives, 3 positives, two of them with the highest scores: AUROC about 0.999."""
     scores = [*np.random.default_rng(0).uniform(0, 0.5, 1644).tolist(), 0.99, 0.98, 0.499]
@@ -41,6 +42,7 @@ def test_the_practicums_three_fractures_are_warned_of_before_any_figure(tmp_path
     assert "95 % CI" in words
 
 
+@pytest.mark.slow
 def test_a_strangers_csv_makes_a_report_with_checklists(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     y_true = rng.integers(0, 2, 300)
@@ -85,6 +87,7 @@ def test_results_of_another_report_are_kept_unless_asked_and_then_replaced(tmp_p
     assert not any(file.is_dir() for file in (site / "results").iterdir())
 
 
+@pytest.mark.slow
 def test_pictures_in_a_dated_folder_of_a_person_went_with_the_earlier_report(tmp_path: Path) -> None:
     out = judged(tmp_path, [0, 1] * 10, np.random.default_rng(1).random(20).tolist())
     own = tmp_path / "results" / "2026-01-31" / "roc.png"

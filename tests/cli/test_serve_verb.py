@@ -76,6 +76,7 @@ def test_a_kind_of_address_that_the_machine_does_not_have(monkeypatch: pytest.Mo
     assert told.startswith("--host: cannot listen on ::1 (Address family not supported by protocol)")
 
 
+@pytest.mark.slow
 def test_an_error_is_one_line_and_ends_with_2(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "colles", "serve", "--bundle", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

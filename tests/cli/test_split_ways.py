@@ -25,6 +25,7 @@ def catalog(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "idle"),
     [

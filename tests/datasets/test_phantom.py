@@ -114,6 +114,7 @@ def test_existing_files_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_overwriting_a_folder_of_ones_own_deleted_all_that_was_in_it(tmp_path: Path) -> None:
     recipe = PhantomRecipe(images=20, size=64)
     made = write_phantoms(tmp_path / "made", recipe, overwrite=True, workers=1)

@@ -101,6 +101,7 @@ def test_motion_keeps_distances() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_fracture_changes_the_picture_inside_its_box() -> None:
     checked = 0
     for seed in range(60):
@@ -120,6 +121,7 @@ def test_a_fracture_changes_the_picture_inside_its_box() -> None:
     assert checked >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_views_of_a_patient_share_the_fracture_and_lie_in_the_picture(part: str) -> None:
     for seed in range(6):

@@ -71,6 +71,7 @@ def growths(draw: st.DrawFn) -> tuple[list[dict], list[dict], list[list[str]]]:
     return old, new, apart
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(growths(), st.integers(0, 5))
 def test_adding_images_never_moves_old_ones(made: tuple[list[dict], list[dict], list[list[str]]], seed: int) -> None:

@@ -187,6 +187,7 @@ def test_what_cannot_be_paired_is_refused(predictions_frame, better_and_worse):
         compare({"a": only, "b": only})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3, 12])
 def test_holm_equals_statsmodels(n):
     p_values = (np.random.default_rng(n).random(n) ** 3).tolist()

@@ -282,6 +282,7 @@ def _probabilities(n, seed, *, shift=0.0, slope=1.0):
     return rng.random(n) < expit(shift + slope * linear), expit(linear)
 
 
+@pytest.mark.slow
 def test_ece_interval_covers_in_nine_of_ten_studies_and_holds_zero_of_right_probabilities():
     """With bin edges held still, and centred on the (too high) estimate, these were 0.84 and 0.01."""
     truth = expected_calibration_error(*_probabilities(400_000, 0, shift=-2.0, slope=0.5))

@@ -58,6 +58,7 @@ def test_a_training_that_was_stopped_before_it_began_does_not_claim_the_one_that
     assert is_begun(*load(space), changed, space.train)
 
 
+@pytest.mark.slow
 def test_a_refused_skip_does_not_bar_the_training_that_it_advises(space: Workspace) -> None:
     """train.mode=skip over another split advised train.mode=full, which failed by the same reason."""
     short = ("train.epochs=1", "train.head_epochs=0")
@@ -89,6 +90,7 @@ def test_seeds_that_are_there_count_when_another_is_asked_for(space: Workspace) 
     assert is_begun(*data, recipe("train.epochs=1", "train.head_epochs=0"), space.train) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["checkpoints", "checkpoints/best.safetensors", "checkpoints/best.json"])
 def test_a_finished_training_whose_weights_are_gone_is_trained_again(space: Workspace, gone: str) -> None:
     """It counted as current, and each later stage ended in `no such file`."""

@@ -24,6 +24,8 @@ from colles.serving.int8 import judge_int8
 from colles.serving.metadata import GateMetadata
 from colles.serving.predictor import Predictor
 
+pytestmark = pytest.mark.slow
+
 # A network of random weights changes more by quantisation than a trained one may; its bundle is kept to look at.
 KEEP = ExportRecipe(parity_images=4, int8_images=8, int8_auroc_fall=1.0, int8_flips=1.0)
 

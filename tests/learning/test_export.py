@@ -75,6 +75,7 @@ def test_the_graph_tells_nothing_of_the_machine(graph: bytes) -> None:
     assert {each.domain: each.version for each in model.opset_import}[""] == 18
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes(run: TinyRun, graph: bytes) -> None:
     assert export_graph(load_classifier(run.folder)[0], PREPROCESS) == graph
 
@@ -112,6 +113,7 @@ def test_a_source_held_out_and_what_is_said_of_the_sets_travel_with_the_bundle(t
     assert load_bundle(changed).metadata.training["sources"][0]["about"] == "CC BY 4.0"
 
 
+@pytest.mark.slow
 def test_a_network_without_map_exports_without_one(tmp_path: Path) -> None:
     run = make_run(tmp_path, "simple_cnn", images=1)
     assert Session(export_graph(run.model, PREPROCESS), PREPROCESS).outputs == ["logit", "embedding"]
@@ -191,6 +193,7 @@ def test_predictions_that_the_bundle_does_not_give_fail_the_export(run: TinyRun,
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+@pytest.mark.slow
 def test_a_graph_of_other_weights_fails_the_export(
     run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

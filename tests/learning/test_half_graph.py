@@ -59,6 +59,7 @@ def test_it_gives_the_rounded_networks_answers_in_half_the_bytes(name: str) -> N
     np.testing.assert_allclose(other.embedding, one.embedding, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_tensor_that_is_no_multiple_of_a_weight_stays_as_it_is() -> None:
     model = create_model(ModelRecipe(name="simple_cnn", weights="none"), PIXELS).eval()
     whole = export_graph(model, PIXELS)  # not rounded: no tensor of the graph is a 16-bit number

@@ -56,6 +56,7 @@ def test_the_schedule_goes_on_where_it_stopped(
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+@pytest.mark.slow
 def test_an_interrupt_reaches_the_caller_and_the_next_one_still_can(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_weights_that_burst_at_the_last_step_stop_with_a_reason(
     assert all(torch.isfinite(value).all() for value in kept.values())
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_the_cache_is_written_is_one_line(data: Data, tmp_path: Path) -> None:
     pytest.importorskip("resource")
     script = f"""

@@ -112,6 +112,7 @@ def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_teachers([str(tmp_path)], PreprocessRecipe(), prior_shift=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["train.teachers=[{}]", "model.weights={}"])
 def test_a_network_of_another_division_of_these_images_is_refused(data: Data, tmp_path: Path, setting: str) -> None:
     """Bug: the folds of a cross-validation were judged on what their teachers had learned from."""

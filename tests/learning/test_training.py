@@ -61,6 +61,7 @@ def test_the_progress_bar_leaves_standard_output_to_the_result(
     assert capsys.readouterr().out == "" and "Epoch" in terminal.getvalue()
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_complete_and_repeats_to_the_last_bit(data: tuple[Catalog, Split], tmp_path: Path) -> None:
     runs = [train(*data, recipe(), tmp_path / name) for name in ("one", "two")]
     assert same(*runs)

@@ -209,6 +209,7 @@ def test_every_option_at_once_trains_and_its_scores_can_be_made_again(data: Data
     )
 
 
+@pytest.mark.slow
 def test_bfloat16_teaches_other_weights_and_keeps_them_in_32_bits(data: Data, tmp_path: Path) -> None:
     def trained(name: str, *overrides: str, resume: bool = False) -> dict[str, torch.Tensor]:
         settings = recipe("train.head_epochs=0", "train.patience=9", *overrides)

@@ -76,6 +76,7 @@ def test_a_network_of_one_size_does_not_grow_and_teaches_its_own_alone(data: Dat
         load_teachers([str(run)], larger, prior_shift=0.0)
 
 
+@pytest.mark.slow
 def test_a_teacher_that_was_trained_anew_is_another_one(data: Data, tmp_path: Path) -> None:
     """Inputs held its path alone, so a training went on with another teacher."""
     teacher = train(*data, recipe("train.head_epochs=0", "train.epochs=1"), tmp_path / "teacher")
@@ -93,6 +94,7 @@ def test_a_teacher_that_was_trained_anew_is_another_one(data: Data, tmp_path: Pa
         train(*data, taught, pupil, resume=True)
 
 
+@pytest.mark.slow
 def test_killed_after_it_stopped_early_a_training_does_not_go_on(data: Data, tmp_path: Path) -> None:
     """Lightning forgets that it had stopped, and trained another epoch."""
     settings = recipe("train.head_epochs=0", "train.epochs=9", "train.patience=1", "train.lr=1e-9")

@@ -43,6 +43,7 @@ def test_failures_and_histogram_are_of_the_images_that_were_judged(judged: Path)
         assert len(y_true) == run.subsets[subset]["n"] == 100
 
 
+@pytest.mark.slow
 def test_predictions_that_were_not_judged_are_left_out_and_said_to_be(judged: Path) -> None:
     other = pl.read_parquet(judged / "predictions.parquet").with_columns(y_score=1 - pl.col("y_score"))
     other.write_parquet(judged / "predictions.parquet")

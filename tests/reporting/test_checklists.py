@@ -76,6 +76,7 @@ def test_figures_alone_leave_the_rest_to_a_person(name: str, run: Artefacts) -> 
     assert any(a.status == "answered" for a in after)
 
 
+@pytest.mark.slow
 def test_the_report_holds_the_lists_and_writes_them(folder: Path, tmp_path: Path) -> None:
     bare = tmp_path / "run"
     shutil.copytree(folder / "evaluation", bare / "evaluation")

@@ -135,6 +135,7 @@ def test_hostile_names_stay_text(text: str) -> None:
     assert not any("alert" in script for script in page.scripts)
 
 
+@pytest.mark.slow
 def test_a_hostile_subgroup_and_source_stay_text(copy: Path) -> None:
     file = copy / "evaluation" / "evaluation.json"
     evaluation = json.loads(file.read_text())
@@ -147,6 +148,7 @@ def test_a_hostile_subgroup_and_source_stay_text(copy: Path) -> None:
     assert len(Page(text).scripts) == 2
 
 
+@pytest.mark.slow
 def test_a_subgroup_with_dollar_signs_is_a_name_not_a_formula(copy: Path) -> None:
     file = copy / "evaluation" / "evaluation.json"
     evaluation = json.loads(file.read_text())
@@ -155,6 +157,7 @@ def test_a_subgroup_with_dollar_signs_is_a_name_not_a_formula(copy: Path) -> Non
     assert "$\\frac$" in write_report([copy], copy / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_page_is_small_and_the_same_every_time(run: Path, text: str, tmp_path: Path) -> None:
     again = shutil.copytree(
         run, tmp_path / "elsewhere" / "run", ignore=shutil.ignore_patterns("results", "report.html")
@@ -196,6 +199,7 @@ def _assert_missing(text: str, section: str, command: str) -> None:
     assert command in part, section
 
 
+@pytest.mark.slow
 def test_everything_but_figures_is_missing(run: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     shutil.copytree(run / "evaluation", alone / "evaluation")

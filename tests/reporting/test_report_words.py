@@ -176,6 +176,7 @@ def test_the_slider_is_thinned_but_keeps_both_ends(n: int) -> None:
     assert (data["fpr"][0], data["fpr"][-1], data["tpr"][-1]) == (0.0, 1.0, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fractures", [0, 3, 40])
 def test_a_strangers_scores_of_any_kind_make_a_report(tmp_path, fractures: int) -> None:
     rng = np.random.default_rng(2)

@@ -51,6 +51,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_a_base_install_predicts_to_every_form_of_table(
     drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_base_install_predicts_to_every_form_of_table(
     assert done.returncode == 2 and "pip install 'colles[ray]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_first_answer_waits_for_no_library_that_it_does_not_need(
     drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
 ) -> None:

@@ -299,6 +299,7 @@ def test_stopping_early_decodes_no_further_than_the_queue(
     assert len(seen) <= 8
 
 
+@pytest.mark.slow
 def test_answers_need_no_torch_and_no_heavy_library(
     tmp_path: Path, grey_files: list[Path], bundle_maker: Callable[..., Path]
 ) -> None:
@@ -314,6 +315,7 @@ def test_answers_need_no_torch_and_no_heavy_library(
     assert (done.returncode, done.stdout.strip()) == (0, "ok"), done.stderr
 
 
+@pytest.mark.slow
 def test_onnx_runtime_told_its_maker_of_every_start(drawn_bundle: Path, tmp_path: Path) -> None:
     code = f"import colles; colles.load_bundle({str(drawn_bundle)!r}).predictor.warm_up()"
     kept = {

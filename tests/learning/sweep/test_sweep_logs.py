@@ -99,6 +99,7 @@ def test_show_as_json_and_as_tables(old_logs: Path) -> None:
         assert words in text
 
 
+@pytest.mark.slow
 def test_show_needs_neither_torch_nor_optuna(old_logs: Path) -> None:
     code = f"""
 import sys

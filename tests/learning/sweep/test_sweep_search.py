@@ -68,6 +68,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
     return training
 
 
+@pytest.mark.slow
 def test_one_file_a_trial_in_the_practicums_form_and_the_best_as_a_recipe(
     data: Data, tmp_path: Path, fake: FakeTraining
 ) -> None:

@@ -43,6 +43,7 @@ def usual(four: list[Judged], locating_bundle: Bundle) -> list[FileDataset]:
     return create_results(four, locating_bundle, made=MADE)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(order=st.permutations(range(4)), repeated=st.lists(st.integers(0, 3), max_size=2))
 def test_the_order_of_images_changes_nothing(

@@ -59,6 +59,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.slow
 def test_a_folder_a_study_with_report_and_captures(visit: Path, locating_bundle: Bundle, tmp_path: Path) -> None:
     before = digests(visit)
     done = run(locating_bundle, visit, "--out", tmp_path / "out", "--json")

@@ -33,6 +33,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     return bytes(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_headers_end_in_results_or_in_one_error(predictor: Predictor, seed: int) -> None:
     ds = radiograph(1, PatientAge="076Y", PatientWeight="60", BodyPartExamined="HAND", PatientOrientation=["L", "F"])

@@ -48,6 +48,7 @@ def test_an_answer_is_the_predictors_to_the_last_bit(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_a_shipped_network_gives_the_same_bits_on_one_thread(
     serve, write_image, tmp_path: Path, precision: Any
