@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,8 +81,9 @@ def _warn(frame: pl.DataFrame) -> None:
     import polars as pl
 
     from colles.core.progress import say
+    from colles.datasets.catalog import ABSENT
 
-    absent = frame.filter(pl.col("reason") == os.strerror(errno.ENOENT))["path"]
+    absent = frame.filter(pl.col("reason") == ABSENT)["path"]
     if len(absent):
         hint = "; its backslashes are no separators here: write /" if "\\" in absent[0] else ""
         say(f"{len(absent)} of {frame.height} files are not there, such as {absent[0]}{hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -75,7 +76,8 @@ def explain(
     from colles.core.errors import MissingInputError
 
     _check(images, scores, maps, {"--against": against, "--split": split})
-    _check_out(out, resume, overwrite, resumable=bool(images) and (catalog is None or scores is not None))
+    judge = catalog is not None and scores is None
+    _check_out(out, resume, overwrite, resumable=bool(images) and not judge)
     from colles.flow.agreement import open_twin
     from colles.flow.explain import open_maps
     from colles.flow.pictures import Look
@@ -86,7 +88,6 @@ def explain(
     judged = None
     if images:
         look = Look(opacity=opacity, contour=contour or None, maps=maps, overlays=overlays)  # type: ignore[arg-type]
-        judge = catalog is not None and scores is None
         entries, judged = _explain(source, model, images, out, look, catalog, recipe, judge=judge, resume=resume)
     if scores is not None:
         twins = [open_twin(folder, recipe.methods, target) for folder in against or []]
@@ -122,15 +123,13 @@ def _check_out(out: Path, resume: bool, overwrite: bool, *, resumable: bool) -> 
     if resume and not resumable:
         text = "goes on with pictures, while figures need the maps of all images"
         raise UsageError(text, field="--resume", repair="Start over with --overwrite")
-    if not overwrite and not (resume and _is_begun(out)):
-        again = "Choose another --out, add --overwrite, or --resume after an interrupt"
-        refuse_existing(out, "It is complete: choose another --out, or add --overwrite" if resume else again)
+    if not resume and not overwrite:
+        refuse_existing(out, "Choose another --out, add --overwrite, or --resume after an interrupt")
+    if resume:
+        from colles.flow.begun_maps import is_begun
 
-
-def _is_begun(out: Path) -> bool:
-    from colles.flow.begun_maps import is_begun
-
-    return is_begun(out)
+        if not is_begun(out):
+            refuse_existing(out, "It is complete: choose another --out, or add --overwrite")
 
 
 def _recipe(method: list[str] | None, limit: int, sample: int, seed: int, checks: bool) -> ExplainRecipe:
@@ -157,6 +156,7 @@ def _explain(
     from colles.cli.app import Interrupted
     from colles.core.files import write_json
     from colles.datasets.catalog import Catalog
+    from colles.flow.begun_maps import BegunMaps, begun_settings
     from colles.flow.explain_images import explain_images
     from colles.flow.explain_stage import SCORES
     from colles.flow.known import items_of_paths
@@ -164,33 +164,25 @@ def _explain(
 
     known = None if catalog is None else Catalog.load(catalog)
     items = items_of_paths(_files(images, out), known)
-    drawn: Any = {"sample": recipe.sample, "seed": recipe.seed}
+    sample, seed = recipe.sample, recipe.seed
     slow = ", ".join(each.name for each in source.methods if each.slow)
-    if slow and len(items) > recipe.sample:
-        typer.echo(f"{slow}: {recipe.sample} of {len(items)} images, drawn by seed; --sample takes more", err=True)
-    if not judge:
-        return _go_on(source, model, items, out, look, drawn, resume), None
-    judging = Judge(source, seed=recipe.seed)
+    if slow and len(items) > sample:
+        typer.echo(f"{slow}: {sample} of {len(items)} images, drawn by seed; --sample takes more", err=True)
+    judging = Judge(source, seed=seed) if judge else None
+    settings = None if judge else begun_settings(model, source, items, look, sample=sample, seed=seed)
+    again = "figures need the maps of all images; add --overwrite to start over"
     try:
-        entries = explain_images(source, items, out, style=look, judge=judging, **drawn)
+        with nullcontext() if settings is None else BegunMaps(out, settings, resume=resume) as begun:
+            entries = explain_images(
+                source, items, out, style=look, judge=judging, sample=sample, seed=seed, begun=begun
+            )
     except KeyboardInterrupt as error:
-        raise Interrupted("figures need the maps of all images; add --overwrite to start over") from error
+        raise Interrupted(again if judge else "whatever was finished is kept; add --resume to go on") from error
+    if judging is None:
+        return entries, None
     judged = scores_of(judging, "images")
     write_json(out / SCORES, judged)
     return entries, judged
-
-
-def _go_on(source: Any, model: Path, items: Any, out: Path, look: Any, drawn: Any, resume: bool) -> list[Entry]:
-    from colles.cli.app import Interrupted
-    from colles.flow.begun_maps import BegunMaps, begun_settings
-    from colles.flow.explain_images import explain_images
-
-    settings = begun_settings(model, source, items, look, **drawn)
-    try:
-        with BegunMaps(out, settings, resume=resume) as begun:
-            return explain_images(source, items, out, style=look, begun=begun, **drawn)
-    except KeyboardInterrupt as error:
-        raise Interrupted("whatever was finished is kept; add --resume to go on") from error
 
 
 def _files(images: list[str], out: Path) -> list[Path]:

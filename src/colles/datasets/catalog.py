@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import stat
 import warnings
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from os import cpu_count
+from os import cpu_count, strerror
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,10 @@ def _in_parallel(inspect: partial[dict[str, Any]], paths: list[str], workers: in
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         warnings.simplefilter("ignore")
         return list(track(pool.map(inspect, paths), "catalog", total=len(paths)))
+
+
+ABSENT = strerror(errno.ENOENT)
+"""The reason of a file that is not there."""
 
 
 def inspect_file(path: str, *, max_pixels: int, max_bytes: int) -> dict[str, Any]:

@@ -17,11 +17,10 @@ from colles.core.records import Radiograph, Record
 from colles.core.tables import COCO, is_coco, read_table
 from colles.datasets.sources import SOURCES, create_source
 from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label, guess_word, is_unlabelled
-from colles.datasets.sources.files import files_below
-from colles.imaging.read import IMAGE_ENDINGS
+from colles.datasets.sources.files import begins_as_dicom, files_below
+from colles.imaging.read import DICOM_ENDINGS, IMAGE_ENDINGS
 
 _SAMPLE = 200  # files whose header is read for their size
-_DICOM_ENDINGS = {".dcm", ".dicom"}
 _TABLES = {".csv", ".parquet", ".json"}
 _LISTED = 50  # more distinct labels than this are not classes
 
@@ -104,10 +103,10 @@ def detect_kind(path: Path) -> str:
     if _is_set(path):
         return "yolo" if (path / "data.yaml").is_file() else "fracatlas"
     pictures = files_below(path, _is_picture)
-    if any(file.suffix.lower() not in _DICOM_ENDINGS for file in pictures) or _say_classes(path, pictures):
+    if any(file.suffix.lower() not in DICOM_ENDINGS for file in pictures) or _say_classes(path, pictures):
         _refuse_annotated(path, pictures)
         return "folder"
-    if pictures or files_below(path, _is_dicom):
+    if pictures or files_below(path, begins_as_dicom):
         return "dicom"  # labels and patients stand in its files, not in the names of folders
     repair = f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}, and DICOM files whatever their ending"
     raise MissingInputError("holds no images", path=path, repair=repair)
@@ -133,14 +132,6 @@ def _say_classes(root: Path, files: list[Path]) -> bool:
 
 def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_ENDINGS
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM"  # PS3.10, section 7.1
-    except OSError:
-        return False
 
 
 def _classes(kind: str, path: Path) -> dict[str, int | None]:
@@ -220,7 +211,7 @@ def _longer_side(rows: list[Radiograph]) -> int | None:
 
 def _side(path: Path) -> int | None:
     try:
-        if _is_dicom(path):
+        if begins_as_dicom(path):
             from colles.imaging.read_dicom import read_header
 
             ds = read_header(path)

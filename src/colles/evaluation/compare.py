@@ -14,7 +14,7 @@ from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.decisions import compare_decisions, correct_decisions, holm, own_points
 from colles.evaluation.estimates import SPREAD, ranking_estimates, says_nothing
-from colles.evaluation.groups import group_warning, leak_warnings
+from colles.evaluation.groups import group_warnings
 from colles.evaluation.metrics.bootstrap import (
     Strata,
     affordable_replicates,
@@ -88,8 +88,7 @@ def _of_tables(tables: Mapping[str, Predictions], subset: str) -> list[str]:
     said: dict[str, list[str]] = {}
     for name, table in tables.items():
         parts = {part: table.subset(part).frame for part in table.subsets if part in ("train", "val", subset)}
-        stands_in = group_warning(table.groups_from)
-        for text in (*table.warnings, *([stands_in] if stands_in else []), *leak_warnings(parts)):
+        for text in (*table.warnings, *group_warnings(table.groups_from, parts)):
             said.setdefault(text, []).append(name)
     return [f"{', '.join(names)}: {text}" for text, names in said.items()]
 

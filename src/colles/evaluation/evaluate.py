@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
-from colles.evaluation.groups import group_column, group_warning, leak_warnings, with_groups
+from colles.evaluation.groups import group_column, group_warnings, with_groups
 from colles.evaluation.judge import judge_subset, optimism
 from colles.evaluation.levels import judge_levels
 from colles.evaluation.locked import lock
@@ -63,7 +63,7 @@ def evaluate(
         warnings=(
             *predictions.warnings,
             *_catalog_warnings(lacking, known.height),
-            *_group_warnings(group_column(known), by_subset),
+            *group_warnings(group_column(known), by_subset),
             *locked.warnings,
             *_few_warnings(scores, subsets, recipe),
             *level_warnings,
@@ -117,11 +117,6 @@ def _ordered(frame: pl.DataFrame) -> list[str]:
     names = frame["subset"].unique().to_list()
     known = [name for name in ("val", "test", "external", "train") if name in names]
     return known + sorted(set(names) - set(known))
-
-
-def _group_warnings(column: str | None, by_subset: dict[str, pl.DataFrame]) -> list[str]:
-    stands_in = group_warning(column)
-    return [*([stands_in] if stands_in else []), *leak_warnings(by_subset)]
 
 
 def _few_warnings(scores: dict[str, Scores], subsets: dict[str, SubsetResult], recipe: EvaluateRecipe) -> list[str]:

@@ -55,6 +55,12 @@ def group_warning(column: str | None) -> str | None:
     return None if column in (None, "group_id") else f"no group_id: rows with one {column} count as one group"
 
 
+def group_warnings(column: str | None, by_subset: Mapping[str, pl.DataFrame]) -> list[str]:
+    """Say what stands for a group_id, and which groups stand on two subsets."""
+    stands_in = group_warning(column)
+    return [*([stands_in] if stands_in else []), *leak_warnings(by_subset)]
+
+
 def leak_warnings(by_subset: Mapping[str, pl.DataFrame]) -> list[str]:
     """Say how many groups stand on a subset that was learned from or chosen on, and on one that is judged."""
     named = {name: set(rows["group_id"].drop_nulls()) for name, rows in by_subset.items() if "group_id" in rows.columns}

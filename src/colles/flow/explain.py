@@ -116,7 +116,7 @@ def look(
             chunk = places[start : start + size]
             samples = list(pool.map(lambda place: decode(items[place].path, source.recipe, keep_grey=True), chunk))
             readable = {place: each for place, each in zip(chunk, samples, strict=True) if isinstance(each, Sample)}
-            seen = _see(source, methods, readable, {place for place in readable if place in chosen})
+            seen = _see(source, methods, readable, chosen & readable.keys())
             for place, each in zip(chunk, samples, strict=True):
                 if isinstance(each, Sample):
                     yield Shown(items[place], each, None, *seen[place])

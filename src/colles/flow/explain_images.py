@@ -36,7 +36,7 @@ def explain_images(
     """
     how = style or Look()
     how.check()
-    found: dict[int, list[Entry]] = {} if begun is None else begun.kept
+    found: dict[int, list[Entry]] = {} if begun is None else dict(begun.kept)
     left = [place for place in range(len(items)) if place not in found]
     stems = unique_stems([item.path for item in items])
     walk = look(source, items, sample=sample, seed=seed, skip=set(found))

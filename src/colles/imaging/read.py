@@ -22,9 +22,10 @@ from colles.imaging.frames import count_frames
 from colles.imaging.libtiff import silence_libtiff
 from colles.imaging.raw import RawImage, unreadable
 
-__all__ = ["IMAGE_ENDINGS", "RawImage", "read_image", "to_grey", "unreadable"]
+__all__ = ["DICOM_ENDINGS", "IMAGE_ENDINGS", "RawImage", "read_image", "to_grey", "unreadable"]
 
-IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom"})
+DICOM_ENDINGS = frozenset({".dcm", ".dicom"})
+IMAGE_ENDINGS = DICOM_ENDINGS | {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
 _STRIP = 256  # rows
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
 _ORIENTATION, _PHOTOMETRIC = 274, 262  # tags of EXIF and TIFF

@@ -21,11 +21,11 @@ from colles.datasets.pseudonyms import Pseudonyms
 from colles.datasets.sources import dicom_words as words
 from colles.datasets.sources.base import Source, place_boxes, read_boxes, stated_label
 from colles.datasets.sources.files import files_below
+from colles.datasets.sources.headers import is_named_dicom, salted_ids
 from colles.imaging.read_dicom import read_header
 
 LABELS = "labels.csv"
 _KEYS = ("SOPInstanceUID", "file")
-_ENDINGS = (".dcm", ".dicom")
 _SHORT = 4  # a shorter id occurs in any path by chance
 
 
@@ -81,7 +81,7 @@ class Dicom(Source):
 
         None for what is no DICOM file, or one without a picture.
         """
-        named = path.suffix.lower() in _ENDINGS
+        named = is_named_dicom(path)
         try:
             ds = read_header(path)
         except (CollesError, OSError):
@@ -95,14 +95,13 @@ class Dicom(Source):
 
     def _row(self, path: Path, ds: Any, labels: Mapping[str, tuple[int | None, tuple[Box, ...]]]) -> Radiograph:
         inside, uid = path.relative_to(self.root).as_posix(), words.first_text(ds, "SOPInstanceUID")
-        patient, study = words.identity(ds, "PatientID"), words.identity(ds, "StudyInstanceUID")
-        patient_id = self._names.name("patient", patient) if patient else None
-        study_id = self._names.name("study", study) if study else None
         image_id = f"{self.name}/{self._names.name('image', uid or inside)}"
         key = next((name for name in (uid, inside) if name in labels), None)
         label, boxes = labels[key] if key is not None else (None, ())
         self._found_labels |= {key} if key is not None else set()
         part = words.body_part(ds)
+        # The salt's scope stands on every row: image ids are names under it too.
+        ids: dict[str, Any] = {"id_scope": self._names.scope, "group_id": image_id, **salted_ids(ds, self._names)}
         return Radiograph(
             image_id=image_id,
             source=self.name,
@@ -115,12 +114,9 @@ class Dicom(Source):
             age=words.age(ds),
             sex=words.sex(ds),
             manufacturer=words.first_text(ds, "Manufacturer"),
-            patient_id=patient_id,
-            study_id=study_id,
-            id_scope=self._names.scope,
-            group_id=f"{self._names.scope}:{patient_id or study_id}" if patient_id or study_id else image_id,
             upper_limb=words.upper_limb(part),
             burned_in=words.burned_in(ds),
+            **ids,
         )
 
     def _labels(self) -> dict[str, tuple[int | None, tuple[Box, ...]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
 from colles.core.errors import InputError, MissingInputError
@@ -68,12 +67,27 @@ def _say_left_out(folder: Path, pictures: list[Path]) -> None:
 def _is_picture(path: Path) -> bool:
     if path.suffix.lower() in _OTHER_PICTURES:
         return True
+    head = _first_bytes(path)
+    return head.startswith(_HEADS) or _has_mark(head)
+
+
+def begins_as_dicom(path: Path) -> bool:
+    """Tell whether a file has DICOM's mark behind its preamble."""
+    return _has_mark(_first_bytes(path))
+
+
+def _has_mark(head: bytes) -> bool:
+    return head[128:] == b"DICM"  # PS3.10, section 7.1
+
+
+def _first_bytes(path: Path) -> bytes:
+    if not path.is_file():  # a pipe would be waited for
+        return b""
     try:
-        with path.open("rb") if path.is_file() else BytesIO() as stream:  # a pipe would be waited for
-            head = stream.read(132)
+        with path.open("rb") as stream:
+            return stream.read(132)
     except OSError:
-        return False
-    return head.startswith(_HEADS) or head[128:] == b"DICM"  # PS3.10, section 7.1
+        return b""
 
 
 def _is_text(name: str) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from colles.core.errors import CollesError
 from colles.datasets.pseudonyms import Pseudonyms
 from colles.datasets.sources import dicom_words as words
+from colles.imaging.read import DICOM_ENDINGS
 from colles.imaging.read_dicom import read_header
-
-_ENDINGS = (".dcm", ".dicom")
 
 
 class HeaderIds:
@@ -22,28 +22,35 @@ class HeaderIds:
 
     def prepare(self, paths: Iterable[Path]) -> None:
         """Make the salt where one of these files will need it: it is part of what the rows come from."""
-        if self._salt is not None and self._names is None and any(map(_is_named_dicom, paths)):
+        if self._salt is not None and self._names is None and any(map(is_named_dicom, paths)):
             self._names = Pseudonyms.load(self._salt)
 
     def of(self, path: Path) -> dict[str, str | None]:
         """Return patient_id, study_id, id_scope and group_id; nothing where the file is no DICOM or names nobody."""
         self.prepare([path])
-        if self._names is None or not _is_named_dicom(path):
+        if self._names is None or not is_named_dicom(path):
             return {}
         try:
             ds = read_header(path)
         except (CollesError, OSError, ImportError):
             return {}  # the catalog names what is wrong with the file
-        if ds is None:
-            return {}
-        patient, study = words.identity(ds, "PatientID"), words.identity(ds, "StudyInstanceUID")
-        if not (patient or study):
-            return {}
-        patient_id = self._names.name("patient", patient) if patient else None
-        study_id = self._names.name("study", study) if study else None
-        group_id = f"{self._names.scope}:{patient_id or study_id}"
-        return {"patient_id": patient_id, "study_id": study_id, "id_scope": self._names.scope, "group_id": group_id}
+        return {} if ds is None else salted_ids(ds, self._names)
 
 
-def _is_named_dicom(path: Path) -> bool:
-    return path.suffix.lower() in _ENDINGS
+def salted_ids(ds: Any, names: Pseudonyms) -> dict[str, str | None]:
+    """Return patient_id, study_id, id_scope and group_id of a header under salted names; nothing where it names nobody.
+
+    The group is the patient, or the study where the patient is not known.
+    """
+    patient, study = words.identity(ds, "PatientID"), words.identity(ds, "StudyInstanceUID")
+    if not (patient or study):
+        return {}
+    patient_id = names.name("patient", patient) if patient else None
+    study_id = names.name("study", study) if study else None
+    group_id = f"{names.scope}:{patient_id or study_id}"
+    return {"patient_id": patient_id, "study_id": study_id, "id_scope": names.scope, "group_id": group_id}
+
+
+def is_named_dicom(path: Path) -> bool:
+    """Tell by its ending whether a file says that it is DICOM."""
+    return path.suffix.lower() in DICOM_ENDINGS

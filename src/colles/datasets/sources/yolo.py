@@ -49,11 +49,10 @@ class Yolo(Source):
         return place_boxes(row, shares=True, stored=self.boxes_on == "stored")
 
     def _subset_folders(self) -> list[Path]:
-        held = [folder for folder in sorted(self.root.iterdir()) if _has_files(folder / "images")]
-        held = [folder for folder in held if not folder.name.startswith(".")]
-        folders = [folder for folder in held if self._subset(folder.name)]
+        shown = [folder for folder in sorted(self.root.iterdir()) if not folder.name.startswith(".")]
+        held = [folder for folder in shown if _has_files(folder / "images")]
         whole = [self.root] if (self.root / "images").is_dir() else []
-        taken = folders or whole
+        taken = [folder for folder in held if self._subset(folder.name)] or whole
         if not taken:
             repair = "A YOLO export keeps train/images, val/images or test/images"
             raise MissingInputError("holds no images folder", path=self.root, repair=repair)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from colles import __version__
 from colles.core.limits import MAX_BYTES
 from colles.core.progress import say
+from colles.core.records import Record
 from colles.serving.http.about import About
 from colles.serving.http.answer import Answer, Answerer
 from colles.serving.http.body import read_body
@@ -28,8 +29,14 @@ from colles.serving.predictor import Predictor
 
 _BYTES = {"type": "string", "format": "binary", "description": "The bytes of one file, whatever its kind."}
 _FILE = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": _BYTES}}}}
-_WISHES = {"overlay", "plain"}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (400, 403, 408, 413, 415, 422, 503)}
+
+
+class Wishes(Record):
+    """The query of a request for an answer."""
+
+    overlay: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +87,12 @@ def create_service(
 
 def _add_judging(api: FastAPI, answerer: Answerer, desk: Desk, metrics: Metrics, bounds: Bounds) -> None:
     @api.post("/api/predict", response_model=Answer, responses=_PROBLEMS, openapi_extra=_FILE)
-    async def predict(request: Request, overlay: bool = False, plain: bool = False) -> Response:
+    async def predict(request: Request, wishes: Annotated[Wishes, Query()]) -> Response:
         """Judge one file. One that cannot be read, or is no radiograph, is an answer too: see its status."""
-        if not request.query_params.keys() <= _WISHES:
-            raise _not_understood()
         with desk.place():
             data = await read_body(request, bounds.file_bytes, bounds.upload_seconds)
             started = time.perf_counter()
-            answer = await desk.run(partial(answerer.answer, data, overlay=overlay, plain=plain))
+            answer = await desk.run(partial(answerer.answer, data, overlay=wishes.overlay, plain=wishes.plain))
         metrics.answered(answer.status, answer.decision, time.perf_counter() - started)
         return Response(answer.model_dump_json(), media_type="application/json")
 
@@ -130,13 +135,9 @@ def _add_handlers(api: FastAPI) -> None:
 
 def _as_refusal(error: Exception) -> Refusal:
     if isinstance(error, RequestValidationError):  # its own text would send back what came in
-        return _not_understood()
+        return Refusal(422, "the query is not understood", "It may have overlay and plain, each true or false")
     if isinstance(error, HTTPException):
         told = {404: "there is no such address", 405: "the address is not asked in this way"}
         headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}  # Allow, of a 405
         return Refusal(error.status_code, told.get(error.status_code, error.detail), "See /openapi.json", **headers)
     return Refusal(500, "a defect of colles", "Please report it; COLLES_DEBUG=1 shows where in the log")
-
-
-def _not_understood() -> Refusal:
-    return Refusal(422, "the query is not understood", "It may have overlay and plain, each true or false")
