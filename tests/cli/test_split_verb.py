@@ -40,3 +40,16 @@ def test_the_summary_of_a_split_replaced_files_that_were_never_looked_at(
     assert "split.json: already exists" in str(result.exception) and other.read_text() == "mine"
     result = CliRunner().invoke(app, ["split", str(source), "--out", str(tmp_path / "split.csv"), "--overwrite"])
     assert result.exit_code == 0 and json.loads(other.read_text())["catalog_digest"] == catalog.digest
+
+
+def test_a_split_without_groups_did_not_say_that_copies_were_not_looked_for(catalog: Catalog, tmp_path: Path) -> None:
+    source, out = catalog.save(tmp_path / "my data.parquet"), tmp_path / "split.csv"
+    result = CliRunner().invoke(app, ["split", str(source), "--out", str(out)])
+    [line] = [line for line in result.output.splitlines() if "copies" in line]
+    assert line.startswith("copies of one radiograph were not looked for")
+    assert f"colles audit '{source}' --out audit" in line and "--groups audit/clusters.csv" in line
+    assert json.loads(out.with_suffix(".json").read_text())["warnings"] == [line]
+    alone = catalog.frame.select("image_id", group_id="image_id")
+    alone.write_csv(tmp_path / "clusters.csv")
+    groups = ["--groups", str(tmp_path / "clusters.csv"), "--overwrite"]
+    assert "copies" not in CliRunner().invoke(app, ["split", str(source), "--out", str(out), *groups]).output

@@ -27,6 +27,7 @@ from colles.reporting.sections.flow import Flow
 from colles.reporting.sections.net_benefit import NetBenefit, useful_ranges
 from colles.reporting.sections.operating_points import slider_data
 from colles.reporting.sections.overview import Overview
+from colles.reporting.sections.split import SplitSection
 from colles.reporting.sections.subgroups import Subgroups
 from colles.reporting.summary import few_warning, summary_sentences
 
@@ -265,3 +266,10 @@ def test_few_patients_are_an_alarm_although_images_are_many(tmp_path) -> None:
     first, figures = Overview().blocks(run, tmp_path)[:2]
     assert isinstance(first, Alarm) and "3 groups" in first.text
     assert isinstance(figures, KeyFigures) and figures.doubtful
+
+
+def test_the_report_hid_what_a_split_warned_of_and_said_that_copies_are_never_divided(tmp_path) -> None:
+    split = pl.DataFrame({"image_id": ["a", "b"], "group_id": ["a", "b"], "subset": ["train", "test"]})
+    run = Artefacts(tmp_path, "r", split=split, split_summary={"warnings": ["copies were not looked for"]})
+    notes = [block for block in SplitSection().blocks(run, tmp_path) if isinstance(block, Note)]
+    assert [note.text for note in notes if note.warning] == ["Copies were not looked for."]

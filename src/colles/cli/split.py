@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from colles.cli.options import AsJson, Overwrite, example, print_json, print_rows
+from colles.cli.options import AsJson, Overwrite, command, example, print_json, print_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -92,6 +92,7 @@ def split(
         folds=folds,
     )
     splits = _make(table, recipe, clusters, region, seeds, old, check)
+    splits = [_without_copies(made, catalog) for made in splits] if clusters is None else splits
     for made, path in zip(splits, outs, strict=True):
         assert_no_leak(made, table, clusters)
         made.save(path)
@@ -160,6 +161,16 @@ def _make(
         return make_folds(table, recipe, clusters=clusters, region=region)
     recipes = [recipe.model_copy(update={"seed": recipe.seed + index}) for index in range(seeds)]
     return [make_split(table, one, clusters=clusters, region=region, keep=keep) for one in recipes]
+
+
+def _without_copies(made: Split, catalog: Path) -> Split:
+    # Copies under several names and patients would be parted without a word.
+    from dataclasses import replace
+
+    audit = command("colles", "audit", catalog, "--out", "audit")
+    text = f"copies of one radiograph were not looked for, and may lie on two sides: {audit}"
+    warnings = [*made.summary["warnings"], f"{text}, then split with --groups audit/clusters.csv"]
+    return replace(made, summary={**made.summary, "warnings": warnings})
 
 
 def _tell(splits: list[Split], outs: list[Path], as_json: bool) -> None:

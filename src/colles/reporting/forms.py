@@ -107,6 +107,7 @@ class SplitForm(BaseModel):
     """split.json."""
 
     excluded: tuple[dict[str, Any], ...] | None = None
+    warnings: tuple[str, ...] | None = None
 
 
 class ProvenanceForm(BaseModel):

@@ -11,7 +11,7 @@ from colles.core.records import SUBSETS
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Missing, Note, Table, Text
 from colles.reporting.division import how_divided
-from colles.reporting.formats import count, plural, share, subset_name
+from colles.reporting.formats import capital, count, plural, share, subset_name
 from colles.reporting.leaks import check_units
 from colles.reporting.sections.base import Section
 
@@ -25,7 +25,9 @@ class SplitSection(Section):
     def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
         if run.split is None:
             return [Missing("No split.", "colles split CATALOG --out split.csv")]
-        return [_certificate(run), _balance(run), *_digests(run)]
+        said = (run.split_summary or {}).get("warnings") or ()
+        warnings = [Note(f"{capital(text)}.", warning=True) for text in said]
+        return [_certificate(run), *warnings, _balance(run), *_digests(run)]
 
 
 def _certificate(run: Artefacts) -> Note:
