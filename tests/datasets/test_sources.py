@@ -63,6 +63,13 @@ def test_a_yolo_file_of_fracatlas_that_is_no_text_was_a_defect(fracatlas: Path) 
         _rows("fracatlas", fracatlas)
 
 
+def test_what_a_mac_keeps_beside_a_label_file_of_fracatlas_was_read_as_one(fracatlas: Path) -> None:
+    shutil.rmtree(fracatlas / "Annotations" / "COCO JSON")
+    (fracatlas / "Annotations" / "YOLO").mkdir()
+    (fracatlas / "Annotations" / "YOLO" / "._IMG0000001.txt").write_bytes(b"\0\5\x16\7Mac OS X")
+    assert len(_rows("fracatlas", fracatlas)) == 5
+
+
 @pytest.mark.parametrize("part", ["dataset.csv", "images/Fractured", "images", "Annotations"])
 def test_fracatlas_names_what_is_missing(fracatlas: Path, part: str) -> None:
     target = fracatlas / part

@@ -116,3 +116,20 @@ def test_files_and_folders_without_the_right_to_read_are_named(write_image) -> N
         with _as_nobody(), pytest.raises(InputError, match=r"fractured: the folder cannot be read .*chmod"):
             image_files(root)
         (root / "fractured").chmod(0o755)
+
+
+def test_thumbnails_of_file_managers_and_nas_counted_as_images(tmp_path: Path, write_image) -> None:
+    """A Synology's `@eaDir` holds a small copy of every image, a Mac's zip file `__MACOSX/._x.jpg`."""
+    folder = tmp_path / "set" / "normal"
+    write_image(folder / "a.png")
+    others = (
+        *("@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg", ".AppleDouble/a.png", "__MACOSX/normal/._a.png", ".@__thumb/a.png"),
+        *("#recycle/b.png", "@Recycle/b.png", "#snapshot/b.png", "@Recently-Snapshot/b.png", "._a.png"),
+        *("$RECYCLE.BIN/b.png", "System Volume Information/b.png", "lost+found/b.png", "@tmp/b.png", "Thumbs.db"),
+    )
+    for name in others:
+        write_image(folder / name) if name.endswith((".png", ".jpg")) else (folder / name).write_bytes(b"\xd0\xcf")
+    write_image(folder / "@home" / "c.png")
+    write_image(folder / "recycle" / "d.png")
+    found = [path.relative_to(folder).as_posix() for path in image_files(tmp_path / "set")]
+    assert found == ["@home/c.png", "a.png", "recycle/d.png"]

@@ -45,6 +45,18 @@ def test_a_pattern_gives_what_a_shell_would(tree: Path) -> None:
     assert names(list_images([f"{tree}/**"]), tree).count("sub/c.tif") == 1
 
 
+def test_a_pattern_and_a_zip_file_gave_the_thumbnails_of_a_nas(tree: Path) -> None:
+    for name in ("sub/@eaDir/c.tif/SYNOPHOTO_THUMB_M.png", "#recycle/old.png"):
+        (tree / name).parent.mkdir(parents=True)
+        (tree / name).write_bytes(b"x")
+    assert names(list_images([f"{tree}/**/*.png"]), tree) == ["b.png", "odd/x [1].png"]
+    assert names(list_images([f"{tree}/#recycle/*.png"]), tree) == ["#recycle/old.png"]
+    with zipfile.ZipFile(tree / "all.zip", "w") as packed:
+        for name in ("a/@eaDir/c.png/SYNOPHOTO_THUMB_M.jpg", "__MACOSX/a/._c.png", "a/._c.png", "a/c.png"):
+            packed.writestr(name, b"x")
+    assert [image.name for image in find_images([tree / "all.zip"])] == ["a/c.png"]
+
+
 def test_a_name_with_brackets_is_a_file_not_a_pattern(tree: Path) -> None:
     assert names(list_images([str(tree / "odd" / "x [1].png")]), tree) == ["odd/x [1].png"]
 

@@ -9,9 +9,23 @@ from typing import NoReturn
 
 from colles.core.errors import InputError
 
+# What file managers and network stores keep for themselves (thumbnails, what was deleted, earlier states).
+_DEBRIS = frozenset(
+    (
+        *("@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "__macosx", "lost+found"),
+        *("$recycle.bin", "recycler", "system volume information", "network trash folder", "temporary items"),
+        *("thumbs.db", "desktop.ini"),
+    )
+)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder of this name is none of its owner's: hidden, or kept by a system for itself."""
+    return name.startswith(".") or name.lower() in _DEBRIS
+
 
 def walk(folder: Path, on_loop: Callable[[Path], object] | None = None) -> Iterator[Path]:
-    """Yield the files under a folder, those of each folder by name before its folders; hidden ones do not count.
+    """Yield the files under a folder, those of each folder by name before its folders; what `is_hidden` does not count.
 
     Linked folders are entered, loops of them are not: `on_loop` is given such a link, below which no other file lies.
     Raise `InputError` for a folder that may not be read.
@@ -23,7 +37,7 @@ def walk(folder: Path, on_loop: Callable[[Path], object] | None = None) -> Itera
         entered = []
         for name in sorted(folders):
             path = os.path.join(parent, name)
-            if name.startswith("."):
+            if is_hidden(name):
                 continue
             identity = _identity(path)
             if identity in line:
@@ -33,7 +47,7 @@ def walk(folder: Path, on_loop: Callable[[Path], object] | None = None) -> Itera
             above[path] = line | {identity}
             entered.append(name)
         folders[:] = entered
-        yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(files) if not is_hidden(name))
 
 
 def _identity(folder: str) -> tuple[int, int]:

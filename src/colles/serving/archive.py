@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from colles.core.walk import is_hidden
 from colles.imaging.read import unreadable
 from colles.serving.kinds import HEAD, is_image
 
@@ -116,5 +117,5 @@ def _open(archive: Path) -> tuple[zipfile.ZipFile, dict[tuple[str, int], zipfile
 
 def _is_image(member: ZipMember) -> bool:
     parts = PurePosixPath(member.name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    hidden = any(map(is_hidden, parts))
     return not hidden and is_image(member.name, member.head)

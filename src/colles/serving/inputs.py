@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from colles.core.errors import MissingInputError, UsageError
-from colles.core.walk import walk
+from colles.core.walk import is_hidden, walk
 from colles.serving.archive import ZipMember, is_archive, zip_members
 from colles.serving.kinds import HEAD, LOOKED_FOR, is_image
 from colles.serving.remote import RemoteFile, is_uri, remote_images
@@ -132,7 +132,14 @@ def _matches(item: str | Path) -> list[str | Path]:
     # A file may have brackets in its name.
     if os.path.lexists(item) or not glob.has_magic(str(item)):
         return [item]
-    return [*sorted(glob.glob(str(item), recursive=True))]
+    found = sorted(glob.glob(str(item), recursive=True))
+    return [match for match in found if not _in_debris(Path(match), Path(item))]
+
+
+def _in_debris(match: Path, pattern: Path) -> bool:
+    # What begins with a dot was asked for: else glob leaves it out.
+    parts = set(match.parts).difference(pattern.parts)
+    return any(is_hidden(part) for part in parts if not part.startswith("."))
 
 
 def _existing(path: Path) -> Iterator[Found]:

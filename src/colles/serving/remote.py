@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 from colles.core.errors import MissingInputError
 from colles.core.extras import require
+from colles.core.walk import is_hidden
 from colles.imaging.read import unreadable
 from colles.serving.kinds import HEAD, LOOKED_FOR, is_dicom_head, told_by_name
 
@@ -95,7 +96,7 @@ def _wanted(store: Any, names: Sequence[str], paths: Sequence[str]) -> set[str]:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in name.split("/"))
+    return any(map(is_hidden, name.split("/")))
 
 
 def _head(store: Any, path: str) -> bytes | None:

@@ -15,6 +15,7 @@ from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_folder, read_json
 from colles.core.records import Box, Radiograph
 from colles.core.tables import read_table
+from colles.core.walk import is_hidden
 from colles.datasets.sources.base import Source, place_boxes
 from colles.datasets.sources.files import image_files
 from colles.datasets.sources.yolo import parse_rows
@@ -109,7 +110,7 @@ class FracAtlas(Source):
 
 
 def _yolo_boxes(folder: Path) -> dict[str, tuple[Box, ...]]:
-    files = sorted(folder.glob("*.txt"))
+    files = sorted(path for path in folder.glob("*.txt") if not is_hidden(path.name))
     return {f"{path.stem}.jpg": tuple(box for _, box in parse_rows(path, _CLASSES)) for path in files}
 
 

@@ -20,6 +20,7 @@ from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_file, existing_folder
 from colles.core.progress import say
 from colles.core.records import Box, Radiograph
+from colles.core.walk import is_hidden
 from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label, place_boxes
 from colles.datasets.sources.files import image_files
 
@@ -49,7 +50,7 @@ class Yolo(Source):
         return place_boxes(row, shares=True, stored=self.boxes_on == "stored")
 
     def _subset_folders(self) -> list[Path]:
-        shown = [folder for folder in sorted(self.root.iterdir()) if not folder.name.startswith(".")]
+        shown = [folder for folder in sorted(self.root.iterdir()) if not is_hidden(folder.name)]
         held = [folder for folder in shown if _has_files(folder / "images")]
         whole = [self.root] if (self.root / "images").is_dir() else []
         taken = [folder for folder in held if self._subset(folder.name)] or whole
