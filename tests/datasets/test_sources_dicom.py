@@ -14,6 +14,7 @@ from colles.core.errors import AnnotationError, MissingExtraError, MissingInputE
 from colles.core.records import Radiograph
 from colles.datasets.audit.integrity import odd_pictures
 from colles.datasets.catalog import Catalog, build_catalog
+from colles.datasets.grouping import kin_of
 from colles.datasets.pseudonyms import Pseudonyms
 from colles.datasets.sources import create_source
 from colles.imaging.read import read_image, to_grey
@@ -255,3 +256,38 @@ def test_an_id_of_a_table_counts_before_that_of_the_header(tmp_path: Path) -> No
     (tmp_path / "t.csv").write_text("path,label,patient_id\na.dcm,1,007\n", encoding="utf-8")
     [row] = create_source("csv", tmp_path / "t.csv", salt=tmp_path / "s.salt").radiographs()
     assert (row.patient_id, row.group_id, row.id_scope) == ("007", "csv:007", None)
+
+
+@pytest.mark.parametrize("names", [("IM0", "1.2.840.7", "IM2.ima"), ("IM0.jpg", "IM1.png", "IM2.jpg")])
+def test_patients_of_dicom_files_without_their_ending_in_a_table_were_torn_apart(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for number, name in enumerate(names):
+        write(tmp_path / name, number, PatientID=["P-1", "P-1", "P-2"][number], StudyInstanceUID=f"1.2.3.{number}")
+    lines = "".join(f"{name},{number % 2}\n" for number, name in enumerate(names))
+    (tmp_path / "t.csv").write_text(f"path,label\n{lines}", encoding="utf-8")
+    source = create_source("csv", tmp_path / "t.csv", salt=tmp_path / "s.salt")
+    source.files()
+    first, second, other = build_catalog([source]).rows()
+    assert first.patient_id == second.patient_id and first.group_id == second.group_id != other.group_id
+    assert first.id_scope is not None and "P-" not in first.model_dump_json(exclude={"path"})
+
+
+def test_a_bare_data_set_in_a_table_has_its_patient(tmp_path: Path) -> None:
+    write(tmp_path / "a.dcm", PatientID="P-1")
+    (tmp_path / "IM1").write_bytes((tmp_path / "a.dcm").read_bytes()[132:])
+    (tmp_path / "t.csv").write_text("path,label\na.dcm,1\nIM1,0\n", encoding="utf-8")
+    first, second = create_source("csv", tmp_path / "t.csv", salt=tmp_path / "s.salt").radiographs()
+    assert first.group_id == second.group_id and second.patient_id is not None
+
+
+@pytest.mark.parametrize("column", ["patient_id", "study_id"])
+def test_a_table_that_names_some_patients_or_studies_tore_those_of_the_headers_apart(
+    tmp_path: Path, column: str
+) -> None:
+    for number in range(3):
+        write(tmp_path / f"{number}.dcm", number, PatientID="P-1", StudyInstanceUID=f"1.2.3.{number}")
+    (tmp_path / "t.csv").write_text(f"path,label,{column}\n0.dcm,1,A\n1.dcm,0,\n2.dcm,0,B\n", encoding="utf-8")
+    catalog = build_catalog([create_source("csv", tmp_path / "t.csv", salt=tmp_path / "s.salt")])
+    assert catalog.frame[column].to_list()[::2] == ["A", "B"]
+    assert len(set(kin_of(catalog.frame, {}).values())) == 1

@@ -31,7 +31,8 @@ _IDS = ("patient_id", "study_id")
 class CsvTable(Source):
     """Columns `path` (absolute, or relative to the table) and `label` (1, 0, empty); others of the catalog if there.
 
-    Of DICOM files without an id in the table, patient and study are read from the header.
+    Of DICOM files without an id in the table, patient and study are read from the header; where some lines lack a
+    patient, the headers of all make the groups, so that lines with and without one that mean the same meet.
     """
 
     kind = "csv"
@@ -42,8 +43,9 @@ class CsvTable(Source):
         if table.is_empty():
             raise MissingInputError("has no rows", path=self.root, repair="Write a line an image: path,label")
         headers = HeaderIds(self.salt)
+        whole = "patient_id" in table.columns and all(_said("patient_id", text) for text in table["patient_id"])
         for number, row in enumerate(table.iter_rows(named=True), start=2):
-            yield self._row(row, number, headers)
+            yield self._row(row, number, None if whole else headers)
 
     def files(self) -> list[Path]:
         """List the table and the images that it names; where these are DICOM files, make the salt of their patients."""
@@ -65,14 +67,16 @@ class CsvTable(Source):
     def _table(self) -> pl.DataFrame:
         return read_table(self.root, ("path", "label"), as_text=True)
 
-    def _row(self, row: dict[str, Any], number: int, headers: HeaderIds) -> Radiograph:
+    def _row(self, row: dict[str, Any], number: int, headers: HeaderIds | None) -> Radiograph:
         field = f"line {number}"
         if not row["path"]:
             raise TableError("has no path", path=self.root, field=field, repair="Fill the column or drop the line")
         path = self.root.parent / str(row["path"])
         image_id = self.image_id(path)
         text: dict[str, Any] = {name: _said(name, row.get(name)) for name in _TEXT}
-        own: dict[str, Any] = {} if text["patient_id"] or text["study_id"] else headers.of(path)
+        own: dict[str, Any] = {} if headers is None else headers.of(path)
+        if text["patient_id"] or text["study_id"]:
+            own = {name: value for name, value in own.items() if name == "group_id"}
         groups = [f"{self.name}:{text[name]}" for name in ("patient_id", "study_id", "base_name") if text[name]]
         try:
             return Radiograph(

@@ -67,20 +67,21 @@ def _say_left_out(folder: Path, pictures: list[Path]) -> None:
 def _is_picture(path: Path) -> bool:
     if path.suffix.lower() in _OTHER_PICTURES:
         return True
-    head = _first_bytes(path)
+    head = first_bytes(path)
     return head.startswith(_HEADS) or _has_mark(head)
 
 
 def begins_as_dicom(path: Path) -> bool:
     """Tell whether a file has DICOM's mark behind its preamble."""
-    return _has_mark(_first_bytes(path))
+    return _has_mark(first_bytes(path))
 
 
 def _has_mark(head: bytes) -> bool:
     return head[128:] == b"DICM"  # PS3.10, section 7.1
 
 
-def _first_bytes(path: Path) -> bytes:
+def first_bytes(path: Path) -> bytes:
+    """Return what tells a file's form; nothing where it is none that can be read."""
     if not path.is_file():  # a pipe would be waited for
         return b""
     try:

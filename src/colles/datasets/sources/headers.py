@@ -9,7 +9,8 @@ from typing import Any
 from colles.core.errors import CollesError
 from colles.datasets.pseudonyms import Pseudonyms
 from colles.datasets.sources import dicom_words as words
-from colles.imaging.read import DICOM_ENDINGS
+from colles.datasets.sources.files import first_bytes
+from colles.imaging.read import DICOM_ENDINGS, is_dicom
 from colles.imaging.read_dicom import read_header
 
 
@@ -22,14 +23,14 @@ class HeaderIds:
 
     def prepare(self, paths: Iterable[Path]) -> None:
         """Make the salt where one of these files will need it: it is part of what the rows come from."""
-        if self._salt is not None and self._names is None and any(map(is_named_dicom, paths)):
+        if self._salt is not None and self._names is None and any(map(_is_dicom, paths)):
             self._names = Pseudonyms.load(self._salt)
 
     def of(self, path: Path) -> dict[str, str | None]:
         """Return patient_id, study_id, id_scope and group_id; nothing where the file is no DICOM or names nobody."""
-        self.prepare([path])
-        if self._names is None or not is_named_dicom(path):
+        if self._salt is None or not _is_dicom(path):
             return {}
+        self._names = self._names or Pseudonyms.load(self._salt)
         try:
             ds = read_header(path)
         except (CollesError, OSError, ImportError):
@@ -54,3 +55,8 @@ def salted_ids(ds: Any, names: Pseudonyms) -> dict[str, str | None]:
 def is_named_dicom(path: Path) -> bool:
     """Tell by its ending whether a file says that it is DICOM."""
     return path.suffix.lower() in DICOM_ENDINGS
+
+
+def _is_dicom(path: Path) -> bool:
+    # By its bytes as well, as it is decoded: archives write no ending, and people others.
+    return is_named_dicom(path) or is_dicom(first_bytes(path))
