@@ -375,3 +375,29 @@ def test_a_box_outside_its_picture_became_a_fracture_at_the_edge(tmp_path: Path,
     [row] = build_catalog([create_source("csv", table)]).rows()
     assert row.boxes == (Box(x1=5, y1=5, x2=9, y2=9),)
     assert (row.status, row.reason) == ("ok", "1 of 2 boxes lie outside the picture")
+
+
+def test_boxes_of_images_labelled_0_passed_silently(tmp_path: Path, write_image, capsys) -> None:
+    """They taught the place of a fracture in an image that was called normal."""
+    for name in "abc":
+        write_image(tmp_path / f"{name}.png")
+    lines = 'a.png,0,"[[1,1,5,5],[2,2,9,9]]"\nb.png,1,"[[1,1,5,5]]"\nc.png,0,"[[1,1,5,5]]"\n'
+    (tmp_path / "t.csv").write_text(f"path,label,boxes\n{lines}", encoding="utf-8")
+    rows = list(build_catalog([create_source("csv", tmp_path / "t.csv")]).rows())
+    assert [len(row.boxes) for row in rows] == [0, 1, 0]
+    assert rows[0].label == 0 and rows[0].reason == "2 boxes left out, since the label is 0" and rows[1].reason is None
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 't.csv'}: 2 images labelled 0 have boxes, such as csv/a.png; the label counts, and their boxes "
+        "are left out\n"
+    )
+
+
+def test_boxes_of_a_normal_image_of_fracatlas_passed_silently(fracatlas: Path, capsys) -> None:
+    coco = next(fracatlas.rglob("*.json"))
+    held = json.loads(coco.read_text())
+    normal = next((fracatlas / "images" / "Non_fractured").iterdir()).name
+    held["images"].append({"id": 999, "file_name": normal, "width": 80, "height": 60})
+    held["annotations"].append({"id": 999, "image_id": 999, "bbox": [1, 1, 5, 5]})
+    coco.write_text(json.dumps(held))
+    rows = {Path(row.path).name: row for row in build_catalog([create_source("fracatlas", fracatlas)]).rows()}
+    assert rows[normal].boxes == () and "1 images labelled 0 have boxes" in capsys.readouterr().err

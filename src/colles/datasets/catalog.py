@@ -22,12 +22,13 @@ from PIL import Image
 from colles.core.errors import TableError, UnreadableImageError, UsageError
 from colles.core.files import existing_file, sha256_json_list
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
-from colles.core.progress import track
+from colles.core.progress import say, track
 from colles.core.records import Radiograph
 from colles.core.schema import BOX_DTYPE, CATALOG_SCHEMA
 from colles.core.tables import read_table, require_columns, write_table
 from colles.datasets.rows import CatalogRows
 from colles.datasets.sources import Source
+from colles.datasets.sources.base import joined
 from colles.imaging.read import RawImage, read_image, to_grey
 from colles.imaging.statistics import describe_picture
 
@@ -108,10 +109,23 @@ def build_catalog(
     inspect = partial(inspect_file, max_pixels=max_pixels, max_bytes=max_bytes)
     facts = _in_parallel(inspect, [row.path for row in rows], workers or cpu_count() or 1)
     finished = []
+    stray: dict[str, list[str]] = {}
     for row, owner, found in zip(rows, owners, facts, strict=True):
-        reason = "; ".join(text for text in (row.reason, found["reason"]) if text) or None
-        finished.append(owner.finish(row.model_copy(update={**found, "reason": reason})))
+        made = owner.finish(row.model_copy(update={**found, "reason": joined(row.reason, found["reason"])}))
+        if made.label == 0 and made.boxes:
+            stray.setdefault(str(owner.root), []).append(made.image_id)
+            made = _without_boxes(made)
+        finished.append(made)
+    for place, images in stray.items():
+        text = f"{len(images)} images labelled 0 have boxes, such as {images[0]}"
+        say(f"{place}: {text}; the label counts, and their boxes are left out")
     return Catalog(_conform(pl.DataFrame([row.model_dump() for row in finished], schema=CATALOG_SCHEMA, orient="row")))
+
+
+def _without_boxes(row: Radiograph) -> Radiograph:
+    # They would teach the place of a fracture in an image that is called normal.
+    told = f"{len(row.boxes)} boxes left out, since the label is 0"
+    return row.model_copy(update={"boxes": (), "reason": joined(row.reason, told)})
 
 
 def _in_parallel(inspect: partial[dict[str, Any]], paths: list[str], workers: int) -> list[dict[str, Any]]:

@@ -94,8 +94,12 @@ def place_boxes(row: Radiograph, *, shares: bool, stored: bool = False) -> Radio
     beside = [box for box in boxes if box.x2 < 0 or box.y2 < 0 or box.x1 > shown[0] or box.y1 > shown[1]]
     kept = tuple(_clipped(box, shown) for box in boxes if box not in beside)
     noted = f"{len(beside)} of {len(boxes)} boxes lie outside the picture" if beside else None
-    reason = "; ".join(text for text in (row.reason, noted) if text) or None
-    return row.model_copy(update={"boxes": kept, "reason": reason})
+    return row.model_copy(update={"boxes": kept, "reason": joined(row.reason, noted)})
+
+
+def joined(*reasons: str | None) -> str | None:
+    """Return what a row's reasons say together, None where none says anything."""
+    return "; ".join(text for text in reasons if text) or None
 
 
 def _scaled(box: Box, scale: tuple[int, int]) -> Box:

@@ -71,7 +71,7 @@ class FracAtlas(Source):
             source=self.name,
             path=str(path),
             label=label,
-            boxes=boxes.get(path.name, ()) if label == 1 else (),
+            boxes=boxes.get(path.name, ()),
             body_part=_body_part(described),
             view=_view(described),
             hardware=_flag(described, "hardware"),
