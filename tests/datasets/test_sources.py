@@ -326,7 +326,7 @@ def test_a_coco_file_was_a_folder_to_be_called_fractured_or_a_broken_table(tmp_p
 def test_a_table_in_another_encoding_was_told_to_be_divided_by_commas_alone(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes("path;label\nKöln.png;1\n".encode("cp1252"))
-    with pytest.raises(TableError, match=r"commas, not semicolons.*Save it as UTF-8"):
+    with pytest.raises(TableError, match="Save it as UTF-8"):
         _rows("csv", path)
 
 

@@ -81,7 +81,7 @@ def split(
     outs = [out] if len(names) == 1 else [out.with_name(f"{out.stem}.{name}{out.suffix}") for name in names]
     _assert_places(outs, catalog, overwrite)
     table = Catalog.load(catalog)
-    clusters = None if groups is None else read_table(groups, ("image_id", "group_id"))
+    clusters = None if groups is None else read_table(groups, ("image_id", "group_id"), as_text=True)
     recipe = SplitRecipe(
         val=val,
         test=test,

@@ -157,7 +157,7 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file; raise `MissingInputError` or `TableError` naming it."""
     file = existing_file(path)
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise TableError(f"not valid JSON ({error})", path=file, repair="Write it again") from error
 

@@ -18,11 +18,12 @@ LONG = 50_000  # rows; a catalog's take about 0.8 kB each in memory
 _PART = 10_000  # rows that are rewritten at a time
 
 
-def map_table(path: Path) -> pl.DataFrame | None:
+def map_table(path: Path, mark: str = ",") -> pl.DataFrame | None:
     """Return a long Parquet or CSV table (every value of the latter as it is written); None where it is short.
 
-    None as well without pyarrow (polars reads an Arrow file into memory, pyarrow maps it; the extra train brings it),
-    and where there is no room for the copy. Raise polars' errors for a file that it cannot read.
+    `mark` divides the columns of a CSV. None as well without pyarrow (polars reads an Arrow file into memory, pyarrow
+    maps it; the extra train brings it), and where there is no room for the copy. Raise polars' errors for a file that
+    it cannot read.
     """
     try:
         import pyarrow as arrow
@@ -30,10 +31,14 @@ def map_table(path: Path) -> pl.DataFrame | None:
     except ImportError:
         return None
     is_parquet = path.suffix.lower() == ".parquet"
-    rows = pl.scan_parquet(path, glob=False) if is_parquet else pl.scan_csv(path, infer_schema=False, glob=False)
+    if is_parquet:
+        rows = pl.scan_parquet(path, glob=False)
+    else:
+        rows = pl.scan_csv(path, separator=mark, infer_schema=False, glob=False)
     if rows.select(pl.len()).collect().item() < LONG:
         return None
-    place = cache_folder() / "tables" / f"{sha256_file(path)[:32]}.arrow"
+    divided = "" if mark == "," else f"-{ord(mark)}"
+    place = cache_folder() / "tables" / f"{sha256_file(path)[:32]}{divided}.arrow"
     if not place.exists():
         try:
             with atomic_path(place) as temporary:

@@ -6,12 +6,14 @@ Boxes are a list of structs in Parquet and a JSON list in the other forms.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from colles.core.delimited import UTF8, separator_of, with_points, without_last_blanks
 from colles.core.errors import TableError, UsageError
 from colles.core.files import atomic_path, existing_file
 from colles.core.mapped import map_table
@@ -20,9 +22,7 @@ from colles.core.names import nearest
 _GROUP = 10_000  # rows of a Parquet file that are decoded at a time
 ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
 
-COMMAS = "Separate the columns by commas, not semicolons, and write decimals with a point"
 COCO = "Make a table of its labels and boxes, as docs/tutorial.md does under COCO"
-_UTF8 = "Save it as UTF-8 (of a spreadsheet: CSV UTF-8)"
 
 
 def _ending(path: Path) -> str:
@@ -42,32 +42,28 @@ def read_table(
 ) -> pl.DataFrame:
     """Read a table and check that it has the `required` columns.
 
+    The columns of a CSV may be divided by semicolons or tabs too, and rows at its end that hold nothing do not count.
     `as_text` keeps every value of a CSV as it is written, so that an id 007 stays 007; `texts` does so for the columns
     that it names. `mapped` leaves a long Parquet or text table on disk.
     Raise `MissingInputError` where there is no file, `TableError` where it cannot be read or lacks a column.
     """
     file = existing_file(path)
-    ending = _ending(file)
+    ending, required = _ending(file), tuple(required)
+    mark = separator_of(file, required) if ending == ".csv" else ","
     try:
-        long = map_table(file) if mapped and (ending == ".parquet" or (ending == ".csv" and as_text)) else None
+        long = map_table(file, mark) if mapped and (ending == ".parquet" or (ending == ".csv" and as_text)) else None
         if long is not None:
-            frame = long
+            frame = without_last_blanks(long)
         elif ending == ".csv":
-            as_written = dict.fromkeys(texts, pl.String)
-            frame = pl.read_csv(
-                file,
-                infer_schema=not as_text,
-                infer_schema_length=None,
-                schema_overrides=as_written or None,
-                glob=False,
-            )
+            frame = _read_csv(file, mark, as_text, tuple(texts))
         elif ending == ".parquet":
             frame = pl.read_parquet(file, glob=False)
         elif ending == ".jsonl":
             with file.open("rb") as stream:  # by its path polars would take run[1]/ for a pattern
+                stream.seek(len(BOM_UTF8) if stream.read(len(BOM_UTF8)) == BOM_UTF8 else 0)
                 frame = pl.read_ndjson(stream, infer_schema_length=None)
         else:
-            frame = pl.DataFrame(json.loads(file.read_text("utf-8")), infer_schema_length=None)
+            frame = pl.DataFrame(json.loads(file.read_text("utf-8-sig")), infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError, TypeError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TableError(f"cannot be read as {ending[1:]} ({reason})", path=file, repair=_repair(file)) from error
@@ -75,19 +71,31 @@ def read_table(
     return frame
 
 
+def _read_csv(file: Path, mark: str, as_text: bool, texts: tuple[str, ...]) -> pl.DataFrame:
+    frame = pl.read_csv(
+        file,
+        separator=mark,
+        infer_schema=not as_text,
+        infer_schema_length=None,
+        schema_overrides=dict.fromkeys(texts, pl.String) or None,
+        glob=False,
+    )
+    frame = without_last_blanks(frame)
+    return frame if as_text or mark == "," else with_points(frame, texts)
+
+
 def _repair(file: Path) -> str:
     if is_coco(file):
         return f"It is a COCO file. {COCO}"
     if file.suffix.lower() != ".csv":
         return "Check the file"
-    needed = {COMMAS: _semicolons(file), _UTF8: not _is_utf8(file)}
-    return ". ".join(repair for repair, is_needed in needed.items() if is_needed) or "Check the file"
+    return "Put values that hold a comma or a quote in quotes" if _is_utf8(file) else UTF8
 
 
 def is_coco(file: Path) -> bool:
     """Tell whether a JSON file holds annotations in the form of COCO."""
     try:
-        held = json.loads(file.read_text("utf-8")) if file.suffix.lower() == ".json" else None
+        held = json.loads(file.read_text("utf-8-sig")) if file.suffix.lower() == ".json" else None
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(held, dict) and {"images", "annotations"} <= held.keys()
@@ -101,13 +109,6 @@ def _is_utf8(file: Path) -> bool:
     return True
 
 
-def _semicolons(file: Path) -> bool:
-    # What a spreadsheet writes where the decimal mark is a comma.
-    with file.open("rb") as stream:
-        head = stream.readline(4096)
-    return head.count(b";") > head.count(b",")
-
-
 def require_columns(frame: pl.DataFrame, required: Iterable[str], *, path: str | Path | None = None) -> None:
     """Raise `TableError` naming the first column that is missing, with the nearest one there is, or there twice."""
     for name in required:
@@ -117,7 +118,6 @@ def require_columns(frame: pl.DataFrame, required: Iterable[str], *, path: str |
         if name not in frame.columns:
             guess = nearest(name, frame.columns)
             hint = f"Rename {guess!r} to {name!r}" if guess else f"It has {', '.join(frame.columns) or 'no columns'}"
-            hint = COMMAS if len(frame.columns) == 1 and ";" in frame.columns[0] else hint
             raise TableError(f"lacks the column {name!r}", path=path, repair=hint)
 
 

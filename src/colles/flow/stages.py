@@ -140,7 +140,7 @@ class Stages:
         from colles.datasets.split import Split, assert_no_leak, make_split
 
         catalog = Catalog.load(self.space.catalog)
-        clusters = read_table(self.space.audit / "clusters.csv", ("image_id", "group_id"))
+        clusters = read_table(self.space.audit / "clusters.csv", ("image_id", "group_id"), as_text=True)
         keep = None if self._kept is None else Split.load(self._kept)
         split = make_split(catalog, self.recipe.split, clusters=clusters, region=self.recipe.data.region, keep=keep)
         assert_no_leak(split, catalog, clusters)

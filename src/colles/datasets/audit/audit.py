@@ -70,7 +70,7 @@ class Audit:
             summary = dict(content["summary"])
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise TableError("not an audit", path=file, repair="Run `colles audit` again") from error
-        clusters = read_table(Path(folder) / "clusters.csv", ("image_id", "group_id"))
+        clusters = read_table(Path(folder) / "clusters.csv", ("image_id", "group_id"), as_text=True)
         return cls(summary, issues, clusters.with_columns(pl.all().cast(pl.String)))
 
 

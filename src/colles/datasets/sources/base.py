@@ -209,7 +209,7 @@ def _raw_map(path: Path) -> dict[Any, Any]:
     if path.suffix.lower() == ".csv":
         from colles.core.tables import read_table
 
-        table = read_table(path, ("class", "label"))
+        table = read_table(path, ("class", "label"), as_text=True)
         return dict(table.select("class", "label").iter_rows())
     try:
         # BaseLoader keeps every scalar as text: a class called `no` must not become False.
