@@ -77,6 +77,9 @@ def test_a_folder_of_nothing_but_zip_files_says_how_they_are_opened(tree: Path) 
         list_images([tree / "exported"])
     assert "zip files in a folder are not opened: name them" in (raised.value.repair or "")
     assert f"'{tree}/exported/*.ZIP'" in (raised.value.repair or "")
+    (tree / "exported" / "a.ZIP").rename(tree / "exported" / "a.tgz")
+    with pytest.raises(MissingInputError, match=r"archives such as a\.tgz are not opened: unpack it"):
+        list(find_images([tree / "exported"]))
 
 
 def test_stems_are_unique_even_where_case_does_not_count() -> None:

@@ -188,6 +188,26 @@ def test_where_nothing_can_be_read_the_table_says_why(drawn_bundle: Path, tmp_pa
         run("-", "--bundle", drawn_bundle, "--out", tmp_path / "none.csv")
 
 
+def test_archives_beside_images_were_passed_over_and_others_refused_without_a_repair(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(grey_files[0], folder)
+    for name in ("a.zip", "b.tar.gz", "c.7z", "brain.nii.gz"):
+        (folder / name).write_bytes(b"PK")
+    command = [folder, folder / "c.7z", "--bundle", drawn_bundle, "--out", tmp_path / "t.csv"]
+    told = (
+        f"2 archives in folders were not opened, such as {folder / 'a.zip'}: name zip files themselves ('*.zip'), "
+        "unpack others"
+    )
+    assert told in run(*command)
+    answers = rows(tmp_path / "t.csv")
+    assert [row["status"] for row in answers] == ["ok", "unreadable"]
+    assert answers[1]["reason"].endswith("; archives are not opened but for zip files: unpack it, or pack it as one")
+    assert "not opened" not in run(grey_files[0], "--bundle", drawn_bundle, "--out", tmp_path / "u.csv")
+
+
 def test_a_second_signal_interrupts_at_once() -> None:
     with StopOnSignal() as stop:
         taken = stop.each(range(9))

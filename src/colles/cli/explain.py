@@ -188,7 +188,7 @@ def _explain(
 def _files(images: list[str], out: Path) -> list[Path]:
     from colles.core.errors import MissingInputError, UsageError
     from colles.serving.apart import assert_apart
-    from colles.serving.inputs import find_images
+    from colles.serving.inputs import find_images, say_unopened
 
     found, files = find_images(images), []
     for named in found.named():
@@ -200,6 +200,7 @@ def _files(images: list[str], out: Path) -> list[Path]:
         files.append(image)
     if not files:
         raise MissingInputError("no image was named", field="PATH", repair="The list on standard input is empty")
+    say_unopened(found)
     return files
 
 

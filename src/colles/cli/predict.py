@@ -71,6 +71,7 @@ def predict(
     """Judge images, a row each in input order. An unreadable file is a row too."""
     from colles.core.files import refuse_existing
     from colles.serving.bundle import load_bundle
+    from colles.serving.inputs import say_unopened
     from colles.serving.predict import predict_to_table, predict_to_table_with_ray, prepare_output
     from colles.serving.predictor import Predictor, answers_as
 
@@ -99,6 +100,8 @@ def predict(
 
         tables.append((studies, write_studies(found, out, ids, loaded, studies)))
     _tell(loaded, tables, overlays, as_json)
+    if not tally.interrupted:
+        say_unopened(found)
     _end(tally, out)
 
 

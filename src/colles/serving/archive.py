@@ -8,14 +8,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from colles.core.walk import is_hidden
 from colles.imaging.read import unreadable
 from colles.serving.kinds import HEAD, is_image
 
 ENDING = ".zip"
-_NESTED = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
+_PACKED = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 _ENCRYPTED = 0x1  # general purpose bit 0 (APPNOTE.TXT 4.4.4)
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
@@ -41,7 +41,7 @@ class ZipMember:
         pure = PurePosixPath(self.name.replace("\\", "/"))
         if pure.is_absolute() or ".." in pure.parts or self.name[1:2] == ":":
             return "its name leads out of the archive"
-        if pure.suffix.lower() in _NESTED:
+        if _is_packed(pure):
             return "an archive inside an archive is not opened"
         return None
 
@@ -77,6 +77,20 @@ class ZipMember:
 def is_archive(path: Path) -> bool:
     """Tell by the ending whether a file is read as an archive."""
     return path.suffix.lower() == ENDING and path.is_file()
+
+
+def is_unopened(path: Path) -> bool:
+    """Tell by the ending whether a file is an archive of a kind that is not opened."""
+    return path.suffix.lower() != ENDING and _is_packed(path)
+
+
+def is_any_archive(path: Path) -> bool:
+    """Tell by the ending whether a file is an archive, of whatever kind."""
+    return _is_packed(path) and path.is_file()
+
+
+def _is_packed(path: PurePath) -> bool:
+    return path.suffix.lower() in _PACKED and not path.name.lower().endswith(".nii.gz")
 
 
 def zip_members(archive: Path) -> Iterator[ZipMember]:

@@ -19,7 +19,7 @@ from colles.core.limits import MAX_BYTES
 from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import Placement, placement, to_canvas
 from colles.imaging.read import RawImage, read_image, to_grey
-from colles.serving.archive import ZipMember
+from colles.serving.archive import ZipMember, is_unopened
 from colles.serving.checks import Look, look_at
 from colles.serving.remote import RemoteFile
 
@@ -75,7 +75,8 @@ def decode(
         canvas = to_canvas(grey, recipe)
         look = look_at(pixels, grey)
     except UnreadableImageError as error:
-        return Rejected("unreadable", f"{error.status}: {error.message}", time.perf_counter() - started)
+        reason = f"{error.status}: {error.message}{_repair(image)}"
+        return Rejected("unreadable", reason, time.perf_counter() - started)
     except UsageError:
         raise
     except Exception as error:  # one odd file among a million must not end the run; its row says what happened
@@ -84,6 +85,12 @@ def decode(
     place = placement(grey.shape[1], grey.shape[0], recipe)
     frames = pixels.frames if isinstance(pixels, RawImage) else 1
     return Sample(canvas, place, grey if keep_grey else None, look, time.perf_counter() - started, frames)
+
+
+def _repair(image: ImageLike) -> str:
+    if not isinstance(image, str | Path) or not is_unopened(Path(image)):
+        return ""
+    return "; archives are not opened but for zip files: unpack it, or pack it as one"
 
 
 def path_of(image: ImageLike) -> str | None:

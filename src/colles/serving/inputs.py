@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from colles.core.errors import MissingInputError, UsageError
+from colles.core.progress import say
 from colles.core.walk import is_hidden, walk
-from colles.serving.archive import ZipMember, is_archive, zip_members
+from colles.serving.archive import ZipMember, is_any_archive, is_archive, zip_members
 from colles.serving.kinds import HEAD, LOOKED_FOR, is_image
 from colles.serving.remote import RemoteFile, is_uri, remote_images
 
@@ -45,6 +46,12 @@ class ImageList:
         for item in self.inputs:
             names = item.names() if isinstance(item, PathList) else _matches(item)
             yield from (Path(name) for name in names if not is_uri(name))
+
+    def unopened(self) -> list[Path]:
+        """Return the archives that lie in named folders, and are not named themselves: they were passed over."""
+        named = dict.fromkeys(self.named())
+        inside = (file for path in named if path.is_dir() for file in walk(path) if is_any_archive(file))
+        return [file for file in dict.fromkeys(inside) if file not in named]
 
 
 class PathList:
@@ -110,6 +117,14 @@ def _is_missing(item: str | Path) -> bool:
     return not (text == STDIN or is_uri(item) or glob.has_magic(text) or os.path.lexists(text))
 
 
+def say_unopened(images: ImageList) -> None:
+    """Print a line where archives beside the images were passed over."""
+    found = images.unopened()
+    if found:
+        text = f"{len(found)} archive{'s' if len(found) > 1 else ''} in folders were not opened, such as {found[0]}"
+        say(f"{text}: name zip files themselves ('*.zip'), unpack others")
+
+
 def list_images(inputs: Iterable[str | Path]) -> list[Path]:
     """Return the image files of inputs as `find_images` takes them, without those inside zip files or object stores."""
     return [image for image in find_images(inputs) if isinstance(image, Path)]
@@ -144,7 +159,7 @@ def _in_debris(match: Path, pattern: Path) -> bool:
 
 def _existing(path: Path) -> Iterator[Found]:
     if path.is_dir():
-        yield from _not_empty(_images(path), path, "no images in the folder", _zips_below)
+        yield from _not_empty(_images(path), path, "no images in the folder", _archives_below)
     elif is_archive(path):
         yield from _not_empty(zip_members(path), path, "no images in the zip file")
     else:
@@ -172,11 +187,14 @@ def _not_empty(
         raise MissingInputError(otherwise, path=path, repair=f"Looked for {LOOKED_FOR}{hint(path)}")
 
 
-def _zips_below(folder: Path) -> str:
-    """Say how to have the zip files of a folder opened, where it holds some."""
-    found = next((path for path in walk(folder) if is_archive(path)), None)
-    pattern = found and found.with_name(f"*{found.suffix}")
-    return f"; zip files in a folder are not opened: name them, as in '{pattern}'" if found else ""
+def _archives_below(folder: Path) -> str:
+    """Say how to have the archives of a folder opened, where it holds some."""
+    found = next((path for path in walk(folder) if is_any_archive(path)), None)
+    if found is None:
+        return ""
+    if is_archive(found):
+        return f"; zip files in a folder are not opened: name them, as in '{found.with_name(f'*{found.suffix}')}'"
+    return f"; archives such as {found.name} are not opened: unpack it"
 
 
 def _images(folder: Path) -> Iterator[Path]:
