@@ -41,6 +41,12 @@ def test_a_missing_column_names_the_nearest(tmp_path: Path) -> None:
         read_table(path, ("y_score",))
 
 
+def test_a_column_that_is_needed_itself_was_to_be_renamed(tmp_path: Path) -> None:
+    path = write_table(pl.DataFrame({"path": ["a.png"], "y_score": [0.1]}), tmp_path / "t.csv")
+    with pytest.raises(TableError, match=r"lacks the column 'y_true'\. It has path, y_score"):
+        read_table(path, ("y_true", "y_score"))
+
+
 def test_unknown_forms_and_garbage_are_named(tmp_path: Path) -> None:
     (tmp_path / "t.xlsx").write_text("x")
     with pytest.raises(UsageError, match=r"\.xlsx"):

@@ -10,7 +10,7 @@ from frames import catalog_of, numbered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colles.core.errors import InputError, LeakError, MissingInputError, StaleInputError, TableError
+from colles.core.errors import InputError, LeakError, MissingInputError, StaleInputError, TableError, UsageError
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.audit import cluster_table
 from colles.datasets.catalog import Catalog
@@ -317,6 +317,14 @@ def test_split_comes_back_and_an_edit_is_marked(tmp_path: Path) -> None:
     edited = Split.load(path)
     assert edited.summary["edited"] is True
     assert edited.summary["split_digest"] == edited.digest != split.digest
+
+
+def test_a_subset_by_another_name_was_empty_without_a_word() -> None:
+    split = make_split(catalog_of(numbered(200)), RECIPE)
+    assert split.subset("Validation") == split.subset("val") != []
+    assert split.subset("external") == []
+    with pytest.raises(UsageError, match=r"no subset 'tset'.*Did you mean 'test'"):
+        split.subset("tset")
 
 
 def test_a_changed_catalog_is_stale() -> None:

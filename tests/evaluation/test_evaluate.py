@@ -260,6 +260,11 @@ def test_ten_rows(recipe, tmp_path):
     found.save(tmp_path / "evaluation.json")
 
 
+def test_logits_from_python_were_mapped_without_a_word(recipe):
+    found = evaluate_scores([1, 0] * 20, np.linspace(-3, 5, 40), recipe=recipe)
+    assert any("taken as logits" in text for text in found.warnings)
+
+
 @pytest.mark.parametrize("y_true", [[1, 0], [1], [0]])
 def test_one_or_two_rows_do_not_fall_over(y_true, recipe, tmp_path):
     evaluate_scores(y_true, [0.7, 0.2][: len(y_true)], recipe=recipe).save(tmp_path / "evaluation.json")

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,24 @@ def test_the_batch_size_changes_nothing(bundle: Bundle, grey_files: list[Path], 
     for a, b in zip(one, many, strict=True):
         assert a.status == b.status and a.reason == b.reason
         assert a.score == pytest.approx(b.score, abs=1e-6) if a.score is not None else b.score is None
+
+
+@pytest.mark.parametrize("wish", [{"precision": "FP32"}, {"precision": "float32"}, {"threads": 0}, {"threads": -1}])
+def test_a_precision_or_threads_misspelt_in_python_gave_the_int8_network_or_a_traceback(
+    bundle: Bundle, wish: dict[str, Any]
+) -> None:
+    ((name, value),) = wish.items()
+    with pytest.raises(UsageError, match=f"{name}: {value!r} is none"):
+        Predictor(bundle, **wish)
+
+
+def test_one_image_in_place_of_several_was_taken_apart(bundle: Bundle, grey_files: list[Path]) -> None:
+    file, grey = grey_files[0], np.asarray(Image.open(grey_files[0]).convert("L"))
+    for one in (str(file), file, file.read_bytes(), grey, np.stack([grey] * 3, axis=-1), Image.open(file)):
+        with pytest.raises(UsageError, match=r"one image .* Put it into a list"):
+            bundle.predict_batch(one)  # type: ignore[arg-type]
+    stack = np.stack([grey, grey])
+    assert [answer.status for answer in bundle.predict_batch(stack)] == ["ok", "ok"]
 
 
 def test_a_file_that_is_no_image_or_is_not_there_is_a_row_with_its_reason(bundle: Bundle, tmp_path: Path) -> None:

@@ -111,12 +111,13 @@ def _is_utf8(file: Path) -> bool:
 
 def require_columns(frame: pl.DataFrame, required: Iterable[str], *, path: str | Path | None = None) -> None:
     """Raise `TableError` naming the first column that is missing, with the nearest one there is, or there twice."""
+    required = tuple(required)
     for name in required:
         if f"{name}_duplicated_0" in frame.columns:  # what polars calls the second of two
             text = f"has two columns {name!r}"
             raise TableError(text, path=path, field=name, repair="Take one out, or give it another name")
         if name not in frame.columns:
-            guess = nearest(name, frame.columns)
+            guess = nearest(name, (column for column in frame.columns if column not in required))
             hint = f"Rename {guess!r} to {name!r}" if guess else f"It has {', '.join(frame.columns) or 'no columns'}"
             raise TableError(f"lacks the column {name!r}", path=path, repair=hint)
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from colles.core.errors import LeakError, StaleInputError, TableError, UsageError
 from colles.core.files import existing_file, read_json, sha256_json_list, write_json
+from colles.core.names import SUBSET_WORDS, suggest
 from colles.core.records import SUBSETS
 from colles.core.tables import read_table, write_table
 from colles.datasets.audit.leaks import find_leaks
@@ -47,8 +48,11 @@ class Split:
         return split_digest(self.frame)
 
     def subset(self, name: str) -> list[str]:
-        """Return the image_ids of a subset, sorted."""
-        return sorted(self.frame.filter(pl.col("subset") == name)["image_id"].to_list())
+        """Return the image_ids of a subset, sorted; raise `UsageError` for a name that none has."""
+        word = SUBSET_WORDS.get(name.strip().lower(), name.strip().lower())
+        if word not in SUBSETS:
+            raise UsageError(f"no subset {name!r}", repair=suggest(word, SUBSETS, f"Use {', '.join(SUBSETS)}"))
+        return sorted(self.frame.filter(pl.col("subset") == word)["image_id"].to_list())
 
     def assert_matches(self, catalog: Catalog) -> None:
         """Raise `StaleInputError` where the catalog is not the one that was split.

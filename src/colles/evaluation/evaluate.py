@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
@@ -79,7 +80,8 @@ def evaluate_scores(
     There is no val, so the point `default` lies at 0.5 and all others are chosen on the data they are judged on.
     """
     scores = Scores.from_arrays(y_true, y_score, groups)
-    columns = {"y_true": scores.y_true.astype("int8"), "y_score": scores.y_score}
+    # The scores as they came: the table says what it does to them.
+    columns = {"y_true": scores.y_true.astype("int8"), "y_score": np.asarray(y_score, dtype=np.float64).ravel()}
     if scores.groups is not None:
         columns["group_id"] = scores.groups
     return evaluate(Predictions(pl.DataFrame(columns)), recipe or EvaluateRecipe())

@@ -6,7 +6,10 @@ import threading
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image
 
 from colles.core.errors import UsageError
 from colles.core.machine import usable_cpus
@@ -42,6 +45,7 @@ class Predictor:
         `gate` false answers also on pictures that are no radiographs. Raise `UsageError` for `int8` where the bundle
         has none.
         """
+        _assert_settings(threads, precision)
         self.bundle = bundle
         self.recipe = bundle.metadata.preprocessing
         self.workers, self.precision = threads or usable_cpus(), precision
@@ -150,6 +154,7 @@ class Predictor:
         overlays: Overlays | None = None,
         on_header: OnHeader | None = None,
     ) -> Generator[Prediction, None, None]:
+        _assert_several(images)
         # Each worker computes on one thread of its own: no core waits for another, and reading hides behind computing.
         session = self._session(1)
 
@@ -175,3 +180,17 @@ class Predictor:
             told = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             return replace(answer, reason=f"no picture could be drawn ({told})")
         return answer
+
+
+def _assert_settings(threads: object, precision: object) -> None:
+    if precision not in get_args(Precision):
+        raise UsageError(f"{precision!r} is none", field="precision", repair="Use 'fp32' or 'int8'")
+    if threads is not None and not (isinstance(threads, int | np.integer) and threads > 0):
+        raise UsageError(f"{threads!r} is none", field="threads", repair="Use 1 or more; None is one a core")
+
+
+def _assert_several(images: object) -> None:
+    # Text and bytes can be gone through, by letters, and an array by its rows: each would be an answer.
+    array = isinstance(images, np.ndarray) and (images.ndim < 3 or (images.ndim == 3 and images.shape[2] == 3))
+    if array or isinstance(images, str | bytes | Path | Image.Image):
+        raise UsageError("this is one image and not several", repair="Put it into a list, or use predict")
