@@ -167,6 +167,37 @@ def test_a_table_of_8_bits_for_12_stored_ones_does_not_wrap() -> None:
     np.testing.assert_allclose(image.pixels / 65535, (stored >> 4) / 255, atol=1e-5)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"])
+def test_the_lowest_bits_were_read_where_the_samples_lie_in_the_highest(syntax: str, signed: bool) -> None:
+    values = (ramp().astype(np.int32) - (2048 if signed else 0)).astype("<i2" if signed else "<u2")
+    ds = dicom(values << 4, HighBit=15)
+    if syntax.endswith("5"):
+        ds.compress(syntax)
+    np.testing.assert_array_equal(read_image(encoded(ds)).pixels, values)
+
+
+def test_a_wrong_high_bit_moves_no_samples() -> None:
+    np.testing.assert_array_equal(read_image(encoded(dicom(ramp(), HighBit=15))).pixels, ramp())
+
+
+def test_a_table_of_words_in_a_big_endian_file_was_read_as_little_endian() -> None:
+    voi = lut([4095 - value for value in range(4096)], 0, 12)
+    voi.add_new(0x00283006, "OW", np.arange(4095, -1, -1, dtype=">u2").tobytes())
+    ds = dicom(ramp(), VOILUTSequence=[voi])
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRBigEndian
+    ds["PixelData"].VR, ds.PixelData = "OW", ramp().astype(">u2").tobytes()
+    stream = io.BytesIO()
+    pydicom.dcmwrite(stream, ds, implicit_vr=False, little_endian=False, force_encoding=True)
+    np.testing.assert_allclose(read_image(stream.getvalue()).pixels / 65535, 1 - ramp() / 4095, atol=1e-5)
+
+
+def test_an_empty_limit_of_padding_made_a_film_unreadable() -> None:
+    ds = dicom(ramp(), PixelPaddingValue=0)
+    ds.PixelPaddingRangeLimit = None
+    assert read_image(encoded(ds)).pixels.max() == 4095
+
+
 def test_padding_is_black_and_does_not_stretch_the_rest() -> None:
     stored = ramp(top=1000) + 1000
     stored[:4] = 0

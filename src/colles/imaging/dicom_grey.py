@@ -119,7 +119,8 @@ def _table(item: Any, negative: Callable[[], bool]) -> Mapped:
         first -= 2**16
     data = item.LUTData
     if isinstance(data, bytes):
-        table = np.frombuffer(data, np.uint8 if len(data) < 2 * entries else np.dtype("<u2"))[:entries]
+        words = np.dtype(">u2" if item.original_encoding[1] is False else "<u2")
+        table = np.frombuffer(data, np.uint8 if len(data) < 2 * entries else words)[:entries]
     else:
         table = np.atleast_1d(np.asarray(data))[:entries]
     return lambda values: table[np.clip(np.rint(values).astype(np.int64) - first, 0, len(table) - 1)]
@@ -135,10 +136,10 @@ def _inverted(values: NDArray[Any], ds: Any, shown: Shown | None) -> tuple[NDArr
 
 
 def _padding(stored: NDArray[Any], ds: Any) -> NDArray[np.bool_] | None:
-    value = ds.get("PixelPaddingValue")
+    value, other = ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")
     if value is None:
         return None
-    other = ds.get("PixelPaddingRangeLimit", value)
+    other = value if other is None else other
     low, high = sorted((int(value), int(other)))
     padded = (stored >= low) & (stored <= high)
     return padded if padded.any() and not padded.all() else None

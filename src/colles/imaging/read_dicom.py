@@ -128,7 +128,28 @@ def _assert_size(ds: Any, name: str | None, max_pixels: int) -> None:
 def _first_frame(ds: Any) -> NDArray[Any]:
     from pydicom.pixels.utils import pixel_array
 
+    below = _bits_below(ds)
+    if below:  # pydicom takes the lowest bits for the samples wherever HighBit says that they lie (PS3.5, 8.1.1)
+        whole = np.asarray(pixel_array(ds, index=0, bits_stored=int(ds.BitsStored) + below))
+        if _needs_more_bits(whole, int(ds.BitsStored)):
+            return whole >> below
     return np.asarray(pixel_array(ds, index=0))
+
+
+def _bits_below(ds: Any) -> int:
+    """Return how many bits lie below the samples of pixels that are stored as they are; 0 for all compressed ones."""
+    from pydicom.uid import RLELossless
+
+    syntax, high = ds.file_meta.TransferSyntaxUID, int(ds.get("HighBit") or 0)
+    if (syntax.is_encapsulated and syntax != RLELossless) or high >= int(ds.BitsAllocated):
+        return 0
+    return max(0, high + 1 - int(ds.BitsStored))
+
+
+def _needs_more_bits(values: NDArray[Any], bits: int) -> bool:
+    # Where all samples fit into the lowest bits, it is HighBit that is wrong.
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if values.dtype.kind == "i" else (0, (1 << bits) - 1)
+    return bool(values.min() < low or values.max() > high)
 
 
 def _failed(error: Exception, ds: Any, name: str | None) -> CollesError:

@@ -66,6 +66,14 @@ def test_names_of_any_script_are_copied_byte_for_byte(
             assert not any("Left out" in text for text in texts(result))
 
 
+def test_a_chinese_name_of_iso_2022_ir_58_was_left_out(judge: Judge, locating_bundle: Bundle) -> None:
+    ds = radiograph(1, SpecificCharacterSet=["", "ISO 2022 IR 58"])
+    name = b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab"  # as in PS3.5, K.2
+    ds["PatientName"] = RawDataElement(ds["PatientName"].tag, "PN", len(name), name, 0, False, True)
+    for result in create_results([judge(ds)], locating_bundle, made=MADE):
+        assert stored(encoded(result), "PatientName") == name
+
+
 def test_an_implicit_source_gives_the_same_patient(judge: Judge, locating_bundle: Bundle) -> None:
     ds = radiograph(1, PatientName="Müller^Jörg")
     source = encoded(ds)

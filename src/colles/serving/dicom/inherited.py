@@ -12,7 +12,7 @@ from unicodedata import category
 
 from pydicom import Dataset
 from pydicom import config as pydicom_config
-from pydicom.charset import convert_encodings, python_encoding
+from pydicom.charset import CODES_TO_ENCODINGS, convert_encodings, python_encoding
 from pydicom.datadict import dictionary_VM, dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.valuerep import validate_value
@@ -125,13 +125,21 @@ def _assert_form(element: DataElement, keyword: str) -> None:
     if len(parts) > 1 and dictionary_VM(keyword) == "1":
         raise ValueError("several values")
     allowed = "\r\n\t\f" if vr in ("LT", "ST", "UT") else ""
-    for part in map(str, parts):
+    for part in map(_without_escapes, parts):
         validate_value(vr, part, pydicom_config.RAISE)
         # U+FFFD is what pydicom puts in the place of bytes that are no letters of the character set.
         if "\ufffd" in part or any(category(letter) == "Cc" and letter not in allowed for letter in part):
             raise ValueError("control characters, or letters of another character set")
         if part and part not in _WORDS.get(keyword, (part,)):
             raise ValueError("not one of the defined terms")
+
+
+def _without_escapes(value: Any) -> str:
+    # Of ISO 2022 IR 58 pydicom 3.0 decodes the letters and leaves the escape sequences between them.
+    text = str(value)
+    for sequence in CODES_TO_ENCODINGS:
+        text = text.replace(sequence.decode("ascii"), "")
+    return text
 
 
 def _assert_printable(raw: RawDataElement) -> None:
