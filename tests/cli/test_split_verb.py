@@ -46,9 +46,9 @@ def test_a_split_without_groups_did_not_say_that_copies_were_not_looked_for(cata
     source, out = catalog.save(tmp_path / "my data.parquet"), tmp_path / "split.csv"
     result = CliRunner().invoke(app, ["split", str(source), "--out", str(out)])
     [line] = [line for line in result.output.splitlines() if "copies" in line]
-    assert line.startswith("copies of one radiograph were not looked for")
+    assert line.startswith("changed copies of one radiograph were not looked for")
     assert f"colles audit '{source}' --out audit" in line and "--groups audit/clusters.csv" in line
-    assert json.loads(out.with_suffix(".json").read_text())["warnings"] == [line]
+    assert json.loads(out.with_suffix(".json").read_text())["warnings"][-1] == line
     alone = catalog.frame.select("image_id", group_id="image_id")
     alone.write_csv(tmp_path / "clusters.csv")
     groups = ["--groups", str(tmp_path / "clusters.csv"), "--overwrite"]

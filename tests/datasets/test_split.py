@@ -218,10 +218,11 @@ def test_one_name_with_both_labels_keeps_one_image_of_each() -> None:
 
 
 def test_equal_file_names_in_two_folders_are_two_radiographs() -> None:
+    names = [first + second for first in "abcdefgh" for second in "abcdefg"][:50]
     rows = [
-        {"image_id": f"s/{part}/x{n}y.jpg", "label": n % 2, "base_name": f"x{n}y"}
+        {"image_id": f"s/{part}/{name}.jpg", "label": n % 2, "base_name": name}
         for part in ("old", "new")
-        for n in range(50)
+        for n, name in enumerate(names)
     ]
     split = make_split(catalog_of(rows), RECIPE)
     assert len(split) == 100 and split.summary["groups"]["n"] == 100
@@ -359,3 +360,27 @@ def test_a_doubtful_copy_does_not_stand_for_its_radiograph() -> None:
     doubtful = {f"yolo/b{number}.rf.0.jpg" for number in range(30)}
     left_out = evaluation_only(rows, side, doubtful, {}, RECIPE)
     assert left_out == dict.fromkeys(doubtful, "contradicting labels of duplicates")
+
+
+def test_equal_files_under_two_sources_lay_on_two_sides_where_no_audit_was_given() -> None:
+    rows = [{**row, "sha256": f"{number:064}"} for number, row in enumerate(numbered(80))]
+    again = [{**row, "image_id": row["image_id"].replace("atlas/", "table/")} for row in rows]
+    catalog = catalog_of([*rows, *again])
+    made = make_split(catalog, RECIPE)
+    side = dict(made.frame.select("image_id", "subset").iter_rows())
+    for row in rows:
+        there = {side.get(row["image_id"]), side.get(row["image_id"].replace("atlas/", "table/"))} - {None}
+        assert len(there) == 1
+
+
+@pytest.mark.parametrize("name", ["{:04}_AP.png {:04}_LAT.png", "P{:03}-left.png P{:03}-right.png"])
+def test_two_views_of_one_numbered_patient_lay_on_two_sides(name: str) -> None:
+    """Their names end in a word, so that no number was seen in them."""
+    rows = [
+        {"image_id": f"s/{view.format(number)}", "label": int(number % 3 == 0)}
+        for number in range(90)
+        for view in name.split()
+    ]
+    side = dict(make_split(catalog_of(rows), RECIPE).frame.select("image_id", "subset").iter_rows())
+    torn = [n for n in range(90) if len({side[f"s/{view.format(n)}"] for view in name.split()}) > 1]
+    assert torn == []

@@ -164,11 +164,11 @@ def _make(
 
 
 def _without_copies(made: Split, catalog: Path) -> Split:
-    # Copies under several names and patients would be parted without a word.
+    # Only files with equal bytes or pixels are known to be copies: others would be parted without a word.
     from dataclasses import replace
 
     audit = command("colles", "audit", catalog, "--out", "audit")
-    text = f"copies of one radiograph were not looked for, and may lie on two sides: {audit}"
+    text = f"changed copies of one radiograph were not looked for, and may lie on two sides: {audit}"
     warnings = [*made.summary["warnings"], f"{text}, then split with --groups audit/clusters.csv"]
     return replace(made, summary={**made.summary, "warnings": warnings})
 

@@ -17,10 +17,11 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from colles.core.identity import KEYS, with_keys
+from colles.datasets.audit.exact import exact_copies
 from colles.datasets.audit.groups import Groups
 from colles.datasets.persons import person_folders
 
-_NUMBERED = re.compile(r"^(.*?)(\d+)$")
+_NUMBERED = re.compile(r"^(.*?)(\d+)\D*$")  # 0012_AP and 0012_LAT are neighbours as 0012 and 0013 are
 _LEAST_GROUPS = 20  # fewer cannot fill three subsets evenly: blocks shrink in a small set
 
 
@@ -42,9 +43,10 @@ def copy_sets(frame: pl.DataFrame, clusters: pl.DataFrame | None) -> dict[str, s
     """Return image_id → name of its set of copies, for the images that have copies.
 
     Takes the column `copy_id` where `clusters` has it; else a cluster that joins several of the catalog's groups.
+    Without clusters only files with equal bytes or pixels are known to be copies.
     """
     if clusters is None:
-        return {}
+        return {image: f"copies of {images[0]}" for images in exact_copies(frame) for image in images}
     if "copy_id" in clusters.columns:
         known = clusters.filter(pl.col("copy_id").is_not_null())
         return dict(known.select("image_id", "copy_id").iter_rows())

@@ -16,6 +16,7 @@ from colles.core.recipe import AuditRecipe
 from colles.core.records import Issue
 from colles.datasets.audit.candidates import Suspicion, chosen_embeddings, suspect
 from colles.datasets.audit.canvases import Pictures, describe_files
+from colles.datasets.audit.exact import exact_copies
 from colles.datasets.audit.groups import Groups
 from colles.datasets.audit.pairing import Verdict, judge
 
@@ -95,7 +96,7 @@ def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe, embeddings: Embedd
     # By content, so that what is learned from every n-th picture does not hang on names and places.
     rows = frame.filter(pl.col("status") == "ok").sort("sha256", "image_id")
     ids, paths = rows["image_id"].to_list(), rows["path"].to_list()
-    exact = _equal(rows)
+    exact = exact_copies(rows)
     seen = describe_files(paths)
     shown = [ids[index] for index in seen.index.tolist()]
     vectors = None if embeddings is None else chosen_embeddings(shown, embeddings)
@@ -140,14 +141,6 @@ def _kin_numbers(shown: list[str], known: Groups[str]) -> npt.NDArray[np.int64]:
     # A number for each set of images that belong together already.
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(known.find(image), len(numbers)) for image in shown], np.int64)
-
-
-def _equal(rows: pl.DataFrame) -> list[list[str]]:
-    joined: Groups[str] = Groups()
-    for column in ("sha256", "pixel_sha256"):
-        for ids in rows.filter(pl.col(column).is_not_null()).group_by(column).agg("image_id")["image_id"].to_list():
-            joined.join_all(ids)
-    return sorted(sorted(ids) for ids in joined.sets() if len(ids) > 1)
 
 
 def _known_copies(rows: pl.DataFrame, exact: list[list[str]]) -> Groups[str]:
