@@ -18,6 +18,7 @@ from tiny_training import Data, recipe
 
 from colles.core.errors import RecipeError, TrainingError
 from colles.learning.loaders.samplers import EpochSampler
+from colles.learning.models import FractureClassifier
 from colles.learning.training import processes, train
 from colles.learning.training.module import ClassifierModule
 
@@ -95,6 +96,22 @@ def test_two_processes_could_not_train_where_a_network_had_been_exported_before(
     layer(torch.ones(1, 2)).sum().backward()
     one = train(*data, recipe(*SETTINGS), tmp_path / "one")
     assert_alike(one, train(*data, recipe(*SETTINGS, "train.processes=2"), tmp_path / "two"))
+
+
+def train_the_head_first(data: Data, out: Path) -> None:
+    FractureClassifier.pretrained = True
+    settings = (*SETTINGS, "train.head_epochs=1", "train.epochs=1", "train.ema=0.9")
+    train(*data, recipe(*settings), out / "one")
+    train(*data, recipe(*settings, "train.processes=2"), out / "two")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_ended_after_the_stage_of_the_head(data: Data, tmp_path: Path) -> None:
+    """Each training from pretrained weights on several GPUs failed at its second stage: its strategy was used up."""
+    in_a_fresh_process(train_the_head_first, data, tmp_path)
+    assert pl.read_csv(tmp_path / "two" / "metrics.csv")["stage"].to_list() == ["head", "all"]
+    assert_alike(tmp_path / "one", tmp_path / "two")
 
 
 def test_processes_are_forked_unless_autograd_has_threads(monkeypatch: pytest.MonkeyPatch) -> None:

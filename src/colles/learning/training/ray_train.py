@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from colles.core.errors import TrainingError
 from colles.core.extras import require
@@ -45,15 +46,19 @@ def fit_on_ray(catalog: Catalog, split: Split, recipe: Recipe, out: Path, device
 
 def fit_in_worker(catalog: Catalog, split: Split, recipe: Recipe, out: Path, device: str) -> None:
     """Fit in one worker of the cluster; the first one writes the weights and the log."""
-    from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
-
     from colles.learning.training.fit import prepare
     from colles.learning.training.two_stages import TwoStages
 
     data, model, recipe = prepare(catalog, split, recipe)
+    TwoStages(model, data, recipe, out, device, placing=on_this_cluster).fit()
+
+
+def on_this_cluster() -> dict[str, Any]:
+    """Return the arguments of a Lightning trainer in a worker of the cluster."""
+    from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+
     strategy, environment = RayDDPStrategy(), RayLightningEnvironment()  # type: ignore[no-untyped-call]
-    placing = {"devices": "auto", "strategy": strategy, "plugins": [environment]}
-    TwoStages(model, data, recipe, out, device, placing=placing).fit()
+    return {"devices": "auto", "strategy": strategy, "plugins": [environment]}
 
 
 def _reason(error: Exception) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,13 @@ class TwoStages:
         out: Path,
         device: str,
         callbacks: Sequence[Callback] = (),
-        placing: dict[str, Any] | None = None,
+        placing: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
-        """`placing` holds a trainer's arguments that say where its processes are; by default on this machine."""
+        """`placing` gives a trainer's arguments that say where its processes are, anew for each stage, since a strategy
+        belongs to one trainer; by default they are on this machine.
+        """
         self.callbacks = callbacks
-        self.placing = on_this_machine(recipe.train.processes, device) if placing is None else placing
+        self.placing = placing or partial(on_this_machine, recipe.train.processes, device)
         self.model, self.data, self.recipe, self.out, self.device = model, data, recipe, out, device
         self.precision = lightning_precision(recipe.train.precision, device)
         self.folder = out / "checkpoints"
@@ -105,7 +108,7 @@ class TwoStages:
         callbacks = self._callbacks(stage, first_epoch)
         return lightning.Trainer(
             accelerator="cpu" if self.device == "cpu" else "gpu",
-            **self.placing,
+            **self.placing(),
             use_distributed_sampler=False,  # the loader shares the draws out itself
             default_root_dir=str(self.out),
             precision=self.precision,
