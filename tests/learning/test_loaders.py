@@ -27,7 +27,7 @@ from colles.imaging.read import read_image
 from colles.learning.loaders.augment import RandomTone, augment_seeded, create_augment
 from colles.learning.loaders.cache import load_canvases
 from colles.learning.loaders.dataset import CanvasDataset
-from colles.learning.loaders.samplers import EpochSampler, draw_epoch, epoch_seed
+from colles.learning.loaders.samplers import EpochSampler, Kind, draw_epoch, epoch_seed
 
 RECIPE = PreprocessRecipe(size=32)
 
@@ -294,3 +294,11 @@ def test_a_mapped_cache_travels_to_another_process_by_its_name(tmp_path: Path) -
     assert np.array_equal(pickle.loads(sent), canvases)
     part = canvases[2:4]
     assert np.array_equal(pickle.loads(pickle.dumps(part)), part)
+
+
+@pytest.mark.parametrize("kind", ["plain", "weighted", "oversample", "balanced_batches"])
+def test_a_small_share_of_negatives_left_none(kind: Kind) -> None:
+    """train.negatives=0.01 trained on fractures alone, or ended in `all input arrays must have the same shape`."""
+    labels = np.array([1] * 8 + [0] * 30)
+    drawn = draw_epoch(labels, None, kind, seed=0, epoch=0, negatives=0.01)
+    assert set(labels[drawn].tolist()) == {0, 1}

@@ -70,7 +70,8 @@ def _fewer(
     fractured, others = pool[labels[pool] == 1], pool[labels[pool] == 0]
     if not len(fractured):
         return pool
-    return np.concatenate([fractured, rng.permutation(others)[: round(negatives * len(fractured))]])
+    most = max(1, round(negatives * len(fractured)))  # of one class alone nothing is learned
+    return np.concatenate([fractured, rng.permutation(others)[:most]])
 
 
 def _one_copy(copies: Sequence[str] | NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
