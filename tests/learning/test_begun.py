@@ -87,7 +87,8 @@ def test_seeds_that_are_there_count_when_another_is_asked_for(space: Workspace) 
     data = load(space)
     assert is_begun(*data, recipe("train.epochs=1", "train.head_epochs=0", "train.seeds=3"), space.train)
     assert is_begun(*data, recipe("train.epochs=2", "train.head_epochs=0", "train.seeds=2"), space.train) is False
-    assert is_begun(*data, recipe("train.epochs=1", "train.head_epochs=0"), space.train) is None
+    assert is_begun(*data, recipe("train.epochs=1", "train.head_epochs=0"), space.train) is False
+    assert is_begun(*data, recipe("train.epochs=1", "train.head_epochs=0", "train.folds=2"), space.train) is False
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from tiny_training import Data, recipe
 
-from colles.core.errors import InputError, MissingInputError, RecipeError
+from colles.core.errors import InputError, MissingInputError, RecipeError, StaleInputError
 from colles.core.files import read_json, write_json
 from colles.core.recipe import ModelRecipe, PreprocessRecipe, SplitRecipe
 from colles.core.recipe_text import load_recipe, save_recipe
@@ -225,3 +225,47 @@ def test_folds_without_test_images_are_exported_and_told_for_what_they_are(
     before = load_recipe(run / "recipe.yaml")
     train(catalog, divided, recipe(*once, "train.mode=skip", "train.lr=0.5"), run)
     assert load_recipe(run / "recipe.yaml").train == before.train  # what made the weights, not what scored them again
+
+
+def held(run: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_resumed_as_one_training_several_were_overwritten_and_one_as_several(data: Data, tmp_path: Path) -> None:
+    """`--resume` with another train.folds replaced the finished model and its scores, and nobody was told."""
+    once = ("train.head_epochs=0", "train.epochs=1", "train.sampler=oversample")
+    one, folds = recipe(*once), recipe(*once, "train.folds=2")
+    for name, first, second in (
+        ("one", one, folds),
+        ("folds", folds, one),
+        ("seeds", recipe(*once, "train.seeds=2"), one),
+    ):
+        run = train(*data, first, tmp_path / name)
+        before = held(run)
+        with pytest.raises(StaleInputError):
+            train(*data, second, run, resume=True)
+        assert held(run) == before
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_folds_that_are_kept_were_scored_as_one_network_on_what_they_had_learned(data: Data, tmp_path: Path) -> None:
+    """train.mode=skip without train.folds: each image of val was scored by the members that had learned it."""
+    once = ("train.head_epochs=0", "train.epochs=1", "train.sampler=oversample")
+    run = train(*data, recipe(*once, "train.folds=2"), tmp_path / "run")
+    before = held(run)
+    with pytest.raises(StaleInputError, match=r"several networks.*train\.folds"):
+        train(*data, recipe(*once, "train.mode=skip"), run)
+    assert held(run) == before
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_folds_taught_a_network_what_its_val_shows(data: Data, tmp_path: Path) -> None:
+    """Bug: the mean of folds has learned from val, and passed for a network of the same division."""
+    once = ("train.head_epochs=0", "train.epochs=1", "train.sampler=oversample")
+    run = train(*data, recipe(*once, "train.folds=2"), tmp_path / "folds")
+    with pytest.raises(StaleInputError, match="another division of these images"):
+        train(*data, recipe(*once, f"train.teachers=[{run}]"), tmp_path / "pupil")

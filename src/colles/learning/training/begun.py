@@ -10,7 +10,7 @@ from colles.datasets.split import Split
 from colles.learning.training.inputs import describe_inputs, same_inputs
 from colles.learning.training.location import decide_location
 from colles.learning.training.mode import shorten
-from colles.learning.training.several import members_of
+from colles.learning.training.several import joint_inputs, members_of
 
 _WEIGHTS = ("best.safetensors", "best.json")
 
@@ -22,7 +22,8 @@ def is_begun(catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> bool 
     """
     if recipe.train.folds or recipe.train.seeds > 1:
         members = members_of(catalog, split, recipe)
-        found = [_is_begun(catalog, member.split, member.recipe, out / member.name) for member in members]
+        joint = same_inputs(out / "checkpoints", joint_inputs(catalog, split, recipe))
+        found = [joint] + [_is_begun(catalog, member.split, member.recipe, out / member.name) for member in members]
         known = [each for each in found if each is not None]
         return all(known) if known else None
     return _is_begun(catalog, split, recipe, out)

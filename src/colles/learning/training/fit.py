@@ -14,6 +14,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from colles.core.errors import StaleInputError
 from colles.core.files import alone, read_json, refuse_existing, sha256_json, write_json
 from colles.core.provenance import collect_provenance
 from colles.core.recipe import Recipe
@@ -27,7 +28,13 @@ from colles.learning.devices import choose_device
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import FractureClassifier, count_parameters, create_model
 from colles.learning.training.allocator import keep_memory
-from colles.learning.training.inputs import assert_same_division, assert_same_inputs, describe_inputs, save_inputs
+from colles.learning.training.inputs import (
+    MEMBERS,
+    assert_same_division,
+    assert_same_inputs,
+    describe_inputs,
+    save_inputs,
+)
 from colles.learning.training.location import decide_location
 from colles.learning.training.mode import assert_trained, keep_training, shorten
 from colles.learning.training.samples import write_samples
@@ -57,7 +64,17 @@ def train(
         from colles.learning.training.several import train_several
 
         return train_several(catalog, split, recipe, out, train_once, resume=resume, callbacks=callbacks)
+    _refuse_several(out)
     return train_once(catalog, split, recipe, out, resume=resume, callbacks=callbacks)
+
+
+def _refuse_several(out: Path) -> None:
+    if (out / MEMBERS).is_file():
+        raise StaleInputError(
+            "holds several networks and their mean, not one",
+            path=out,
+            repair="Set train.folds or train.seeds as they were, or train into another folder",
+        )
 
 
 def train_once(

@@ -14,6 +14,8 @@ from colles.core.recipe_train import FREE
 from colles.learning.weights_file import find_weights
 
 NAME = "inputs.json"
+MEMBERS = "members.json"
+"""In a run folder: it holds several trainings, whose mean is its model."""
 
 
 def describe_inputs(recipe: Recipe, catalog_digest: str, split_digest: str) -> dict[str, Any]:
@@ -85,13 +87,17 @@ def assert_same_division(recipe: Recipe, catalog_digest: str, split_digest: str)
 
 
 def _division(path: Path) -> dict[str, Any]:
-    """Return the digests of catalog and split that a run or a bundle was trained on, as far as it tells them."""
+    """Return the digests of catalog and split that a run or a bundle was trained on, as far as it tells them.
+
+    The folds of a cross-validation have learned from val too, so theirs is no split of any training.
+    """
     try:
         folder = find_weights(path).parent
         if (inputs := read_inputs(folder)) is not None:
-            return inputs
+            return {**inputs, "split": None} if inputs.get("train", {}).get("folds") else inputs
         told = read_json(folder / "metadata.json").get("training", {})
-        return {"catalog": told.get("catalog_digest"), "split": told.get("split_digest")}
+        split = None if told.get("out_of_fold") else told.get("split_digest")
+        return {"catalog": told.get("catalog_digest"), "split": split}
     except (CollesError, AttributeError):  # weights of elsewhere say nothing
         return {}
 

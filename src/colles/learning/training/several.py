@@ -26,6 +26,7 @@ from colles.datasets.split import Split
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
 from colles.learning.models import count_parameters
 from colles.learning.models.ensemble import create_ensemble
+from colles.learning.training.inputs import MEMBERS, assert_same_inputs, describe_inputs, save_inputs
 from colles.learning.training.mode import keep_training
 from colles.learning.training.module import validation_figures
 from colles.learning.training.scores import SCHEMA
@@ -59,9 +60,14 @@ def train_several(
     Val of `predictions.parquet` is out of fold (each image scored by the one network that has not seen it) or, with
     seeds, the mean of all; test is the mean of all members' logits. Raise as a single training does.
     """
-    if not resume and recipe.train.mode != "skip":
+    skip = recipe.train.mode == "skip"
+    if not resume and not skip:
         refuse_existing(out / "checkpoints", repair="Go on with resume, or choose another folder")
     members = members_of(catalog, split, recipe)
+    if not skip:
+        inputs = joint_inputs(catalog, split, recipe)
+        assert_same_inputs(out / "checkpoints", inputs)
+        save_inputs(out / "checkpoints", inputs)
     for number, member in enumerate(members, 1):
         say(f"{member.name} ({number} of {len(members)})")
         folder = out / member.name
@@ -69,9 +75,16 @@ def train_several(
         train(catalog, member.split, member.recipe, folder, resume=resume and folder.exists(), callbacks=callbacks)
     runs = [out / member.name for member in members]
     write_table(_join(runs, out_of_fold=bool(recipe.train.folds)), out / "predictions.parquet")
-    write_json(out / "members.json", _summary(runs))
+    write_json(out / MEMBERS, _summary(runs))
     _save(catalog, split, recipe, runs, out)
     return out
+
+
+def joint_inputs(catalog: Catalog, split: Split, recipe: Recipe) -> dict[str, Any]:
+    """Return what the trainings have in common; of seeds neither which nor how many, since others may join."""
+    if recipe.train.seeds > 1:
+        recipe = recipe.model_copy(update={"seed": 0, "train": recipe.train.model_copy(update={"seeds": 2})})
+    return describe_inputs(recipe, catalog.digest, split.digest)
 
 
 def members_of(catalog: Catalog, split: Split, recipe: Recipe) -> list[Member]:
