@@ -58,6 +58,7 @@ def run(
     from colles.core.recipe_text import load_recipe
     from colles.datasets.catalog import Catalog
     from colles.datasets.split import Split
+    from colles.learning.sweep.search import begun_data, search
     from colles.learning.sweep.space import read_space
 
     settings = load_recipe(recipe, overrides or ())
@@ -72,9 +73,9 @@ def run(
     if catalog is None or split is None:
         from colles.flow.run import prepare_data
 
-        space = prepare_data(settings, out / "data", recipe_folder=recipe.parent)
+        begun = begun_data(out / "sweep.json")
+        space = prepare_data(settings, out / "data", recipe_folder=recipe.parent, begun=begun)
         catalog, split = space.catalog, space.split
-    from colles.learning.sweep.search import search
 
     logs = search(Catalog.load(catalog), Split.load(split), settings, out, resume=resume)
     _print(logs, as_json)

@@ -65,11 +65,13 @@ def train(
 def _prepare(settings: Recipe, out: Path, recipe_folder: Path, *, resume: bool) -> tuple[Path, Path]:
     """Make the catalog and its split from the recipe; return where they are."""
     from colles.flow.run import check_data, check_training, prepare_data
+    from colles.learning.training.inputs import read_inputs
 
     if not resume:
         check_data(settings, recipe_folder)
         check_training(settings)
-    space = prepare_data(settings, out / "data", recipe_folder=recipe_folder)
+    begun = read_inputs(out / "checkpoints")
+    space = prepare_data(settings, out / "data", recipe_folder=recipe_folder, begun=begun)
     return space.catalog, space.split
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from colles.core.errors import MissingInputError, StaleInputError, UsageError
-from colles.core.files import existing_file
+from colles.core.files import existing_file, read_json
 from colles.core.progress import say
 from colles.core.recipe_text import load_recipe
 from colles.datasets.catalog import Catalog
@@ -48,7 +48,7 @@ def export_run(
     if half:
         recipe = recipe.model_copy(update={"half": True})
     table = Catalog.load(catalog or find_catalog(inner))
-    divided = _load_split(split or find_split(inner), table, asked=split is not None)
+    divided = load_split(split or find_split(inner), table, inner, asked=split is not None)
     beside = inner.parent / "evaluation" / "evaluation.json"
     chosen = evaluation or (beside if inner != run and beside.is_file() else None)
     judged = Evaluation.load(chosen) if chosen is not None else None
@@ -64,7 +64,8 @@ def _refuse_choices(bundle: Path, **given: object) -> None:
         raise UsageError(f"{bundle} is a bundle already", field=", ".join(chosen), repair="Name the run it was made of")
 
 
-def _load_split(file: Path | None, catalog: Catalog, *, asked: bool) -> Split | None:
+def load_split(file: Path | None, catalog: Catalog, run: Path, *, asked: bool) -> Split | None:
+    """Load the split of a run; None, with a word, where it is not there, or another and not `asked` for."""
     if file is None:
         say("  no gate and no int8 network: the split is not beside the run (name it: --split split.csv)")
         return None
@@ -76,7 +77,21 @@ def _load_split(file: Path | None, catalog: Catalog, *, asked: bool) -> Split | 
             raise
         say(f"  no gate and no int8 network: {file} was made from another catalog")
         return None
-    return split
+    if _trained_on(run) in (None, split.digest):
+        return split
+    if asked:
+        repair = "Name the split that it was trained on, or leave --split out"
+        raise StaleInputError("is another division than the run was trained on", path=file, repair=repair)
+    say(f"  no gate and no int8 network: {file} is another division than the run was trained on")
+    return None
+
+
+def _trained_on(run: Path) -> str | None:
+    """Return the digest of the split that a run was trained on, where it tells it."""
+    file = run / "provenance.json"
+    told = read_json(file) if file.is_file() else None
+    digests = told.get("digests") if isinstance(told, dict) else None
+    return digests.get("split") if isinstance(digests, dict) else None
 
 
 def find_split(run: Path) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,10 +95,16 @@ def _check_test(recipe: Recipe) -> None:
         raise RecipeError("there is no test image to make worse", field="split.test", repair=repair)
 
 
-def prepare_data(recipe: Recipe, out: str | Path, *, recipe_folder: str | Path = ".") -> Workspace:
-    """Run the stages up to the split under `out`, for a training that has no split yet."""
+def prepare_data(
+    recipe: Recipe, out: str | Path, *, recipe_folder: str | Path = ".", begun: Mapping[str, Any] | None = None
+) -> Workspace:
+    """Run the stages up to the split under `out`, for a training that has no split yet.
+
+    `begun` holds the digests of `catalog` and `split` that something began with here: raise `StaleInputError` where
+    others would take their place.
+    """
     space = Workspace(Path(out))
-    run_stages(Stages(recipe, space, Path(recipe_folder)).data, Ledger(space.state))
+    run_stages(Stages(recipe, space, Path(recipe_folder), begun=begun).data, Ledger(space.state))
     return space
 
 

@@ -5,12 +5,13 @@ A stage is a name, a digest of its inputs, its outputs and a function; `run` dec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from colles.core.errors import StaleInputError
 from colles.core.files import existing_file, remove, sha256_file, sha256_json
 from colles.core.recipe import Recipe
 from colles.flow.workspace import Workspace
@@ -38,10 +39,22 @@ class Stage:
 class Stages:
     """Build the stages of one recipe in one workspace."""
 
-    def __init__(self, recipe: Recipe, space: Workspace, recipe_folder: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, space: Workspace, recipe_folder: Path, *, begun: Mapping[str, Any] | None = None
+    ) -> None:
+        """`begun` holds the digests of `catalog` and `split` that are not to be replaced by others."""
         self.recipe = recipe
         self.space = space
         self.recipe_folder = recipe_folder
+        self._begun = begun or {}
+
+    def _assert_begun(self, what: str, digest: str, path: Path) -> None:
+        if self._begun.get(what, digest) != digest:
+            raise StaleInputError(
+                f"what was begun here had another {what}, which is kept",
+                path=path,
+                repair="Resume with the recipe and data it began with, or choose another --out",
+            )
 
     @cached_property
     def data(self) -> list[Stage]:
@@ -108,7 +121,9 @@ class Stages:
         limits = {"max_pixels": data.max_pixels, "max_bytes": data.max_bytes}
         made = [] if self._corrections is None else read_corrections(self._corrections)
         catalog = build_catalog(sources, workers=data.workers, **limits)
-        apply_corrections(catalog, made, path=self._corrections or "").save(self.space.catalog)
+        catalog = apply_corrections(catalog, made, path=self._corrections or "")
+        self._assert_begun("catalog", catalog.digest, self.space.catalog)
+        catalog.save(self.space.catalog)
 
     def _audit_inputs(self) -> Any:
         return [sha256_file(self.space.catalog), self.recipe.audit.model_dump()]
@@ -144,6 +159,7 @@ class Stages:
         keep = None if self._kept is None else Split.load(self._kept)
         split = make_split(catalog, self.recipe.split, clusters=clusters, region=self.recipe.data.region, keep=keep)
         assert_no_leak(split, catalog, clusters)
+        self._assert_begun("split", split.digest, self.space.split)
         split.save(self.space.split)
 
     def _organize_inputs(self) -> Any:

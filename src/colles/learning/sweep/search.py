@@ -53,6 +53,12 @@ def _begun(path: Path) -> dict[str, Any]:
     return inputs
 
 
+def begun_data(path: Path) -> dict[str, Any]:
+    """Return the digests of catalog and split of the search that `sweep.json` tells of; empty where there is none."""
+    data = _begun(path).get("data") if path.is_file() else None
+    return data if isinstance(data, dict) else {}
+
+
 def assert_same_search(before: Any, now: dict[str, Any], path: Path) -> None:
     """Raise `StaleInputError` naming what a begun search had otherwise."""
     old, new = dict(_flat(before, "")), dict(_flat(now, ""))
