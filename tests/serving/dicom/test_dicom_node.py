@@ -16,7 +16,7 @@ from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCapture
 
 from colles.core.errors import OutputExistsError, StorageError
 from colles.serving.bundle import load_bundle
-from colles.serving.dicom import answers, judging, results
+from colles.serving.dicom import answering, answers, judging, results
 from colles.serving.dicom.peers import Destination
 from colles.serving.dicom.spool import Spool
 from colles.serving.dicom.status import read_status, summary
@@ -285,6 +285,22 @@ def test_a_study_that_cannot_be_judged_stops_nobody(
         send(node.port, radiograph("1.2.666"))  # with another image it is another question
         heard.wait("judged", 3)
         assert not list((spool / "failed").iterdir())
+
+
+def test_a_stop_before_the_second_try_took_it_away(
+    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, running(drawn_bundle, spool, heard) as node:
+        patch.setattr(answering.Answering, "answer", lambda *a: 1 / 0)
+        send(node.port, radiograph())
+        heard.wait("failed")
+    with running(drawn_bundle, spool, heard, quiet=LONG):
+        pass
+    with monkeypatch.context() as patch, running(drawn_bundle, spool, heard):
+        patch.setattr(Spool, "save_results", lambda *a: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        heard.wait("postponed")
+    with running(drawn_bundle, spool, heard):
+        heard.wait("judged")
 
 
 def test_a_study_that_kills_the_process_is_set_aside(drawn_bundle: Path, spool: Path, heard: Heard) -> None:

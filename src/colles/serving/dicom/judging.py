@@ -6,18 +6,29 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from colles.core.errors import OutputError, UsageError
 from colles.serving.dicom.answering import Answering, Stopped
 from colles.serving.dicom.events import Events
 from colles.serving.dicom.spool import Spool
-from colles.serving.dicom.study_state import digest_of
+from colles.serving.dicom.study_state import Failure, digest_of
 from colles.serving.dicom.timetable import Timetable
 from colles.serving.predictor import Predictor
 
 _CRASHES = 3
 """Judgings that a process died in before their study is set aside."""
 _DISK_WAIT = 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    study: str
+    objects: tuple[str, ...]
+    before: int
+    """`begun` of its state before."""
+    failure: Failure | None
+    """Why it was set aside, where it is tried once more."""
 
 
 class Judging:
@@ -38,7 +49,7 @@ class Judging:
         self._bundle = predictor.judge.name
         self._answering = Answering(spool, predictor, capture=capture, stopped=self._stop.is_set)
         self._again: set[str] = set()
-        self._at: tuple[str, int] | None = None  # the study that is being judged, and what `begun` was before
+        self._at: _Begun | None = None
         self._thread = threading.Thread(target=self._run, name="judging", daemon=True)
 
     def start(self, wait: float) -> None:
@@ -46,7 +57,6 @@ class Judging:
         for study in self._spool.studies():
             failure = self._spool.failure(study)
             if failure is not None and not failure.retried:
-                self._spool.set_aside(study, self._spool.objects(study), failure.reason, retried=True)
                 self._again.add(study)
             if self._spool.is_waiting(study) and (failure is None or study in self._again):
                 self._quiet.put(study, wait)
@@ -60,10 +70,9 @@ class Judging:
     def join(self, grace: float) -> None:
         """Wait for the end; a stop that comes before it is no crash."""
         self._thread.join(grace)
-        if self._thread.is_alive() and self._at is not None:
-            study, begun = self._at
+        if self._thread.is_alive():
             with suppress(OSError):
-                self._spool.update(study, begun=begun)
+                self._as_before()
 
     @property
     def is_alive(self) -> bool:
@@ -92,20 +101,31 @@ class Judging:
         if begun >= _CRASHES and not again:
             self._set_aside(study, objects, "ProcessDied", retried=True)
             return
-        self._at = study, begun
+        self._at = _Begun(study, objects, begun, failure)
         self._spool.update(study, begun=begun + 1, begun_on=digest)
-        self._again.discard(study)
+        if failure is not None:  # before: a process that dies of it must not try at every start
+            self._spool.set_aside(study, objects, failure.reason, retried=True)
         try:
             self._judge(study, objects)
         except Stopped:
-            self._spool.update(study, begun=begun)
+            self._as_before()
+            return
         except (OSError, OutputError):
-            self._spool.update(study, begun=begun)
+            self._as_before()
             raise
         except UsageError as error:  # what no result can be made of; these texts quote no value
             self._set_aside(study, objects, error.message, retried=again)
         except Exception as error:  # no study may stop the others; the kind alone is told, the text may quote the file
             self._set_aside(study, objects, type(error).__name__, retried=again)
+        self._again.discard(study)
+
+    def _as_before(self) -> None:
+        """Count the judging that was begun as none."""
+        at = self._at
+        if at is not None:
+            self._spool.update(at.study, begun=at.before)
+            if at.failure is not None:
+                self._spool.set_aside(at.study, at.objects, at.failure.reason, retried=False)
 
     def _set_aside(self, study: str, objects: Sequence[str], reason: str, *, retried: bool) -> None:
         self._spool.set_aside(study, objects, reason, retried=retried)
