@@ -48,4 +48,15 @@ def test_a_run_without_a_test_set_ends_with_the_figures_that_it_has() -> None:
     assert subset == "val"
     assert headline(evaluation, subset)[0][0] == "AUROC"
     assert reported_subset(["val", "external"]) == "external"
+    assert reported_subset(["hospital b", "train", "val"]) == "hospital b"
     assert reported_subset([]) is None
+
+
+def test_a_run_with_a_source_held_out_ended_without_its_figure() -> None:
+    rows = [
+        {"image_id": f"{subset}{n}", "subset": subset, "y_true": n % 2, "y_score": n % 2 * 0.3 + n / 200}
+        for subset in ("val", "test", "external")
+        for n in range(60)
+    ]
+    evaluation = evaluate(Predictions(pl.DataFrame(rows)), EvaluateRecipe(replicates=100))
+    assert ("AUROC on external", evaluation.subsets["external"].figures["auroc"]) in headline(evaluation, "test")

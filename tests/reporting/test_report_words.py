@@ -16,16 +16,17 @@ from colles.core.records import Estimate
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.blocks import Alarm, KeyFigures, Note
+from colles.reporting.blocks import Alarm, KeyFigures, Note, Table, Text
 from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
 from colles.reporting.formats import capital, estimate, number, per_hundred, threshold
 from colles.reporting.leaks import check_units
 from colles.reporting.report import write_report
 from colles.reporting.sections.audit import AuditSection
+from colles.reporting.sections.calibration import Calibration
 from colles.reporting.sections.discrimination import Discrimination
 from colles.reporting.sections.flow import Flow
 from colles.reporting.sections.net_benefit import NetBenefit, useful_ranges
-from colles.reporting.sections.operating_points import slider_data
+from colles.reporting.sections.operating_points import OperatingPoints, slider_data
 from colles.reporting.sections.overview import Overview
 from colles.reporting.sections.split import SplitSection
 from colles.reporting.sections.subgroups import Subgroups
@@ -273,3 +274,30 @@ def test_the_report_hid_what_a_split_warned_of_and_said_that_copies_are_never_di
     run = Artefacts(tmp_path, "r", split=split, split_summary={"warnings": ["copies were not looked for"]})
     notes = [block for block in SplitSection().blocks(run, tmp_path) if isinstance(block, Note)]
     assert [note.text for note in notes if note.warning] == ["Copies were not looked for."]
+
+
+@pytest.mark.slow
+def test_a_set_that_the_network_never_saw_was_left_out_of_the_report(tmp_path) -> None:
+    rng = np.random.default_rng(2)
+    y_true = np.tile([0, 1], 120)
+    skill = np.repeat([3.0, 3.0, 0.3], 80)
+    y_score = 1 / (1 + np.exp(-(skill * (y_true - 0.5) + rng.normal(0, 1, 240))))
+    subset = ["val"] * 80 + ["test"] * 80 + ["external"] * 80
+    run = _run(tmp_path, y_true.tolist(), y_score.tolist(), subset)
+    page = tmp_path / "report.html"
+    figures = run.subsets["external"]["figures"]
+    keys = [key for block in Overview().blocks(run, page) if isinstance(block, KeyFigures) for key in block.items]
+    assert next(key.value for key in keys if key.label == "AUROC, external") == number(figures["auroc"]["value"])
+    said = [text for text in summary_sentences(run) if text.startswith("On the external set")]
+    assert said and f"{per_hundred(figures['auroc'])} of 100" in said[0]
+    table = next(block for block in Discrimination().blocks(run, page) if isinstance(block, Table))
+    assert table.columns[1:4] == ("Validation (n = 80)", "External (n = 80)", "Test (n = 80)")
+    tables = [block for block in OperatingPoints().blocks(run, page) if isinstance(block, Table)]
+    assert any("external set" in table.caption and table.rows[0][0] == "Threshold" for table in tables)
+    told = next(block for block in Calibration().blocks(run, page) if isinstance(block, Text))
+    assert f"On the external set: Brier score {estimate(figures['brier'])}" in told.text
+
+
+def test_training_images_are_no_further_set(tmp_path) -> None:
+    run = _run(tmp_path, [0, 1] * 60, [0.2, 0.8] * 60, ["val"] * 40 + ["test"] * 40 + ["train"] * 40)
+    assert run.shown == ["val", "test"] and not run.others

@@ -11,6 +11,7 @@ from colles.cli.options import AsJson, Overrides, Overwrite, example, print_json
 
 if TYPE_CHECKING:
     from colles.core.recipe import Recipe
+    from colles.core.records import Estimate
     from colles.evaluation.evaluate import Evaluation
 
 
@@ -56,10 +57,12 @@ def run(
     figures, doubtful = headline(evaluation, subset), doubt(evaluation.subsets[subset].figures.get("auroc"))
     if as_json:
         stages = [{"stage": r.name, "ran": r.ran, "reason": r.reason, "seconds": r.seconds} for r in results]
-        print_json({"report": str(out / "report.html"), "stages": stages, "figures": figures, "doubt": doubtful})
+        told = [{"figure": name, **estimate.model_dump(mode="json")} for name, estimate in figures]
+        print_json({"report": str(out / "report.html"), "stages": stages, "figures": told, "doubt": doubtful})
         return
+    rows = [[name, str(estimate), str(estimate.n)] for name, estimate in figures]
     print_rows(
-        f"{subset.capitalize()} set, thresholds chosen on val", ["figure", "value (95 % interval)", "images"], figures
+        f"{subset.capitalize()} set, thresholds chosen on val", ["figure", "value (95 % interval)", "images"], rows
     )
     if doubtful:
         typer.echo(doubtful)
@@ -115,15 +118,15 @@ def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     return recipe_values([found], choices, found.name)
 
 
-def headline(evaluation: Evaluation, subset: str) -> list[list[str]]:
-    """Collect the few figures of a subset that the end of a run prints: name, estimate, images."""
+def headline(evaluation: Evaluation, subset: str) -> list[tuple[str, Estimate]]:
+    """Collect the few figures of a subset that the end of a run prints, and the AUROC of further subsets."""
     judged = evaluation.subsets[subset]
-    rows = [["AUROC", str(judged.figures["auroc"]), str(judged.n)]]
+    rows = [("AUROC", judged.figures["auroc"])]
     for group in evaluation.subgroups:
         if group.subset == subset and group.column in ("source", "upper_limb"):
             name = group.value if group.column == "source" else "upper limb"
-            rows.append([f"AUROC, {name}", str(group.figures["auroc"]), str(group.n)])
+            rows.append((f"AUROC, {name}", group.figures["auroc"]))
     for name in ("sensitivity", "specificity"):
-        estimate = judged.operating_points["f1"].figures[name]
-        rows.append([f"{name} at the F1 threshold", str(estimate), str(estimate.n)])
-    return rows
+        rows.append((f"{name} at the F1 threshold", judged.operating_points["f1"].figures[name]))
+    others = (name for name in evaluation.subsets if name not in ("train", "val", subset))
+    return [*rows, *((f"AUROC on {name}", evaluation.subsets[name].figures["auroc"]) for name in others)]

@@ -16,7 +16,8 @@ from colles.evaluation.calibration import Calibrator
 from colles.evaluation.metrics.confusion import Confusion
 
 SCHEMA_VERSION = 2
-_REPORTED_FIRST = ("test", "external", "val")
+_REPORTED_FIRST = ("test", "external")
+_REPORTED_LAST = ("val", "train")
 
 
 class PredictionsSummary(Record):
@@ -105,9 +106,10 @@ class Level(Record):
 
 
 def reported_subset(names: Iterable[str]) -> str | None:
-    """Return the subset whose figures count: test, else external, else val, else the first there is."""
+    """Return the subset whose figures count: test, else external, else one of another name, else val, else train."""
     there = list(names)
-    return next((name for name in _REPORTED_FIRST if name in there), there[0] if there else None)
+    own = [name for name in there if name not in _REPORTED_LAST]
+    return next((name for name in (*_REPORTED_FIRST, *own, *_REPORTED_LAST) if name in there), None)
 
 
 class Evaluation(Record):

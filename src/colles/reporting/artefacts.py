@@ -80,11 +80,15 @@ class Artefacts:
 
     @property
     def shown(self) -> list[str]:
-        """Subsets drawn side by side: val first, the reported one last."""
+        """Subsets drawn side by side: val first, the reported one last, the others between."""
         reported = self.reported
-        return [name for name in ("val",) if name in self.subsets and name != reported] + (
-            [reported] if reported else []
-        )
+        val = ["val"] if "val" in self.subsets and reported != "val" else []
+        return [*val, *self.others, *([reported] if reported else [])]
+
+    @property
+    def others(self) -> list[str]:
+        """Further subsets that were judged and had no part in training or choosing: external as a rule."""
+        return [name for name in self.subsets if name not in ("train", "val", self.reported)]
 
     @property
     def unlike(self) -> bool:

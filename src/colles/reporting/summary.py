@@ -20,12 +20,12 @@ _PURPOSE = {
 
 
 def summary_sentences(run: Artefacts) -> list[str]:
-    """Return the summary of the reported subset, a sentence or two an item; empty without an evaluation."""
+    """Return the summary of the reported subset and of further ones, a sentence or two an item; empty without any."""
     subset = run.reported
     if subset is None:
         return []
     content = run.subsets[subset]
-    return [*_basis(subset, content), *_ranking(content), *_points(content), *_meaning(content)]
+    return [*_basis(subset, content), *_ranking(content), *_points(content), *_meaning(content), *_elsewhere(run)]
 
 
 def few_warning(content: Mapping[str, Any], subset: str) -> str | None:
@@ -109,3 +109,23 @@ def _meaning(content: Mapping[str, Any]) -> Iterator[str]:
             f"{100 * (positives or 0) / n:.0f} of 100 patients have one, as here. Where fractures are rarer it is "
             "right less often; the slider below works it out."
         )
+
+
+def _elsewhere(run: Artefacts) -> Iterator[str]:
+    """Yield the same of every further subset: a good figure of one set says little of another."""
+    for name in run.others:
+        content = run.subsets[name]
+        auroc = (content.get("figures") or {}).get("auroc")
+        where = f"On the {subset_name(name)} set"
+        held = (
+            f"({plural(int(content.get('n') or 0), 'radiograph')}, {count(content.get('n_positive'))} with a fracture)"
+        )
+        pairs = per_hundred(auroc)
+        ranked = (
+            "nothing is ranked" if pairs is None else f"the fractured one scores higher in {pairs} of 100 such pairs"
+        )
+        yield f"{where} {held}, {ranked}."
+        doubtful = None if auroc is None else doubt(Estimate.model_validate(auroc))
+        if doubtful:
+            yield f"{where}: {doubtful[0].lower()}{doubtful[1:]}"
+        yield from (f"{where}, {text[0].lower()}{text[1:]}" for text in _points(content))

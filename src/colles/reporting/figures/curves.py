@@ -1,4 +1,4 @@
-"""ROC and precision–recall curves of one or two subsets, with the operating points on the last one."""
+"""ROC and precision–recall curves of the subsets, with the operating points on the last one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def roc_curve(subsets: Subsets) -> Drawing | None:
         for rank, (name, part) in enumerate(drawn.items()):
             curve = part["curves"]["roc"]
             colour = SUBSET_COLOURS.get(name, INK)
-            axes.plot(curve["fpr"], curve["tpr"], color=colour, linewidth=1.8 if rank else 1.2)
+            axes.plot(curve["fpr"], curve["tpr"], color=colour, linewidth=1.8 if rank == len(drawn) - 1 else 1.2)
             _label(axes, f"{subset_name(name)}: AUROC {_figure(part, 'auroc')}", rank, len(drawn), colour)
         last = list(drawn)[-1]
         _mark_points(axes, drawn[last], "roc", SUBSET_COLOURS.get(last, INK))
@@ -50,7 +50,7 @@ def precision_recall_curve(subsets: Subsets) -> Drawing | None:
             colour = SUBSET_COLOURS.get(name, INK)
             # evaluations may list recall from high to low; a step holds the precision of its right end
             recall, precision = zip(*sorted(zip(curve["recall"], curve["precision"], strict=True)), strict=True)
-            axes.step(recall, precision, color=colour, linewidth=1.8 if rank else 1.2, where="pre")
+            axes.step(recall, precision, color=colour, linewidth=1.8 if rank == len(drawn) - 1 else 1.2, where="pre")
             label = f"{subset_name(name)}: AP {_figure(part, 'average_precision')}"
             _label(axes, label, rank, len(drawn), colour)
         last = list(drawn)[-1]

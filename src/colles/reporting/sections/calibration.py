@@ -35,13 +35,17 @@ class Calibration(Section):
 
 def _method(run: Artefacts) -> str:
     fitted = (run.evaluation or {}).get("calibration")
-    figures = run.subsets.get(run.reported or "", {}).get("figures") or {}
-    errors = f"Brier score {estimate(figures.get('brier'))}, calibration error {estimate(figures.get('ece'))}"
-    on = f"On the {subset_name(run.reported)} set: {errors}." if run.reported else ""
+    on = " ".join(_errors(run, name) for name in (run.reported, *run.others) if name)
     if not fitted:
         return f"Scores are judged as they come from the network, without calibration. {on}"
     where = subset_name(str(fitted.get("fitted_on") or "val"))
     return f"Probabilities come from the score by {_fit(fitted)}, fitted on the {where} set.{_shift(fitted)} {on}"
+
+
+def _errors(run: Artefacts, subset: str) -> str:
+    figures = run.subsets[subset].get("figures") or {}
+    errors = f"Brier score {estimate(figures.get('brier'))}, calibration error {estimate(figures.get('ece'))}"
+    return f"On the {subset_name(subset)} set: {errors}."
 
 
 def _fit(fitted: Mapping[str, Any]) -> str:

@@ -73,16 +73,17 @@ def _difference(first: Mapping[str, Any] | None, last: Mapping[str, Any] | None)
 
 def _figures(run: Artefacts) -> Table:
     names = run.shown
+    has_gap = len(names) > 1 and names[0] == "val"
     figures = list(dict.fromkeys(f for name in names for f in run.subsets[name].get("figures") or {}))
     rows = []
     for figure in figures:
         by_subset = [(run.subsets[name].get("figures") or {}).get(figure) for name in names]
-        gap = [_difference(by_subset[0], by_subset[-1])] if len(by_subset) > 1 else []
+        gap = [_difference(by_subset[0], by_subset[-1])] if has_gap else []
         method = str((by_subset[-1] or {}).get("method") or "–").replace("_", " ")
         rows.append((figure_name(figure), *(estimate(entry) for entry in by_subset), *gap, method))
     gap_of = capital(f"{subset_name(names[0])} − {subset_name(names[-1])}")
     heads = [f"{subset_name(n).capitalize()} (n = {count(run.subsets[n].get('n'))})" for n in names]
-    columns = ("Figure", *heads, *([gap_of] if len(names) > 1 else []), "Interval by")
+    columns = ("Figure", *heads, *([gap_of] if has_gap else []), "Interval by")
     text = frozenset({0, len(columns) - 1})
     return Table(
         columns,

@@ -49,7 +49,8 @@ def _points(run: Artefacts, subset: str) -> Sequence[Block]:
     drawing = confusion_matrices(points)
     caption = f"Confusion matrices on the {subset_name(subset)} set; per cent of the row."
     figures = [Figures(((drawing, caption),))] if drawing else []
-    return [Text(_choice(chosen, subset)), *_unreached(chosen), *figures, _table(points)]
+    others = [_table(run.points(name), f"The same thresholds on the {subset_name(name)} set.") for name in run.others]
+    return [Text(_choice(chosen, subset)), *_unreached(chosen), *figures, _table(points, _LOCKED), *others]
 
 
 def _choice(chosen: Mapping[str, Any], subset: str) -> str:
@@ -75,14 +76,17 @@ def _unreached(chosen: Mapping[str, Any]) -> list[Note]:
     return [Note(text.format(capital(point_name(name))), warning=True) for name in missed]
 
 
-def _table(points: Mapping[str, Mapping[str, Any]]) -> Table:
+_LOCKED = "Figures at the locked thresholds."
+
+
+def _table(points: Mapping[str, Mapping[str, Any]], caption: str) -> Table:
     figures = list(dict.fromkeys(f for point in points.values() for f in point.get("figures") or {}))
     rows = [("Threshold", *(threshold(point.get("threshold")) for point in points.values()))]
     for figure in figures:
         cells = (estimate((point.get("figures") or {}).get(figure)) for point in points.values())
         rows.append((figure_name(figure), *cells))
     heads = (f"{capital(point_name(name))}{' *' if point.get('chosen_here') else ''}" for name, point in points.items())
-    caption = "Figures at the locked thresholds. PPV and NPV hold at this set's share of fractures."
+    caption += " PPV and NPV hold at this set's share of fractures."
     if any(point.get("chosen_here") for point in points.values()):
         caption += " * This set's own labels chose the threshold, so its figures flatter."
     return Table(("Figure", *heads), tuple(rows), caption)

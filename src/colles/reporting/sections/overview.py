@@ -52,6 +52,9 @@ def _aurocs(run: Artefacts, subset: str) -> Iterator[KeyFigure]:
     content = run.subsets[subset]
     overall = (content.get("figures") or {}).get("auroc")
     yield _key(f"AUROC, {subset_name(subset)}", overall, _size(content))
+    for name in run.others:
+        other = run.subsets[name]
+        yield _key(f"AUROC, {subset_name(name)}", (other.get("figures") or {}).get("auroc"), _size(other))
     for value, group, figure in subgroup_auroc(run, "upper_limb", _TRUE):
         if figure is not None and value:
             yield _key("AUROC, upper limbs", figure, _size(group))
