@@ -111,3 +111,16 @@ def test_a_patient_of_several_studies_is_one() -> None:
 )
 def test_other_folders_are_no_persons(rows: list[dict[str, Any]]) -> None:
     assert person_folders(catalog_of(rows).frame) == {}
+
+
+@pytest.mark.parametrize("names", [("fx", "nofx"), ("1", "0"), ("A", "B"), ("train/A", "test/A", "train/B", "test/B")])
+def test_a_patient_under_two_classes_that_a_map_names_lay_on_two_sides(names: tuple[str, ...]) -> None:
+    """Only names such as fractured and normal were passed over, so fx/p1 and nofx/p1 were two persons."""
+    ones = names[: len(names) // 2]
+    rows = [
+        {"image_id": f"s/{name}/p{number}/IMG{image}.png", "label": int(name in ones)}
+        for name in names
+        for number in range(30)
+        for image in range(2)
+    ]
+    assert set(person_folders(catalog_of(rows).frame).values()) == {f"p{number}" for number in range(30)}

@@ -124,6 +124,57 @@ def test_a_name_is_guessed_by_whole_words_and_never_against_a_negation(name: str
     assert guess_label(name) == label
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "fracture?",
+            "normal?",
+            "possible fracture",
+            "suspected_fracture",
+            "suspicious_for_fracture",
+            "fracture_false",
+        ),
+        *("rule out fracture", "r/o fracture", "fracture unlikely", "denies fracture", "Fracture: false", "fracture_0"),
+        *("w/o fracture", "wo_fracture", "absence of fracture", "sans fracture", "sin fractura", "never fractured"),
+        *(
+            "neg_fracture",
+            "fractureless",
+            "false positive",
+            "healed_fracture",
+            "history of fracture",
+            "equivocal fracture",
+        ),
+        *("fracture with normal alignment", "fracture_normal", "probably normal", "uncertain_fracture"),
+    ],
+)
+def test_a_doubt_or_a_denial_in_other_words_was_taken_for_its_label(tmp_path: Path, write_image, name: str) -> None:
+    assert guess_label(name) is None
+    (tmp_path / "t.csv").write_text(f'path,label\na.png,"{name}"\n', encoding="utf-8")
+    with pytest.raises(AnnotationError, match="is not understood"):
+        _rows("csv", tmp_path / "t.csv")
+    inside = name.replace("/", "-")  # the folder above says nothing of what its name is in doubt of
+    write_image(tmp_path / "fracture_data" / inside / "a.png")
+    write_image(tmp_path / "fracture_data" / "normal" / "b.png")
+    with pytest.raises(RecipeError, match="cannot tell what the folders"):
+        _rows("folder", tmp_path)
+    assert survey(str(tmp_path / "fracture_data" / "..")).unclear == [inside]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("negative for fracture", 0),
+        ("fracture negative", 0),
+        ("fractures_absent", 0),
+        ("abnormal", 1),
+        ("P0 fracture", 1),
+    ],
+)
+def test_a_name_of_both_kinds_is_understood_where_it_is_plain(name: str, label: int) -> None:
+    assert guess_label(name) == label
+
+
 def test_unknown_folder_names_ask_for_a_class_map(tmp_path: Path, write_image) -> None:
     for name in ("A", "B", "normal"):
         write_image(tmp_path / name / "a.png")
@@ -133,6 +184,34 @@ def test_unknown_folder_names_ask_for_a_class_map(tmp_path: Path, write_image) -
     assert [row.label for row in rows] == [1, None, 0]
     with pytest.raises(AnnotationError, match="class 'B' is not in the class map"):
         _rows("folder", tmp_path, class_map={"A": 1, "normal": 0})
+
+
+@pytest.mark.parametrize(
+    ("folders", "class_map"),
+    [
+        (("fractured/normal_view", "fractured/oblique", "normal"), None),
+        (("fracture_data/normal", "fracture_data"), None),  # an image beside the classes
+        (("0/1", "0/2", "1/3"), {"0": 0, "1": 1}),  # patients with the names of classes
+        (("0/1", "1/2"), {"0": 0, "1": 1}),
+    ],
+)
+def test_an_inner_folder_took_the_label_of_the_other_class(
+    tmp_path: Path, write_image, folders: tuple[str, ...], class_map: dict[str, int] | None
+) -> None:
+    for folder in folders:
+        write_image(tmp_path / folder / "a.png")
+    with pytest.raises(RecipeError, match=rf"folder '{folders[0]}' says 1 and 0|folder '{folders[0]}' says 0 and 1"):
+        _rows("folder", tmp_path, class_map=class_map)
+
+
+def test_classes_inside_a_folder_that_names_the_whole_set_are_no_contradiction(tmp_path: Path, write_image) -> None:
+    for folder in ("fracture_data/normal", "fracture_data/fractured"):
+        write_image(tmp_path / folder / "a.png")
+    for class_map in (None, {"normal": 0, "fractured": 1, "fracture_data": 1}):
+        assert [row.label for row in _rows("folder", tmp_path, class_map=class_map)] == [1, 0]
+    write_image(tmp_path / "fracture_data" / "fractured" / "normal view" / "b.png")
+    rows = _rows("folder", tmp_path, class_map={"normal": 0, "fractured": 1})  # a map says which names count
+    assert [row.label for row in rows] == [1, 1, 0]
 
 
 def test_a_folder_without_images_is_missing_input(tmp_path: Path) -> None:

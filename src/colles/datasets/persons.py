@@ -1,6 +1,7 @@
 """Which folders hold one person each: the best guess where a source gives no ids and a person has a folder.
 
-A folder named for a class, a subset or a region says nothing of the person, so `fractured/p1` and `normal/p1` are one.
+A folder named for a class, a subset or a region says nothing of the person, so `fractured/p1` and `normal/p1` are one,
+and so are `A/p1` and `B/p1` where the images of A all have one label and those of B the other.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from statistics import median
 
 import polars as pl
 
-from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label
+from colles.datasets.sources.base import SUBSET_FOLDERS, tells_class
 
 _FEW = 20  # images; folders that hold more are of persons only where there are even more of such folders
+_FEW_CLASSES = 6  # names
 _LEAST_FOLDERS = 3  # of a class; where folders are few, and fewer hold it, they are rather the class's own
 _REGION = re.compile(
     r"(^|[\W_])(finger|thumb|hand|wrist|forearm|elbow|humerus|arm|shoulder|clavicle|toe|foot|feet|ankle|leg|knee|femur"
@@ -39,8 +41,22 @@ def person_folders(frame: pl.DataFrame) -> dict[str, str]:
     found: dict[str, str] = {}
     for (source,), part in free.select("source", "image_id", "label").group_by("source", maintain_order=True):
         label = dict(part.select("image_id", "label").iter_rows())
-        found |= _of_source({image: _telling(image.removeprefix(f"{source}/")) for image in label}, label)
+        telling = {image: _telling(image.removeprefix(f"{source}/")) for image in label}
+        found |= _of_source(_without_classes(telling, label), label)
     return found
+
+
+def _without_classes(
+    telling: Mapping[str, tuple[str, ...]], label: Mapping[str, int | None]
+) -> Mapping[str, tuple[str, ...]]:
+    # The outermost folders are classes where they are few and each holds one label alone, and others inside.
+    held: dict[str, set[int | None]] = {}
+    for image, names in telling.items():
+        held.setdefault(names[0] if len(names) > 1 else "", set()).add(label[image])
+    pure = "" not in held and all(len(labels - {None}) <= 1 for labels in held.values())
+    if not pure or len(held) > _FEW_CLASSES or not set.union(*held.values()) >= {0, 1}:
+        return telling
+    return {image: names[1:] for image, names in telling.items()}
 
 
 def _of_source(telling: Mapping[str, tuple[str, ...]], label: Mapping[str, int | None]) -> dict[str, str]:
@@ -79,4 +95,4 @@ def _says_nothing(name: str) -> bool:
     # A name with a number may tell persons apart whatever else it says: study7_positive.
     if any(letter.isdigit() for letter in name):
         return False
-    return name.lower() in SUBSET_FOLDERS or guess_label(name) is not None or _REGION.search(name) is not None
+    return name.lower() in SUBSET_FOLDERS or tells_class(name) or _REGION.search(name) is not None

@@ -16,7 +16,7 @@ from colles.core.files import existing_folder
 from colles.core.records import Radiograph, Record
 from colles.core.tables import COCO, is_coco, read_table
 from colles.datasets.sources import SOURCES, create_source
-from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label, guess_word, is_unlabelled
+from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label, guess_word, is_unlabelled, tells_class
 from colles.datasets.sources.files import begins_as_dicom, files_below
 from colles.imaging.read import DICOM_ENDINGS, IMAGE_ENDINGS
 
@@ -172,7 +172,7 @@ def _folder_classes(root: Path) -> dict[str, int | None]:
 
 
 def _class_place(parts: tuple[str, ...]) -> int | None:
-    return max((place for place, part in enumerate(parts) if guess_label(part) is not None), default=None)
+    return max((place for place, part in enumerate(parts) if tells_class(part)), default=None)
 
 
 def _unclear_name(root: Path, parts: tuple[str, ...], inside: set[str]) -> str:

@@ -32,9 +32,18 @@ _NEGATIVE = re.compile(
     r"|^\W*no(ne)?\W*$",
     re.I,
 )
+_SOUNDS = re.compile(rf"\b{_SOUND}", re.I)
 _DENIED = re.compile(_DENIAL + _SOUND, re.I)  # "not normal" is no fracture for certain, nor the contrary
 _POSITIVE = re.compile(r"\b(fractur|positive|abnormal|broken)", re.I)
 _NEGATION = re.compile(r"\b(non|no|not|without|free|excluded)\b|\bruled\W+out\b", re.I)
+_BOTH = re.compile(rf"^\W*negative\W+(for|of)\b|{_DENIAL}fractur|fractur\w*\W+(negative|absent)\W*$", re.I)
+# Doubts, denials in other words and languages, and what is over: whoever wrote them has to say what they mean.
+_DOUBT = re.compile(
+    r"\?|\b(possibl[ey]|probabl[ey]|suspect\w*|suspici\w*|questionable|equivocal|uncertain|unclear|doubt\w*|maybe|likely"
+    r"|unlikely|indeterminate|undetermined|rule\W+out|r\W?o|w\W?o|sans|sin|sem|senza|ohne|keine?|geen|absence|lack\w*"
+    r"|den(y|ies|ied)|never|neg|fractureless|false|0|healed|history)\b",
+    re.I,
+)
 
 SUBSET_FOLDERS = SUBSET_WORDS
 """Names of a source's own subsets: its folders, or the words of a table; in small letters."""
@@ -115,12 +124,23 @@ def _clipped(box: Box, size: tuple[int, int]) -> Box:
 
 def guess_label(name: str) -> int | None:
     """Guess what a class or folder name means: 1, 0, or None where it does not say or says it in a turn not known."""
-    words = re.sub(r"[_\-]+|(?<=[a-z])(?=[A-Z])", " ", name)
-    if _DENIED.search(words):
+    words = _words(name)
+    if _DENIED.search(words) or _DOUBT.search(words):
         return None
+    positive = _POSITIVE.search(words) is not None
     if _NEGATIVE.search(words):
-        return 0
-    return 1 if _POSITIVE.search(words) and not _NEGATION.search(words) else None
+        return 0 if _BOTH.search(words) or not (positive and _SOUNDS.search(words)) else None
+    return 1 if positive and not _NEGATION.search(words) else None
+
+
+def tells_class(name: str) -> bool:
+    """Tell whether a name speaks of fractures or their absence, also in a turn that `guess_label` does not know."""
+    words = _words(name)
+    return any(pattern.search(words) for pattern in (_POSITIVE, _NEGATIVE, _DENIED))
+
+
+def _words(name: str) -> str:
+    return re.sub(r"[_\-]+|(?<=[a-z])(?=[A-Z])", " ", name)
 
 
 def mapped_label(name: str, class_map: ClassMap, *, path: Path, field: str | None = None) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from colles.core.errors import RecipeError
 from colles.core.records import Radiograph
-from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label, tells_class
 from colles.datasets.sources.files import image_files
 from colles.datasets.sources.headers import HeaderIds
 
@@ -49,24 +49,43 @@ class Folder(Source):
         return found
 
     def _label(self, path: Path, folders: tuple[str, ...]) -> int | None:
-        if self.class_map is not None:
-            for name in reversed(folders):
-                if name in self.class_map:
-                    return self.class_map[name]
-            return mapped_label(folders[-1] if folders else "", self.class_map, path=path)
-        return _guess(folders)
+        place = self._place(folders)
+        if place is not None:
+            return self._meaning(folders[place])
+        return (
+            None if self.class_map is None else mapped_label(folders[-1] if folders else "", self.class_map, path=path)
+        )
+
+    def _place(self, folders: tuple[str, ...]) -> int | None:
+        """Return which folder is the class: the innermost that the class map knows, or whose name tells."""
+        known = tells_class if self.class_map is None else self.class_map.__contains__
+        return max((place for place, name in enumerate(folders) if known(name)), default=None)
+
+    def _meaning(self, name: str) -> int | None:
+        return guess_label(name) if self.class_map is None else self.class_map.get(name)
 
     def _assert_meanings(self, files: list[Path]) -> None:
-        if self.class_map is not None:
-            return
-        folders = dict.fromkeys(path.relative_to(self.root).parts[:-1] for path in files)
-        unknown = ["/".join(parts) or "." for parts in folders if _guess(parts) is None]
+        folders = list(dict.fromkeys(path.relative_to(self.root).parts[:-1] for path in files))
+        places = {parts: self._place(parts) for parts in folders}
+        unknown = ["/".join(parts) or "." for parts in folders if self._label_unknown(parts, places[parts])]
         if unknown:
             shown = ", ".join(map(repr, unknown[:8])) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
             repair = "Name the folders fractured and normal, or give a class map: a line a folder, name: 1 or 0"
             raise RecipeError(f"cannot tell what the folders {shown} mean", path=self.root, repair=repair)
+        used = {parts[: place + 1] for parts, place in places.items() if place is not None}
+        for parts, place in places.items():
+            if place is not None:
+                self._assert_one_meaning(parts, place, used)
 
+    def _label_unknown(self, parts: tuple[str, ...], place: int | None) -> bool:
+        return self.class_map is None and (place is None or guess_label(parts[place]) is None)
 
-def _guess(folders: tuple[str, ...]) -> int | None:
-    guesses = (guess_label(name) for name in reversed(folders))
-    return next((guess for guess in guesses if guess is not None), None)
+    def _assert_one_meaning(self, parts: tuple[str, ...], place: int, used: set[tuple[str, ...]]) -> None:
+        # A folder that holds both classes may be called fracture_data; one that is a class itself holds no other.
+        own, plain = self._meaning(parts[place]), not tells_class(parts[place])
+        for outer in range(place):
+            meaning = self._meaning(parts[outer])
+            if {own, meaning} == {0, 1} and (plain or parts[: outer + 1] in used):
+                repair = f"Rename {parts[outer]!r} or {parts[place]!r}, or give a class map that knows one of them"
+                text = f"the folder {'/'.join(parts)!r} says {meaning} and {own}"
+                raise RecipeError(text, path=self.root, repair=repair)
