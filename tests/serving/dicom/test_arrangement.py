@@ -139,6 +139,17 @@ def test_an_exposure_for_processing_and_presentation_is_judged_once(
     assert len(create_results([images[0], unreadable], locating_bundle, made=MADE)) == 2
 
 
+def test_a_document_changes_neither_numbers_nor_uids(judge: Judge, locating_bundle: Bundle) -> None:
+    document = radiograph(0, SOPClassUID="1.2.840.10008.5.1.4.1.1.11.1", Modality="PR", SeriesNumber=0)
+    for keyword in ("Rows", "Columns", "PixelData"):
+        del document[keyword]
+    image = judge(radiograph(1))
+    without = create_results([image], locating_bundle, made=MADE)
+    beside = create_results([image, judge(document)], locating_bundle, made=MADE)
+    assert [ds.SOPInstanceUID for ds in beside] == [ds.SOPInstanceUID for ds in without]
+    assert encoded(beside[1]) == encoded(without[1])
+
+
 def test_results_that_come_back_are_no_images_of_the_study(
     judge: Judge, locating_bundle: Bundle, predictor: Predictor
 ) -> None:

@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 from node_tools import LONG, STUDY, Heard, pacs, radiograph, running, send, wait_until
-from pydicom.uid import ComprehensiveSRStorage, CTImageStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    CTImageStorage,
+    SecondaryCaptureImageStorage,
+    XRayRadiationDoseSRStorage,
+)
 
 from colles.core.errors import OutputExistsError, StorageError
 from colles.serving.bundle import load_bundle
@@ -77,6 +82,19 @@ def test_a_study_that_goes_on_is_judged_anew(drawn_bundle: Path, spool: Path, he
     assert one.SOPInstanceUID != two.SOPInstanceUID
     assert str(second.SOPInstanceUID) in referenced(two) - referenced(one)
     assert heard.of("judged")[1]["ok"] == 2
+
+
+def test_a_document_that_came_late_doubled_the_results(drawn_bundle: Path, spool: Path, heard: Heard) -> None:
+    dose = radiograph(SOPClassUID=XRayRadiationDoseSRStorage, Modality="SR", SeriesNumber=0)
+    for keyword in ("Rows", "Columns", "PixelData"):
+        del dose[keyword]
+    with pacs() as there, running(drawn_bundle, spool, heard, there.destination) as node:
+        send(node.port, radiograph(SeriesNumber=1))
+        heard.wait("sent")
+        send(node.port, dose)
+        heard.wait("judged", 2)
+        wait_until(lambda: [each.stage for each in read_status(node.spool)] == ["done"])
+    assert len(there.received) == 2 and len(heard.of("sent")) == 1
 
 
 def test_the_same_image_again_is_not_judged_again(drawn_bundle: Path, spool: Path, heard: Heard) -> None:

@@ -44,7 +44,8 @@ class Subject:
 
 
 def arrange(images: Sequence[Judged]) -> list[Subject]:
-    """Return the objects of one study, by number of series and instance; the order in which they come is nothing.
+    """Return the objects of one study, by number of series and instance, documents last; the order in which they come
+    is nothing.
 
     Files with one SOPInstanceUID are one image where the answers on those that can be read agree, and not judged where
     they do not. What colles made earlier is left out. Raise `UsageError` where there is no object, or where they are
@@ -128,7 +129,8 @@ def _answer(subject: Subject) -> tuple[Any, ...]:
 
 def _place(subject: Subject) -> tuple[Any, ...]:
     numbers = (_number(subject.header, "SeriesNumber"), _number(subject.header, "InstanceNumber"))
-    return *numbers, subject.uid, subject.prediction.score or 0.0, subject.reason or ""
+    # What no answer is due on comes last: the images keep their numbers when it comes later than they.
+    return subject.is_beside, *numbers, subject.uid, subject.prediction.score or 0.0, subject.reason or ""
 
 
 def _number(header: Any, keyword: str) -> int:

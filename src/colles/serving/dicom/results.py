@@ -50,9 +50,11 @@ def stream_results(
         raise UsageError(text, repair="Give its radiographs")
     uid = text_of(subjects[0].header, "StudyInstanceUID")
     # Not the reasons: their figures may differ in the last digit on another processor.
+    # Nor documents and the like: one that comes later would make a second set of results that say the same.
     answers = [
         f"{each.uid} {each.prediction.decision if each.reason is None else f'not judged {each.prediction.status}'}"
         for each in subjects
+        if not each.is_beside
     ]
     whole = "" if study is None else f"{study.status} {study.decision}"
     basis = (uid, text_of(subjects[0].header, "PatientID"), named, __version__, whole, *sorted(answers))
