@@ -92,3 +92,33 @@ def test_a_study_of_its_own_name_joins_images_without_a_patient() -> None:
     one, same, *others, none = found["study_key"].to_list()
     assert one == same and len({one, *others}) == 4 and none is None
     assert found["patient_key"].null_count() == 2 and found["patient_key"].n_unique() == 5
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("007", "7"), ("12.0", "12"), ("P-1", "p-1 "), ("0012.0", "12"), ("MRN 5", "mrn 5")]
+)
+def test_an_id_written_in_two_ways_was_two_patients(one: str, other: str) -> None:
+    """One table of a hospital lost its leading zeros in a spreadsheet, or wrote 12.0 for 12."""
+    rows = [{"image_id": f"t/{n}x{n}.png", "label": n % 2, "patient_id": f"q{n}"} for n in range(40)]
+    rows[0]["patient_id"], rows[1]["patient_id"] = one, other
+    keys = with_keys(catalog_of([{**row, "group_id": f"t:{row['patient_id']}"} for row in rows]).frame)["patient_key"]
+    assert keys[0] == keys[1] and keys.n_unique() == 39
+
+
+@pytest.mark.parametrize(("one", "other"), [("1.2.840.0", "1.2.840"), ("10", "1"), ("1.20", "1.2"), ("00", "01")])
+def test_ids_that_differ_in_more_than_their_spelling_are_two(one: str, other: str) -> None:
+    keys = with_keys(pl.DataFrame({"source": ["t", "t"], "patient_id": [one, other]}))["patient_key"]
+    assert keys[0] != keys[1]
+
+
+def test_one_plain_id_in_two_sources_is_two_patients_and_a_split_did_not_say_so() -> None:
+    rows = [
+        {"image_id": f"{source}/{n}.png", "label": n % 2, "patient_id": f"p{n}", "group_id": f"{source}:p{n}"}
+        for source in ("a", "b")
+        for n in range(30)
+    ]
+    [warning] = make_split(catalog_of(rows), RECIPE).summary["warnings"]
+    assert warning.startswith("30 patient ids stand in several sources, such as p0 in a, b: taken for different patients")
+    assert "csv:NAME=" in warning
+    salted = catalog_of([{**row, "id_scope": "salt"} for row in rows])
+    assert make_split(salted, RECIPE).summary["warnings"] == []

@@ -18,6 +18,8 @@ _NOBODY = re.compile(
     r"^\W*(anon[^\W\d]*|unknown|none|null|nan|n/?a|not ?available|patient|test|x+|0+|\?+|-+)?\W*$", re.I
 )
 
+_NUMBER = r"^0*(\d+)(?:\.0+)?$"
+
 
 def known_id(text: str | None, *, numbered: bool = False) -> str | None:
     """Return the id of a patient or study, None where it stands for nobody (`ANONYMOUS`, `0` and the like).
@@ -29,22 +31,27 @@ def known_id(text: str | None, *, numbered: bool = False) -> str | None:
     return None if _NOBODY.match(text) else text
 
 
-def with_keys(frame: pl.DataFrame) -> pl.DataFrame:
+def with_keys(frame: pl.DataFrame, *, as_written: bool = False) -> pl.DataFrame:
     """Add the columns of `KEYS`, null where the id is; a table without sources is one source.
 
-    Give the whole table: whether a study's name is one patient's own is told by the other rows.
+    Give the whole table: whether a study's name is one patient's own is told by the other rows. Ids that differ only in
+    leading zeros, a decimal `.0`, blanks or case mean one thing, but `as_written`: a spreadsheet makes 7 of 007.
     """
     missing = [pl.lit(None, pl.String).alias(name) for name in _NEEDED if name not in frame.columns]
     rows = frame.with_columns(missing).with_columns(pl.col(*_NEEDED).cast(pl.String))
+    if not as_written:
+        spelling = pl.col("patient_id", "study_id").str.strip_chars().str.to_lowercase()
+        rows = rows.with_columns(spelling.str.replace(_NUMBER, "$1"))
     rows = rows.with_columns(pl.coalesce("id_scope", "source", pl.lit("")).alias("patient_key"))
     patients = pl.col("patient_id").drop_nulls().n_unique().over("patient_key", "study_id")
     numbered = pl.col("id_scope").is_null() & (patients > 1)
     owner = pl.when(numbered).then(pl.col("patient_id").fill_null("")).otherwise(pl.lit(""))
     rows = rows.with_columns(_joined("patient_key", owner, "study_id").alias("study_key"))
-    return rows.with_columns(
+    keys = rows.with_columns(
         _joined("patient_key", "patient_id").alias("patient_key"),
         _joined(pl.col("source").fill_null(""), "base_name").alias("base_key"),
-    ).select(*frame.columns, *KEYS.values())
+    ).select(KEYS.values())
+    return frame.with_columns(keys)
 
 
 def _joined(*parts: str | pl.Expr) -> pl.Expr:

@@ -101,3 +101,17 @@ def _nature(members: pl.DataFrame) -> str:
         if members[column].n_unique() == 1 and members[column].null_count() == 0:
             return f"one {word}, which is"
     return "neighbouring or linked files, which are"
+
+
+def shared_ids(rows: pl.DataFrame) -> list[str]:
+    """Warn of plain patient ids that stand in several sources: nobody but the user knows whether they mean one person.
+
+    `rows` are the catalog's rows of the images that are split.
+    """
+    plain = rows.filter(pl.col("patient_id").is_not_null() & pl.col("id_scope").is_null())
+    found = plain.group_by("patient_id").agg(pl.col("source").unique().sort()).filter(pl.col("source").list.len() > 1)
+    if found.is_empty():
+        return []
+    name, sources = found.sort("patient_id").row(0)
+    text = f"{len(found)} patient ids stand in several sources, such as {name} in {', '.join(sources)}"
+    return [f"{text}: taken for different patients; where one hospital gave them, give its tables one name: csv:NAME="]

@@ -47,7 +47,7 @@ def without_placeholders(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 def scoped(frame: pl.DataFrame, column: str) -> pl.Series:
     """Return ids (N,) of studies or patients that are equal where one is meant: two sources both have a patient 1."""
     rows = frame if has_values(frame, "source") else frame.drop("source", strict=False)
-    return with_keys(rows)[KEYS[column]].str.replace_all("\0", ":", literal=True)
+    return with_keys(rows, as_written=True)[KEYS[column]].str.replace_all("\0", ":", literal=True)
 
 
 def group_warning(column: str | None) -> str | None:
