@@ -164,6 +164,8 @@ def test_images_that_are_gone_are_counted() -> None:
     old = make_split(catalog_of(rows), RECIPE)
     grown = make_split(catalog_of(rows[6:]), RECIPE, keep=old)
     assert grown.summary["kept"]["gone"] == 6 and len(grown) == len(old) - 6
+    [warning] = grown.summary["warnings"]
+    assert warning.startswith("6 images of the kept split are gone or cannot be used") and "--salt" in warning
 
 
 def test_each_image_is_test_once_over_the_folds() -> None:

@@ -187,13 +187,13 @@ def _kept(
     external = tuple(dict.fromkeys((*recipe.external, *held)))
     left_out = sorted(found.left_out.items())
     images = _Images(rows, found.grouping, set(), left_out, "", external, found.fixed, set(old))
-    images.notes, images.warnings = {"kept": notes}, _contested(found)
+    images.notes, images.warnings = {"kept": notes}, [*_gone(len(keep) - len(old)), *_contested(found)]
     return images
 
 
 def _assert_keepable(keep: Split, old: Mapping[str, tuple[str, str]]) -> None:
     if not old:
-        repair = "Keep a split of the same images under the same image_ids: a source keeps its name"
+        repair = "Keep a split of the same images under the same image_ids: a source keeps its name, and its --salt"
         raise StaleInputError(
             "the kept split shares no usable image with the catalog", field="split.keep", repair=repair
         )
@@ -211,6 +211,13 @@ def _torn(clusters: pl.DataFrame | None, keep: Split) -> list[str]:
     sides = clusters.select("image_id", pl.col("group_id").alias("cluster")).join(keep.frame, on="image_id")
     counts = sides.group_by("cluster").agg(pl.col("subset").n_unique())
     return sorted(counts.filter(pl.col("subset") > 1)["cluster"].to_list())
+
+
+def _gone(count: int) -> list[str]:
+    if not count:
+        return []
+    text = f"{count} images of the kept split are gone or cannot be used"
+    return [f"{text}; those with another name (a source renamed or moved, another --salt) are new, on whatever side"]
 
 
 def _contested(found: Extension) -> list[str]:
