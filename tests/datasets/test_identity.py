@@ -118,7 +118,9 @@ def test_one_plain_id_in_two_sources_is_two_patients_and_a_split_did_not_say_so(
         for n in range(30)
     ]
     [warning] = make_split(catalog_of(rows), RECIPE).summary["warnings"]
-    assert warning.startswith("30 patient ids stand in several sources, such as p0 in a, b: taken for different patients")
+    assert warning.startswith(
+        "30 patient ids stand in several sources, such as p0 in a, b: taken for different patients"
+    )
     assert "csv:NAME=" in warning
     salted = catalog_of([{**row, "id_scope": "salt"} for row in rows])
     assert make_split(salted, RECIPE).summary["warnings"] == []

@@ -12,6 +12,7 @@ import pytest
 from colles.core.errors import AnnotationError, CollesError, MissingInputError, RecipeError, TableError, UsageError
 from colles.core.records import Box, Radiograph
 from colles.datasets.catalog import build_catalog
+from colles.datasets.grouping import kin_of
 from colles.datasets.sources import SOURCES, create_source, parse_source
 from colles.datasets.sources.base import guess_label
 from colles.datasets.survey import survey
@@ -248,6 +249,46 @@ def test_a_table_gives_paths_labels_and_any_column(tmp_path: Path, write_image) 
     assert two.group_id == "mine:s2" and two.path == str(elsewhere)
     assert three.group_id == three.image_id == "mine/c.png"
     assert one.boxes == (Box(x1=1, y1=2, x2=3, y2=4),) and two.boxes[0].name == "w"
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [
+        *(
+            (name, "patient_id")
+            for name in ("PatientID", "patient", " patient_id", "Patient ID", "MRN", "Patienten-ID")
+        ),
+        *((name, "study_id") for name in ("StudyInstanceUID", "study", "Accession Number")),
+    ],
+)
+def test_patients_under_another_name_of_the_column_were_passed_over(
+    tmp_path: Path, capsys, column: str, meant: str
+) -> None:
+    """Every image was its own group, so that one patient could lie on both sides of a split."""
+    path = _table(tmp_path, f'path,label,{column},Boxes,note\na.png,1,7,"[[1,1,9,9]]",x\nb.png,0,7,,y\n')
+    one, two = _rows("csv", path)
+    assert getattr(one, meant) == "7" and one.group_id == two.group_id == "csv:7" and len(one.boxes) == 1
+    told = capsys.readouterr().err
+    assert f"{path}: read as {meant}: the column {column!r}" in told and "read as boxes: the column 'Boxes'" in told
+    assert f"{path}: columns that are not read: 'note'" in told
+
+
+def test_groups_of_a_table_were_passed_over(tmp_path: Path) -> None:
+    lines = "a.png,1,g1,p1\nb.png,0,g1,p2\nc.png,0,,p2\nd.png,1,,\n"
+    path = _table(tmp_path, f"path,label,group_id,patient_id\n{lines}")
+    catalog = build_catalog([create_source("csv", path)])
+    kin = kin_of(catalog.frame, {})
+    assert len({kin[f"csv/{name}.png"] for name in "abc"}) == 1 and len(set(kin.values())) == 2
+
+
+@pytest.mark.parametrize("header", ["path,label,patient_id,PatientID", "path,label,patient,PatientID"])
+def test_two_columns_of_patients_are_an_error(tmp_path: Path, header: str) -> None:
+    path = _table(tmp_path, f"{header}\na.png,1,1,2\nb.png,0,1,3\n")
+    with pytest.raises(TableError, match="patient_id: two columns give it"):
+        _rows("csv", path)
+    path = _table(tmp_path, "path,label,patient_id,patient_id\na.png,1,1,2\n")
+    with pytest.raises(TableError, match="has two columns 'patient_id'"):
+        _rows("csv", path)
 
 
 def test_ids_of_a_table_were_taken_with_their_blanks_and_nobody_was_a_patient(tmp_path: Path) -> None:

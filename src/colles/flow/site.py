@@ -12,6 +12,7 @@ from colles.core.errors import CheckError, MissingInputError, TableError
 from colles.core.files import sha256_file
 from colles.core.progress import say, track
 from colles.core.tables import read_table
+from colles.datasets.sources.columns import with_known_names
 from colles.evaluation.labels import parse_labels
 from colles.evaluation.predictions import Predictions
 from colles.serving.prediction import Prediction
@@ -19,7 +20,6 @@ from colles.serving.predictor import Predictor
 
 SITE = "site"
 """The subset's name: neither val nor test of the training."""
-_NAMES = {"group": "group_id", "label": "y_true"}
 _IDS = ("group_id", "study_id", "patient_id")
 _BATCH = 8
 
@@ -52,9 +52,8 @@ def load_site_labels(path: str | Path) -> SiteLabels:
     Raise `TableError` for labels that are not understood, images named twice or labels of one class only.
     """
     file = Path(path)
-    table = read_table(file, ("path", "label"), as_text=True).rename({k: v for k, v in _NAMES.items() if k == "label"})
-    if "group" in table.columns and "group_id" not in table.columns:
-        table = table.rename({"group": "group_id"})
+    table = read_table(file, ("path", "label"), as_text=True)
+    table = with_known_names(table, ("path", "label", *_IDS), file).rename({"label": "y_true"})
     try:
         table = table.with_columns(y_true=parse_labels(table["y_true"]))
     except TableError as error:

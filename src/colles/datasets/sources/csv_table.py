@@ -21,11 +21,13 @@ from colles.datasets.sources.base import (
     read_boxes,
     stated_label,
 )
+from colles.datasets.sources.columns import with_known_names
 from colles.datasets.sources.dicom_words import years
 from colles.datasets.sources.headers import HeaderIds
 
 _TEXT = ("body_part", "view", "laterality", "sex", "manufacturer", "patient_id", "study_id", "base_name", "given_split")
-_IDS = ("patient_id", "study_id")
+_IDS = ("patient_id", "study_id", "group_id")
+_COLUMNS = ("path", "label", "boxes", "hardware", "age", "upper_limb", "group_id", *_TEXT)
 
 
 class CsvTable(Source):
@@ -39,7 +41,7 @@ class CsvTable(Source):
 
     def radiographs(self) -> Iterator[Radiograph]:
         """Yield a row a line, in the table's order."""
-        table = self._table()
+        table = with_known_names(self._table(), _COLUMNS, self.root)
         if table.is_empty():
             raise MissingInputError("has no rows", path=self.root, repair="Write a line an image: path,label")
         headers = HeaderIds(self.salt)
@@ -77,7 +79,10 @@ class CsvTable(Source):
         own: dict[str, Any] = {} if headers is None else headers.of(path)
         if text["patient_id"] or text["study_id"]:
             own = {name: value for name, value in own.items() if name == "group_id"}
-        groups = [f"{self.name}:{text[name]}" for name in ("patient_id", "study_id", "base_name") if text[name]]
+        group = _said("group_id", row.get("group_id"))
+        named = (group, text["patient_id"], text["study_id"], text["base_name"])
+        own |= {"group_id": f"{self.name}:{group}"} if group else {}
+        groups = [f"{self.name}:{name}" for name in named if name]
         try:
             return Radiograph(
                 image_id=image_id,

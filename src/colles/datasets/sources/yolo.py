@@ -146,7 +146,7 @@ def _has_files(folder: Path) -> bool:
 def parse_rows(path: Path, classes: list[str]) -> Iterator[tuple[int, Box]]:
     """Yield number and box (in shares of the image) of every row of a label file; raise `AnnotationError`."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise AnnotationError("is not text", path=path, repair="Export or unpack the set again") from error
     for number, line in enumerate(lines, start=1):
