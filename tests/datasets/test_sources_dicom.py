@@ -20,7 +20,7 @@ from colles.datasets.sources import create_source
 from colles.imaging.read import read_image, to_grey
 
 pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
-from drawn_dicom import dicom, encoded  # noqa: E402
+from drawn_dicom import SC, dicom, encoded  # noqa: E402
 
 
 def write(path: Path, seed: int = 0, **elements: Any) -> Path:
@@ -213,6 +213,17 @@ def test_what_is_missing_is_named(tmp_path: Path, archive: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'colles\[dicom\]'"):
         create_source("dicom", archive, salt=tmp_path / "s")
+
+
+def test_captures_of_colles_were_radiographs_to_learn_from(tmp_path: Path) -> None:
+    picture = np.zeros((64, 64, 3), np.uint8)
+    (tmp_path / "a").mkdir()
+    for number, maker in enumerate(("colles", "Maker")):
+        ds = dicom(picture, bits=8, SOPClassUID=SC, Modality="OT", Manufacturer=maker)
+        (tmp_path / "a" / f"{number}.dcm").write_bytes(encoded(ds))
+    rows = by_name(catalog_of(tmp_path / "a"))
+    assert (rows["0.dcm"].status, rows["1.dcm"].status) == ("unsupported", "ok")
+    assert rows["0.dcm"].reason == "is a result of colles, with the answer drawn on it"
 
 
 def test_prediction_reads_dicom_through_the_same_door(archive: Path) -> None:

@@ -58,6 +58,17 @@ def test_a_sound_gate_is_read_as_it_was_written(gated: Callable[[bytes], Path]) 
     assert Predictor(bundle).session.embedding_width == 64
 
 
+def test_a_slice_of_a_ct_was_judged_whatever_its_header_said(gated: Callable[[bytes], Path]) -> None:
+    pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
+    from drawn_dicom import encoded, radiograph
+
+    bundle = load_bundle(gated(stored(np.ones((30, 64), np.float16))))
+    data = encoded(radiograph(Modality="CT"))
+    told = Predictor(bundle).predict(data)
+    assert (told.status, told.reason) == ("refused", "modality CT is no radiograph")
+    assert Predictor(bundle, gate=False).predict(data).status == "ok"
+
+
 def test_a_small_gate_that_unpacks_to_gigabytes_is_refused_unread(gated: Callable[[bytes], Path]) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("references.npy", "w") as file:

@@ -6,7 +6,6 @@ import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +42,8 @@ class Sample:
     seconds: float
     frames: int = 1
     """Pictures in the file, of which this is the first."""
+    refusal: str | None = None
+    """Why its DICOM header says that it is no radiograph; what the gate keeps from the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,9 @@ def decode(
     started = time.perf_counter()
     if isinstance(image, ZipMember | RemoteFile) and image.refusal:
         return Rejected("refused", image.refusal, time.perf_counter() - started)
+    header = _Header(image, on_header)
     try:
-        pixels = _pixels(image, None if on_header is None else partial(on_header, image))
+        pixels = _pixels(image, header.read)
         grey = to_grey(pixels)
         canvas = to_canvas(grey, recipe)
         look = look_at(pixels, grey)
@@ -83,8 +85,28 @@ def decode(
         reason = f"unreadable: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return Rejected("unreadable", reason, time.perf_counter() - started)
     place = placement(grey.shape[1], grey.shape[0], recipe)
+    if header.is_result:  # without the gate too: the answer is drawn on it
+        return Rejected("refused", str(header.refusal), time.perf_counter() - started)
     frames = pixels.frames if isinstance(pixels, RawImage) else 1
-    return Sample(canvas, place, grey if keep_grey else None, look, time.perf_counter() - started, frames)
+    kept = grey if keep_grey else None
+    return Sample(canvas, place, kept, look, time.perf_counter() - started, frames, header.refusal)
+
+
+class _Header:
+    """What the DICOM header of an image says of it."""
+
+    def __init__(self, image: ImageLike, on_header: OnHeader | None) -> None:
+        self._image, self._on_header = image, on_header
+        self.refusal: str | None = None
+        self.is_result = False
+
+    def read(self, ds: Any) -> None:
+        """Take a data set."""
+        from colles.datasets.sources.dicom_words import is_result, no_radiograph  # with polars, for DICOM alone
+
+        self.refusal, self.is_result = no_radiograph(ds), is_result(ds)
+        if self._on_header is not None:
+            self._on_header(self._image, ds)
 
 
 def _repair(image: ImageLike) -> str:
@@ -98,7 +120,7 @@ def path_of(image: ImageLike) -> str | None:
     return str(image) if isinstance(image, str | Path | ZipMember | RemoteFile) else None
 
 
-def _pixels(image: ImageLike, on_header: Callable[[Any], object] | None) -> RawImage | NDArray[Any]:
+def _pixels(image: ImageLike, on_header: Callable[[Any], object]) -> RawImage | NDArray[Any]:
     if isinstance(image, ZipMember | RemoteFile):
         image = image.read(MAX_BYTES)
     if isinstance(image, str | Path | bytes):

@@ -61,7 +61,7 @@ class Judge:
         return score if calibration is None else calibration.transform(score)
 
     def _look(self, sample: Sample) -> Sample | Rejected:
-        reason = refuse_look(sample.look) if self.gate else None
+        reason = (sample.refusal or refuse_look(sample.look)) if self.gate else None
         return Rejected("refused", reason, sample.seconds) if reason else sample
 
     def _judge(

@@ -100,6 +100,13 @@ def test_the_answer_is_that_of_colles_predict(predictor: Predictor, tmp_path: Pa
         assert same[:below].all() and not same[below:].all()
 
 
+def test_prediction_judged_the_captures_of_earlier_answers(judge: Judge, predictor: Predictor) -> None:
+    _, capture = create_results([judge(radiograph(1))], predictor.bundle, made=MADE)
+    answer = predictor.predict(encoded(capture))
+    assert (answer.status, answer.score) == ("refused", None)
+    assert answer.reason == "is a result of colles, with the answer drawn on it"
+
+
 @pytest.fixture(scope="module")
 def of_studies(
     tmp_path_factory: pytest.TempPathFactory, make_drawn: Callable[..., Path], predictor: Predictor

@@ -60,9 +60,9 @@ class Dicom(Source):
             seen[row.image_id] = seen.get(row.image_id, 0) + 1
             if seen[row.image_id] > 1:  # one image stored in two files
                 row = row.model_copy(update={"image_id": f"{row.image_id}-{seen[row.image_id]}"})
-            modality = words.other_modality(ds)
-            if modality:
-                self._others[row.image_id] = modality
+            reason = words.no_radiograph(ds)
+            if reason is not None:
+                self._others[row.image_id] = reason
             yield row
         if not pictures:
             raise MissingInputError("holds no DICOM pictures", path=self.root, repair="Check the path")
@@ -72,8 +72,7 @@ class Dicom(Source):
         """Clip the boxes to the image, and set aside what is no radiograph."""
         row = place_boxes(row, shares=False)
         if row.status == "ok" and row.image_id in self._others:
-            reason = f"modality {self._others[row.image_id]} is no radiograph"
-            return row.model_copy(update={"status": "unsupported", "reason": reason})
+            return row.model_copy(update={"status": "unsupported", "reason": self._others[row.image_id]})
         return row
 
     def _header(self, path: Path) -> Any:

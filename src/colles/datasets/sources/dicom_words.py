@@ -33,6 +33,8 @@ _VIEWS = {
 }
 _SIDES = {"L": "left", "R": "right", "B": "both"}
 _UNITS = {"Y": 1.0, "M": 12.0, "W": 52.1775, "D": 365.2425}  # in a year
+RESULTS_MAKER = "colles"
+"""Manufacturer of the results of colles: what tells them from images where both come from one archive."""
 _OTHER_MODALITIES = frozenset({"CT", "MR", "US", "PT", "NM", "MG", "OPT", "OP", "ES", "XC", "GM", "SM", "ECG", "BMD"})
 
 
@@ -150,3 +152,16 @@ def other_modality(ds: Any) -> str | None:
     """Return the modality where it is none of projection radiography."""
     modality = (first_text(ds, "Modality") or "").upper()
     return modality if modality in _OTHER_MODALITIES else None
+
+
+def no_radiograph(ds: Any) -> str | None:
+    """Return why a file's header says that it is no radiograph to learn from or to judge; None where it does not."""
+    if is_result(ds):
+        return "is a result of colles, with the answer drawn on it"
+    modality = other_modality(ds)
+    return None if modality is None else f"modality {modality} is no radiograph"
+
+
+def is_result(ds: Any) -> bool:
+    """Tell whether an object is one that colles made of an earlier answer."""
+    return first_text(ds, "Manufacturer") == RESULTS_MAKER and first_text(ds, "Modality") in ("SR", "OT")

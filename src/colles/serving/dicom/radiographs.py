@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from colles.datasets.sources.dicom_words import RESULTS_MAKER as MAKER
+from colles.datasets.sources.dicom_words import is_result
 from colles.serving.dicom.headers import text_of
+
+__all__ = ["MAKER", "exposures", "is_document", "is_picture", "is_result", "why_not"]
 
 CR, DX_SHOWN, DX_RAW = "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1.1"
 _CAPTURES = ("1.2.840.10008.5.1.4.1.1.7", *(f"1.2.840.10008.5.1.4.1.1.7.{kind}" for kind in range(1, 5)))
 _DOCUMENTS = tuple(f"1.2.840.10008.5.1.4.1.1.{kind}." for kind in (9, 11, 88, 104))
 """Waveforms, presentation states, reports and key objects, encapsulated documents (PS3.4, B.5)."""
 _MODALITIES = ("CR", "DX", "RG")
-MAKER = "colles"
-"""Manufacturer of all results: what is told apart from images that come back to where they were made."""
 
 
 def why_not(header: Any) -> str | None:
@@ -30,11 +32,6 @@ def why_not(header: Any) -> str | None:
     if frames.isdecimal() and int(frames) > 1:
         return f"it holds {int(frames)} frames, and one image is judged at a time"
     return None
-
-
-def is_result(header: Any) -> bool:
-    """Tell whether an object is one that colles made of an earlier answer."""
-    return text_of(header, "Manufacturer") == MAKER and text_of(header, "Modality") in ("SR", "OT")
 
 
 def is_document(header: Any) -> bool:
