@@ -57,12 +57,14 @@ class Answering:
         return answer if number < _IN_MEMORY else put_aside(answer, scratch / f"{number}.npy")
 
     def _results(self, judged: Sequence[Judged]) -> Iterator[tuple[str, bytes]]:
+        from colles.datasets.sources.dicom_words import other_modality
         from colles.serving.dicom.answers import judge_study
         from colles.serving.dicom.arrangement import arrange
         from colles.serving.dicom.radiographs import is_picture
         from colles.serving.dicom.results import stream_results
 
-        if not any(is_picture(each.header) for each in judged):  # a report can refer to nothing else
+        # A report can refer to nothing but pictures, and says nothing to anybody in a study of a CT.
+        if not any(is_picture(each.header) and not other_modality(each.header) for each in judged):
             return
         subjects, bundle = arrange(judged), self._predictor.bundle
         for ds in stream_results(subjects, bundle, judge_study(subjects, bundle)):
