@@ -124,3 +124,15 @@ def test_a_patient_under_two_classes_that_a_map_names_lay_on_two_sides(names: tu
         for image in range(2)
     ]
     assert set(person_folders(catalog_of(rows).frame).values()) == {f"p{number}" for number in range(30)}
+
+
+@pytest.mark.parametrize("name", ["patient{:02}", "P{:03}", "sub-{:02}", "Case {}", "{:05}", "MRN{}"])
+def test_some_patients_of_many_images_lay_on_two_sides(name: str) -> None:
+    """Fifteen folders of thirty images each were neither small nor many, and blocks of numbers tore each of them."""
+    rows = of_folders([name.format(n + 1) for n in range(15)], 30)
+    rows = [{**row, "label": int(index % 7 < 3)} for index, row in enumerate(rows)]
+    split = make_split(catalog_of(rows), RECIPE)
+    sides: dict[str, set[str]] = {}
+    for image, subset in split.frame.select("image_id", "subset").iter_rows():
+        sides.setdefault(image.split("/")[1], set()).add(subset)
+    assert len(sides) == 15 and all(len(found) == 1 for found in sides.values())

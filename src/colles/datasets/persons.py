@@ -17,9 +17,12 @@ import polars as pl
 
 from colles.datasets.sources.base import SUBSET_FOLDERS, tells_class
 
-_FEW = 20  # images; folders that hold more are of persons only where there are even more of such folders
+_FEW = 20  # images; folders that hold more are of persons only where such folders are many:
+_MORE = 3  # images a folder, times their number
 _FEW_CLASSES = 6  # names
 _LEAST_FOLDERS = 3  # of a class; where folders are few, and fewer hold it, they are rather the class's own
+_LEAST_NUMBERS = 8  # folders named by numbers alone: fewer may be classes or folds
+_PERSON = re.compile(r"^(p|pt|pat|patient|sub|subj|subject|case|person|mrn|pid)[\W_]*\d+$", re.I)
 _REGION = re.compile(
     r"(^|[\W_])(finger|thumb|hand|wrist|forearm|elbow|humerus|arm|shoulder|clavicle|toe|foot|feet|ankle|leg|knee|femur"
     r"|hip|pelvis|spine|chest)s?([\W_]|$)",
@@ -30,8 +33,8 @@ _REGION = re.compile(
 def person_folders(frame: pl.DataFrame) -> dict[str, str]:
     """Return image_id → folder of its person, for the images without a group of the catalog that lie in such folders.
 
-    Folders of persons are the outermost ones that are many or small, part no class from the others, and hold several
-    images each or equal file names.
+    Folders of persons are the outermost ones whose names say so (`patient07`, `P012`, `sub-01`), or that are many or
+    small, part no class from the others, and hold several images each or equal file names.
     """
     free = frame.filter(
         pl.col("patient_id").is_null()
@@ -65,15 +68,23 @@ def _of_source(telling: Mapping[str, tuple[str, ...]], label: Mapping[str, int |
         for image, names in telling.items():
             if len(names) >= depth:
                 folders.setdefault("/".join(names[:depth]), []).append(image)
-        if _hold_persons(folders.values(), label):
+        if _are_called_persons(folders) or _hold_persons(folders.values(), label):
             return {image: folder for folder, images in folders.items() for image in images}
     return {}
+
+
+def _are_called_persons(folders: Mapping[str, list[str]]) -> bool:
+    names = [folder.rpartition("/")[2] for folder in folders]
+    if len(names) >= _LEAST_FOLDERS and all(map(_PERSON.match, names)):
+        return True
+    several = len(names) >= _LEAST_NUMBERS and median(map(len, folders.values())) > 1
+    return several and all(name.isdigit() for name in names)
 
 
 def _hold_persons(folders: Iterable[list[str]], label: Mapping[str, int | None]) -> bool:
     held = list(folders)
     typical = median(map(len, held))
-    if typical > max(_FEW, len(held)) or (len(held) < _FEW and _part_classes(held, label)):
+    if typical > max(_FEW, _MORE * len(held)) or (len(held) < _FEW and _part_classes(held, label)):
         return False
     if typical > 1:
         return True
