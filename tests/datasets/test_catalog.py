@@ -14,6 +14,7 @@ from PIL import Image
 from colles.core.errors import MissingInputError, TableError, UsageError
 from colles.core.files import sha256_file
 from colles.core.schema import CATALOG_SCHEMA
+from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog, build_catalog
 from colles.datasets.sources import create_source
 
@@ -161,7 +162,7 @@ def test_a_table_that_is_no_catalog_is_named(tmp_path: Path, catalog: Catalog) -
     catalog.frame.drop("group_id").write_parquet(tmp_path / "a.parquet")
     with pytest.raises(TableError, match="lacks the column 'group_id'"):
         Catalog.load(tmp_path / "a.parquet")
-    catalog.frame.with_columns(label=pl.lit("maybe")).write_parquet(tmp_path / "b.parquet")
+    catalog.frame.with_columns(width=pl.lit("wide")).write_parquet(tmp_path / "b.parquet")
     with pytest.raises(TableError, match="is not a catalog"):
         Catalog.load(tmp_path / "b.parquet")
 
@@ -184,3 +185,31 @@ def test_the_real_sets_have_the_known_counts(real_data: Path) -> None:
     contradiction = frame.filter((pl.col("label") == 1) & (pl.col("metadata_label") == 0))
     assert [Path(path).name for path in contradiction["path"]] == ["IMG0003298.jpg"]
     assert frame.filter((pl.col("label") == 1) & (pl.col("boxes").list.len() == 0)).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("label", 2, r"label: 1 of 3 rows hold neither 1, 0 nor nothing \(2\)"),
+        ("label", -1, r"label: 1 of 3 rows hold neither 1, 0 nor nothing \(-1\)"),
+        ("label", 0.7, r"label: 1 of 3 rows hold neither 1, 0 nor nothing \(0\.7\)"),
+        ("image_id", "s/1", "image_id: 's/1' stands on several rows"),
+        ("image_id", None, "image_id: is empty on 1 row"),
+        ("status", None, "status: is empty on 1 row"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_catalog_of_ones_own_hands_changed_labels_and_lost_rows(
+    tmp_path: Path, column: str, value: object, told: str, ending: str
+) -> None:
+    """-1 counted as a fracture and 0.7 as none, 2 was a defect, and of two rows of one image either counted."""
+    rows: list[dict[str, object]] = [
+        {"image_id": f"s/{n}", "source": "s", "path": f"/{n}", "label": n % 2, "group_id": f"s/{n}", "status": "ok"}
+        for n in range(3)
+    ]
+    rows[2][column] = value
+    path = write_table(pl.DataFrame(rows, infer_schema_length=None, strict=False), tmp_path / f"c.{ending}")
+    with pytest.raises(TableError, match=told):
+        Catalog.load(path)
+    rows[2] |= {"image_id": "s/2", "label": None, "status": "ok"}
+    assert len(Catalog.load(write_table(pl.DataFrame(rows), path))) == 3

@@ -27,6 +27,7 @@ from colles.core.records import Radiograph
 from colles.core.schema import BOX_DTYPE, CATALOG_SCHEMA
 from colles.core.tables import read_table, require_columns, write_table
 from colles.datasets.rows import CatalogRows
+from colles.datasets.soundness import assert_sound
 from colles.datasets.sources import Source
 from colles.datasets.sources.base import joined
 from colles.imaging.read import RawImage, read_image, to_grey
@@ -57,6 +58,7 @@ class Catalog:
         existing_file(path, repair="Make one: colles catalog --source folder=DIR --out catalog.parquet")
         frame = read_table(path, texts=_TEXT, mapped=True)
         require_columns(frame, ("image_id", "source", "path", "label", "group_id", "status"), path=path)
+        assert_sound(frame, path)
         try:
             return cls(_conform(frame))
         except (pl.exceptions.PolarsError, ValueError) as error:
