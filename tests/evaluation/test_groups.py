@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from colles.core.errors import TableError
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.groups import with_groups
 from colles.evaluation.predictions import Predictions
@@ -15,6 +16,34 @@ def test_patients_and_studies_are_groups_where_no_group_is_named(predictions_fra
     found = evaluate(Predictions(predictions_frame.rename({"group_id": column})), recipe)
     assert found.subsets["test"].figures == evaluate(Predictions(predictions_frame), recipe).subsets["test"].figures
     assert f"no group_id: rows with one {column} count as one group" in found.warnings
+
+
+@pytest.mark.parametrize("column", ["group", "Patient", "PatientID", "MRN", "Group_ID"])
+def test_patients_under_another_name_counted_as_one_image_each(predictions_frame, recipe, column):
+    found = evaluate(Predictions(predictions_frame.rename({"group_id": column})), recipe)
+    assert found.subsets["test"].n_groups == 150
+    assert any(f"the column {column!r}" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("column", ["split", "Subset", "set", "partition"])
+def test_a_split_under_another_name_had_training_images_judged_as_test(predictions_frame, recipe, column):
+    found = Predictions(predictions_frame.rename({"subset": column}))
+    assert found.subsets == Predictions(predictions_frame).subsets
+    assert f"read as subset: the column {column!r}" in found.warnings
+
+
+def test_what_only_looks_like_a_group_or_a_split_is_left_alone(predictions_frame):
+    rows = predictions_frame.drop("group_id", "subset").with_columns(
+        group=pl.Series(["cast", "plate"] * 450), set=pl.Series(["ours", "theirs"] * 450), study=pl.lit("HAND-1")
+    )
+    found = Predictions(rows)
+    assert (found.groups, found.subsets, found.warnings) == (None, ("test",), ())
+
+
+def test_two_columns_for_one_patient_are_refused(predictions_frame):
+    rows = predictions_frame.rename({"group_id": "patient"}).with_columns(mrn="patient")
+    with pytest.raises(TableError, match="patient_id: two columns give it, 'patient' and 'mrn'"):
+        Predictions(rows)
 
 
 def test_a_group_of_the_catalog_goes_before_a_study_of_the_table(predictions_frame, recipe):

@@ -1,8 +1,9 @@
-"""Find the name that a mistyped one was meant to be, and the subset that its other names mean."""
+"""Find the name that a mistyped one was meant to be, and what other names of subsets and columns mean."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 SUBSET_WORDS = {
@@ -10,6 +11,22 @@ SUBSET_WORDS = {
     **{"test": "test", "testing": "test"},
 }
 """What people call the subsets, in small letters."""
+
+ID_ALIASES = {
+    **dict.fromkeys(("patient", "patid", "patnr", "pid", "mrn", "subject", "subjectid", "person"), "patient_id"),
+    **dict.fromkeys(
+        ("personid", "patientnumber", "patientnr", "patientno", "patientenid", "patientennr"), "patient_id"
+    ),
+    **dict.fromkeys(("study", "studyinstanceuid", "studyuid", "accession", "accessionnumber", "exam"), "study_id"),
+    **dict.fromkeys(("examid", "examination", "examinationid"), "study_id"),
+    **dict.fromkeys(("group", "cluster", "clusterid"), "group_id"),
+}
+"""Letters and digits of a name, in small letters → column."""
+
+
+def bare(name: str) -> str:
+    """Return the letters and digits of a column's name, in small letters."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

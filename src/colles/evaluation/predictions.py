@@ -14,6 +14,7 @@ import polars as pl
 from colles.core.errors import CollesError, MissingInputError, TableError
 from colles.core.names import SUBSET_WORDS
 from colles.core.tables import has_values, read_table, require_columns, write_table
+from colles.evaluation.foreign import with_known_names
 from colles.evaluation.groups import GROUP_COLUMNS, group_column, with_groups, without_placeholders
 from colles.evaluation.labels import parse_labels
 from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores, group_codes, unit_scores
@@ -127,8 +128,8 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str], str | None]:
     require_columns(frame, ("y_true", "y_score"))
     if frame.is_empty():
         raise TableError("the table has no rows", repair="It needs a row an image")
+    frame, warnings = with_known_names(frame)
     _refuse_lists(frame)
-    warnings = []
     scores, were_logits = unit_scores(_score_column(frame["y_score"]))
     if were_logits:
         warnings.append("scores outside 0–1 were taken as logits and mapped by the sigmoid")

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import polars as pl
 
 from colles.core.errors import TableError
+from colles.core.names import ID_ALIASES, bare
 from colles.core.progress import say
 from colles.core.tables import require_columns
-
-_ALIASES = {
-    **dict.fromkeys(("patient", "patid", "patnr", "pid", "mrn", "subject", "subjectid", "person"), "patient_id"),
-    **dict.fromkeys(
-        ("personid", "patientnumber", "patientnr", "patientno", "patientenid", "patientennr"), "patient_id"
-    ),
-    **dict.fromkeys(("study", "studyinstanceuid", "studyuid", "accession", "accessionnumber", "exam"), "study_id"),
-    **dict.fromkeys(("examid", "examination", "examinationid"), "study_id"),
-    **dict.fromkeys(("group", "cluster", "clusterid"), "group_id"),
-}
-"""Letters and digits of a name, in small letters → column."""
 
 
 def with_known_names(table: pl.DataFrame, known: tuple[str, ...], path: Path) -> pl.DataFrame:
@@ -29,8 +18,8 @@ def with_known_names(table: pl.DataFrame, known: tuple[str, ...], path: Path) ->
     Raise `TableError` where two columns mean one thing.
     """
     require_columns(table, [name for name in known if name in table.columns], path=path)  # each once
-    meant = {**{_bare(name): name for name in known}, **_ALIASES}
-    renamed = {name: meant[_bare(name)] for name in table.columns if name not in known and _bare(name) in meant}
+    meant = {**{bare(name): name for name in known}, **ID_ALIASES}
+    renamed = {name: meant[bare(name)] for name in table.columns if name not in known and bare(name) in meant}
     for name, column in renamed.items():
         others = [other for other in table.columns if other != name and renamed.get(other, other) == column]
         if others:
@@ -41,7 +30,3 @@ def with_known_names(table: pl.DataFrame, known: tuple[str, ...], path: Path) ->
     if left:
         say(f"{path}: columns that are not read: {', '.join(map(repr, left))}")
     return table.rename(renamed)
-
-
-def _bare(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
