@@ -11,6 +11,7 @@ def exact_copies(rows: pl.DataFrame) -> list[list[str]]:
     """Return the sets of several image_ids with equal bytes or equal pixels, sorted."""
     joined: Groups[str] = Groups()
     for column in ("sha256", "pixel_sha256"):
-        for ids in rows.filter(pl.col(column).is_not_null()).group_by(column).agg("image_id")["image_id"].to_list():
+        equal = rows.filter(pl.col(column).is_not_null() & pl.col(column).is_duplicated())
+        for ids in equal.group_by(column).agg("image_id")["image_id"].to_list():
             joined.join_all(ids)
-    return sorted(sorted(ids) for ids in joined.sets() if len(ids) > 1)
+    return sorted(sorted(ids) for ids in joined.sets())
