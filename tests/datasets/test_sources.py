@@ -273,6 +273,12 @@ def test_patients_under_another_name_of_the_column_were_passed_over(
     assert f"{path}: columns that are not read: 'note'" in told
 
 
+def test_the_arm_of_a_trial_is_no_group(tmp_path: Path, capsys) -> None:
+    lines = "".join(f"{n}.png,{n % 2},{'cases' if n % 2 else 'controls'}\n" for n in range(60))
+    rows = _rows("csv", _table(tmp_path, f"path,label,Group\n{lines}"))
+    assert len({row.group_id for row in rows}) == 60 and "not read: 'Group'" in capsys.readouterr().err
+
+
 def test_groups_of_a_table_were_passed_over(tmp_path: Path) -> None:
     lines = "a.png,1,g1,p1\nb.png,0,g1,p2\nc.png,0,,p2\nd.png,1,,\n"
     path = _table(tmp_path, f"path,label,group_id,patient_id\n{lines}")

@@ -11,6 +11,9 @@ from colles.core.names import ID_ALIASES, bare
 from colles.core.progress import say
 from colles.core.tables import require_columns
 
+_ARMS = ("group", "cluster", "study", "exam", "examination")
+_MOST_ROWS = 20  # on average with one name: else it is the arm of a trial, its name, or a kind of examination
+
 
 def with_known_names(table: pl.DataFrame, known: tuple[str, ...], path: Path) -> pl.DataFrame:
     """Return a table whose columns have the names of `known` where they mean them, each such change said in a line.
@@ -19,7 +22,8 @@ def with_known_names(table: pl.DataFrame, known: tuple[str, ...], path: Path) ->
     """
     require_columns(table, [name for name in known if name in table.columns], path=path)  # each once
     meant = {**{bare(name): name for name in known}, **ID_ALIASES}
-    renamed = {name: meant[bare(name)] for name in table.columns if name not in known and bare(name) in meant}
+    others = [name for name in table.columns if name not in known and bare(name) in meant]
+    renamed = {name: meant[bare(name)] for name in others if bare(name) not in _ARMS or _names_many(table[name])}
     for name, column in renamed.items():
         others = [other for other in table.columns if other != name and renamed.get(other, other) == column]
         if others:
@@ -30,3 +34,7 @@ def with_known_names(table: pl.DataFrame, known: tuple[str, ...], path: Path) ->
     if left:
         say(f"{path}: columns that are not read: {', '.join(map(repr, left))}")
     return table.rename(renamed)
+
+
+def _names_many(ids: pl.Series) -> bool:
+    return ids.n_unique() * _MOST_ROWS >= len(ids)
