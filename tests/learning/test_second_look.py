@@ -70,6 +70,16 @@ def test_a_place_is_cut_about_its_centre_and_enlarged() -> None:
     assert np.ptp(rows) + 1 == pytest.approx(4 * model.side / model.reach, abs=1)
 
 
+@pytest.mark.parametrize("size", [64, 192])
+def test_places_were_cut_elsewhere_in_images_of_another_size_than_the_networks(size: int) -> None:
+    """With train.progressive, or as a teacher of a smaller network: centres are in pixels of the image it is shown."""
+    model = look()
+    image = torch.full((1, 1, size, size), -1.0)
+    image[0, 0, 40:44, 30:34] = 1.0
+    rows, columns = np.nonzero(model._cut(image, torch.tensor([[[32.0, 42.0]]]))[0, 0].numpy() > 0)
+    assert rows.mean() == columns.mean() == (model.side - 1) / 2
+
+
 def test_a_place_at_the_edge_is_filled_with_what_lies_there() -> None:
     cut = look()._cut(torch.full((1, 1, 128, 128), -1.0), torch.tensor([[[0.0, 128.0]]]))
     assert (cut == -1).all()
@@ -226,6 +236,7 @@ def _weights(run: Path) -> bytes:
         ("model.weights=none", "finished network"),
         ("model.location=off", "finished network"),
         ("preprocess.size=32", "64 pixels or more"),
+        ("train.progressive=[32, 64]", "64 pixels or more, not 32"),
         ("train.mixup=0.2", "no mixup"),
         ("train.teachers=[other]", "no teachers"),
     ],

@@ -74,6 +74,8 @@ def test_a_network_of_one_size_does_not_grow_and_teaches_its_own_alone(data: Dat
     larger = recipe("preprocess.size=64").preprocess
     with pytest.raises(RecipeError, match=r"another preprocess\.size"):
         load_teachers([str(run)], larger, prior_shift=0.0)
+    with pytest.raises(RecipeError, match=r"another preprocess\.size"):  # failed at the first image of 64 pixels
+        load_teachers([str(run)], recipe().preprocess, prior_shift=0.0, sizes=[32, 64])
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def check_training(recipe: Recipe) -> None:
     if recipe.train.mode != "skip":
         choose_device(recipe.train)
         create_model(recipe.model, recipe.preprocess)
-        load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=0.0)
+        load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=0.0, sizes=recipe.train.progressive)
 
 
 def _trains_anew(recipe: Recipe, space: Workspace) -> bool:

@@ -133,7 +133,7 @@ class SecondLook(FractureClassifier):
         columns = centres[:, :, None, None, 0] + steps[None, None, None, :]
         rows = centres[:, :, None, None, 1] + steps[None, None, :, None]
         shape = (-1, count, self.side, self.side)
-        grid = torch.stack([columns.expand(shape), rows.expand(shape)], dim=-1) * (2 / self.size) - 1
+        grid = torch.stack([columns.expand(shape), rows.expand(shape)], dim=-1) * (2 / x.shape[-1]) - 1
         long = grid.reshape(-1, count * self.side, self.side, 2)
         cut = nn.functional.grid_sample(x, long.to(x.dtype), padding_mode="border", align_corners=False)
         parts = cut.reshape(-1, x.shape[1], count, self.side, self.side).transpose(1, 2)

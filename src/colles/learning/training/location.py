@@ -45,12 +45,16 @@ def _assert_second_look(recipe: Recipe) -> None:
             field="model.second_look",
             repair="Name its run or bundle in model.weights, or set model.second_look=off",
         )
-    if recipe.preprocess.size < LEAST_SIZE:
-        raise RecipeError(
-            f"a second look needs a canvas of {LEAST_SIZE} pixels or more, not {recipe.preprocess.size}",
-            field="preprocess.size",
-            repair="Enlarge it, or set model.second_look=off",
-        )
+    for field, least in (
+        ("preprocess.size", recipe.preprocess.size),
+        ("train.progressive", min(recipe.train.progressive, default=LEAST_SIZE)),
+    ):
+        if least < LEAST_SIZE:
+            raise RecipeError(
+                f"a second look needs images of {LEAST_SIZE} pixels or more, not {least}",
+                field=field,
+                repair="Enlarge them, or set model.second_look=off",
+            )
     for setting, used in (("teachers", bool(recipe.train.teachers)), ("mixup", recipe.train.mixup > 0)):
         if used:
             raise RecipeError(

@@ -14,6 +14,7 @@ from colles.core.errors import RecipeError
 from colles.core.recipe import PreprocessRecipe
 from colles.learning.checkpoint import load_classifier
 from colles.learning.models import FractureClassifier
+from colles.learning.models.second_look import LEAST_SIZE
 
 FIELD = "train.teachers"
 
@@ -46,20 +47,23 @@ def _mean(found: Sequence[dict[str, Tensor]], name: str) -> Tensor:
     return torch.stack([each[name].float() for each in found]).mean(0)
 
 
-def load_teachers(paths: Sequence[str], preprocess: PreprocessRecipe, *, prior_shift: float) -> Teachers | None:
+def load_teachers(
+    paths: Sequence[str], preprocess: PreprocessRecipe, *, prior_shift: float, sizes: Sequence[int] = ()
+) -> Teachers | None:
     """Load run folders, bundles or checkpoints as teachers; None without any.
 
     Raise `MissingInputError` or `BundleError` as `load_classifier` does, `RecipeError` where a teacher wants other
-    pixels than the learner: another `fit`, `channels`, `mean` or `std`. The learner's `size` holds for all, and
-    `simple_cnn` knows only its own.
+    pixels than the learner: another `fit`, `channels`, `mean` or `std`. The learner's `sizes`, where they grow, or its
+    `size` hold for all; `simple_cnn` knows only its own, and a second look none below its least.
     """
     if not paths:
         return None
     members = []
     for path in paths:
         member, wanted = load_classifier(path)
-        names = ("fit", "channels", "mean", "std", *(("size",) if member.name == "simple_cnn" else ()))
-        differing = [name for name in names if _differs(wanted, preprocess, name)]
+        differing = [name for name in ("fit", "channels", "mean", "std") if _differs(wanted, preprocess, name)]
+        if any(not _knows(member, wanted.size, size) for size in sizes or (preprocess.size,)):
+            differing.append("size")
         if differing:
             raise RecipeError(
                 f"{path} was trained with another preprocess.{differing[0]}",
@@ -68,6 +72,11 @@ def load_teachers(paths: Sequence[str], preprocess: PreprocessRecipe, *, prior_s
             )
         members.append(member)
     return Teachers(members, prior_shift=prior_shift)
+
+
+def _knows(member: FractureClassifier, own: int, size: int) -> bool:
+    """Tell whether a network that was trained on pictures of `own` pixels answers on some of `size`."""
+    return size == own if member.name == "simple_cnn" else size >= LEAST_SIZE or not member.second_look
 
 
 def _differs(one: PreprocessRecipe, other: PreprocessRecipe, name: str) -> bool:

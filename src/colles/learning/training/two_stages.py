@@ -64,7 +64,9 @@ class TwoStages:
             say("  the training is finished; scoring again")
             return
         recipe = self.recipe
-        self.teachers = load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=self.shift)
+        self.teachers = load_teachers(
+            recipe.train.teachers, recipe.preprocess, prior_shift=self.shift, sizes=recipe.train.progressive
+        )
         head, epochs = recipe.train.head_epochs, recipe.train.epochs
         if head and not self.model.pretrained:
             say("  no stage for the head alone: the backbone starts from random weights")
