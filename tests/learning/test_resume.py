@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,11 +12,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+import pytorch_lightning as lightning
 import torch
 from safetensors.torch import load_file
 from tiny_training import Data, broken, recipe
 
-from colles.core.errors import OutputExistsError, StaleInputError, TrainingError
+from colles.core.errors import OutputExistsError, StaleInputError, StorageError, TrainingError
 from colles.core.files import alone
 from colles.learning.training import callbacks, train
 from colles.learning.training.module import ClassifierModule
@@ -137,3 +139,16 @@ def test_two_trainings_in_one_folder_wrote_over_each_others_weights(data: Data, 
     with alone(run / "checkpoints", "training"), pytest.raises(OutputExistsError, match="another training is running"):
         train(*data, recipe(), run, resume=True)
     assert not (run / "recipe.yaml").exists()
+
+
+def test_a_state_that_found_no_room_was_said_to_lie_in_tmp_and_stayed_half_written(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(self: Any, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/of-a-library")
+
+    monkeypatch.setattr(lightning.Trainer, "save_checkpoint", fill)
+    with pytest.raises(StorageError, match=r"resume_head\.ckpt: cannot write"):
+        train(*data, recipe("train.epochs=0"), tmp_path / "run")
+    assert not list((tmp_path / "run" / "checkpoints").glob("*.partial"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from sweep_trials import sweep_recipe
 from tiny_training import Data
 
-from colles.core.errors import OutputExistsError, StaleInputError, TrainingError
+from colles.core.errors import OutputExistsError, StaleInputError, StorageError, TrainingError
 from colles.core.recipe_text import load_recipe
 from colles.learning.sweep import trial as trial_module
 from colles.learning.sweep.logs import SweepLogs
@@ -154,6 +155,26 @@ def test_a_failed_trial_is_kept_with_its_error_and_the_search_goes_on(
     assert failed
     assert len(failed) + len(logs.of("complete")) == 6
     assert all(entry.error == "RuntimeError: out of memory" for entry in failed)
+
+
+def test_a_full_disk_failed_all_trials_that_were_left(
+    data: Data, tmp_path: Path, fake: FakeTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A night's trials were written down as failed within seconds, and --resume tried none of them again."""
+    recipe, whole = sweep_recipe("sweep.trials=4"), tmp_path / "whole"
+    search(*data, recipe, whole)
+
+    def fill(*arguments: Any) -> None:
+        if fake.epochs >= EPOCHS * 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fake(*arguments)
+
+    out = tmp_path / "full"
+    with monkeypatch.context() as patch, pytest.raises(StorageError, match=r"trials/2: cannot write"):
+        patch.setattr(trial_module, "_train", fill)
+        search(*data, recipe, out)
+    search(*data, recipe, out, resume=True)
+    assert table(out) == table(whole)
 
 
 def test_a_search_in_which_every_trial_fails_says_why(data: Data, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from colles.core.errors import CollesError, RecipeError
+from colles.core.errors import CollesError, RecipeError, StorageError
+from colles.core.files import storage_errors
 from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.core.tables import read_table
@@ -78,15 +79,21 @@ class SweepJob:
 
 
 def run_trial(job: SweepJob, config_id: int | str, params: Mapping[str, Any], report: Report) -> Entry:
-    """Train one point of the space, or go on with it where it stopped; an error becomes part of the entry."""
+    """Train one point of the space, or go on with it where it stopped; an error becomes part of the entry.
+
+    Raise `StorageError` where the disk is full: that says nothing of the point, and it can go on once there is room.
+    """
     folder = job.trial_folder(config_id)
     started = time.perf_counter()
     before = trial_figures(folder, job.recipe.sweep.objective).get("seconds", 0.0)
     error, pruned = None, False
     try:
-        _train(job, folder, params, report)
+        with storage_errors(folder):
+            _train(job, folder, params, report)
     except StopEarly:
         pruned = True
+    except StorageError:
+        raise
     except Exception as problem:  # any library may fail at one point of the space; the search goes on
         error = " ".join(
             f"{'' if isinstance(problem, CollesError) else type(problem).__name__ + ': '}{problem}".split()

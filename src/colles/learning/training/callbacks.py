@@ -13,7 +13,8 @@ from typing import Any
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
 
-from colles.core.files import atomic_path, read_json, storage_errors
+from colles.core.errors import StorageError
+from colles.core.files import atomic_path, read_json, remove, storage_errors
 from colles.core.progress import say
 from colles.learning.checkpoint import save_checkpoint
 from colles.learning.loaders.datamodule import RadiographDataModule
@@ -149,7 +150,11 @@ class SaveState(Checkpoint):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write beside, then rename; every process takes part, the first one writes."""
         beside = self.path.with_suffix(".partial")
-        trainer.save_checkpoint(beside)
-        if trainer.is_global_zero:
+        try:
             with storage_errors(self.path):
-                os.replace(beside, self.path)
+                trainer.save_checkpoint(beside)
+                if trainer.is_global_zero:
+                    os.replace(beside, self.path)
+        except StorageError:
+            remove(beside)  # it would fill the disk for good
+            raise
