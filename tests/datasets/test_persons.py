@@ -136,3 +136,42 @@ def test_some_patients_of_many_images_lay_on_two_sides(name: str) -> None:
     for image, subset in split.frame.select("image_id", "subset").iter_rows():
         sides.setdefault(image.split("/")[1], set()).add(subset)
     assert len(sides) == 15 and all(len(found) == 1 for found in sides.values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["P{p:03}_{n}", "{p}_IMG{n:04}", "patient-{p}-img-{n}", "P{p}_AP_{k} P{p}_LAT_{k}", "{p}-rotated{k}-rotated{k}"],
+)
+def test_images_named_for_their_patient_lay_on_two_sides(name: str) -> None:
+    """Blocks of file numbers ended between P001_9 and P001_10, and P1_AP_1 was no neighbour of P1_LAT_1."""
+    rows, whose = [], {}
+    for number in range(400):
+        person = number // 4
+        for part in name.split():
+            image = (
+                f"s/{'fractured' if person % 3 else 'normal'}/{part.format(p=person, n=number + 7, k=number % 4)}.png"
+            )
+            rows.append({"image_id": image, "label": int(person % 3 > 0)})
+            whose[image] = person
+    split = make_split(catalog_of(rows), RECIPE)
+    sides: dict[int, set[str]] = {}
+    for image, subset in split.frame.select("image_id", "subset").iter_rows():
+        sides.setdefault(whose[image], set()).add(subset)
+    assert len(sides) == 100 and all(len(found) == 1 for found in sides.values())
+    assert split.summary["groups"]["n"] == 100
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"IMG{n:05}" for n in range(200)],
+        [f"2024_{n:05}" for n in range(200)],
+        [f"1 ({n})" for n in range(200)],
+        [f"wrist_{n:03}" for n in range(200)],
+        [f"IMG{n:05}" for n in range(200)] + ["IMG00003_copy", "IMG00004_copy"],
+        [f"{n * 2654435761 % 2**32:08x}-{n:04x}" for n in range(200)],
+    ],
+)
+def test_numbers_of_images_are_no_persons(names: list[str]) -> None:
+    rows = [{"image_id": f"s/{name}.png", "label": n % 2} for n, name in enumerate(names)]
+    assert person_folders(catalog_of(rows).frame) == {}

@@ -54,7 +54,10 @@ def split(
     folds: Annotated[int, typer.Option(min=0, max=20, help="So many folds, OUT.fold0.csv and on.")] = 0,
     block: Annotated[int, typer.Option(min=1, help="Neighbouring file numbers kept together.")] = 10,
     person_folders: Annotated[
-        bool, typer.Option(help="Keep a folder together where there seems to be one a person, and no ids.")
+        bool,
+        typer.Option(
+            help="Keep a folder, or names that begin alike, together where each seems a person's, and no ids."
+        ),
     ] = True,
     region: Annotated[str, typer.Option(help="all or upper_limb.")] = "all",
     external: Annotated[list[str] | None, typer.Option(help="Hold this source out whole; may be repeated.")] = None,

@@ -43,7 +43,8 @@ class SplitRecipe(Section):
     block: int = Field(default=10, ge=1)
     """Neighbouring file numbers kept together where a source has neither patient ids nor a folder a person."""
     person_folders: bool = True
-    """Keep the images of a folder together where a source without ids seems to give each person a folder."""
+    """Keep the images of a folder together where a source without ids seems to give each person a folder, else those
+    whose names begin alike (`P012_1`, `P012_2`)."""
     max_group_share: Share = 0.05
     """No group holds more than this share of the images; bridging copies are quarantined instead."""
     evaluation_copies: Literal["one", "all"] = "one"

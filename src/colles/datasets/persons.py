@@ -1,5 +1,7 @@
 """Which folders hold one person each: the best guess where a source gives no ids and a person has a folder.
 
+Where there are no such folders, the beginnings of file names are looked at: `P012_1` and `P012_2` are one person's.
+
 A folder named for a class, a subset or a region says nothing of the person, so `fractured/p1` and `normal/p1` are one,
 and so are `A/p1` and `B/p1` where the images of A all have one label and those of B the other.
 """
@@ -23,6 +25,7 @@ _FEW_CLASSES = 6  # names
 _LEAST_FOLDERS = 3  # of a class; where folders are few, and fewer hold it, they are rather the class's own
 _LEAST_NUMBERS = 8  # folders named by numbers alone: fewer may be classes or folds
 _PERSON = re.compile(r"^(p|pt|pat|patient|sub|subj|subject|case|person|mrn|pid)[\W_]*\d+$", re.I)
+_WITH_NUMBER = re.compile(r"[^\W_]*\d[^\W_]*")  # a word that holds a digit
 _REGION = re.compile(
     r"(^|[\W_])(finger|thumb|hand|wrist|forearm|elbow|humerus|arm|shoulder|clavicle|toe|foot|feet|ankle|leg|knee|femur"
     r"|hip|pelvis|spine|chest)s?([\W_]|$)",
@@ -45,8 +48,23 @@ def person_folders(frame: pl.DataFrame) -> dict[str, str]:
     for (source,), part in free.select("source", "image_id", "label").group_by("source", maintain_order=True):
         label = dict(part.select("image_id", "label").iter_rows())
         telling = {image: _telling(image.removeprefix(f"{source}/")) for image in label}
-        found |= _of_source(_without_classes(telling, label), label)
+        found |= _of_source(_without_classes(telling, label), label) or _of_names(list(label))
     return found
+
+
+def _of_names(images: Sequence[str]) -> dict[str, str]:
+    # P001_1 and P001_2, or 12_AP and 12_LAT: what stands up to a number, where most images share it with another.
+    stems = {image: PurePosixPath(image).stem for image in images}
+    beginnings = {image: [stem[: part.end()] for part in _WITH_NUMBER.finditer(stem)] for image, stem in stems.items()}
+    for depth in range(max(map(len, beginnings.values()), default=0)):
+        held: dict[str, set[str]] = {}
+        for image, names in beginnings.items():
+            held.setdefault(names[depth] if len(names) > depth else stems[image], set()).add(stems[image])
+        sizes = [len(names) for names in held.values()]
+        several = sum(size for size in sizes if size > 1)
+        if 2 * several >= sum(sizes) and max(sizes) <= max(_FEW, sum(sizes) // 20):
+            return {image: names[depth] for image, names in beginnings.items() if len(names) > depth}
+    return {}
 
 
 def _without_classes(
