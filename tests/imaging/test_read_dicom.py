@@ -384,6 +384,17 @@ def test_an_encoding_without_decoder_says_what_to_install() -> None:
     assert error.status == "unsupported" and "colles[dicom]" in error.message
 
 
+def test_a_jpeg_of_12_bits_was_called_damaged() -> None:
+    ds, _ = baseline(ramp(np.uint8, 255))
+    ds.file_meta.TransferSyntaxUID = pydicom.uid.JPEGExtended12Bit
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 12, 11
+    error = refusal(encoded(ds))
+    assert (error.status, error.message) == (
+        "unsupported",
+        "JPEG Extended (Process 2 and 4) of 12 bits is decoded by no library of colles",
+    )
+
+
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     data = encoded(dicom(ramp()))
     monkeypatch.setitem(sys.modules, "pydicom", None)

@@ -158,5 +158,8 @@ def _failed(error: Exception, ds: Any, name: str | None) -> CollesError:
     if isinstance(error, NotImplementedError) or "missing dependencies" in text or "plugins are missing" in text:
         repair = "needs a decoder: pip install 'colles[dicom]'"
         return unreadable("unsupported", f"{syntax} cannot be decoded ({repair})", name)
+    if "does not support" in text:  # such as JPEG Extended of 12 bits: nothing is wrong with the file
+        bits = int(ds.get("BitsStored") or 0)
+        return unreadable("unsupported", f"{syntax} of {bits} bits is decoded by no library of colles", name)
     status: Status = "truncated" if any(word in text.lower() for word in _CUT) else "unreadable"
     return unreadable(status, f"{syntax} cannot be decoded ({type(error).__name__})", name)
