@@ -178,7 +178,7 @@ def test_beside_a_large_patient_no_chain_of_blocks_grows_as_large() -> None:
     split = make_split(catalog, RECIPE, clusters=clusters)
     sizes = sorted(Counter(split.frame["group_id"].to_list()).values())
     assert sizes[-1] == 100 and sizes[-2] <= 25
-    assert split.summary["warnings"] == ["group atlas:big holds 20.0% of the images: one patient, which is never cut"]
+    assert split.summary["warnings"][0] == "group atlas:big holds 20.0% of the images: one patient, which is never cut"
     assert_no_leak(split, catalog, clusters)
 
 
@@ -384,3 +384,18 @@ def test_two_views_of_one_numbered_patient_lay_on_two_sides(name: str) -> None:
     side = dict(make_split(catalog_of(rows), RECIPE).frame.select("image_id", "subset").iter_rows())
     torn = [n for n in range(90) if len({side[f"s/{view.format(n)}"] for view in name.split()}) > 1]
     assert torn == []
+
+
+def test_a_source_with_ids_for_some_images_passed_without_a_word() -> None:
+    rows = [{"image_id": f"t/IMG{n:03}.png", "label": n % 2} for n in range(80)]
+    known = [{**row, "patient_id": row["image_id"], "group_id": f"t:{row['image_id']}"} for row in rows[:60]]
+    [warning] = make_split(catalog_of([*known, *rows[60:]]), RECIPE.model_copy(update={"block": 1})).summary["warnings"]
+    assert warning.startswith("20 of 80 images of t have no patient, such as t/IMG060.png")
+    assert make_split(catalog_of(known), RECIPE).summary["warnings"] == []
+
+
+def test_names_without_a_number_made_every_image_a_patient_without_a_word() -> None:
+    names = [f"{first}{second}_{view}" for first in "abcdefgh" for second in "xyz" for view in ("ap", "lat")]
+    rows = [{"image_id": f"t/{name}.png", "label": n % 2} for n, name in enumerate(names)]
+    [warning] = make_split(catalog_of(rows), RECIPE).summary["warnings"]
+    assert warning.startswith("48 images, such as t/ax_ap.png, have no id and no number in their names")

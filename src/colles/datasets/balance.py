@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import polars as pl
@@ -103,6 +104,11 @@ def _nature(members: pl.DataFrame) -> str:
     return "neighbouring or linked files, which are"
 
 
+def doubts(rows: pl.DataFrame, grouping: Grouping) -> list[str]:
+    """Warn of what the catalog does not tell about patients; `rows` are its rows of the images that are split."""
+    return [*shared_ids(rows), *partly_known(rows), *alone(rows, grouping)]
+
+
 def shared_ids(rows: pl.DataFrame) -> list[str]:
     """Warn of plain patient ids that stand in several sources: nobody but the user knows whether they mean one person.
 
@@ -115,3 +121,27 @@ def shared_ids(rows: pl.DataFrame) -> list[str]:
     name, sources = found.sort("patient_id").row(0)
     text = f"{len(found)} patient ids stand in several sources, such as {name} in {', '.join(sources)}"
     return [f"{text}: taken for different patients; where one hospital gave them, give its tables one name: csv:NAME="]
+
+
+def partly_known(rows: pl.DataFrame) -> list[str]:
+    """Warn of sources of which some images have a patient or study and others do not: these may be the same people."""
+    lacking = pl.col("patient_id").is_null() & pl.col("study_id").is_null()
+    said = []
+    for (source,), part in rows.sort("image_id").group_by("source", maintain_order=True):
+        without = part.filter(lacking)["image_id"]
+        if 0 < len(without) < len(part):
+            text = f"{len(without)} of {len(part)} images of {source} have no patient, such as {without[0]}"
+            said.append(f"{text}: they may lie on another side than that patient's other images")
+    return said
+
+
+def alone(rows: pl.DataFrame, grouping: Grouping) -> list[str]:
+    """Warn of images that nothing could be told of: without an id, and without a number in their names."""
+    free = rows.filter(pl.col("patient_id").is_null() & pl.col("study_id").is_null()).sort("image_id")
+    size = Counter(grouping.group.values())
+    own = [image for image in free["image_id"].to_list() if grouping.group.get(image) == image and size[image] == 1]
+    found = [image for image in own if not any(letter.isdigit() for letter in PurePosixPath(image).stem)]
+    if not found:
+        return []
+    text = f"{len(found)} images, such as {found[0]}, have no id and no number in their names"
+    return [f"{text}: each counts as a patient of its own; a table with patient_id tells which belong together"]

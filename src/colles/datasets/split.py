@@ -11,7 +11,7 @@ import polars as pl
 from colles.core.errors import InputError, LeakError, StaleInputError, TableError, UsageError
 from colles.core.recipe import SplitRecipe
 from colles.core.tables import require_columns
-from colles.datasets.balance import balance, deviation, group_summary, shared_ids
+from colles.datasets.balance import balance, deviation, doubts, group_summary
 from colles.datasets.catalog import Catalog
 from colles.datasets.extending import TOO_LARGE, Extension, extend_groups
 from colles.datasets.grouping import Grouping, copy_sets, group_images, kin_of
@@ -273,7 +273,7 @@ def _finish(
         "deviation": reached,
         "groups": groups,
         **images.notes,
-        "warnings": [*images.warnings, *warnings, *shared_ids(images.rows)],
+        "warnings": [*images.warnings, *warnings, *doubts(images.rows, images.grouping)],
         "excluded": [{"image_id": image, "reason": reason} for image, reason in excluded],
     }
     return Split(made, summary)
