@@ -192,6 +192,17 @@ def test_a_table_of_words_in_a_big_endian_file_was_read_as_little_endian() -> No
     np.testing.assert_allclose(read_image(stream.getvalue()).pixels / 65535, 1 - ramp() / 4095, atol=1e-5)
 
 
+@pytest.mark.parametrize("left", [{}, {"LUTDescriptor": [4096, 0, 0]}, {"LUTData": None}])
+@pytest.mark.parametrize("keyword", ["VOILUTSequence", "ModalityLUTSequence"])
+def test_a_sequence_without_a_table_in_it_made_a_film_unreadable_or_white(keyword: str, left: dict) -> None:
+    item = lut(list(range(4096)), 0, 12) if left else pydicom.Dataset()
+    for name, value in left.items():
+        setattr(item, name, value)
+    window = {"WindowCenter": 2048, "WindowWidth": 1024}
+    plain, odd = (read_image(encoded(dicom(ramp(), **window, **more))) for more in ({}, {keyword: [item]}))
+    np.testing.assert_array_equal(odd.pixels, plain.pixels)
+
+
 def test_an_empty_limit_of_padding_made_a_film_unreadable() -> None:
     ds = dicom(ramp(), PixelPaddingValue=0)
     ds.PixelPaddingRangeLimit = None

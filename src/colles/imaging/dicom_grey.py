@@ -38,7 +38,8 @@ def as_displayed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | N
 
 def _windowed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | None]:
     modality = _modality(stored, ds)
-    share = _voi_lut(stored, modality, ds) if ds.get("VOILUTSequence") else _window(ds)
+    table = _first_table(ds, "VOILUTSequence")
+    share = _window(ds) if table is None else _voi_lut(stored, modality, table)
     if share is None:
         return _whole(modality(stored), ds), None
     deep = int(ds.BitsStored) > 8
@@ -57,8 +58,10 @@ def _modality(stored: NDArray[Any], ds: Any) -> Mapped:
     """Return the function from stored values to those of the Modality LUT or rescale."""
     from pydicom.pixels.processing import apply_modality_lut
 
-    if ds.get("ModalityLUTSequence"):
-        return _table(ds.ModalityLUTSequence[0], lambda: bool(stored.min() < 0))
+    table = _first_table(ds, "ModalityLUTSequence")
+    if table is not None:
+        return _table(table, lambda: bool(stored.min() < 0))
+    ds.pop("ModalityLUTSequence", None)  # pydicom would look for its table
     _make_rescale_sensible(ds)
     return lambda values: apply_modality_lut(values, ds)
 
@@ -100,9 +103,18 @@ def _window(ds: Any) -> Mapped | None:
     return share
 
 
-def _voi_lut(stored: NDArray[Any], modality: Mapped, ds: Any) -> Mapped:
+def _first_table(ds: Any, keyword: str) -> Any:
+    """Return the first item of a sequence of tables; None where there is none, or one without a table in it."""
+    items = ds.get(keyword)
+    if not items:
+        return None
+    descriptor, data = items[0].get("LUTDescriptor"), items[0].get("LUTData")
+    empty = data is None or not np.size(data) or data == b""
+    return None if empty or np.size(descriptor) != 3 or int(descriptor[2]) < 1 else items[0]
+
+
+def _voi_lut(stored: NDArray[Any], modality: Mapped, item: Any) -> Mapped:
     """Return the function to the first VOI LUT's output, black (0) to white (1)."""
-    item = ds.VOILUTSequence[0]
     look = _table(item, lambda: any(bool((modality(stored[rows]) < 0).any()) for rows in _strips(stored)))
     top = 2 ** int(item.LUTDescriptor[2]) - 1
     return lambda values: look(values) / top
