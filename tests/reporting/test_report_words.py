@@ -271,9 +271,15 @@ def test_few_patients_are_an_alarm_although_images_are_many(tmp_path) -> None:
 
 def test_the_report_hid_what_a_split_warned_of_and_said_that_copies_are_never_divided(tmp_path) -> None:
     split = pl.DataFrame({"image_id": ["a", "b"], "group_id": ["a", "b"], "subset": ["train", "test"]})
-    run = Artefacts(tmp_path, "r", split=split, split_summary={"warnings": ["copies were not looked for"]})
-    notes = [block for block in SplitSection().blocks(run, tmp_path) if isinstance(block, Note)]
-    assert [note.text for note in notes if note.warning] == ["Copies were not looked for."]
+    text = "changed copies of one radiograph were not looked for, and may lie on two sides"
+    run = Artefacts(
+        tmp_path, "r", split=split, split_summary={"warnings": ["group csv:MRN-7 holds 9 %", f"{text}: colles"]}
+    )
+    notes = [block for block in SplitSection().blocks(run, tmp_path) if isinstance(block, Note) and block.warning]
+    assert [note.text for note in notes] == [
+        "Changed copies of one radiograph were not looked for, and may lie on two sides.",
+        "The split warned of 1 other matter: see warnings in split.json.",
+    ]
 
 
 @pytest.mark.slow

@@ -110,10 +110,7 @@ def doubts(rows: pl.DataFrame, grouping: Grouping) -> list[str]:
 
 
 def shared_ids(rows: pl.DataFrame) -> list[str]:
-    """Warn of plain patient ids that stand in several sources: nobody but the user knows whether they mean one person.
-
-    `rows` are the catalog's rows of the images that are split.
-    """
+    """Warn of plain patient ids that stand in several sources: only the user knows whether they mean one person."""
     plain = rows.filter(pl.col("patient_id").is_not_null() & pl.col("id_scope").is_null())
     found = plain.group_by("patient_id").agg(pl.col("source").unique().sort()).filter(pl.col("source").list.len() > 1)
     if found.is_empty():

@@ -15,6 +15,8 @@ from colles.reporting.formats import capital, count, plural, share, subset_name
 from colles.reporting.leaks import check_units
 from colles.reporting.sections.base import Section
 
+_NOT_LOOKED_FOR = "copies of one radiograph were not looked for"
+
 
 class SplitSection(Section):
     """Groups, balance, digest, certificate."""
@@ -25,9 +27,17 @@ class SplitSection(Section):
     def blocks(self, run: Artefacts, page: Path) -> Sequence[Block]:
         if run.split is None:
             return [Missing("No split.", "colles split CATALOG --out split.csv")]
-        said = (run.split_summary or {}).get("warnings") or ()
-        warnings = [Note(f"{capital(text)}.", warning=True) for text in said]
-        return [_certificate(run), *warnings, _balance(run), *_digests(run)]
+        return [_certificate(run), *_warnings(run), _balance(run), *_digests(run)]
+
+
+def _warnings(run: Artefacts) -> Sequence[Note]:
+    # Others may name a patient, and a report is passed on.
+    said = (run.split_summary or {}).get("warnings") or ()
+    copies = [text for text in said if _NOT_LOOKED_FOR in text]
+    notes = [Note(f"{capital(text.partition(': ')[0])}.", warning=True) for text in copies]
+    others = len(said) - len(copies)
+    rest = f"The split warned of {plural(others, 'other matter')}: see warnings in split.json."
+    return [*notes, Note(rest, warning=True)] if others else notes
 
 
 def _certificate(run: Artefacts) -> Note:
