@@ -96,3 +96,10 @@ def test_pictures_in_a_dated_folder_of_a_person_went_with_the_earlier_report(tmp
     assert "in another folder" in str(run("report", out, "--out", tmp_path / "a.html"))
     assert run("report", out, "--out", tmp_path / "a.html", "--overwrite") is None
     assert own.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "evaluation.json", "report"])
+def test_html_was_written_under_any_name(tmp_path: Path, name: str) -> None:
+    raised = run("report", tmp_path, "--out", tmp_path / name, "--overwrite")
+    assert isinstance(raised, UsageError)
+    assert f"{name}: --out: the report is HTML" in str(raised) and "print it to a PDF" in str(raised)

@@ -307,3 +307,13 @@ def test_a_set_that_the_network_never_saw_was_left_out_of_the_report(tmp_path) -
 def test_training_images_are_no_further_set(tmp_path) -> None:
     run = _run(tmp_path, [0, 1] * 60, [0.2, 0.8] * 60, ["val"] * 40 + ["test"] * 40 + ["train"] * 40)
     assert run.shown == ["val", "test"] and not run.others
+
+
+def test_a_threshold_chosen_on_the_judged_set_is_marked_beside_its_large_figure(tmp_path) -> None:
+    rng = np.random.default_rng(3)
+    y_true = np.tile([0, 1], 40)
+    run = _run(tmp_path, y_true.tolist(), (0.3 * y_true + 0.6 * rng.random(80)).tolist(), ["test"] * 80)
+    keys = [key for b in Overview().blocks(run, tmp_path) if isinstance(b, KeyFigures) for key in b.items]
+    notes = {key.label: key.note for key in keys}
+    assert notes["Sensitivity, rule-out"].endswith("chosen here: flatters")
+    assert "chosen" not in notes["Sensitivity, score 0.5"]

@@ -37,9 +37,13 @@ def report(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the report again from a run's files. No model is called."""
+    from colles.core.errors import UsageError
     from colles.core.files import refuse_existing
     from colles.flow.report import write_report_and_card
 
+    if out.suffix.lower() not in (".html", ".htm"):
+        repair = "Let the name end in .html; a browser can print it to a PDF"
+        raise UsageError("the report is HTML", path=out, field="--out", repair=repair)
     if not overwrite:
         refuse_existing(out)
         refuse_existing(out.parent / "results", "Choose an --out in another folder, or add --overwrite")

@@ -69,7 +69,9 @@ def _point_figures(run: Artefacts) -> Iterator[KeyFigure]:
             continue
         for figure in ("sensitivity", "specificity"):
             label = f"{figure.capitalize()}, {point_name(name)}"
-            yield _key(label, (point.get("figures") or {}).get(figure), f"score ≥ {threshold(point.get('threshold'))}")
+            chosen = ", chosen here: flatters" if point.get("chosen_here") else ""
+            note = f"score ≥ {threshold(point.get('threshold'))}{chosen}"
+            yield _key(label, (point.get("figures") or {}).get(figure), note)
 
 
 def _key(label: str, figure: Mapping[str, Any] | None, note: str) -> KeyFigure:
