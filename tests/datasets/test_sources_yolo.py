@@ -14,6 +14,7 @@ from colles.core.records import Box
 from colles.datasets.catalog import build_catalog
 from colles.datasets.sources import create_source
 from colles.datasets.sources.yolo import parse_row
+from colles.datasets.survey import survey
 
 
 def _rows(root: Path, **options):
@@ -205,3 +206,20 @@ def test_images_beside_the_subsets_were_left_out_without_a_word(write_yolo, writ
     write_image(root / "images" / "b.png")
     assert list(_rows(root)) == ["yolo/train/images/a.png"]
     assert f"{root / 'images'} is no subset" in capsys.readouterr().err
+
+
+def test_classes_that_are_no_fractures_made_every_image_with_a_box_fractured(write_yolo) -> None:
+    """Sets such as GRAZPEDWRI-DX draw boxes around letters and metal too."""
+    names = "[boneanomaly, fracture, metal, text, humerus, suspected fracture]"
+    root = write_yolo({f"train/{n}": f"{n} 0.5 0.5 0.2 0.2\n" for n in (3, 1, 4)}, names=names)
+    told = r"names: cannot tell whether 'boneanomaly', 'metal', 'text', 'suspected fracture' mark a fracture"
+    with pytest.raises(AnnotationError, match=told):
+        list(create_source("yolo", root).radiographs())
+    assert set(survey(str(root)).unclear) == {"boneanomaly", "metal", "text", "suspected fracture"}
+    meant = dict.fromkeys(("boneanomaly", "metal", "text"), 0) | {
+        "fracture": 1,
+        "humerus": 1,
+        "suspected fracture": None,
+    }
+    rows = list(create_source("yolo", root, class_map=meant).radiographs())
+    assert [row.label for row in rows] == [1, 0, 1]

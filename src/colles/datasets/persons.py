@@ -17,7 +17,7 @@ from statistics import median
 
 import polars as pl
 
-from colles.datasets.sources.base import SUBSET_FOLDERS, tells_class
+from colles.datasets.sources.base import SUBSET_FOLDERS, names_region, tells_class
 
 _FEW = 20  # images; folders that hold more are of persons only where such folders are many:
 _MORE = 3  # images a folder, times their number
@@ -26,11 +26,6 @@ _LEAST_FOLDERS = 3  # of a class; where folders are few, and fewer hold it, they
 _LEAST_NUMBERS = 8  # folders named by numbers alone: fewer may be classes or folds
 _PERSON = re.compile(r"^(p|pt|pat|patient|sub|subj|subject|case|person|mrn|pid)[\W_]*\d+$", re.I)
 _WITH_NUMBER = re.compile(r"[^\W_]*\d[^\W_]*")  # a word that holds a digit
-_REGION = re.compile(
-    r"(^|[\W_])(finger|thumb|hand|wrist|forearm|elbow|humerus|arm|shoulder|clavicle|toe|foot|feet|ankle|leg|knee|femur"
-    r"|hip|pelvis|spine|chest)s?([\W_]|$)",
-    re.I,
-)
 
 
 def person_folders(frame: pl.DataFrame) -> dict[str, str]:
@@ -124,4 +119,4 @@ def _says_nothing(name: str) -> bool:
     # A name with a number may tell persons apart whatever else it says: study7_positive.
     if any(letter.isdigit() for letter in name):
         return False
-    return name.lower() in SUBSET_FOLDERS or tells_class(name) or _REGION.search(name) is not None
+    return name.lower() in SUBSET_FOLDERS or tells_class(name) or names_region(name)

@@ -16,7 +16,14 @@ from colles.core.files import existing_folder
 from colles.core.records import Radiograph, Record
 from colles.core.tables import COCO, is_coco, read_table
 from colles.datasets.sources import SOURCES, create_source
-from colles.datasets.sources.base import SUBSET_FOLDERS, guess_label, guess_word, is_unlabelled, tells_class
+from colles.datasets.sources.base import (
+    SUBSET_FOLDERS,
+    box_meanings,
+    guess_label,
+    guess_word,
+    is_unlabelled,
+    tells_class,
+)
 from colles.datasets.sources.files import begins_as_dicom, files_below
 from colles.imaging.read import DICOM_ENDINGS, IMAGE_ENDINGS
 
@@ -139,8 +146,8 @@ def _classes(kind: str, path: Path) -> dict[str, int | None]:
         _refuse_several_sets(path)
         return _folder_classes(path)
     if kind == "yolo":
-        # as the source itself reads them: a class marks a fracture unless its name denies one
-        return {name: 0 if guess_label(name) == 0 else 1 for name in _yolo_names(path / "data.yaml")}
+        # as the source itself reads them
+        return box_meanings(_yolo_names(path / "data.yaml"))
     if kind == "csv":
         return _table_classes(path)
     return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,11 @@ _DOUBT = re.compile(
     r"\?|\b(possibl[ey]|probabl[ey]|suspect\w*|suspici\w*|questionable|equivocal|uncertain|unclear|doubt\w*|maybe|likely"
     r"|unlikely|indeterminate|undetermined|rule\W+out|r\W?o|w\W?o|sans|sin|sem|senza|ohne|keine?|geen|absence|lack\w*"
     r"|den(y|ies|ied)|never|neg|fractureless|false|0|healed|history)\b",
+    re.I,
+)
+_REGION = re.compile(
+    r"(^|[\W_])(finger|thumb|hand|wrist|forearm|elbow|humerus|arm|shoulder|clavicle|toe|foot|feet|ankle|leg|knee|femur"
+    r"|hip|pelvis|spine|chest)s?([\W_]|$)",
     re.I,
 )
 
@@ -141,6 +146,24 @@ def tells_class(name: str) -> bool:
 
 def _words(name: str) -> str:
     return re.sub(r"[_\-]+|(?<=[a-z])(?=[A-Z])", " ", name)
+
+
+def names_region(name: str) -> bool:
+    """Tell whether a name is, or holds, that of a part of the body."""
+    return _REGION.search(name) is not None
+
+
+def box_meanings(classes: Sequence[str]) -> dict[str, int | None]:
+    """Guess what classes of boxes mean: a box marks a fracture unless its class denies one.
+
+    Where a class says fracture, those that name neither one nor a region may mark anything, and are None.
+    """
+    told = any(guess_label(name) == 1 for name in classes)
+    return {name: 0 if guess_label(name) == 0 else None if told and _is_other(name) else 1 for name in classes}
+
+
+def _is_other(name: str) -> bool:
+    return guess_label(name) is None and (tells_class(name) or not names_region(name))
 
 
 def mapped_label(name: str, class_map: ClassMap, *, path: Path, field: str | None = None) -> int | None:

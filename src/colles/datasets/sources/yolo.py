@@ -21,7 +21,7 @@ from colles.core.files import existing_file, existing_folder
 from colles.core.progress import say
 from colles.core.records import Box, Radiograph
 from colles.core.walk import is_hidden
-from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label, place_boxes
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, box_meanings, mapped_label, place_boxes
 from colles.datasets.sources.files import image_files
 
 _MARK = ".rf."  # Roboflow writes it between an image's name and the digest of its version
@@ -86,7 +86,13 @@ class Yolo(Source):
             raise AnnotationError(f"has no class {error}", path=path, field="names", repair=repair) from error
         if not isinstance(names, list) or not names:
             raise AnnotationError("lacks the class names", path=path, field="names", repair="Write names: [fracture]")
-        return [str(name) for name in names]
+        found = [str(name) for name in names]
+        unclear = [name for name, meaning in box_meanings(found).items() if meaning is None]
+        if unclear and self.class_map is None:
+            text = f"cannot tell whether {', '.join(map(repr, unclear))} mark a fracture"
+            repair = "Give a class map: a line a class, name: 1 or 0, or nothing where it says neither"
+            raise AnnotationError(text, path=path, field="names", repair=repair)
+        return found
 
     def _row(self, path: Path, folder: Path, classes: list[str], *, grouped: bool) -> Radiograph:
         labels = folder / "labels" / path.relative_to(folder / "images").with_suffix(".txt")
@@ -125,7 +131,7 @@ class Yolo(Source):
     def _meaning(self, name: str, path: Path, number: int) -> int | None:
         if self.class_map is not None:
             return mapped_label(name, self.class_map, path=path, field=f"row {number}")
-        return 0 if guess_label(name) == 0 else 1
+        return box_meanings([name])[name]
 
 
 def _named_subsets(described: dict[str, Any]) -> dict[str, str]:
