@@ -55,3 +55,9 @@ def test_labels_say_no_more_than_is_known() -> None:
     assert label_text(row(0), names) == ""
     assert label_text(row(None), names) is None and label_text(row(1), names) is None
     assert class_names([row(0)]) == ("fracture",)
+
+
+def test_a_line_break_in_a_name_broke_the_lists_of_a_merged_set() -> None:
+    names = merged_names([("s/a\nb.png", "s", "PNG"), ("s/x/a_b.png", "s", "PNG"), ("s/t\tb.png", "s", "PNG")])
+    assert not any(letter in name for name in names.values() for letter in "\n\t\r")
+    assert len(set(names.values())) == 3 and names["s/t\tb.png"] == "s__t_b.png"

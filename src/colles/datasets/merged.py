@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
@@ -12,6 +13,7 @@ from colles.datasets.sources.base import guess_label
 from colles.imaging.read import IMAGE_ENDINGS
 
 _FRACTURE = "fracture"
+_STEERING = re.compile(r"[/\x00-\x1f\x7f]")
 _LONGEST = 180  # bytes; file systems take 255
 
 
@@ -34,7 +36,7 @@ def merged_names(images: Sequence[tuple[str, str, str | None]]) -> dict[str, str
 
 
 def _plain(image_id: str, source: str, form: str | None) -> str:
-    name = f"{source}__{PurePosixPath(image_id).name}".replace("/", "_")
+    name = _STEERING.sub("_", f"{source}__{PurePosixPath(image_id).name}")  # lists of a set have a line an image
     if form is None or PurePosixPath(name).suffix.lower() in IMAGE_ENDINGS:
         return name
     return f"{name}.dcm" if form == "DICOM" else f"{name}.{form.lower()}"
