@@ -58,3 +58,5 @@ def _make(file: Path) -> None:
             return
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(secrets.token_hex(32) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())  # names are made of it at once: a power cut must not leave it empty

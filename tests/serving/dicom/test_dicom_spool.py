@@ -15,7 +15,7 @@ pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
 
 from colles.core.errors import TableError, UsageError
 from colles.serving.dicom.peers import Destination, ae_title
-from colles.serving.dicom.spool import Spool, existing_spool
+from colles.serving.dicom.spool import SETTINGS, Spool, existing_spool
 from colles.serving.dicom.status import read_status, summary
 from colles.serving.dicom.study_state import digest_of
 from colles.serving.dicom.timetable import Retries, Timetable
@@ -185,6 +185,24 @@ def test_the_files_of_another_program_are_not_swept(tmp_path: Path) -> None:
         with pytest.raises(TableError, match="no spool"):
             existing_spool(root)
         assert (root / name).read_text() == "mine"
+
+
+def test_a_spool_without_its_salt_was_taken_for_something_else(spool: Spool) -> None:
+    study = spool.store("1.2.3", "1.2.3.4", [b"x"]).study
+    (spool.root / SETTINGS).write_text("{}")
+    (spool.root / "salt").write_text("")
+    with pytest.raises(TableError, match="Delete the file, and another is made"):
+        Spool(spool.root)
+    (spool.root / "salt").unlink()
+    again = Spool(spool.root)
+    assert again.studies() == [study] and again.is_waiting(study)
+
+
+def test_a_power_cut_left_an_empty_salt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
+    Spool(tmp_path / "spool")
+    assert (tmp_path / "spool" / "salt").stat().st_size in sizes
 
 
 def test_a_spool_may_be_a_disk_of_its_own_and_half_made(tmp_path: Path) -> None:

@@ -254,7 +254,8 @@ def _place(folder: Path, stem: str, arrived: Path, digest: str) -> tuple[Path, L
 
 
 def _is_spool(root: Path) -> bool:
-    return (root / "studies").is_dir() and (root / SALT).is_file()
+    # Either file: a salt that was lost or damaged can be deleted, and another is made.
+    return (root / "studies").is_dir() and any((root / name).is_file() for name in (SALT, SETTINGS))
 
 
 def _assert_ours(root: Path) -> None:
