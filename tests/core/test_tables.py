@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from colles.core.errors import TableError, UsageError
+from colles.core.errors import CollesError, TableError, UsageError
 from colles.core.files import read_json
 from colles.core.tables import read_table, write_table
 
@@ -120,3 +120,17 @@ def test_a_mark_at_the_beginning_of_json_was_a_fault(tmp_path: Path) -> None:
         (tmp_path / f"t.{ending}").write_text(text, encoding="utf-8-sig")
         assert read_table(tmp_path / f"t.{ending}", ("path",)).rows() == [("a",)]
     assert read_json(tmp_path / "t.json") == [{"path": "a"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("t.xlsx", "save it as CSV UTF-8"),
+        ("t.tsv", r"Let its name end in \.csv: tabs"),
+        ("t.csv", "It is empty: write a line with the names"),
+    ],
+)
+def test_a_spreadsheet_and_an_empty_table_were_told_to_check_the_file(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CollesError, match=told):
+        read_table(tmp_path / name, ("path",))

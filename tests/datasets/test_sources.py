@@ -273,6 +273,11 @@ def test_patients_under_another_name_of_the_column_were_passed_over(
     assert f"{path}: columns that are not read: 'note'" in told
 
 
+def test_an_age_with_a_decimal_comma_was_refused(tmp_path: Path) -> None:
+    [row] = _rows("csv", _table(tmp_path, "path;label;age\na.png;1;34,5\n"))
+    assert row.age == 34.5
+
+
 def test_the_arm_of_a_trial_is_no_group(tmp_path: Path, capsys) -> None:
     lines = "".join(f"{n}.png,{n % 2},{'cases' if n % 2 else 'controls'}\n" for n in range(60))
     rows = _rows("csv", _table(tmp_path, f"path,label,Group\n{lines}"))

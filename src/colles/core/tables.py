@@ -22,13 +22,18 @@ from colles.core.names import nearest
 _GROUP = 10_000  # rows of a Parquet file that are decoded at a time
 ENDINGS = (".csv", ".parquet", ".json", ".jsonl")
 
+_OTHER_ENDINGS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "Open it there and save it as CSV UTF-8"),
+    **dict.fromkeys((".tsv", ".txt"), "Let its name end in .csv: tabs and semicolons are read too"),
+}
 COCO = "Make a table of its labels and boxes, as docs/tutorial.md does under COCO"
 
 
 def _ending(path: Path) -> str:
     ending = path.suffix.lower()
     if ending not in ENDINGS:
-        raise UsageError(f"cannot tell the table's form from {ending!r}", path=path, repair=f"Use {', '.join(ENDINGS)}")
+        repair = _OTHER_ENDINGS.get(ending, f"Use {', '.join(ENDINGS)}")
+        raise UsageError(f"cannot tell the table's form from {ending!r}", path=path, repair=repair)
     return ending
 
 
@@ -89,6 +94,8 @@ def _repair(file: Path) -> str:
         return f"It is a COCO file. {COCO}"
     if file.suffix.lower() != ".csv":
         return "Check the file"
+    if not file.stat().st_size:
+        return "It is empty: write a line with the names of the columns, and a line an image"
     return "Put values that hold a comma or a quote in quotes" if _is_utf8(file) else UTF8
 
 

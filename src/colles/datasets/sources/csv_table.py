@@ -109,7 +109,9 @@ def _stated(value: Any) -> Any:
 def _age(value: Any) -> Any:
     text = _stated(value)
     in_years = years(text) if isinstance(text, str) else None
-    return text if in_years is None else in_years
+    if in_years is not None:
+        return in_years
+    return text.replace(",", ".") if isinstance(text, str) else text  # 34,5 years
 
 
 def _reason(error: Exception) -> str:
