@@ -17,6 +17,7 @@ from colles.datasets.split import Split
 from colles.evaluation.predictions import Predictions
 from colles.learning.companions import Shown, _add_gate, choose_rows
 from colles.learning.export import export_bundle
+from colles.learning.quantise import Quantiser
 from colles.serving.bundle import load_bundle
 from colles.serving.decision import DecisionRule
 from colles.serving.gate import Gate
@@ -107,6 +108,22 @@ def test_an_int8_network_that_cannot_prove_itself_is_left_out_and_said(
     assert told["reason"] in capsys.readouterr().err
     with pytest.raises(UsageError, match="no int8 network"):
         Predictor(bundle, precision="int8")
+
+
+def test_a_layer_that_hardly_varies_ended_the_export(
+    run: TinyRun, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bug: no ranges could be taken of it, so `colles export` and `colles run` ended in numpy's words, with no bundle."""
+
+    def refuse(self: Quantiser, first: int) -> bytes:
+        np.histogram(np.float32([1.0, 1.0 + 1e-6]), bins=2048)
+        raise AssertionError
+
+    monkeypatch.setattr(Quantiser, "quantise", refuse)
+    made = export_bundle(run.folder, tmp_path / "b", evaluation=None, catalog=run.catalog, recipe=KEEP, split=split)
+    int8 = load_bundle(made).metadata.int8
+    assert int8 is not None and not int8["kept"] and "Too many bins" in int8["reason"]
+    assert "no int8 network: it could not be made" in capsys.readouterr().err
 
 
 def test_the_limits_of_int8_are_counted_by_hand() -> None:

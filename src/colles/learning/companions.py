@@ -65,7 +65,12 @@ def add_companions(
         on_train = show(train["path"].to_list(), session, preprocess)
         metadata = metadata.model_copy(update={"gate": _add_gate(folder, on_train, on_val, recipe)})
     if recipe.int8 and on_val is not None:
-        told = _add_int8(folder, graph, metadata, train, val, on_val.score, recipe)
+        try:
+            told = _add_int8(folder, graph, metadata, train, val, on_val.score, recipe)
+        except ValueError as error:  # of a layer that hardly varies, or not at all, no ranges can be taken
+            reason = " ".join(f"it could not be made: {error}".split())
+            say(f"  no int8 network: {reason}")
+            told = {"kept": False, "reason": reason}
         metadata = metadata.model_copy(update={"int8": told})
     return metadata
 
