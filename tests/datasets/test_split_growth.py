@@ -347,3 +347,25 @@ def test_an_edit_is_checked_when_it_is_used(tmp_path: Path) -> None:
         Split.load(path)
     with pytest.raises(MissingInputError):
         read_split_table(tmp_path / "none.csv")
+
+
+def test_a_table_of_ones_own_with_equal_files_on_two_sides_passed_where_no_audit_was_given() -> None:
+    rows = [{**row, "sha256": f"{number // 2:064}"} for number, row in enumerate(numbered(20))]
+    catalog = catalog_of(rows)
+    ids = [row["image_id"] for row in rows]
+    sides = ["train"] * 9 + ["test"] * 11  # the ninth and tenth are one file
+    table = pl.DataFrame({"image_id": ids, "group_id": ids, "subset": sides})
+    with pytest.raises(LeakError, match="1 units lie on several sides"):
+        adopt_split(catalog, table)
+    assert len(adopt_split(catalog, table.with_columns(subset=pl.Series(["train"] * 10 + ["test"] * 10)))) == 20
+
+
+def test_a_kept_split_with_equal_files_on_two_sides_goes_on() -> None:
+    rows = [
+        {**row, "sha256": f"{number // 2:064}", "label": number // 2 % 2} for number, row in enumerate(numbered(40))
+    ]
+    old = make_split(catalog_of([{**row, "sha256": None} for row in rows]), RECIPE.model_copy(update={"block": 1}))
+    grown = make_split(catalog_of([*rows, {**rows[0], "image_id": "atlas/images/new.jpg"}]), RECIPE, keep=old)
+    before = dict(old.frame.select("image_id", "subset").iter_rows())
+    after = dict(grown.frame.select("image_id", "subset").iter_rows())
+    assert {image: after[image] for image in before} == before
