@@ -113,7 +113,7 @@ def test_an_int8_network_that_cannot_prove_itself_is_left_out_and_said(
 def test_a_layer_that_hardly_varies_ended_the_export(
     run: TinyRun, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bug: no ranges could be taken of it, so `colles export` and `colles run` ended in numpy's words, with no bundle."""
+    """Bug: no ranges could be taken of it, and `colles export` ended in numpy's words, without a bundle."""
 
     def refuse(self: Quantiser, first: int) -> bytes:
         np.histogram(np.float32([1.0, 1.0 + 1e-6]), bins=2048)

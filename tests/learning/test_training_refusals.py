@@ -143,3 +143,8 @@ def test_slips_that_ended_in_a_defect(setting: str, words: str) -> None:
 def test_a_preset_by_name_can_be_changed_from_the_command_line() -> None:
     changed = recipe_from({"train": {"augment": "strong"}}, ["train.augment.rotation=5"]).train.augment
     assert changed.rotation == 5 and changed.cut_out == 0.2
+
+
+def test_a_batch_of_one_small_image_ended_in_torchs_words(data: Data, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"train\.batch_size: a batch of one image of so few pixels"):
+        train(*data, recipe("train.batch_size=1", "train.head_epochs=0", "train.epochs=1"), tmp_path / "run")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
@@ -179,7 +181,8 @@ class ClassifierModule(lightning.LightningModule):
         batch = mix_pairs(batch, self.recipe.mixup) if self.recipe.mixup else batch
         image = _layout(batch["image"])
         # half precision is for the network: a loss adds up thousands of small numbers
-        found = {name: value.float() for name, value in self.model.training_outputs(image, batch).items()}
+        with _readable():
+            found = {name: value.float() for name, value in self.model.training_outputs(image, batch).items()}
         loss = self.loss(found, batch)
         if self.teachers is not None:
             share = self.recipe.teacher_weight
@@ -214,6 +217,21 @@ class ClassifierModule(lightning.LightningModule):
     def train_loss(self) -> float:
         """Mean loss of the epoch's batches so far."""
         return float(torch.stack(self._losses).mean()) if self._losses else float("nan")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Raise a `TrainingError` where a batch norm meets a batch of one picture that has shrunk to one pixel."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            "a batch of one image of so few pixels teaches a batch norm nothing",
+            field="train.batch_size",
+            repair="Set it to 2 or more a process, or enlarge preprocess.size",
+        ) from error
 
 
 def create_optimizer(recipe: TrainRecipe, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
