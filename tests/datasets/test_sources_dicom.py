@@ -302,3 +302,13 @@ def test_a_table_that_names_some_patients_or_studies_tore_those_of_the_headers_a
     catalog = build_catalog([create_source("csv", tmp_path / "t.csv", salt=tmp_path / "s.salt")])
     assert catalog.frame[column].to_list()[::2] == ["A", "B"]
     assert len(set(kin_of(catalog.frame, {}).values())) == 1
+
+
+def test_labels_under_another_name_or_with_backslashes_were_lost(tmp_path: Path, capsys) -> None:
+    root = tmp_path / "set"
+    write(root / "a" / "IM1", SOPInstanceUID="1.2.3.1")
+    (root / "Labels.csv").write_text("file,label\na\\IM1,1\n", encoding="utf-8")
+    assert by_name(catalog_of(root))["IM1"].label is None
+    assert f"{root} has no labels.csv; Labels.csv is not read, and no label is known" in capsys.readouterr().err
+    (root / "Labels.csv").rename(root / "labels.csv")
+    assert by_name(catalog_of(root))["IM1"].label == 1 and "name no image" not in capsys.readouterr().err

@@ -121,6 +121,9 @@ class Dicom(Source):
     def _labels(self) -> dict[str, tuple[int | None, tuple[Box, ...]]]:
         path = self.root / LABELS
         if not path.is_file():
+            others = sorted(other.name for other in self.root.glob("*.[cC][sS][vV]"))
+            if others:
+                say(f"{self.root} has no {LABELS}; {', '.join(others)} is not read, and no label is known")
             return {}
         table = read_table(path, ("label",), as_text=True)
         key = next((name for name in _KEYS if name in table.columns), None)
@@ -128,7 +131,7 @@ class Dicom(Source):
             raise TableError(f"lacks the column {' or '.join(_KEYS)}", path=path, repair="Add one that names the image")
         found: dict[str, tuple[int | None, tuple[Box, ...]]] = {}
         for number, row in enumerate(table.iter_rows(named=True), start=2):
-            name, field = str(row[key] or "").strip(), f"line {number}"
+            name, field = str(row[key] or "").strip().replace("\\", "/").removeprefix("./"), f"line {number}"
             if not name or name in found:
                 text = "names an image twice" if name else f"has no {key}"
                 raise TableError(text, path=path, field=field, repair="Write one line an image")
