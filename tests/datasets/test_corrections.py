@@ -7,7 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from frames import catalog_of, numbered
+from typer.testing import CliRunner
 
+from colles.cli.app import app
 from colles.core.errors import TableError
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.integrity import broken_files, correction_counts, corrections
@@ -117,3 +119,13 @@ def test_every_wrong_line_was_compared_with_the_whole_catalog_though_five_are_sh
     with pytest.raises(TableError, match="no image 'x4', and 35 more"):
         correct(HEAD + "".join(f"x{number},1,why,RB\n" for number in range(40)))
     assert asked == [f"x{number}" for number in range(5)]
+
+
+def test_a_label_that_is_corrected_to_a_fracture_keeps_the_boxes_that_it_denied(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "a.png")
+    (tmp_path / "t.csv").write_text('path,label,boxes\na.png,0,"[[1,1,9,9]]"\n', encoding="utf-8")
+    (tmp_path / "corrections.csv").write_text(f"{HEAD}csv/a.png,1,the box shows it,RB\n", encoding="utf-8")
+    command = ["catalog", "--source", f"csv={tmp_path / 't.csv'}", "--corrections", str(tmp_path / "corrections.csv")]
+    result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "c.parquet")])
+    [row] = Catalog.load(tmp_path / "c.parquet").rows()
+    assert row.label == 1 and len(row.boxes) == 1 and "have boxes" not in result.output

@@ -56,7 +56,7 @@ def catalog(
     from colles.core.errors import UsageError
     from colles.core.files import refuse_existing
     from colles.datasets.catalog import build_catalog
-    from colles.datasets.corrections import apply_corrections, read_corrections
+    from colles.datasets.corrections import apply_corrections, made_fractures, read_corrections
     from colles.datasets.sources import Frame, parse_source
 
     if not overwrite:
@@ -67,7 +67,8 @@ def catalog(
     mapped = None if class_map is None else str(class_map)
     sources = [parse_source(text, mapped, frame, salt or out.with_suffix(".salt")) for text in source]
     made = [] if corrections is None else read_corrections(corrections)
-    table = build_catalog(sources, max_pixels=max_pixels, max_bytes=max_bytes, workers=workers)
+    limits = {"max_pixels": max_pixels, "max_bytes": max_bytes}
+    table = build_catalog(sources, **limits, workers=workers, keep_boxes=made_fractures(made))
     if corrections is not None:
         table = apply_corrections(table, made, path=corrections)
     table.save(out)

@@ -7,7 +7,7 @@ import hashlib
 import stat
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -96,10 +96,12 @@ def build_catalog(
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
     workers: int | None = None,
+    keep_boxes: Container[str] = (),
 ) -> Catalog:
     """Read all sources and decode every file once, in `workers` threads (one a core).
 
     Rows come in the order of the sources, then of the paths. Broken files keep their row and label, with a status.
+    Images labelled 0 lose their boxes, which is said, but those of `keep_boxes`, whose label will be corrected.
     Raise the source's error for malformed annotations, `UsageError` where two sources give the same image_id.
     """
     rows, owners = [], []
@@ -114,7 +116,7 @@ def build_catalog(
     stray: dict[str, list[str]] = {}
     for row, owner, found in zip(rows, owners, facts, strict=True):
         made = owner.finish(row.model_copy(update={**found, "reason": joined(row.reason, found["reason"])}))
-        if made.label == 0 and made.boxes:
+        if made.label == 0 and made.boxes and made.image_id not in keep_boxes:
             stray.setdefault(str(owner.root), []).append(made.image_id)
             made = _without_boxes(made)
         finished.append(made)

@@ -70,6 +70,11 @@ def _refuse(bad: Sequence[str], path: str | Path) -> None:
         raise TableError(f"{'; '.join(bad[:_SHOWN])}{more}", path=path, repair="Mend the lines; nothing was applied")
 
 
+def made_fractures(corrections: Sequence[Correction]) -> frozenset[str]:
+    """Return the image_ids that corrections call fractured: boxes that a wrong label denied are theirs after all."""
+    return frozenset(each.image_id for each in corrections if each.label == 1)
+
+
 def apply_corrections(catalog: Catalog, corrections: Sequence[Correction], *, path: str | Path) -> Catalog:
     """Return the catalog with the corrections made and kept in its columns.
 

@@ -113,14 +113,14 @@ class Stages:
 
     def _make_catalog(self, resume: bool) -> None:
         from colles.datasets.catalog import build_catalog
-        from colles.datasets.corrections import apply_corrections, read_corrections
+        from colles.datasets.corrections import apply_corrections, made_fractures, read_corrections
         from colles.flow.sources import open_sources
 
         data = self.recipe.data
         sources = open_sources(data, self.recipe_folder, self.space.phantom, self._salt)
         limits = {"max_pixels": data.max_pixels, "max_bytes": data.max_bytes}
         made = [] if self._corrections is None else read_corrections(self._corrections)
-        catalog = build_catalog(sources, workers=data.workers, **limits)
+        catalog = build_catalog(sources, workers=data.workers, keep_boxes=made_fractures(made), **limits)
         catalog = apply_corrections(catalog, made, path=self._corrections or "")
         self._assert_begun("catalog", catalog.digest, self.space.catalog)
         catalog.save(self.space.catalog)
