@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from tiny_training import Data, recipe
 
-from colles.core.errors import InputError, RecipeError, StaleInputError
+from colles.core.errors import InputError, RecipeError, StaleInputError, TrainingError
 from colles.core.files import read_json
 from colles.core.recipe_text import load_recipe, recipe_from
 from colles.datasets.split import make_split
