@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from collections.abc import Callable
 from io import BytesIO, TextIOWrapper
+from itertools import product
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -61,3 +66,22 @@ def test_an_error_that_names_a_file_steers_no_terminal(
     with pytest.raises(SystemExit):
         main()
     assert "no�[2J: no such folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_json_prints_was_told_nowhere(tmp_path: Path, write_image: Callable[..., Path]) -> None:
+    """The keys of `--json` stand in docs/artefacts.md, a row a verb."""
+    told = (Path(__file__).parents[2] / "docs/artefacts.md").read_text("utf-8").partition("## What `--json` prints")[2]
+    rows = {row.split("|")[1].strip().strip("`"): row for row in told.splitlines() if row.startswith("| `")}
+    for name, number in product(("fractured", "normal"), range(12)):
+        write_image(tmp_path / "mine" / name / f"{number}.png", seed=number + 20 * len(name))
+    for verb, arguments in {
+        "doctor": (),
+        "init": (tmp_path / "mine", "--out", tmp_path / "r.yaml"),
+        "catalog": ("--source", f"folder={tmp_path / 'mine'}", "--out", tmp_path / "c.parquet"),
+        "predict": (tmp_path / "mine", "--out", tmp_path / "p.csv"),
+    }.items():
+        result = CliRunner().invoke(app, [verb, *map(str, arguments), "--json"])
+        assert result.exit_code == 0, (verb, result.exception)
+        for key in json.loads(result.stdout):
+            assert re.search(rf"\b{key}\b", rows[verb]), (verb, key)
