@@ -178,7 +178,7 @@ def test_studies_that_are_all_fractured_choose_no_threshold(drawn_bundle, site, 
         ([("00.png", "1"), ("02.png", "1")], "both classes"),
         ([("00.png", "1"), ("00.png", "0")], "more than one row"),
         ([("00.png", "perhaps"), ("02.png", "0")], "not understood: 'perhaps'"),
-        ([("00.png", "1"), ("08.png", "0")], "at least two images"),
+        ([("00.png", "1"), ("08.png", "0")], "too few to choose thresholds"),
     ],
 )
 def test_labels_that_allow_no_choice(drawn_bundle, site, tmp_path, rows, message):
@@ -273,3 +273,13 @@ def test_rows_without_a_label_went_without_a_word(drawn_bundle, site, tmp_path):
     odd = [(path, "?" if n < 3 else label, group) for n, (path, label, group) in enumerate(rows)]
     done = recalibrate(drawn_bundle, write_labels(site / "gaps.csv", odd), tmp_path / "new", RECIPE)
     assert done.n == N - 3 and f"3 of {N} rows have no label: they count in no figure" in done.warnings
+
+
+def test_thresholds_of_three_fractures_made_a_bundle(drawn_bundle, site, tmp_path):
+    """They were crossed, so that nothing was undecided and most fractures fell below rule_out."""
+    rows = [line.split(",") for line in (site / "labels.csv").read_text().splitlines()[1:]]
+    fractured, sound = ([row for row in rows if row[1] == label] for label in ("fracture", "normal"))
+    labels = write_labels(site / "three.csv", [*map(tuple, fractured[:3]), *map(tuple, sound)])
+    with pytest.raises(TableError, match="3 are fractured and .* too few to choose thresholds by"):
+        recalibrate(drawn_bundle, labels, tmp_path / "three", RECIPE)
+    assert not (tmp_path / "three").exists()

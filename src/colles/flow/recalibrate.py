@@ -34,6 +34,8 @@ _MADE_ANEW = {METADATA, CARD, LICENSE}
 """Files of the old bundle that are not copied."""
 JUDGED = "site, by five folds"
 """Each image judged by thresholds and a calibration that other groups chose."""
+LEAST = 10
+"""Images of a class, below which thresholds are chance: those of three fractures were crossed and left none undecided."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def recalibrate(
     table = load_site_labels(labels)
     answers = judge_site(Predictor(old, gate=gate), table)
     predictions, scores = answers.predictions, answers.predictions.scores
-    locked = lock_on(_both_classes(scores, labels), SITE, recipe)
+    locked = lock_on(_enough(scores, labels), SITE, recipe)
     figures, points = crossfit(scores, SITE, recipe)
     study, said = _study(predictions, recipe, old.metadata)
     int8 = judge_int8_on_site(old, DecisionRule.from_operating_points(locked.points), predictions)
@@ -115,10 +117,15 @@ def _refused(answers: SiteAnswers) -> str | None:
     )
 
 
-def _both_classes(scores: Scores, labels: str | Path) -> Scores:
-    if not scores.has_both_classes:
+def _enough(scores: Scores, labels: str | Path) -> Scores:
+    fewest = min(scores.n_positive, scores.n - scores.n_positive)
+    if fewest < LEAST:
         raise TableError(
-            "the images that the bundle answers are of one class", path=labels, field="label", repair="Add others"
+            f"of the {scores.n:,} images that it judges {scores.n_positive:,} are fractured and "
+            f"{scores.n - scores.n_positive:,} are not: too few to choose thresholds by",
+            path=Path(labels),
+            field="label",
+            repair=f"Label more: {LEAST} of each at least, and a hundred for a threshold to hold",
         )
     return scores
 
