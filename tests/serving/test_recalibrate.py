@@ -276,10 +276,20 @@ def test_rows_without_a_label_went_without_a_word(drawn_bundle, site, tmp_path):
 
 
 def test_thresholds_of_three_fractures_made_a_bundle(drawn_bundle, site, tmp_path):
-    """They were crossed, so that nothing was undecided and most fractures fell below rule_out."""
+    """They were crossed, rule_out above rule_in, so that nothing was undecided."""
     rows = [line.split(",") for line in (site / "labels.csv").read_text().splitlines()[1:]]
     fractured, sound = ([row for row in rows if row[1] == label] for label in ("fracture", "normal"))
     labels = write_labels(site / "three.csv", [*map(tuple, fractured[:3]), *map(tuple, sound)])
-    with pytest.raises(TableError, match="3 are fractured and .* too few to choose thresholds by"):
+    with pytest.raises(TableError, match=r"3 are fractured and .* too few to choose thresholds by"):
         recalibrate(drawn_bundle, labels, tmp_path / "three", RECIPE)
     assert not (tmp_path / "three").exists()
+
+
+def test_a_bundle_whose_thresholds_cross_left_nothing_undecided_without_a_word(drawn_bundle, site, tmp_path):
+    rows = [line.split(",") for line in (site / "labels.csv").read_text().splitlines()[1:]]
+    bright = {name: Image.open(site / name).getpixel((0, 0)) >= 130 for name, *_ in rows}
+    told = [(name, "fracture" if bright[name] else "normal", f"q{n}") for n, (name, *_) in enumerate(rows)]
+    done = recalibrate(drawn_bundle, write_labels(site / "clear.csv", told), tmp_path / "clear", RECIPE)
+    assert "rule_out lies above rule_in: the bundle decides by f1 alone and leaves nothing undecided" in done.warnings
+    usual = recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "usual", RECIPE)
+    assert not any("undecided" in text for text in usual.warnings)

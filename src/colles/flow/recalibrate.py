@@ -35,7 +35,7 @@ _MADE_ANEW = {METADATA, CARD, LICENSE}
 JUDGED = "site, by five folds"
 """Each image judged by thresholds and a calibration that other groups chose."""
 LEAST = 10
-"""Images of a class, below which thresholds are chance: those of three fractures were crossed and left none undecided."""
+"""Images of a class, below which thresholds are chance: those of three fractures left no image undecided."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,8 @@ def recalibrate(
     locked = lock_on(_enough(scores, labels), SITE, recipe)
     figures, points = crossfit(scores, SITE, recipe)
     study, said = _study(predictions, recipe, old.metadata)
-    int8 = judge_int8_on_site(old, DecisionRule.from_operating_points(locked.points), predictions)
+    rule = DecisionRule.from_operating_points(locked.points)
+    int8 = judge_int8_on_site(old, rule, predictions)
     metadata = old.metadata.model_copy(update={
         "name": name or old.metadata.name,
         "operating_points": locked.points,
@@ -91,12 +92,25 @@ def recalibrate(
         "training": {**old.metadata.training, "recalibrated": _origin(old, table, answers, gate)},
     })  # fmt: skip
     made = _write(old, metadata, out)
-    of_images = (few_warning(scores), group_warning(predictions.groups_from), _unlabelled(table), _refused(answers))
+    of_images = (
+        few_warning(scores),
+        group_warning(predictions.groups_from),
+        _unlabelled(table),
+        _refused(answers),
+        _crossed(rule),
+    )
     warnings = (*(text for text in of_images if text), *locked.warnings, *said)
     before = _before(scores, old, recipe)
     after = {**points, "calibration": {key: figures[key] for key in before["calibration"]}}
     counts = (scores.n, scores.n_positive, answers.unreadable, answers.refused)
     return Recalibration(made, *counts, before, after, warnings)
+
+
+def _crossed(rule: DecisionRule) -> str | None:
+    one, other = rule.points
+    if one != other:
+        return None
+    return f"rule_out lies above rule_in: the bundle decides by {one} alone and leaves nothing undecided"
 
 
 def _unlabelled(table: SiteLabels) -> str | None:
