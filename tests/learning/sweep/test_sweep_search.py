@@ -157,6 +157,7 @@ def test_a_failed_trial_is_kept_with_its_error_and_the_search_goes_on(
     assert all(entry.error == "RuntimeError: out of memory" for entry in failed)
 
 
+@pytest.mark.slow
 def test_a_full_disk_failed_all_trials_that_were_left(
     data: Data, tmp_path: Path, fake: FakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
