@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from colles.cli.app import app
 from colles.core.errors import BundleError, MissingInputError
 from colles.core.files import sha256_file
+from colles.core.records import OperatingPoint
 from colles.serving.bundle import Bundle, license_text, load_bundle
 from colles.serving.manifest import MANIFEST, FileEntry, write_manifest
 
@@ -214,3 +218,16 @@ def test_a_bundle_replaced_under_a_running_node_signed_results_of_the_one_before
     assert bundle.manifest_sha256 == before
     shutil.rmtree(bundle_copy)
     assert bundle.manifest_sha256 == before
+
+
+def test_show_did_not_tell_which_thresholds_decide(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
+    """Two that cross stood there as if they decided."""
+    points = {
+        name: OperatingPoint(name=name, threshold=threshold, criterion="", chosen_on="val", digest="")
+        for name, threshold in (("f1", 0.5), ("rule_out", 0.6), ("rule_in", 0.4))
+    }
+    crossed = bundle_maker(tmp_path / "crossed", operating_points=points)
+    usual = bundle_maker(tmp_path / "usual")
+    for folder, told in ((usual, "rule_out and rule_in"), (crossed, "f1 alone: nothing is left undecided")):
+        shown = CliRunner().invoke(app, ["bundle", "show", str(folder)])
+        assert re.search(rf"^decides by +{told}$", shown.output, re.M), shown.output

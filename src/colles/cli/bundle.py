@@ -183,6 +183,7 @@ def _lines(bundle: Bundle) -> list[tuple[str, Any]]:
         (f"  {name}", f"score ≥ {point.threshold:.4f} ({point.criterion}, on {point.chosen_on})")
         for name, point in told.operating_points.items()
     ]
+    rows.append(("decides by", _decides_by(told)))
     rows.append(("calibration", told.calibration.method if told.calibration else "none"))
     rows.append(("studies", _studies(told)))
     rows += _figures(told.evaluation or {})
@@ -210,6 +211,17 @@ def _figures(evaluation: dict[str, Any]) -> list[tuple[str, Any]]:
     found, wanted = evaluation.get("figures", {}), ("auroc", "average_precision", "brier", "ece")
     told = {name: Estimate.model_validate(found[name]) for name in wanted if name in found}
     return [(f"{evaluation['subset']} {name}", str(figure)) for name, figure in told.items()]
+
+
+def _decides_by(told: BundleMetadata) -> str:
+    from colles.core.errors import BundleError
+    from colles.serving.decision import DecisionRule
+
+    try:
+        one, other = DecisionRule.from_operating_points(told.operating_points).points
+    except BundleError as error:
+        return error.message
+    return f"{one} and {other}" if one != other else f"{one} alone: nothing is left undecided"
 
 
 def _studies(told: BundleMetadata) -> str:
