@@ -118,6 +118,8 @@ def test_several_networks_are_counted(run: Artefacts) -> None:
     assert TOPICS["ensemble"](run) == "None: one network."
     five = replace(run, provenance={**run.provenance, "members": 5, "out_of_fold": True})
     assert TOPICS["ensemble"](five).startswith("The mean logit of 5 networks. On validation")
+    joined = replace(run, provenance={**run.provenance, "joined": 2, "out_of_fold": True})
+    assert TOPICS["ensemble"](joined) == "One network: the mean weights of 2 trainings."
 
 
 def test_a_gate_is_said_to_refuse_what_is_unlike(run: Artefacts) -> None:

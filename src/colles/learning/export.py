@@ -190,6 +190,7 @@ def _training(trained: FinishedRun, catalog: Catalog, split: Split | None) -> di
         "teachers": [_short(teacher) for teacher in recipe.train.teachers],
         "simulated": recipe.data.phantom is not None,
         **({"out_of_fold": True} if trained.out_of_fold else {}),
+        **({"joined": trained.provenance["joined"]} if trained.provenance.get("joined") else {}),
     }
 
 
@@ -199,4 +200,10 @@ def _sources(frame: pl.DataFrame, split: Split | None, recipe: Recipe) -> list[d
     if split is not None:
         counts.append(pl.col("image_id").is_in(split.subset("train")).sum().alias("train"))
     about = {source.name or source.kind: {"about": source.about} for source in recipe.data.sources if source.about}
+    if split is not None:  # a source that is judged alone taught and chose nothing
+        ok = ok.filter(pl.col("name").is_in(ok.filter(_taught(split))["name"].unique().to_list()))
     return [row | about.get(row["name"], {}) for row in ok.group_by("name").agg(counts).sort("name").to_dicts()]
+
+
+def _taught(split: Split) -> pl.Expr:
+    return pl.col("image_id").is_in([*split.subset("train"), *split.subset("val")])

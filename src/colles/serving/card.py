@@ -137,7 +137,13 @@ def _training(metadata: BundleMetadata) -> str:
         if training.get(name)
     ]
     told = "Every setting of the training is in `recipe.yaml`; the split is by patient, study or copy."
-    if training.get("out_of_fold"):
+    if training.get("joined"):
+        told += (
+            f" Its weights are the mean of those of {training['joined']} networks, each of which learned from a part of"
+            " val too; thresholds and calibration were chosen on the scores of those that had not seen the image. Its"
+            " gate and its int8 network were judged on images of val."
+        )
+    elif training.get("out_of_fold"):
         told += (
             " It is the mean of the networks of a cross-validation, all but one of which learned from any image of val:"
             " its gate and its int8 network were judged on such images."

@@ -117,9 +117,9 @@ def ensemble(run: Artefacts) -> str | None:
     """Say how many networks answer together."""
     if run.provenance is None or not _part(run, "model"):
         return None
-    members = int(run.provenance.get("members") or 1)
+    members, joined = (int(run.provenance.get(name) or 1) for name in ("members", "joined"))
     if members == 1:
-        return "None: one network."
+        return "None: one network." if joined == 1 else f"One network: the mean weights of {joined} trainings."
     folded = " On validation each image is scored by the one that has not seen its group."
     return f"The mean logit of {members} networks.{folded if run.provenance.get('out_of_fold') else ''}"
 
