@@ -105,19 +105,22 @@ def look(
 ) -> Iterator[Shown]:
     """Yield every image but those at the places `skip`, with the maps of the source's methods (or those of `only`).
 
-    Slow methods see at most `sample` images, drawn by seed.
+    Slow methods see at most `sample` images, drawn by seed. Batches are those of the whole list whatever is skipped: on
+    some processors the last digits of an answer depend on what stands in its batch.
     """
-    chosen = slow_sample(len(items), sample, seed)
+    skipped = set(skip)
+    chosen = slow_sample(len(items), sample, seed) - skipped
     methods = [method for method in source.methods if only is None or method.name in only]
-    places = [place for place in range(len(items)) if place not in skip]
-    size = source.batch
+    batches = [range(start, min(start + source.batch, len(items))) for start in range(0, len(items), source.batch)]
+    left = [batch for batch in batches if not skipped.issuperset(batch)]
     with ThreadPoolExecutor(usable_cpus()) as pool:
-        for start in track(range(0, len(places), size), "explain", total=-(-len(places) // size)):
-            chunk = places[start : start + size]
+        for chunk in track(left, "explain", total=len(left)):
             samples = list(pool.map(lambda place: decode(items[place].path, source.recipe, keep_grey=True), chunk))
             readable = {place: each for place, each in zip(chunk, samples, strict=True) if isinstance(each, Sample)}
             seen = _see(source, methods, readable, chosen & readable.keys())
             for place, each in zip(chunk, samples, strict=True):
+                if place in skipped:
+                    continue
                 if isinstance(each, Sample):
                     yield Shown(items[place], each, None, *seen[place])
                 else:
