@@ -102,6 +102,9 @@ def join(
     mean.weights_from = weights_from or mean.weights_from
     described = {**describe_model(recipe.model, recipe.preprocess, mean), "joined": [run.name for run in runs]}
     save_checkpoint(mean, out / "checkpoints" / "best.safetensors", described)
+    # It has learned from val: no training that is judged on this val may begin with it, or be taught by it.
+    learned = {"catalog_digest": catalog.digest, "out_of_fold": True}
+    write_json(out / "checkpoints" / "metadata.json", {"training": learned})
     save_recipe(recipe, out / "recipe.yaml")
     digests = {"catalog": catalog.digest, "split": split.digest, "recipe": sha256_json(recipe.model_dump(mode="json"))}
     write_json(out / "provenance.json", collect_provenance(digests, out_of_fold=True, joined=len(runs)))

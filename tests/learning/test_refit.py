@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_training import Data, recipe
 
-from colles.core.errors import InputError
+from colles.core.errors import InputError, StaleInputError
 from colles.core.files import read_json
 from colles.core.recipe import ExportRecipe
 from colles.core.tables import read_table
@@ -75,6 +75,10 @@ def test_the_joined_run_has_the_mean_weights_and_no_score_of_an_image_that_its_n
     assert table.filter(pl.col("subset") == "test")["image_id"].to_list() == data[1].subset("test")
     assert read_json(tmp_path / "joined" / "provenance.json")["out_of_fold"]
     assert FinishedRun.load(tmp_path / "joined").out_of_fold
+
+    pupil = recipe(f"train.teachers=[{tmp_path / 'joined'}]")
+    with pytest.raises(StaleInputError, match="another division"):
+        train(*data, pupil, tmp_path / "pupil")
 
     made = export_bundle(
         tmp_path / "joined",
