@@ -26,7 +26,7 @@ from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
 from colles.learning.export import export_bundle
-from colles.learning.parity import score_files
+from colles.learning.parity import score_rows
 from colles.learning.weights_alone import round_to_half
 from colles.serving.bundle import RECIPE, Bundle, load_bundle, write_bundle
 
@@ -44,8 +44,7 @@ def rebuild_run(bundle: Bundle, run: Path, recipe: Recipe, predictions: pl.DataF
     rows = predictions.join(catalog.frame.select("image_id", "path"), on="image_id", how="left", maintain_order="left")
     if lacking := rows["path"].null_count():
         raise MissingInputError(f"the catalog lacks {lacking} of its images", path=run, repair="Name the whole catalog")
-    scores = score_files(model, preprocess, [Path(path) for path in rows["path"]])
-    table = predictions.with_columns(y_score=pl.Series(scores, dtype=predictions.schema["y_score"]))
+    table = score_rows(model, preprocess, rows).select(predictions.columns).cast(predictions.schema)
     described = describe_model(recipe.model, preprocess, model)
     save_checkpoint(model, run / "checkpoints" / "best.safetensors", described)
     save_recipe(recipe, run / RECIPE)

@@ -32,7 +32,7 @@ from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split, split_digest
 from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
 from colles.learning.models.base import FractureClassifier
-from colles.learning.parity import score_files
+from colles.learning.parity import score_rows
 from colles.learning.training.scores import SCHEMA
 from colles.learning.weights_alone import round_to_half
 
@@ -113,9 +113,7 @@ def join(
 def _scored(model: FractureClassifier, recipe: Recipe, catalog: Catalog, rows: pl.DataFrame) -> pl.DataFrame:
     known = catalog.frame.select("image_id", "path", y_true="label")
     table = rows.join(known, on="image_id", how="left").sort("image_id")
-    paths = [Path(path) for path in table["path"]]
-    scores = pl.Series(score_files(model, recipe.preprocess, paths) if paths else [], dtype=pl.Float64)
-    scored = table.with_columns(y_score=scores)
+    scored = score_rows(model, recipe.preprocess, table)
     return scored.select(pl.col(name).cast(dtype) for name, dtype in SCHEMA.items())
 
 

@@ -24,6 +24,14 @@ from colles.learning.models.ensemble import create_ensemble
 from colles.learning.training import fit, train
 from colles.learning.training.several import mean_predictions
 
+ONCE = ("train.head_epochs=0", "train.epochs=1", "train.sampler=oversample")
+
+
+@pytest.fixture(scope="module")
+def folds(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cross-validation of two folds, to be looked at."""
+    return train(*data, recipe(*ONCE, "train.folds=2"), tmp_path_factory.mktemp("folds") / "run")
+
 
 def network(seed: int, name: str = "timm:test_efficientnet") -> FractureClassifier:
     torch.manual_seed(seed)
@@ -235,12 +243,11 @@ def held(run: Path) -> dict[str, bytes]:
 @pytest.mark.filterwarnings("ignore")
 def test_resumed_as_one_training_several_were_overwritten_and_one_as_several(data: Data, tmp_path: Path) -> None:
     """`--resume` with another train.folds replaced the finished model and its scores, and nobody was told."""
-    once = ("train.head_epochs=0", "train.epochs=1", "train.sampler=oversample")
-    one, folds = recipe(*once), recipe(*once, "train.folds=2")
+    one, folds = recipe(*ONCE), recipe(*ONCE, "train.folds=2")
     for name, first, second in (
         ("one", one, folds),
         ("folds", folds, one),
-        ("seeds", recipe(*once, "train.seeds=2"), one),
+        ("seeds", recipe(*ONCE, "train.seeds=2"), one),
     ):
         run = train(*data, first, tmp_path / name)
         before = held(run)
@@ -251,21 +258,17 @@ def test_resumed_as_one_training_several_were_overwritten_and_one_as_several(dat
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_folds_that_are_kept_were_scored_as_one_network_on_what_they_had_learned(data: Data, tmp_path: Path) -> None:
+def test_folds_that_are_kept_were_scored_as_one_network_on_what_they_had_learned(data: Data, folds: Path) -> None:
     """train.mode=skip without train.folds: each image of val was scored by the members that had learned it."""
-    once = ("train.head_epochs=0", "train.epochs=1", "train.sampler=oversample")
-    run = train(*data, recipe(*once, "train.folds=2"), tmp_path / "run")
-    before = held(run)
+    before = held(folds)
     with pytest.raises(StaleInputError, match=r"several networks.*train\.folds"):
-        train(*data, recipe(*once, "train.mode=skip"), run)
-    assert held(run) == before
+        train(*data, recipe(*ONCE, "train.mode=skip"), folds)
+    assert held(folds) == before
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_folds_taught_a_network_what_its_val_shows(data: Data, tmp_path: Path) -> None:
+def test_folds_taught_a_network_what_its_val_shows(data: Data, folds: Path, tmp_path: Path) -> None:
     """Bug: the mean of folds has learned from val, and passed for a network of the same division."""
-    once = ("train.head_epochs=0", "train.epochs=1", "train.sampler=oversample")
-    run = train(*data, recipe(*once, "train.folds=2"), tmp_path / "folds")
     with pytest.raises(StaleInputError, match="another division of these images"):
-        train(*data, recipe(*once, f"train.teachers=[{run}]"), tmp_path / "pupil")
+        train(*data, recipe(*ONCE, f"train.teachers=[{folds}]"), tmp_path / "pupil")

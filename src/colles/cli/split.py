@@ -71,7 +71,7 @@ def split(
 ) -> None:
     """Divide a catalog by group. Label, source and body part are shared out evenly."""
     from colles.core.recipe import SplitRecipe
-    from colles.core.tables import read_table
+    from colles.datasets.audit.audit import read_clusters
     from colles.datasets.catalog import Catalog
     from colles.datasets.split import Split, assert_no_leak
 
@@ -84,7 +84,7 @@ def split(
     outs = [out] if len(names) == 1 else [out.with_name(f"{out.stem}.{name}{out.suffix}") for name in names]
     _assert_places(outs, catalog, overwrite)
     table = Catalog.load(catalog)
-    clusters = None if groups is None else read_table(groups, ("image_id", "group_id"), as_text=True)
+    clusters = None if groups is None else read_clusters(groups)
     recipe = SplitRecipe(
         val=val,
         test=test,
@@ -170,8 +170,10 @@ def _without_copies(made: Split, catalog: Path) -> Split:
     # Only files with equal bytes or pixels are known to be copies: others would be parted without a word.
     from dataclasses import replace
 
+    from colles.datasets.split_table import COPIES_UNKNOWN
+
     audit = command("colles", "audit", catalog, "--out", "audit")
-    text = f"changed copies of one radiograph were not looked for, and may lie on two sides: {audit}"
+    text = f"{COPIES_UNKNOWN}, and may lie on two sides: {audit}"
     warnings = [*made.summary["warnings"], f"{text}, then split with --groups audit/clusters.csv"]
     return replace(made, summary={**made.summary, "warnings": warnings})
 

@@ -23,6 +23,8 @@ from colles.datasets.naming import trust_names
 from colles.datasets.rows import PART
 
 COLUMNS = ("image_id", "group_id", "subset")
+COPIES_UNKNOWN = "changed copies of one radiograph were not looked for"
+"""How a warning begins of a split that was made without an audit's groups."""
 _AGAIN = "Run `colles split` again"
 _TAKE_IN = "Take the table in: colles split CATALOG --check TABLE --out FILE"
 _BESIDE = (

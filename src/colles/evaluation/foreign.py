@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from colles.core.errors import TableError
+from colles.core.columns import assert_one_meaning, names_many
 from colles.core.names import ID_ALIASES, SUBSET_WORDS, bare
 from colles.core.tables import has_values
 from colles.evaluation.groups import GROUP_COLUMNS, group_column
@@ -15,8 +15,6 @@ from colles.evaluation.groups import GROUP_COLUMNS, group_column
 _MEANT = {**{bare(name): name for name in GROUP_COLUMNS}, **ID_ALIASES}
 _SUBSET_NAMES = ("subset", "split", "set", "partition")
 _SUBSETS = {*SUBSET_WORDS, "external"}
-_MOST_ROWS = 20
-"""On average so many rows with one id at most: `group` and `study` may also be the arm or the name of a trial."""
 
 
 def with_known_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -25,14 +23,7 @@ def with_known_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     Raise `TableError` where two columns mean one thing.
     """
     renamed = {**_ids(frame), **_subset(frame)}
-    for column in renamed.values():
-        named = [name for name, meant in renamed.items() if meant == column]
-        if len(named) > 1:
-            text, repair = (
-                f"two columns give it, {named[0]!r} and {named[1]!r}",
-                "Take one out, or give it another name",
-            )
-            raise TableError(text, field=column, repair=repair)
+    assert_one_meaning(renamed, frame.columns)
     return frame.rename(renamed), [f"read as {column}: the column {name!r}" for name, column in renamed.items()]
 
 
@@ -41,11 +32,7 @@ def _ids(frame: pl.DataFrame) -> dict[str, str]:
         return {}
     others = [name for name in frame.columns if name not in GROUP_COLUMNS and has_values(frame, name)]
     meant = {name: _MEANT[bare(name)] for name in others if bare(name) in _MEANT}
-    return {name: to for name, to in meant.items() if to not in frame.columns and _names_many(frame[name])}
-
-
-def _names_many(ids: pl.Series) -> bool:
-    return ids.n_unique() * _MOST_ROWS >= len(ids)
+    return {name: to for name, to in meant.items() if to not in frame.columns and names_many(frame[name])}
 
 
 def _subset(frame: pl.DataFrame) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,25 +102,24 @@ def look(
     sample: int = 50,
     seed: int = 0,
     only: Sequence[str] | None = None,
-    skip: Collection[int] = (),
+    skip: AbstractSet[int] = frozenset(),
 ) -> Iterator[Shown]:
     """Yield every image but those at the places `skip`, with the maps of the source's methods (or those of `only`).
 
     Slow methods see at most `sample` images, drawn by seed. Batches are those of the whole list whatever is skipped: on
     some processors the last digits of an answer depend on what stands in its batch.
     """
-    skipped = set(skip)
-    chosen = slow_sample(len(items), sample, seed) - skipped
+    chosen = slow_sample(len(items), sample, seed) - skip
     methods = [method for method in source.methods if only is None or method.name in only]
     batches = [range(start, min(start + source.batch, len(items))) for start in range(0, len(items), source.batch)]
-    left = [batch for batch in batches if not skipped.issuperset(batch)]
+    left = [batch for batch in batches if any(place not in skip for place in batch)]
     with ThreadPoolExecutor(usable_cpus()) as pool:
         for chunk in track(left, "explain", total=len(left)):
             samples = list(pool.map(lambda place: decode(items[place].path, source.recipe, keep_grey=True), chunk))
             readable = {place: each for place, each in zip(chunk, samples, strict=True) if isinstance(each, Sample)}
             seen = _see(source, methods, readable, chosen & readable.keys())
             for place, each in zip(chunk, samples, strict=True):
-                if place in skipped:
+                if place in skip:
                     continue
                 if isinstance(each, Sample):
                     yield Shown(items[place], each, None, *seen[place])

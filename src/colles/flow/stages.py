@@ -150,12 +150,12 @@ class Stages:
         return None if keep is None else self.recipe_folder / Path(keep).expanduser()
 
     def _make_split(self, resume: bool) -> None:
-        from colles.core.tables import read_table
+        from colles.datasets.audit.audit import read_clusters
         from colles.datasets.catalog import Catalog
         from colles.datasets.split import Split, assert_no_leak, make_split
 
         catalog = Catalog.load(self.space.catalog)
-        clusters = read_table(self.space.audit / "clusters.csv", ("image_id", "group_id"), as_text=True)
+        clusters = read_clusters(self.space.audit / "clusters.csv")
         keep = None if self._kept is None else Split.load(self._kept)
         split = make_split(catalog, self.recipe.split, clusters=clusters, region=self.recipe.data.region, keep=keep)
         assert_no_leak(split, catalog, clusters)

@@ -26,7 +26,7 @@ from colles.learning.finished_run import FinishedRun
 from colles.learning.half_graph import halve_graph
 from colles.learning.models.base import count_parameters
 from colles.learning.onnx_graph import export_graph
-from colles.learning.parity import choose_images, measure_parity, score_files
+from colles.learning.parity import choose_images, measure_parity, score_rows
 from colles.learning.weights_alone import SCORE_TOLERANCE, leave_out_graph, round_to_half
 from colles.serving.bundle import MODEL, RECIPE, WEIGHTS, write_bundle
 from colles.serving.locked import bundle_version, calibration_metadata, study_metadata
@@ -112,8 +112,7 @@ def _rows(trained: FinishedRun, catalog: Catalog, recipe: ExportRecipe) -> pl.Da
     rows = choose_images(predictions if own.is_empty() else own, catalog.frame, recipe.parity_images)
     if not own.is_empty():
         return rows
-    paths = [Path(path) for path in rows["path"]]
-    return rows.with_columns(y_score=pl.Series(score_files(trained.model, trained.preprocess, paths)))
+    return score_rows(trained.model, trained.preprocess, rows)
 
 
 def _images(split: Split, catalog: Catalog) -> pl.DataFrame:
@@ -197,13 +196,9 @@ def _training(trained: FinishedRun, catalog: Catalog, split: Split | None) -> di
 def _sources(frame: pl.DataFrame, split: Split | None, recipe: Recipe) -> list[dict[str, Any]]:
     ok = frame.filter(pl.col("status") == "ok").rename({"source": "name"})
     counts = [pl.len().alias("images"), (pl.col("label") == 1).sum().alias("fractures")]
-    if split is not None:
+    if split is not None:  # a source that is judged alone taught and chose nothing
+        taught = ok.filter(pl.col("image_id").is_in([*split.subset("train"), *split.subset("val")]))["name"]
+        ok = ok.filter(pl.col("name").is_in(taught.unique().to_list()))
         counts.append(pl.col("image_id").is_in(split.subset("train")).sum().alias("train"))
     about = {source.name or source.kind: {"about": source.about} for source in recipe.data.sources if source.about}
-    if split is not None:  # a source that is judged alone taught and chose nothing
-        ok = ok.filter(pl.col("name").is_in(ok.filter(_taught(split))["name"].unique().to_list()))
     return [row | about.get(row["name"], {}) for row in ok.group_by("name").agg(counts).sort("name").to_dicts()]
-
-
-def _taught(split: Split) -> pl.Expr:
-    return pl.col("image_id").is_in([*split.subset("train"), *split.subset("val")])

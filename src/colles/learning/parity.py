@@ -96,6 +96,13 @@ def score_files(model: FractureClassifier, preprocess: PreprocessRecipe, paths: 
     return np.concatenate([_score(model, batch) for batch in _batches(paths, preprocess)])
 
 
+def score_rows(model: FractureClassifier, preprocess: PreprocessRecipe, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with the checkpoint's scores of the files in their column `path` as `y_score`."""
+    paths = [Path(path) for path in rows["path"]]
+    scores: list[float] = score_files(model, preprocess, paths).tolist() if paths else []
+    return rows.with_columns(y_score=pl.Series(scores, dtype=pl.Float64))
+
+
 def _scores(
     model: FractureClassifier, preprocess: PreprocessRecipe, predictor: Predictor, paths: Sequence[Path]
 ) -> tuple[Scores, Scores]:

@@ -70,8 +70,12 @@ class Audit:
             summary = dict(content["summary"])
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise TableError("not an audit", path=file, repair="Run `colles audit` again") from error
-        clusters = read_table(Path(folder) / "clusters.csv", ("image_id", "group_id"), as_text=True)
-        return cls(summary, issues, clusters.with_columns(pl.all().cast(pl.String)))
+        return cls(summary, issues, read_clusters(Path(folder) / "clusters.csv"))
+
+
+def read_clusters(path: str | Path) -> pl.DataFrame:
+    """Read the groups of an audit, as they are written: a group 007 stays 007; raise as `read_table` does."""
+    return read_table(path, ("image_id", "group_id"), as_text=True)
 
 
 def audit_catalog(

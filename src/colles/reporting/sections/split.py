@@ -8,14 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from colles.core.records import SUBSETS
+from colles.datasets.split_table import COPIES_UNKNOWN
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Missing, Note, Table, Text
 from colles.reporting.division import how_divided
 from colles.reporting.formats import capital, count, plural, share, subset_name
 from colles.reporting.leaks import check_units
 from colles.reporting.sections.base import Section
-
-_NOT_LOOKED_FOR = "copies of one radiograph were not looked for"
 
 
 class SplitSection(Section):
@@ -33,7 +32,7 @@ class SplitSection(Section):
 def _warnings(run: Artefacts) -> Sequence[Note]:
     # Others may name a patient, and a report is passed on.
     said = (run.split_summary or {}).get("warnings") or ()
-    copies = [text for text in said if _NOT_LOOKED_FOR in text]
+    copies = [text for text in said if text.startswith(COPIES_UNKNOWN)]
     notes = [Note(f"{capital(text.partition(': ')[0])}.", warning=True) for text in copies]
     others = len(said) - len(copies)
     rest = f"The split warned of {plural(others, 'other matter')}: see warnings in split.json."
