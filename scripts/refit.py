@@ -2,11 +2,11 @@
 
 `python scripts/refit.py divide --catalog CATALOG --split SPLIT --out DIR` halves val by group and writes two splits of
 train and val alone: DIR/first.csv moves the first half of val into train and judges the second, DIR/second.csv the
-other way round. Train on both from the same weights (`model.weights`), and `python scripts/refit.py join RUN RUN
---catalog CATALOG --split SPLIT --out RUN` writes one run folder from the two: its weights are the mean of those of
-their last epochs, so that val chooses nothing (Wortsman M et al., Model soups, arXiv:2203.05482), val is scored by the
-one that had not seen the image, the other images by the mean network. `colles export` and `colles evaluate` take it as
-they take any run of folds.
+other way round. Train on both from the same weights (`model.weights`), with one seed or with as many of each, and
+`python scripts/refit.py join RUN RUN ... --catalog CATALOG --split SPLIT --out RUN` writes one run folder: its weights
+are the mean of those of their last epochs, so that val chooses nothing (Wortsman M et al., Model soups,
+arXiv:2203.05482), val is scored by the mean of those that had not seen the image, the other images by the mean of all.
+`colles export` and `colles evaluate` take it as they take any run of folds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def halve(val: pl.DataFrame, *, seed: int = 7) -> Halves:
     groups = val.group_by("group_id").agg(n=pl.len(), fractured=pl.col("label").sum())
     rng, halves, held = random.Random(seed), (set[str](), set[str]()), [(0, 0), (0, 0)]
     for name, n, fractured in groups.sort("fractured", "n", "group_id", descending=True).iter_rows():
-        to = int(held[0] > held[1] or (held[0] == held[1] and rng.random() >= 0.5))
+        # Groups without a fracture come last and even out the images, whichever half has the odd fracture.
+        first, second = held if fractured else [(0, n) for _, n in held]
+        to = int(first > second or (first == second and rng.random() >= 0.5))
         halves[to].add(name)
         held[to] = (held[to][0] + fractured, held[to][1] + n)
     return halves
@@ -80,21 +82,23 @@ def _mean(values: Sequence[torch.Tensor]) -> torch.Tensor:
 def join(
     runs: Sequence[Path], catalog: Catalog, split: Split, out: Path, *, half: bool = False, weights_from: str = ""
 ) -> None:
-    """Write the run folder `out`; raise `InputError` where an image of val was judged by no run, or by two.
+    """Write the run folder `out`; raise `InputError` where an image of val was judged by no run, or by two halves.
 
-    With `half` the mean network is rounded to 16 bits before it scores, as `colles export --half` will do it.
-    `weights_from` says what both started from, where the runs name no more than a file.
+    Runs that judge the same half (of other seeds) judge it by the mean of their weights too. With `half` the mean
+    network is rounded to 16 bits before it scores, as `colles export --half` will do it. `weights_from` says what all
+    started from, where the runs name no more than a file.
     """
     split.assert_matches(catalog)
-    judged = [read_table(run / "predictions.parquet", SCHEMA).filter(pl.col("subset") == "val") for run in runs]
-    if sorted(pl.concat(judged)["image_id"]) != split.subset("val"):
+    judged = _by_half(runs)
+    if sorted(image for half_ids in judged for image in half_ids) != split.subset("val"):
         raise InputError("the runs do not judge each image of val once", field="runs", repair="Join both of `divide`")
-    models = [load_classifier(run / "checkpoints" / "last.safetensors")[0] for run in runs]
-    recipe, mean = load_recipe(runs[0] / "recipe.yaml"), mean_network(models)
+    models = {run: load_classifier(run / "checkpoints" / "last.safetensors")[0] for run in runs}
+    recipe, mean = load_recipe(runs[0] / "recipe.yaml"), mean_network(list(models.values()))
     if half:
         round_to_half(mean)
     parts = [
-        (model, pl.col("image_id").is_in(list(table["image_id"]))) for model, table in zip(models, judged, strict=True)
+        (mean_network([models[run] for run in names]), pl.col("image_id").is_in(list(ids)))
+        for ids, names in judged.items()
     ]
     parts.append((mean, ~pl.col("subset").is_in(["train", "val"])))
     scores = [_scored(model, recipe, catalog, split.frame.filter(rows)) for model, rows in parts]
@@ -108,6 +112,15 @@ def join(
     save_recipe(recipe, out / "recipe.yaml")
     digests = {"catalog": catalog.digest, "split": split.digest, "recipe": sha256_json(recipe.model_dump(mode="json"))}
     write_json(out / "provenance.json", collect_provenance(digests, out_of_fold=True, joined=len(runs)))
+
+
+def _by_half(runs: Sequence[Path]) -> dict[tuple[str, ...], list[Path]]:
+    """Return the runs by the images of val that they judge."""
+    halves: dict[tuple[str, ...], list[Path]] = {}
+    for run in runs:
+        table = read_table(run / "predictions.parquet", SCHEMA).filter(pl.col("subset") == "val")
+        halves.setdefault(tuple(table["image_id"].sort()), []).append(run)
+    return halves
 
 
 def _scored(model: FractureClassifier, recipe: Recipe, catalog: Catalog, rows: pl.DataFrame) -> pl.DataFrame:

@@ -58,6 +58,12 @@ def test_groups_stay_whole() -> None:
     assert fractured == [2, 2]
 
 
+def test_an_odd_fracture_does_not_send_all_other_images_to_one_half() -> None:
+    val = pl.DataFrame({"group_id": [str(n) for n in range(43)], "label": [1] * 3 + [0] * 40})
+    one, other = REFIT["halve"](val)
+    assert abs(len(one) - len(other)) <= 1
+
+
 @pytest.mark.slow
 def test_the_joined_run_has_the_mean_weights_and_no_score_of_an_image_that_its_network_learned(
     data: Data, runs: list[Path], tmp_path: Path
@@ -92,6 +98,27 @@ def test_the_joined_run_has_the_mean_weights_and_no_score_of_an_image_that_its_n
     card = (made / "MODEL_CARD.md").read_text("utf-8")
     assert "the mean of those of 2 networks, each of which learned from a part of val too" in card
     assert "cross-validation" not in card
+
+
+@pytest.mark.slow
+def test_two_runs_of_each_half_judge_it_together(
+    data: Data, runs: list[Path], halves: list[Split], tmp_path: Path
+) -> None:
+    again = [
+        train(data[0], half, recipe("train.epochs=1", "seed=5"), tmp_path / str(n)) for n, half in enumerate(halves)
+    ]
+    REFIT["join"]([*runs, *again], *data, tmp_path / "joined")
+    joined = load_classifier(tmp_path / "joined")[0]
+    weights = [load_classifier(run / "checkpoints" / "last.safetensors")[0].state_dict() for run in [*runs, *again]]
+    for key, value in joined.state_dict().items():
+        torch.testing.assert_close(value.double(), sum(state[key].double() for state in weights) / 4)
+    table = read_table(tmp_path / "joined" / "predictions.parquet")
+    assert table.filter(pl.col("subset") == "val")["image_id"].to_list() == data[1].subset("val")
+    REFIT["join"]([runs[0], again[1]], *data, tmp_path / "other")
+    other = read_table(tmp_path / "other" / "predictions.parquet")
+    first = halves[0].subset("val")
+    scores = [t.filter(pl.col("image_id").is_in(first))["y_score"].to_list() for t in (table, other)]
+    assert scores[0] != scores[1]
 
 
 @pytest.mark.slow
