@@ -82,6 +82,15 @@ def test_a_deflated_header_is_read_from_a_file(tmp_path: Path) -> None:
     assert read_header(tmp_path / "a.dcm").Rows == 24
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("behind", [b"", b"\0", bytes(100_000)], ids=["nothing", "a byte to make it even", "more"])
+def test_what_stands_behind_a_deflated_film_does_not_hold_the_reader(behind: bytes) -> None:
+    """Every second one ends in such a byte, and was read for ever where its last piece inflates to more than 64 KB."""
+    data = deflated(200_000) + behind
+    np.testing.assert_array_equal(read_image(data, max_pixels=1_000_000).pixels, PIXELS)
+    assert read_header(data).Rows == 24
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("stated", [False, True])
 def test_many_empty_items_are_refused_rather_than_taken_apart(

@@ -94,7 +94,7 @@ def _inflated(stream: BinaryIO, name: str | None, most: int) -> BinaryIO:
 def _inflated_size(stream: BinaryIO, name: str | None, most: int) -> int:
     inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     while not inflater.eof and (piece := stream.read(_PIECE)):
-        while piece:
+        while piece and not inflater.eof:  # what comes behind the end (PS3.5, A.5: a byte to make it even) stays a tail
             size += len(inflater.decompress(piece, _PIECE))
             if size > most:
                 raise unreadable("too_large", f"inflates to more than {most} bytes", name)
