@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
 from colles.evaluation.evaluate import Evaluation
 from colles.flow.model_stages import ModelStages
-from colles.flow.run import run
+from colles.flow.run import prepare_data, run
 from colles.flow.stages import Stages
 from colles.flow.workspace import Ledger, Workspace
 
@@ -137,3 +138,20 @@ def test_a_failed_export_keeps_the_bundle_of_before(tmp_path: Path, monkeypatch:
     with pytest.raises(ParityError):
         stages.export(resume=False)
     assert not space.bundle.exists()
+
+
+def test_what_catalog_and_split_warn_of_is_said_by_run_too(
+    tmp_path: Path, write_image: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images whose patient is unknown, and files that are not there, were named by the single verbs alone."""
+    lines = ["path,label,patient_id"]
+    for number in range(20):
+        write_image(tmp_path / f"{number}.png", seed=number)
+        lines.append(f"{number}.png,{number % 2},{'' if number < 3 else number // 2}")
+    (tmp_path / "table.csv").write_text("\n".join([*lines, "gone.png,0,99"]))
+    sources = [{"kind": "csv", "path": str(tmp_path / "table.csv")}]
+    recipe = recipe_from({"data": {"sources": sources, "workers": 1}})
+    prepare_data(recipe, tmp_path / "out")
+    said = capsys.readouterr().err
+    assert "  1 of 21 files are not there, such as " in said
+    assert "  3 of 20 images of csv have no patient, such as " in said

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from colles.cli.options import AsJson, Overwrite, example, print_json
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +52,8 @@ def catalog(
 
     from colles.core.errors import UsageError
     from colles.core.files import refuse_existing
-    from colles.datasets.catalog import build_catalog
+    from colles.core.progress import say
+    from colles.datasets.catalog import absent, build_catalog
     from colles.datasets.corrections import apply_corrections, made_fractures, read_corrections
     from colles.datasets.sources import Frame, parse_source
 
@@ -74,20 +72,8 @@ def catalog(
     table.save(out)
     counts = summarise(table.frame)
     print_json(counts) if as_json else typer.echo(_sentence(counts, out))
-    _warn(table.frame)
-
-
-def _warn(frame: pl.DataFrame) -> None:
-    # A table of paths with another root, or with backslashes, makes a catalog that looks like any other.
-    import polars as pl
-
-    from colles.core.progress import say
-    from colles.datasets.catalog import ABSENT
-
-    absent = frame.filter(pl.col("reason") == ABSENT)["path"]
-    if len(absent):
-        hint = "; its backslashes are no separators here: write /" if "\\" in absent[0] else ""
-        say(f"{len(absent)} of {frame.height} files are not there, such as {absent[0]}{hint}")
+    for warning in absent(table.frame):
+        say(warning)
 
 
 def summarise(frame: object) -> dict[str, object]:

@@ -145,6 +145,18 @@ ABSENT = strerror(errno.ENOENT)
 """The reason of a file that is not there."""
 
 
+def absent(frame: pl.DataFrame) -> list[str]:
+    """Warn of files that are not there: a table with another root, or with backslashes, makes a catalog like any other.
+
+    `frame` is a catalog's.
+    """
+    found = frame.filter(pl.col("reason") == ABSENT)["path"]
+    if found.is_empty():
+        return []
+    hint = "; its backslashes are no separators here: write /" if "\\" in found[0] else ""
+    return [f"{len(found)} of {frame.height} files are not there, such as {found[0]}{hint}"]
+
+
 def inspect_file(path: str, *, max_pixels: int, max_bytes: int) -> dict[str, Any]:
     """Decode one file and describe it: status, size, depth, digests and perceptual hash."""
     file = Path(path)

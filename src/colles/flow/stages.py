@@ -5,7 +5,7 @@ A stage is a name, a digest of its inputs, its outputs and a function; `run` dec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from colles.core.errors import StaleInputError
 from colles.core.files import existing_file, remove, sha256_file, sha256_json
+from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.flow.workspace import Workspace
 
@@ -34,6 +35,11 @@ class Stage:
     def key(self) -> str:
         """Digest of the inputs."""
         return sha256_json([SCHEMA, self.name, self.inputs()])
+
+
+def _tell(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        say(f"  {warning}")
 
 
 class Stages:
@@ -112,7 +118,7 @@ class Stages:
         return self.space.catalog.with_suffix(".salt")
 
     def _make_catalog(self, resume: bool) -> None:
-        from colles.datasets.catalog import build_catalog
+        from colles.datasets.catalog import absent, build_catalog
         from colles.datasets.corrections import apply_corrections, made_fractures, read_corrections
         from colles.flow.sources import open_sources
 
@@ -124,6 +130,7 @@ class Stages:
         catalog = apply_corrections(catalog, made, path=self._corrections or "")
         self._assert_begun("catalog", catalog.digest, self.space.catalog)
         catalog.save(self.space.catalog)
+        _tell(absent(catalog.frame))
 
     def _audit_inputs(self) -> Any:
         return [sha256_file(self.space.catalog), self.recipe.audit.model_dump()]
@@ -137,6 +144,7 @@ class Stages:
         audit = audit_catalog(catalog, self.recipe.audit)
         audit.save(self.space.audit)
         write_audit_page(audit, catalog, self.space.audit / "audit.html")
+        _tell(audit.summary["notices"])
 
     def _split_inputs(self) -> Any:
         clusters = sha256_file(self.space.audit / "clusters.csv")
@@ -161,6 +169,7 @@ class Stages:
         assert_no_leak(split, catalog, clusters)
         self._assert_begun("split", split.digest, self.space.split)
         split.save(self.space.split)
+        _tell(split.summary["warnings"])
 
     def _organize_inputs(self) -> Any:
         recipe = self.recipe.organize.model_dump()
