@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colles.imaging.samples import without_gaps
+
 Shown = tuple[float, float]
 Mapped = Callable[[NDArray[Any]], NDArray[Any]]
 _STRIP = 256  # rows
@@ -161,7 +163,7 @@ def _whole(values: NDArray[Any], ds: Any) -> NDArray[Any]:
     if values.dtype.kind == "f":
         rounded = np.rint(values)
         if not np.array_equal(rounded, values):
-            return np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+            return without_gaps(values.astype(np.float32))
         values = rounded.astype(np.int64)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > _DEEPEST:

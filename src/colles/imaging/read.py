@@ -21,6 +21,7 @@ from colles.imaging.codestream import assert_few_scans
 from colles.imaging.frames import count_frames
 from colles.imaging.libtiff import silence_libtiff
 from colles.imaging.raw import RawImage, unreadable
+from colles.imaging.samples import as_stored, deep_colour, is_deep_colour, is_unknown_tiff, without_gaps
 
 __all__ = ["DICOM_ENDINGS", "IMAGE_ENDINGS", "RawImage", "read_image", "to_grey", "unreadable"]
 
@@ -28,7 +29,7 @@ DICOM_ENDINGS = frozenset({".dcm", ".dicom"})
 IMAGE_ENDINGS = DICOM_ENDINGS | {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
 _STRIP = 256  # rows
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF")
-_ORIENTATION, _PHOTOMETRIC = 274, 262  # tags of EXIF and TIFF
+_ORIENTATION = 274  # tag of EXIF and TIFF
 _DEEP_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 
 
@@ -41,11 +42,11 @@ def read_image(
 ) -> RawImage:
     """Decode an image completely.
 
-    Grey stays grey, alpha is laid on black, palettes and CMYK become RGB, 16 bits keep their range; of several frames
-    the first counts. DICOM is told by its bytes (see `read_dicom`) and needs colles[dicom]. Raise
-    `UnreadableImageError` with `status` empty, too_large, truncated, unreadable or unsupported. Pillow's own guard
-    (179 megapixels) holds where `max_pixels` is above it. `on_header` is given the data set of a DICOM file, before its
-    pixels are decoded.
+    Grey stays grey, alpha and clear levels are laid on black, palettes and CMYK become RGB, 16 bits keep their range,
+    colour profiles are not applied; of several frames the first counts. DICOM is told by its bytes (see `read_dicom`)
+    and needs colles[dicom]. Raise `UnreadableImageError` with `status` empty, too_large, truncated, unreadable or
+    unsupported. Pillow's own guard (179 megapixels) holds where `max_pixels` is above it. `on_header` is given the data
+    set of a DICOM file, before its pixels are decoded.
     """
     name = None if isinstance(source, bytes) else str(source)
     data = source if isinstance(source, bytes) else read_bytes(Path(source), max_bytes)
@@ -87,6 +88,9 @@ def _decode(data: bytes, name: str | None, max_pixels: int) -> RawImage:
     except Image.DecompressionBombError as error:
         raise unreadable("too_large", "has more pixels than Pillow opens (179 million)", name) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, TypeError, OverflowError) as error:
+        if is_unknown_tiff(data):
+            text = "is a TIFF of a form that is not read (floats of 64 bits, say): save it as grey of 8 or 16 bits"
+            raise unreadable("unsupported", text, name) from error
         raise unreadable("unreadable", "is not an image that can be read", name) from error
     width, height = image.size
     if width * height > max_pixels:
@@ -97,8 +101,9 @@ def _decode(data: bytes, name: str | None, max_pixels: int) -> RawImage:
         silence_libtiff()
     if image.format in ("JPEG", "MPO"):
         assert_few_scans(data, name)
+    deep = is_deep_colour(image, name)
     try:
-        return _load(image, data)
+        return _load(image, data, deep)
     except Exception as error:  # decoders raise many kinds on damaged data
         status: Status = "truncated" if _looks_truncated(error) else "unreadable"
         raise unreadable(
@@ -106,13 +111,11 @@ def _decode(data: bytes, name: str | None, max_pixels: int) -> RawImage:
         ) from error
 
 
-def _load(image: ImageFile.ImageFile, data: bytes) -> RawImage:
+def _load(image: ImageFile.ImageFile, data: bytes, deep: bool) -> RawImage:
     mode, tables = image.mode, getattr(image, "quantization", None) or {}
     orientation = image.getexif().get(_ORIENTATION, 1)
-    image.load()
-    pixels = _to_array(ImageOps.exif_transpose(image))
-    if mode.startswith("I;16") and _white_is_zero(image):
-        pixels = np.iinfo(np.uint16).max - pixels
+    image.load()  # of deep colours too: OpenCV does not tell where a file was cut
+    pixels = deep_colour(data, image, orientation) if deep else _to_array(image)
     return RawImage(
         pixels,
         mode,
@@ -123,34 +126,31 @@ def _load(image: ImageFile.ImageFile, data: bytes) -> RawImage:
     )
 
 
-def _white_is_zero(image: Image.Image) -> bool:
-    # Pillow 13 inverts such TIFF files at 8 bits a sample and fewer, not at 16 (TIFF 6.0, tag 262).
-    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
-
-
 def _looks_truncated(error: Exception) -> bool:
     text = str(error).lower()
     return any(word in text for word in ("truncated", "not processed", "unexpected end", "incomplete", "premature"))
 
 
-def _to_array(image: Image.Image) -> NDArray[Any]:
+def _to_array(stored: ImageFile.ImageFile) -> NDArray[Any]:
+    image: Image.Image = ImageOps.exif_transpose(stored)
     if image.mode in _DEEP_MODES:
-        return _deep(np.asarray(image))
-    if image.mode == "1":
-        image = image.convert("L")
-    elif image.mode in ("LA", "La"):
-        image = image.convert("LA").getchannel("L")
-    elif image.mode in ("RGBA", "PA", "RGBa") or (image.mode == "P" and "transparency" in image.info):
-        rgba = image.convert("RGBA")
+        return _deep(as_stored(np.asarray(image), stored))
+    if image.has_transparency_data:
+        grey = image.mode in ("1", "L", "LA", "La")
+        rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")
+        image = image.getchannel(0) if grey else image
+    elif image.mode == "1":
+        image = image.convert("L")
     elif image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
-    return np.ascontiguousarray(np.asarray(image))
+    pixels = np.ascontiguousarray(np.asarray(image))
+    return _deep(signed) if (signed := as_stored(pixels, stored)).dtype != np.uint8 else pixels
 
 
 def _deep(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "f":
-        return np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+        return without_gaps(values.astype(np.float32))
     if values.min() >= 0 and values.max() <= np.iinfo(np.uint16).max:
         return values.astype(np.uint16)
     return values.astype(np.float32)

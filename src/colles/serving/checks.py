@@ -53,9 +53,11 @@ def _smoothness(grey: NDArray[np.uint8]) -> float:
 
 def _colour(image: RawImage | NDArray[Any]) -> float:
     pixels = image.pixels if isinstance(image, RawImage) else image
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
         return 0.0
     few = pixels[_every(pixels.shape[0]), _every(pixels.shape[1])]
+    if few.dtype != np.uint8:
+        few = few * (255.0 / max(float(few.max()), 1e-9))
     red, green, blue = few[..., 0], few[..., 1], few[..., 2]
     # By whole channels: numpy's own maximum along an axis of three took twenty times as long, longer than the decoder.
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)

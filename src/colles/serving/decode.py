@@ -18,6 +18,7 @@ from colles.core.limits import MAX_BYTES
 from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import Placement, placement, to_canvas
 from colles.imaging.read import RawImage, read_image, to_grey
+from colles.imaging.samples import without_gaps
 from colles.serving.archive import ZipMember, is_unopened
 from colles.serving.checks import Look, look_at
 from colles.serving.remote import RemoteFile
@@ -128,7 +129,7 @@ def _pixels(image: ImageLike, on_header: Callable[[Any], object]) -> RawImage | 
     if isinstance(image, Image.Image):
         return read_image(_encode(image))
     if isinstance(image, np.ndarray) and image.size and image.dtype.kind in "buif":
-        return np.nan_to_num(image, posinf=0.0, neginf=0.0) if image.dtype.kind == "f" else image
+        return without_gaps(image) if image.dtype.kind == "f" else image
     raise UsageError(
         f"cannot read an image from {_kind(image)}",
         repair="Give a path, bytes of a file, a numpy array (H, W) or (H, W, 3), or a Pillow image",
