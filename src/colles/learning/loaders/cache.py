@@ -28,7 +28,7 @@ from colles.imaging.preprocess import to_canvas
 from colles.imaging.read import RawImage, read_image
 
 LIMITS = DataRecipe()
-_SCHEMA = 1  # raise it when to_canvas gives other pixels
+_SCHEMA = 2  # raise it when to_canvas gives other pixels
 
 
 class MappedCanvases(np.memmap):
