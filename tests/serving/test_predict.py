@@ -108,7 +108,8 @@ def test_answers_name_the_8_bit_network_and_are_not_mixed_with_others(
     write_bundle(bundle_copy, metadata)
     out = tmp_path / "t.csv"
     shared = (grey_files[0], "--bundle", bundle_copy, "--out", out)
-    run(*shared, "--precision", "int8")
+    told = json.loads(run(*shared, "--precision", "int8", "--json"))
+    assert told["bundle"] == "drawn@0123456789ab+int8"
     assert [row["bundle"] for row in rows(out)] == ["drawn@0123456789ab+int8"]
     with pytest.raises(StaleInputError, match=r"\+int8, not of drawn@0123456789ab"):
         run(*shared, "--resume")

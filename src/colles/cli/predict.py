@@ -99,7 +99,7 @@ def predict(
         from colles.serving.studies import write_studies
 
         tables.append((studies, write_studies(found, out, ids, loaded, studies)))
-    _tell(loaded, tables, overlays, as_json)
+    _tell(loaded, named, tables, overlays, as_json)
     if not tally.interrupted:
         say_unopened(found)
     _end(tally, out)
@@ -122,7 +122,7 @@ def _refuse_with_ray(overlays: Path | None, threads: int | None) -> None:
         raise UsageError(text, field="--threads", repair="Leave out --threads, or --engine ray")
 
 
-def _tell(loaded: Bundle, tables: list[tuple[Path, Any]], overlays: Path | None, as_json: bool) -> None:
+def _tell(loaded: Bundle, named: str, tables: list[tuple[Path, Any]], overlays: Path | None, as_json: bool) -> None:
     (out, tally), *studies = tables
     doubtful = _doubt(loaded)
     if doubtful:
@@ -131,7 +131,7 @@ def _tell(loaded: Bundle, tables: list[tuple[Path, Any]], overlays: Path | None,
         drawn = [] if overlays is None or not tally.counts["ok"] else [f"pictures in {overlays}"]
         typer.echo("\n".join([*(f"{counted}; table in {table}" for table, counted in tables), *drawn]))
         return
-    told = {"table": str(out), "bundle": loaded.name, **vars(tally)}
+    told = {"table": str(out), "bundle": named, **vars(tally)}
     for table, written in studies:
         told["studies"] = {"table": str(table), **vars(written)}
     print_json(told)
