@@ -139,6 +139,15 @@ def test_grey_with_alpha_was_not_laid_on_black_as_colours_are(grey: np.ndarray, 
     np.testing.assert_allclose(to_grey(image), grey * (alpha / 255), atol=0.5)
 
 
+@pytest.mark.parametrize("mode", ["La", "RGBa", "PA"])
+def test_a_pillow_image_with_its_alpha_in_the_grey_was_unreadable_or_lost_it(grey: np.ndarray, mode: str) -> None:
+    alpha = np.linspace(0, 255, grey.size).astype(np.uint8).reshape(grey.shape)
+    both = Image.merge("LA", [Image.fromarray(grey), Image.fromarray(alpha)])
+    found = decode(both.convert("RGBA").convert(mode) if mode == "RGBa" else both.convert(mode), _recipe())
+    wanted = decode(both if mode != "PA" else both.convert("PA").convert("RGBA"), _recipe())
+    np.testing.assert_allclose(found.canvas, wanted.canvas, atol=1)  # type: ignore[union-attr]
+
+
 def test_a_clear_grey_level_was_shown_and_a_clear_palette_not(grey: np.ndarray) -> None:
     shown = np.where(grey == 255, 0, grey)
     palette = Image.fromarray(grey)

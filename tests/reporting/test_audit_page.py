@@ -12,6 +12,7 @@ from colles.core.records import Issue
 from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.audit import Audit
 from colles.datasets.catalog import Catalog
+from colles.reporting.audit_charts import practices
 from colles.reporting.audit_page import write_audit_page
 from colles.reporting.thumbnails import thumbnail
 
@@ -104,6 +105,13 @@ def test_shortcuts_practices_and_prices_are_shown_with_their_figures(catalog: Ca
     assert "+0.030 (+0.600 to +0.660)" in page and "25.0%" in page
     assert "image_id,label,reason,reader" in page and 'download="corrections.csv"' in page
     assert "6 files found" in page and "1 label unknown" in page
+
+
+def test_a_mean_of_leaked_images_was_rounded_beside_a_share_of_the_whole_figure() -> None:
+    found = [{"source": "set", "practice": "random", "held_out": 15, "leaked": leaked} for leaked in (3.4, 2, 1930.0)]
+    rows = practices({"practices": found})
+    assert [(row["held_out"], row["leaked"]) for row in rows] == [("15", "3.4"), ("15", "2"), ("15", "1,930")]
+    assert rows[0]["share"] == "22.7%"
 
 
 def test_headings_had_no_scope_and_captions_the_grey_of_disabled_text(catalog: Catalog, tmp_path: Path) -> None:

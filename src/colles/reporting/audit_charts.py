@@ -102,7 +102,7 @@ def practices(summary: Mapping[str, Any]) -> list[dict[str, str]]:
     rows = []
     for found in summary.get("practices") or ():
         share = found["leaked"] / found["held_out"] if found["held_out"] else 0.0
-        texts = {name: f"{found[name]:,.0f}" for name in ("held_out", "leaked")}
+        texts = {name: f"{found[name]:,.1f}".removesuffix(".0") for name in ("held_out", "leaked")}
         rows.append({"source": found["source"], "practice": found["practice"], **texts, "share": f"{share:.1%}"})
     return rows
 

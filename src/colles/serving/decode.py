@@ -28,6 +28,7 @@ OnHeader = Callable[[ImageLike, Any], object]
 # Modes that PNG keeps exactly; TIFF keeps the deep ones, and the rest become RGB as they do when read from a file.
 _PNG_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}
 _TIFF_MODES = {"CMYK", "F", "I", "I;16", "I;16B", "I;16L"}
+_WITH_ALPHA = {"La": "LA", "RGBa": "RGBA", "PA": "RGBA"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def _encode(image: Image.Image) -> bytes:
     # Through a lossless file, so that a Pillow image takes exactly the path that its file would take.
     image = ImageOps.exif_transpose(image)
     if image.mode not in _PNG_MODES | _TIFF_MODES:
-        image = image.convert("RGB")
+        image = image.convert(_WITH_ALPHA.get(image.mode, "RGB"))
     stream = io.BytesIO()
     if image.mode in _PNG_MODES:
         image.save(stream, "PNG", compress_level=0)
