@@ -80,6 +80,14 @@ def test_blank_pictures_are_not_copies_of_each_other(tmp_path: Path) -> None:
     assert audit.summary["duplicates"]["flat"] == 3
 
 
+def test_pictures_of_a_few_pixels_were_taken_for_copies_of_each_other(tmp_path: Path) -> None:
+    few = [np.asarray(Image.fromarray(texture(seed)).resize((4, 4))) for seed in range(12)]
+    rows = [store(tmp_path, f"{seed}.png", pixels) for seed, pixels in enumerate(few)]
+    audit = audit_catalog(catalog_of(rows), RECIPE)
+    assert not {"near_duplicate", "label_conflict"} & kinds(audit).keys()
+    assert audit.summary["duplicates"]["flat"] == 12
+
+
 def test_copies_with_both_labels_are_an_error_and_names_with_both_a_warning(rows: list[dict[str, Any]]) -> None:
     rows[1]["label"] = 1  # its copy jpeg.jpg says 0
     rows[5] |= {"base_name": "x", "label": 1, "group_id": "set:x"}

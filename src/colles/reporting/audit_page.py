@@ -204,5 +204,6 @@ def _method(summary: dict[str, Any]) -> str:
         f"agree as well as a copy; both belong on one side of a split. Images that share a base name belong together "
         f"already and were not compared with each other. "
         f"{'' if learned else 'No network took part (--embed): copies changed in several ways may be missed. '}"
-        f"Copies that lost more than about a fifth of either side may be missed."
+        f"Copies that lost more than about a fifth of either side may be missed, and so may those that were made "
+        f"noisy, equalised, set in a bright frame, or turned freely on a larger canvas."
     )

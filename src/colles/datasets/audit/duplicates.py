@@ -53,7 +53,7 @@ class Duplicates:
     rejected: int
     """Candidates whose pixels did not agree."""
     flat: tuple[str, ...]
-    """Blank images, compared by their digests alone."""
+    """Blank images and those of a few pixels, compared by their digests alone."""
     methods: tuple[str, ...] = ()
     """What proposed pairs."""
 
