@@ -142,3 +142,15 @@ def test_a_picture_that_cannot_be_drawn_does_not_end_the_run(
     assert str(answers[0].reason).startswith("no picture could be drawn (") and answers[1].reason is None
     tally = save_predictions(answers, tmp_path / "t.csv")
     assert tally.undrawn == 1 and str(tally).endswith(" (1 without a picture: see their reason)")
+
+
+def test_a_file_of_several_pictures_is_not_one_without_a_picture(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    """The summary said so of each, and `undrawn` counted it, where no pictures had been asked for at all."""
+    views = [Image.open(file).convert("L") for file in grey_files[:2]]
+    views[0].save(tmp_path / "views.tif", save_all=True, append_images=views[1:])
+    answers = Predictor(load_bundle(drawn_bundle)).predict_batch([tmp_path / "views.tif"])
+    assert answers[0].status == "ok" and str(answers[0].reason).startswith("only the first of its 2")
+    tally = save_predictions(answers, tmp_path / "t.csv")
+    assert tally.undrawn == 0 and "picture" not in str(tally)

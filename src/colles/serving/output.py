@@ -16,7 +16,7 @@ from typing import Any
 from colles.core.errors import UsageError
 from colles.core.files import atomic_path, sync
 from colles.serving.journal import Answered, Journal, Row
-from colles.serving.prediction import COLUMNS, STATUSES, Prediction
+from colles.serving.prediction import COLUMNS, STATUSES, UNDRAWN, Prediction
 
 _CHUNK = 10_000
 
@@ -39,7 +39,7 @@ class Tally:
     def count(self, row: Row) -> None:
         """Take a row into account."""
         self.counts[row["status"]] += 1
-        self.undrawn += row["status"] == "ok" and row["reason"] is not None
+        self.undrawn += (row["reason"] or "").startswith(UNDRAWN)
         if decision := row["decision"]:
             self.decisions[decision] = self.decisions.get(decision, 0) + 1
 

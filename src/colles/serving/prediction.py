@@ -13,6 +13,8 @@ from colles.serving.decision import Decision
 
 PredictionStatus = Literal["ok", "refused", "unreadable"]
 STATUSES: tuple[PredictionStatus, ...] = ("ok", "refused", "unreadable")
+UNDRAWN = "no picture could be drawn"
+"""How the reason of an answer begins where one was to be drawn."""
 COLUMNS = ("path", "status", "reason", "score", "probability", "decision", "bundle", "seconds")
 
 

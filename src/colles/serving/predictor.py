@@ -21,7 +21,7 @@ from colles.serving.judge import Judge
 from colles.serving.known_answer import assert_known
 from colles.serving.location import Overlays
 from colles.serving.pipeline import BatchSizes, in_order
-from colles.serving.prediction import Prediction
+from colles.serving.prediction import UNDRAWN, Prediction
 from colles.serving.session import Session
 
 __all__ = ["Prediction", "Predictor"]
@@ -178,7 +178,7 @@ class Predictor:
             overlays.draw(answer, sample)
         except Exception as error:  # one picture among a million must not end the run; its row says what happened
             told = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            return replace(answer, reason=f"no picture could be drawn ({told})")
+            return replace(answer, reason=f"{UNDRAWN} ({told})")
         return answer
 
 
