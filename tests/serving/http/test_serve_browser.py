@@ -286,6 +286,23 @@ def test_it_is_said_where_only_the_first_of_several_pictures_was_judged(page: An
     assert not page.locator(".card").nth(1).locator(".first").is_visible()
 
 
+def test_another_bundle_behind_an_open_page_gets_no_worth_of_the_first(page: Any, phantom: Path) -> None:
+    """After a restart with another bundle its answers stood beside the figures of the first."""
+    card = answered(page, phantom, status="ok", bundle="other@1", probability=0.9, decision="fracture")
+    assert card.locator(".decision").inner_text() == "Not answered" and not card.locator(".worth").is_visible()
+    told = "Another bundle answers now (other@1): load this page again"
+    assert card.locator(".why").inner_text() == told and page.locator("#said").inner_text().endswith(f". {told}")
+
+
+@pytest.mark.parametrize("status", [200, 401, 413])
+def test_a_page_of_a_proxy_is_no_answer(page: Any, phantom: Path, status: int) -> None:
+    """`Unexpected token '<'` was the reason where a login page came, `Try again` where the film was too large."""
+    page.route("**/api/predict*", lambda route: route.fulfill(status=status, body="<!doctype html>Log in"))
+    drop(page, phantom)
+    told = page.locator(".why").inner_text()
+    assert told.startswith("Something before the server answered: load") and told.endswith(f"(status {status})")
+
+
 def test_every_reason_makes_a_sentence(page: Any, phantom: Path) -> None:
     """`The file 60000 x 60000 pixels are above the limit` did not."""
     told = "60000 x 60000 pixels are above the limit of 100000000"
