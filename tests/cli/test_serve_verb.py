@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import httpx
 import pytest
@@ -186,6 +188,19 @@ def _raw(port: int, rest: bytes, parts: object = (), host: bytes = b"localhost")
         except OSError:
             pass  # it hung up, as it should
         return line.recv(1 << 16).partition(b"\r\n")[0] + b" "
+
+
+@pytest.mark.slow
+def test_a_large_film_that_is_refused_is_told_why() -> None:
+    """The line was closed while it was still being sent: a program saw a broken one, and a proxy made it 502."""
+    asked = [(403, "", {"Host": "elsewhere"}), (415, "", {"Content-Type": "multipart/x"}), (422, "?x=1", {})]
+    with program("--bundle", BUNDLE) as server:
+        for status, query, headers in asked:
+            request = Request(f"{server.address}/api/predict{query}", bytes(20_000_000), headers)
+            with pytest.raises(HTTPError, match=str(status)) as caught:
+                urlopen(request, timeout=60)  # which asks to close the line, and reads when all is sent
+            assert set(json.load(caught.value)) == {"error", "repair"}
+        assert server.end() == 0
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ def test_names_given_by_hand_are_its_own(serve: Any) -> None:
 
 def test_two_hosts_are_none(client: TestClient) -> None:
     found = client.get("/api/health", headers=[("host", "localhost"), ("host", "evil.example")])
-    assert found.status_code == 403 and found.headers["connection"] == "close"
+    assert found.status_code == 403
 
 
 POSTS = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import zipfile
 from collections.abc import Iterator
@@ -59,6 +60,18 @@ def test_a_form_is_told_how_to_send_a_file(client: TestClient, radiograph: bytes
     assert refused(client.post("/api/predict", files=form), 415) == "the body is a form, not a file"
 
 
+@pytest.mark.parametrize("way", ["gzip", "br", "zstd, identity"])
+def test_a_body_that_is_packed_for_its_way_is_no_unreadable_film(
+    client: TestClient, radiograph: bytes, way: str
+) -> None:
+    """Its packed bytes were answered as a file that is no image, with status 200."""
+    found = client.post("/api/predict", content=gzip.compress(radiograph), headers={"content-encoding": way})
+    assert refused(found, 415) == "the body is packed (Content-Encoding)"
+    assert found.headers["accept-encoding"] == "identity"
+    plain = client.post("/api/predict", content=radiograph, headers={"content-encoding": "Identity"})
+    assert plain.json()["status"] == "ok"
+
+
 @pytest.mark.parametrize("kind", [None, "image/png", "application/dicom", "application/x-www-form-urlencoded", "x"])
 def test_any_other_kind_of_content_is_taken_as_the_file(
     client: TestClient, radiograph: bytes, kind: str | None
@@ -101,14 +114,47 @@ def test_a_body_that_does_not_come_to_its_end_is_given_up(serve: Any) -> None:
     assert service.desk.taken == 0
 
 
-def _asynchronously(app: Any, body: Any) -> Any:
+CLOSED = {"connection": "close", "content-type": "multipart/x"}
+
+
+def test_what_is_left_of_a_refused_body_is_read_within_bounds(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = 0
+
+    async def body(parts: int) -> Any:
+        nonlocal sent
+        for _ in range(parts):
+            sent += 1000
+            yield bytes(1000)
+
+    monkeypatch.setattr("colles.serving.http.body.MAX_BYTES", 10_000)
+    for parts, read in ((5, 5000), (10**9, 10_000)):
+        sent = 0
+        assert refused(_asynchronously(serve().app, body(parts), CLOSED), 415) and sent == read
+    sent = 0
+    assert refused(_asynchronously(serve().app, body(5), CLOSED | {"expect": "100-continue"}), 415) and sent == 0
+
+
+def test_what_is_left_of_a_refused_body_is_not_waited_for_without_end(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    async def stuck() -> Any:
+        yield b"x"
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("colles.serving.http.body._PATIENCE", 0.05)
+    assert refused(_asynchronously(serve().app, stuck(), CLOSED), 415)
+
+
+def _asynchronously(app: Any, body: Any, headers: dict[str, str] | None = None) -> Any:
     import asyncio
 
     import httpx
 
     async def ask() -> Any:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=HERE) as client:
-            return await client.post("/api/predict", content=body)
+            return await client.post("/api/predict", content=body, headers=headers)
 
     return asyncio.run(ask())
 

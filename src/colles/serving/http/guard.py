@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from colles.core.errors import UsageError
 from colles.core.machine import LOOPBACK
+from colles.serving.http.body import Rest
 from colles.serving.http.metrics import Metrics
 from colles.serving.http.refusal import Refusal
 
@@ -72,24 +73,28 @@ class Guard:
         """Answer one request, and log it."""
         if scope["type"] != "http":
             return
-        started, code = time.perf_counter(), 0
+        started, code, rest = time.perf_counter(), 0, Rest(scope, receive)
 
         async def told(message: Message) -> None:
             nonlocal code
             if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                if headers.get("connection") != "close":
+                    await rest.read()
                 code = message["status"]
-                MutableHeaders(scope=message).update(self._headers)
             try:
                 await send(message)
             except Exception as error:
                 raise _LineError from error
 
         try:
-            await self._answer(scope, receive, told)
+            await self._answer(scope, rest.receive, told)
         except asyncio.CancelledError:  # the server ends, and has waited long enough
             self.cut += 1
             if not code:
-                await Refusal(503, "the server has ended", "Send it again later").response()(scope, receive, told)
+                ended = Refusal(503, "the server has ended", "Send it again later", connection="close")
+                await ended.response()(scope, receive, told)
         finally:
             self._note(scope, code, time.perf_counter() - started)
 
@@ -113,9 +118,9 @@ class Guard:
         host = headers.getlist("host")
         if len(host) != 1 or _name(host[0]) not in self._known:
             repair = "Use an address that it printed, or start it with --allow-host NAME"
-            raise Refusal(403, "this server is not known by that name", repair, connection="close")
+            raise Refusal(403, "this server is not known by that name", repair)
         if method not in _READING and not self._from_here(headers, host[0]):
-            raise Refusal(403, "a page of another site asks", "Use the page of this server", connection="close")
+            raise Refusal(403, "a page of another site asks", "Use the page of this server")
 
     def _from_here(self, headers: Headers, host: str) -> bool:
         # Programs send neither header, and browsers let no page forge them.
