@@ -78,6 +78,13 @@ def test_a_name_that_no_browser_sends_is_refused(serve: Any, name: str) -> None:
     assert repr(name) in str(error.value)
 
 
+def test_a_page_behind_a_proxy_that_nobody_named_is_told_how_to_name_it(client: TestClient) -> None:
+    """It was shown, since such a proxy asks by the server's own name, and told to use the page of this server."""
+    assert client.get("/").status_code == 200
+    found = client.post("/api/predict", content=b"x", headers={"origin": "https://colles.example"})
+    assert found.status_code == 403 and "--allow-host" in found.json()["repair"]
+
+
 @pytest.mark.parametrize(("headers", "taken"), POSTS)
 def test_a_page_of_another_site_cannot_post(
     serve: Any, radiograph: bytes, headers: dict[str, str], taken: bool

@@ -120,7 +120,8 @@ class Guard:
             repair = "Use an address that it printed, or start it with --allow-host NAME"
             raise Refusal(403, "this server is not known by that name", repair)
         if method not in _READING and not self._from_here(headers, host[0]):
-            raise Refusal(403, "a page of another site asks", "Use the page of this server")
+            repair = "Use the page of this server; behind a proxy, start it with --allow-host and the proxy's name"
+            raise Refusal(403, "a page of another site asks", repair)
 
     def _from_here(self, headers: Headers, host: str) -> bool:
         # Programs send neither header, and browsers let no page forge them.
