@@ -1,6 +1,7 @@
 """Read JPEG, PNG, TIFF, DICOM and their kin into arrays: limits first, then a full decode, EXIF rotation applied.
 
-Nothing is guessed: a file that does not decode completely is an error with a status, never a half-grey picture.
+Nothing is guessed: a file that does not decode completely is an error with a status, never a half-grey picture. Only a
+JPEG that was cut and closed by an end marker cannot be told: its decoder fills the rest without a word.
 """
 
 from __future__ import annotations
