@@ -91,12 +91,22 @@ def test_deep_colours_turn_as_the_file_says(colours: np.ndarray, orientation: in
 
 def test_alpha_of_sixteen_bits_is_laid_on_black(colours: np.ndarray) -> None:
     alpha = np.random.default_rng(1).integers(0, 65536, colours.shape[:2], dtype=np.uint16)
+    colours[0, 0], alpha[0, 0] = 0, 65535
     laid = np.rint(colours / 65535 * alpha[..., None])
     stored = np.dstack([colours, alpha])
     np.testing.assert_array_equal(read_image(_png(stored)).pixels, laid)
     np.testing.assert_array_equal(read_image(_tiff(stored, photometric=2, extra=2)).pixels, laid)
     np.testing.assert_array_equal(read_image(_tiff(stored, photometric=2, extra=1)).pixels, colours)  # laid already
     np.testing.assert_array_equal(read_image(_tiff(stored, photometric=2, extra=0)).pixels, colours)  # no alpha
+
+
+def test_a_clear_border_of_sixteen_bits_does_not_stretch_the_rest(grey: np.ndarray) -> None:
+    stored = np.dstack([grey.astype(np.uint16) * 20 + 60_000] * 3 + [np.full(grey.shape, 65535, np.uint16)])
+    stored[:, :9] = 0
+    shown = grey.copy()
+    shown[:, :9] = 0
+    np.testing.assert_array_equal(to_grey(read_image(_png(stored))), shown)
+    assert not to_grey(read_image(_png(stored * 0))).any()
 
 
 def test_deep_colours_in_planes_were_noise_and_are_refused(colours: np.ndarray) -> None:
@@ -158,6 +168,20 @@ def test_a_clear_grey_level_was_shown_and_a_clear_palette_not(grey: np.ndarray) 
         (palette, 255),
     ):
         np.testing.assert_array_equal(to_grey(read_image(_encoded(image, "PNG", transparency=clear))), shown)
+
+
+def test_a_clear_level_of_sixteen_bits_was_shown(grey: np.ndarray) -> None:
+    stored = grey.astype(np.uint16) * 16 + 1000
+    stored[:9] = 65535
+    shown = grey.copy()
+    shown[:9] = 0
+    whole = cv2.imencode(".png", stored)[1].tobytes()
+    for data, size in ((whole, 1), (_png(np.dstack([stored] * 3)), 3)):
+        chunk = b"tRNS" + struct.pack(f">{size}H", *[65535] * size)
+        parts = data[:33], struct.pack(">I", len(chunk) - 4), chunk, struct.pack(">I", zlib.crc32(chunk)), data[33:]
+        found = to_grey(read_image(b"".join(parts)))
+        np.testing.assert_array_equal(found, shown)
+    assert read_image(whole).pixels.max() == 65535
 
 
 @pytest.mark.parametrize("shift", [1000.0, -3000.0])

@@ -53,7 +53,8 @@ def deep_colour(data: bytes, image: Image.Image, orientation: int) -> NDArray[np
     if image.format != "TIFF":  # OpenCV turns these itself
         pixels = _turned(pixels, orientation)
     extra = getattr(image, "tag_v2", {}).get(_EXTRA, ()) if image.format == "TIFF" else ()
-    if pixels.shape[2] == 4 and image.mode == "RGBA" and extra[:1] != (_PREMULTIPLIED,):
+    has_alpha = image.format == "PNG" or (image.mode == "RGBA" and extra[:1] != (_PREMULTIPLIED,))
+    if pixels.shape[2] == 4 and has_alpha:  # a clear level of a PNG too
         pixels = _on_black(pixels)
     return np.ascontiguousarray(pixels[..., 2::-1])
 
@@ -68,9 +69,12 @@ def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _on_black(pixels: NDArray[Any]) -> NDArray[np.uint16]:
-    colours = pixels[..., :3].astype(np.uint32)
-    colours *= pixels[..., 3:]
-    return ((colours + _TOP // 2) // _TOP).astype(np.uint16)
+    # Black is the lowest value that is seen: deep samples are scaled from there.
+    alpha = pixels[..., 3:]
+    low = np.uint16(pixels[..., :3].min(where=alpha > 0, initial=_TOP)) if alpha.any() else _TOP
+    above = (np.maximum(pixels[..., :3], low) - low).astype(np.uint32)
+    above *= alpha
+    return np.asarray(low + (above + _TOP // 2) // _TOP, np.uint16)
 
 
 def as_stored(values: NDArray[Any], image: Image.Image) -> NDArray[Any]:
@@ -80,7 +84,7 @@ def as_stored(values: NDArray[Any], image: Image.Image) -> NDArray[Any]:
     """
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if image.format != "TIFF":
-        return values
+        return _without_level(values, image.info.get("transparency")) if values.dtype == np.uint16 else values
     tags = getattr(image, "tag_v2", {})
     form = (tags.get(_FORM) or (_UNSIGNED,))[0]
     if values.dtype == np.uint8 and form == _SIGNED:
@@ -90,6 +94,14 @@ def as_stored(values: NDArray[Any], image: Image.Image) -> NDArray[Any]:
     if tags.get(_PHOTOMETRIC) != 0 or values.dtype not in (np.uint16, np.float32):
         return values
     return _TOP - values if values.dtype == np.uint16 else -values
+
+
+def _without_level(values: NDArray[Any], clear: object) -> NDArray[Any]:
+    # Black is the lowest of the other levels: deep grey is scaled from there.
+    if not isinstance(clear, int):
+        return values
+    seen = values != clear
+    return np.where(seen, values, values.min(where=seen, initial=_TOP)) if seen.any() else values
 
 
 def without_gaps(values: NDArray[Any]) -> NDArray[Any]:
