@@ -63,3 +63,27 @@ def test_a_dicom_file_with_a_jpeg_of_very_many_scans_is_refused() -> None:
     ds.PixelData = pydicom.encaps.encapsulate([rescanned(150)])
     with pytest.raises(UnreadableImageError, match="more than 100 scans"):
         read_image(encoded(ds))
+
+
+def test_a_damaged_header_is_refused_before_a_decoder_ends_the_process() -> None:
+    """gdcm aborted over samples of more than 16 bits (JPEG 2000: 32), and over a marker out of its place."""
+    pytest.importorskip("gdcm", reason="gdcm comes with colles[dicom]")
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless
+
+    from drawn_dicom import dicom, encoded
+
+    pixels = (np.indices((96, 128)).sum(0) % 200).astype(np.uint8)
+    films = {syntax: dicom(pixels, bits=8) for syntax in (JPEGLSLossless, JPEG2000Lossless, JPEGBaseline8Bit)}
+    films[JPEGLSLossless].compress(JPEGLSLossless, generate_instance_uid=False)
+    for syntax, form, options in ((JPEG2000Lossless, "JPEG2000", {"no_jp2": True}), (JPEGBaseline8Bit, "JPEG", {})):
+        Image.fromarray(pixels).save(stream := io.BytesIO(), form, **options)
+        films[syntax].PixelData, films[syntax].file_meta.TransferSyntaxUID = encapsulate([stream.getvalue()]), syntax
+    damage = [(JPEGLSLossless, b"\xff\xf7", 4, 28), (JPEG2000Lossless, b"\xff\x51", 40, 0x7F),
+              (JPEGBaseline8Bit, b"\xff\xc0", 4, 17), (JPEGBaseline8Bit, b"\xff\xc0", 13, 0)]  # fmt: skip
+    for syntax, marker, place, value in damage:
+        data = bytearray(encoded(films[syntax]))
+        assert read_image(bytes(data)).pixels.shape == (96, 128)
+        data[data.index(marker) + place] = value
+        with pytest.raises(UnreadableImageError, match="header of its compressed picture is damaged"):
+            read_image(bytes(data))

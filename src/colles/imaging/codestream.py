@@ -87,3 +87,34 @@ def is_cut(frame: bytes) -> bool:
     if not frame.startswith((_JPEG, _J2K)):
         return False
     return not frame.rstrip(b"\0").endswith(b"\xff\xd9")
+
+
+def is_sound(frame: bytes) -> bool:
+    """Tell whether a codestream's header leads to its data, with samples of no more bits than there are.
+
+    On anything else gdcm 3.2 ends the whole process, by an exception that nothing can catch or by a fault.
+    """
+    try:
+        if frame.startswith(_JP2):
+            frame = _boxed(frame)
+        if frame.startswith(_J2K):
+            (channels,) = struct.unpack(">H", frame[40:42])
+            return all(bits & 0x7F < 32 for bits in frame[42 : 42 + 3 * channels : 3])  # T.800, table A.11
+        return not frame.startswith(_JPEG) or _is_sound_jpeg(frame)
+    except (struct.error, IndexError, ValueError):
+        return False
+
+
+def _is_sound_jpeg(frame: bytes) -> bool:
+    place = 2
+    while True:
+        while frame[place] == frame[place + 1] == 0xFF:  # fill byte
+            place += 1
+        marker = frame[place + 1]
+        if frame[place] != 0xFF or marker < 0xC0 or marker in _STANDALONE or marker == _END:
+            return False
+        if marker == _SCAN:
+            return True
+        if marker in _FRAME_MARKERS and not 2 <= frame[place + 4] <= 16:
+            return False
+        place += 2 + struct.unpack(">H", frame[place + 2 : place + 4])[0]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from colles.core.errors import CollesError, MissingExtraError
 from colles.core.extras import require
 from colles.core.records import Status
-from colles.imaging.codestream import assert_few_scans, frame_size, is_cut
+from colles.imaging.codestream import assert_few_scans, frame_size, is_cut, is_sound
 from colles.imaging.dicom_bytes import data_set
 from colles.imaging.dicom_grey import as_displayed
 from colles.imaging.raw import RawImage, unreadable
@@ -123,6 +123,8 @@ def _assert_size(ds: Any, name: str | None, max_pixels: int) -> None:
     assert_few_scans(frame, name)
     if is_cut(frame):
         raise unreadable("truncated", "the compressed picture ends too early", name)
+    if not is_sound(frame):
+        raise unreadable("unreadable", "the header of its compressed picture is damaged", name)
 
 
 def _first_frame(ds: Any) -> NDArray[Any]:
