@@ -96,7 +96,7 @@ def _describe(
         say(f"  no thresholds by {' or '.join(levels)}: val holds no two classes of them")
     if split is not None:
         if trained.out_of_fold:
-            say("  gate and int8 network are judged on images that all members but one have learned from")
+            say("  gate and int8 network are judged on images of val, from which members of this mean have learned")
         metadata = add_companions(folder, graph, metadata, _images(split, catalog), recipe)
     version = bundle_version(sha256_file(folder / MODEL), sha256_file(folder / WEIGHTS), metadata)
     return metadata.model_copy(update={"version": version})
