@@ -118,6 +118,15 @@ def test_a_rescale_without_sense_is_left_out(rescale: tuple[str, str]) -> None:
         np.testing.assert_array_equal(image.pixels, plain.pixels)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rescale", [("1e308", "0"), ("-1e39", "0"), ("1", "1e300")])
+def test_a_rescale_beyond_every_number_made_a_blank_picture(rescale: tuple[str, str]) -> None:
+    stored = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    slope, intercept = rescale
+    image = read_image(encoded(dicom(stored, RescaleSlope=slope, RescaleIntercept=intercept)))
+    np.testing.assert_array_equal(image.pixels, stored)
+
+
 @pytest.mark.parametrize("neither", [{}, {"RescaleSlope": "", "RescaleIntercept": ""}])
 @pytest.mark.parametrize(
     ("given", "both"),
