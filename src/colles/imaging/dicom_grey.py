@@ -71,8 +71,8 @@ def _modality(stored: NDArray[Any], ds: Any) -> Mapped:
 def _make_rescale_sensible(ds: Any) -> None:
     # Slope and intercept come together (type 1C, PS3.3 C.11.1). Where one is missing or empty, the other is meant all
     # the same, and a window in its units, so the missing one changes nothing. A slope of 0 would make one grey level of
-    # every picture, one beyond every number no picture at all, and a rescale that changes nothing would make long numbers
-    # of short ones: these are left out.
+    # every picture, one beyond every number none at all, and a rescale that changes nothing would make long numbers of
+    # short ones: these are left out.
     given = {name: ds.get(name) for name in ("RescaleSlope", "RescaleIntercept")}
     slope, intercept = (
         neutral if value in (None, "") else value for value, neutral in zip(given.values(), (1, 0), strict=True)
