@@ -474,6 +474,13 @@ def test_boxes_of_another_form_were_taken_for_corners_in_pixels(tmp_path: Path, 
         _rows("csv", _table(tmp_path, f'path,label,boxes\na.png,1,"{boxes}"\n'))
 
 
+@pytest.mark.parametrize("boxes", ["[[10,5, 20,5, 40,5, 50,5]]", "[[0, 10, 20, 40, 50]]"])
+def test_a_box_of_more_than_four_numbers_lost_the_rest(tmp_path: Path, boxes: str) -> None:
+    """Decimal commas and a class in front became a box elsewhere."""
+    with pytest.raises(TableError, match=r"line 2: .*\[x1, y1, x2, y2\]"):
+        _rows("csv", _table(tmp_path, f'path,label,boxes\na.png,1,"{boxes}"\n'))
+
+
 def test_pictures_under_another_ending_were_left_out_without_a_word(tmp_path: Path, write_image, capsys) -> None:
     root = tmp_path / "set"
     write_image(root / "fractured" / "a.png")

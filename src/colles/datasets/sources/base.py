@@ -215,10 +215,7 @@ def read_boxes(value: Any, *, path: Path, field: str) -> tuple[Box, ...]:
     """Read boxes of a table: a JSON list of [x1, y1, x2, y2] or of records; raise `TableError`."""
     try:
         items = json.loads(value) if isinstance(value, str) and value.strip() else value or ()
-        boxes = tuple(
-            Box(**item) if isinstance(item, dict) else Box(x1=item[0], y1=item[1], x2=item[2], y2=item[3])
-            for item in items
-        )
+        boxes = tuple(Box(**item) if isinstance(item, dict) else _corners(*item) for item in items)
     except (ValueError, TypeError, LookupError) as error:
         repair = "boxes are a JSON list of [x1, y1, x2, y2] in pixels"
         raise TableError(f"cannot be understood (boxes {value!r})", path=path, field=field, repair=repair) from error
@@ -228,6 +225,10 @@ def read_boxes(value: Any, *, path: Path, field: str) -> tuple[Box, ...]:
             repair = "boxes are corners in pixels: [x1, y1, x2, y2], the left upper one first"
             raise TableError(f"{fault} (boxes {value!r})", path=path, field=field, repair=repair)
     return boxes
+
+
+def _corners(x1: Any, y1: Any, x2: Any, y2: Any) -> Box:
+    return Box(x1=x1, y1=y1, x2=x2, y2=y2)
 
 
 def _fault(box: Box) -> str | None:
