@@ -13,7 +13,7 @@ from statsmodels.discrete.discrete_model import Logit
 from statsmodels.stats.proportion import proportion_confint
 
 from colles.core.recipe import EvaluateRecipe
-from colles.evaluation.estimates import paired_difference, ranking_estimates
+from colles.evaluation.estimates import calibration_estimates, paired_difference, ranking_estimates
 from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
 from colles.evaluation.metrics.calibration_error import (
     calibration_slope,
@@ -236,6 +236,17 @@ def test_few_fractures_give_an_interval_that_says_so(recipe):
     assert point_estimates(Scores(y_true, y_score), 0.5, recipe)["mcc"].low < 0.75
 
 
+@pytest.mark.parametrize("n_groups", [1, 3])
+def test_mcc_of_a_handful_of_groups_is_not_called_certain(recipe, n_groups):
+    # Every cell of the table is filled, but nothing shows how the groups differ.
+    y_true, called = np.array([1, 1, 1, 0, 0, 0, 1, 0] * 3, bool), np.array([1, 1, 0, 0, 0, 1, 1, 0] * 3)
+    groups = np.arange(24) // 8 if n_groups == 3 else np.zeros(24, dtype=np.int64)
+    found = point_estimates(Scores(y_true, called * 0.9, groups), 0.5, recipe)["mcc"]
+    assert found.method == "jeffreys"
+    assert found.value == pytest.approx(0.5)
+    assert found.high - found.low > 0.8
+
+
 def test_perfect_separation_of_many_is_not_called_certain(recipe):
     y_true = np.arange(200) < 100
     found = ranking_estimates(Scores(y_true, np.where(y_true, 0.9, 0.1)), recipe)
@@ -274,6 +285,15 @@ def test_ece_interval_holds_the_estimate_and_widens_with_groups(make_scores):
     alone = ece_interval(scores.y_true, scores.y_score, None)
     assert low <= value <= high
     assert high - low > alone[1] - alone[0]
+
+
+def test_ece_of_a_handful_of_groups_may_be_much_larger(recipe):
+    codes = np.repeat(np.arange(4), 40)
+    y_true = np.random.default_rng(0).random(160) < np.array([0.2, 0.35, 0.5, 0.4])[codes]
+    y_prob = np.full(160, 0.2)
+    found = calibration_estimates(Scores(y_true, y_prob, codes), y_prob, recipe)["ece"]
+    assert found.low <= found.value <= found.high
+    assert found.high > wilson(found.value, 5)[1]
 
 
 def _probabilities(n, seed, *, shift=0.0, slope=1.0):

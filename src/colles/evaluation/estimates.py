@@ -178,6 +178,9 @@ def calibration_estimates(scores: Scores, y_prob: FloatArray, recipe: EvaluateRe
     ece = ece_interval(scores.y_true, y_prob, groups, level=level, seed=recipe.seed)
     suffix = "" if groups is None else "_groups"
     values = brier_score(scores.y_true, y_prob), expected_calibration_error(scores.y_true, y_prob)
+    if ece is not None and scores.n_groups() < FEW:
+        # A handful of groups shows too little of how much larger the error may be (upper limit too low in 20 %).
+        ece = ece[0], max(ece[1], wilson(min(values[1], 1.0), scores.n_groups(), level=level)[1])
     return {
         "brier": _bounded(values[0], brier, scores, level, "student" + suffix),
         "ece": _bounded(values[1], ece, scores, level, "normal_bins" + suffix),

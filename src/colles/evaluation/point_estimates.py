@@ -6,8 +6,9 @@ import numpy as np
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
-from colles.evaluation.estimates import proportion, undefined
+from colles.evaluation.estimates import FEW, proportion, smaller_class, undefined
 from colles.evaluation.metrics import confusion as cells
+from colles.evaluation.metrics.bootstrap import percentile_interval
 from colles.evaluation.metrics.confusion import Confusion, confusion_at
 from colles.evaluation.metrics.intervals import Interval, mover_mean
 from colles.evaluation.scores import FloatArray, IntArray, Scores
@@ -77,14 +78,15 @@ def _mcc(scores: Scores, counts: Confusion, threshold: float, recipe: EvaluateRe
     if value is None:
         return undefined(scores, recipe.level)
     rng = np.random.default_rng(recipe.seed)
-    if min(counts.tp, counts.fp, counts.tn, counts.fn) == 0:
-        # Resampling never fills an empty cell, so it would call a perfect result certain.
-        tables, method = _jeffreys_tables(rng, counts, scores, recipe.replicates), "jeffreys"
+    fewest = smaller_class(scores)
+    if fewest < FEW or min(counts.tp, counts.fp, counts.tn, counts.fn) == 0:
+        # Resampling never fills an empty cell nor adds a group, so it would call a perfect or a lone result certain.
+        drawn, method = _mcc_of(_jeffreys_tables(rng, counts, scores, recipe.replicates)), "jeffreys"
+        low, high = np.nanquantile(drawn, [(1 - recipe.level) / 2, (1 + recipe.level) / 2])
     else:
-        tables = _resampled_tables(rng, scores, threshold, recipe.replicates)
+        drawn = _mcc_of(_resampled_tables(rng, scores, threshold, recipe.replicates))
         method = "bootstrap" if scores.groups is None else "bootstrap_groups"
-    drawn = _mcc_of(tables)
-    low, high = np.nanquantile(drawn, [(1 - recipe.level) / 2, (1 + recipe.level) / 2])
+        low, high = percentile_interval(drawn, fewest, level=recipe.level) or (-1.0, 1.0)
     return Estimate(
         value=value, low=min(float(low), value), high=max(float(high), value), level=recipe.level, method=method,
         n=scores.n, n_groups=scores.n_groups(),
