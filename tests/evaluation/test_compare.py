@@ -16,6 +16,7 @@ from colles.core.errors import TableError
 from colles.evaluation.compare import all_equal, bootstrap_p, compare_predictions, two_sided_p
 from colles.evaluation.comparison_table import caption, decision_table, markdown, model_table, p_value, pair_table
 from colles.evaluation.decisions import compare_decisions, groups_p, holm, mcnemar
+from colles.evaluation.metrics.bootstrap import percentile_interval
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.scores import Scores
 
@@ -221,9 +222,25 @@ def test_p_of_the_form_for_groups_is_uniform_where_nothing_differs():
 
 def test_bootstrap_p_counts_replicates_beyond_zero():
     drawn = np.array([0.1] * 95 + [-0.1] * 4)
-    assert bootstrap_p(drawn) == pytest.approx(2 * 5 / 100)
-    assert bootstrap_p(np.zeros(9)) == 1.0
-    assert bootstrap_p(np.full(999, 0.1)) == pytest.approx(2 / 1000)
+    many = 10**7  # groups, so that nothing is expanded
+    assert bootstrap_p(drawn, many) == pytest.approx(2 * 5 / 100, rel=1e-4)
+    assert bootstrap_p(np.zeros(9), many) == 1.0
+    assert bootstrap_p(np.full(999, 0.1), many) == pytest.approx(2 / 1000, rel=1e-4)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 5, 12, 200])
+def test_bootstrap_p_is_below_five_percent_only_where_its_interval_leaves_out_zero(groups):
+    drawn = np.random.default_rng(0).normal(0.0, 1.0, 9999)
+    for shift in np.arange(0.5, 6.0, 0.02):
+        low, _ = percentile_interval(drawn + shift, groups)
+        p = bootstrap_p(drawn + shift, groups)
+        assert p >= 0.05 or low > 0.0
+        # Fewer than five groups would take more replicates than anybody draws.
+        assert p < 0.05 or low < 0.1 or groups < 5
+
+
+def test_bootstrap_p_of_one_group_is_undefined():
+    assert bootstrap_p(np.full(99, 0.1), 1) is None
 
 
 def test_all_equal_is_delongs_contrast_of_his_own_example():

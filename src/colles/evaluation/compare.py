@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import chi2 as chi2_distribution
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
@@ -150,7 +150,7 @@ def _compare(
     replicates = drawn[first] - drawn[second]
     bootstrap = percentile_interval(replicates, size, level=recipe.level)
     delong: Interval | None = (max(-1.0, difference - half), min(1.0, difference + half))
-    p_bootstrap: float | None = bootstrap_p(replicates)
+    p_bootstrap = bootstrap_p(replicates, size)
     p_delong = two_sided_p(difference, variance)
     if says_nothing(variance, one.y_score, other.y_score):  # too little data, not certainty
         bootstrap = delong = p_bootstrap = p_delong = None
@@ -180,13 +180,17 @@ def two_sided_p(difference: float, variance: float) -> float | None:
     return float(2 * norm.sf(abs(difference) / variance**0.5))
 
 
-def bootstrap_p(differences: FloatArray) -> float:
-    """Return twice the smaller share of replicates (R,) on one side of 0, never below 2 / (R + 1).
+def bootstrap_p(differences: FloatArray, groups: int) -> float | None:
+    """Return the p at which the percentile interval of replicates (R,), expanded for few groups, just reaches 0.
 
-    Davison AC, Hinkley DV, Bootstrap Methods and their Application, 1997, section 4.2.
+    Unexpanded it is twice the smaller share on one side of 0, never below 2 / (R + 1) (Davison AC, Hinkley DV,
+    Bootstrap Methods and their Application, 1997, section 4.2). `groups` in the smallest stratum; None as the interval.
     """
     defined = differences[np.isfinite(differences)]
+    if len(defined) < len(differences) / 2 or groups < 2:
+        return None
     if not defined.any():
         return 1.0
     beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    return min(1.0, 2 * (beyond + 1) / (len(defined) + 1))
+    share = min(0.5, (beyond + 1) / (len(defined) + 1))
+    return float(2 * t.cdf(norm.ppf(share) / np.sqrt(groups / (groups - 1)), groups - 1))
