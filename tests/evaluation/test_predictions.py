@@ -83,6 +83,16 @@ def test_percentages_are_not_taken_for_logits():
         Predictions(table([1, 0], [93.0, 4.0]))
 
 
+def test_small_percentages_that_pass_for_logits_are_named():
+    assert "divide by 100 if they are percentages" in Predictions(table([1, 0], [31.0, 0.4])).warnings[0]
+    assert "percentages" not in Predictions(table([1, 0], [31.0, -0.4])).warnings[0]
+
+
+def test_scores_that_no_sigmoid_can_map_are_refused():
+    with pytest.raises(TableError, match="neither probabilities nor logits"):
+        Predictions(table([1, 0], [2.0, -1000.0]))
+
+
 def test_rounding_beyond_one_is_not_a_logit():
     assert Predictions(table([1, 0], [1.0000001, 0.2])).y_score.tolist() == [1.0, 0.2]
 
@@ -164,6 +174,13 @@ def test_groups_that_nobody_shares_are_none(predictions_frame):
 def test_a_missing_group_is_a_group_of_its_own():
     groups = Predictions(table([1, 0, 1, 0], [0.1] * 4, group_id=["a", None, "a", None])).groups
     assert len(set(groups)) == 3
+
+
+@pytest.mark.parametrize(
+    "groups", [np.array([1.0, np.nan, 1.0, np.nan]), np.array(["a", np.nan, "a", np.nan], dtype=object)]
+)
+def test_groups_that_are_nan_are_missing(groups):
+    assert Scores.from_arrays([1, 0, 1, 0], [0.1] * 4, groups).n_groups() == 3
 
 
 def test_arrays_of_other_length_are_refused():

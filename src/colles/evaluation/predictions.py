@@ -132,7 +132,8 @@ def _checked(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str], str | None]:
     _refuse_lists(frame)
     scores, were_logits = unit_scores(_score_column(frame["y_score"]))
     if were_logits:
-        warnings.append("scores outside 0–1 were taken as logits and mapped by the sigmoid")
+        doubt = "; none is negative, so divide by 100 if they are percentages" if (scores >= 0.5).all() else ""
+        warnings.append(f"scores outside 0–1 were taken as logits and mapped by the sigmoid{doubt}")
     labels = parse_labels(frame["y_true"])
     texts = [pl.col(name).cast(pl.String) for name in TEXT_COLUMNS if name in frame.columns]
     checked = frame.with_columns(*texts, y_true=labels, y_score=pl.Series(scores))

@@ -22,6 +22,8 @@ IntArray = NDArray[np.int64]
 
 LARGEST_LOGIT = 36.0
 """Above it the sigmoid of double precision is 1.0 and the order of the scores is lost."""
+SMALLEST_LOGIT = -700.0
+"""Below it the exponential overflows and the sigmoid is 0."""
 _ROUNDING = 1e-6
 
 
@@ -90,7 +92,9 @@ def group_codes(groups: pl.Series) -> IntArray | None:
 
     A missing group is a group of its own.
     """
-    named = groups.cast(pl.String)
+    known = groups.fill_nan(None) if groups.dtype.is_float() else groups
+    # numpy and pandas write a missing name as NaN.
+    named = known.cast(pl.String).replace("nan", None)
     if named.null_count():
         own = pl.Series([f"\0{row}" for row in range(len(named))])
         named = named.fill_null(own)
@@ -122,7 +126,7 @@ def unit_scores(y_score: FloatArray) -> tuple[FloatArray, bool]:
         )
     if not len(y_score) or (y_score.min() >= -_ROUNDING and y_score.max() <= 1 + _ROUNDING):
         return np.clip(y_score, 0.0, 1.0), False
-    if y_score.max() > LARGEST_LOGIT:
+    if y_score.max() > LARGEST_LOGIT or y_score.min() < SMALLEST_LOGIT:
         raise TableError(
             f"scores run from {y_score.min():g} to {y_score.max():g}, which are neither probabilities nor logits",
             field="y_score",
