@@ -16,7 +16,7 @@ from colles.core.records import Estimate
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.blocks import Alarm, KeyFigures, Note, Table, Text
+from colles.reporting.blocks import Alarm, Figures, KeyFigures, Note, Table, Text
 from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
 from colles.reporting.formats import capital, estimate, number, per_hundred, threshold
 from colles.reporting.leaks import check_units
@@ -25,9 +25,11 @@ from colles.reporting.sections.audit import AuditSection
 from colles.reporting.sections.calibration import Calibration
 from colles.reporting.sections.discrimination import Discrimination
 from colles.reporting.sections.flow import Flow
+from colles.reporting.sections.levels import Levels
 from colles.reporting.sections.net_benefit import NetBenefit, useful_ranges
 from colles.reporting.sections.operating_points import OperatingPoints, slider_data
 from colles.reporting.sections.overview import Overview
+from colles.reporting.sections.robustness import Robustness
 from colles.reporting.sections.split import SplitSection
 from colles.reporting.sections.subgroups import Subgroups
 from colles.reporting.summary import few_warning, summary_sentences
@@ -54,6 +56,37 @@ def test_proportions_are_said_of_a_hundred() -> None:
 def test_rounding_never_claims_perfection() -> None:
     assert per_hundred(_estimate(0.9991)) == "99.9"
     assert per_hundred(_estimate(0.001)) == "0.1"
+    assert per_hundred(_estimate(0.005, 0.0003, 0.9997)) == "0.5 (0.03–99.97)"
+
+
+def test_rare_fractures_are_not_said_to_be_none(tmp_path) -> None:
+    y_true = [int(i < 2) for i in range(500)] * 2
+    run = _run(tmp_path, y_true, [0.2 + 0.6 * y for y in y_true], ["val"] * 500 + ["test"] * 500)
+    said = " ".join(summary_sentences(run))
+    assert "as long as 0.4 of 100 radiographs show one" in said
+    figures = next(block for block in NetBenefit().blocks(run, tmp_path) if isinstance(block, Figures))
+    assert "(0.4 %)" in figures.items[0][1]
+
+
+def test_a_level_that_nothing_chose_is_said_to_be_so(tmp_path) -> None:
+    file = tmp_path / "predictions.csv"
+    rows = {"y_true": [0, 1] * 6, "y_score": [0.2, 0.7] * 6, "patient_id": [f"p{i // 2}" for i in range(12)]}
+    pl.DataFrame(rows).write_csv(file)  # every patient has a fracture
+    judged = evaluate(Predictions.load(file), EvaluateRecipe(replicates=100)).model_dump(mode="json")
+    blocks = Levels().blocks(Artefacts(tmp_path, "run", evaluation=judged), tmp_path)
+    told = " ".join(block.text for block in blocks if isinstance(block, Text))
+    assert "which no set chose: none holds both classes by patient" in told
+    assert "none set" not in told
+
+
+def test_the_worst_condition_is_not_said_to_suffer_where_nothing_fell(tmp_path) -> None:
+    figures = {"auroc": _estimate(0.91, 0.86, 0.95), "auroc_change": _estimate(0.004, -0.002, 0.01)}
+    found = {"subset": "test", "column": "condition", "value": "noise 1", "figures": figures}
+    subsets = {"test": {"n": 90, "n_positive": 30, "figures": {}}}
+    run = Artefacts(tmp_path, "run", evaluation={"subsets": subsets, "robustness": [found]})
+    said = " ".join(block.text for block in Robustness().blocks(run, tmp_path) if isinstance(block, Text))
+    assert "suffers" not in said
+    assert "lowest under noise 1: 0.910 (0.860–0.950), a change of 0.004 (−0.002 to 0.010)" in said
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -113,7 +113,7 @@ def estimate(figure: Mapping[str, Any] | None, digits: int = 3) -> str:
 def per_hundred(figure: Mapping[str, Any] | None, *, complement: bool = False) -> str | None:
     """Format a proportion as `88 (82–93)` of 100, or return None where it is undefined.
 
-    `complement` gives 1 − figure. Decimals appear only where rounding would claim 0 or 100.
+    `complement` gives 1 − figure.
     """
     if figure is None or figure.get("value") is None:
         return None
@@ -121,14 +121,15 @@ def per_hundred(figure: Mapping[str, Any] | None, *, complement: bool = False) -
     if complement:
         value, low, high = (None if x is None else 1 - x for x in (value, high, low))
     if low is None or high is None:
-        return _hundredths(value)
-    return f"{_hundredths(value)} ({_hundredths(low)}–{_hundredths(high)})"
+        return hundredths(value)
+    return f"{hundredths(value)} ({hundredths(low)}–{hundredths(high)})"
 
 
-def _hundredths(value: float | None) -> str:
+def hundredths(value: float | None) -> str:
+    """Format a share as a number of 100, with decimals only where rounding would claim 0 or 100."""
     percent = 100 * (value or 0.0)
-    rounds_away = 0 < percent < 0.5 or 99.5 <= percent < 100
-    return f"{percent:.1f}" if rounds_away and 0.05 <= percent < 99.95 else f"{percent:.0f}"
+    texts = (f"{percent:.{digits}f}" for digits in range(3))
+    return next((text for text in texts if 0 < float(text) < 100), f"{percent:.0f}")
 
 
 def plural(n: int, noun: str, plural_noun: str | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from colles.core.records import Estimate, doubt
 from colles.reporting.artefacts import Artefacts
-from colles.reporting.formats import count, per_hundred, percent_level, plural, subset_name
+from colles.reporting.formats import count, hundredths, per_hundred, percent_level, plural, subset_name
 
 FEW = 10
 """Fewer images of a class than this and a figure says next to nothing (the practicum's val set held 3)."""
@@ -106,7 +106,7 @@ def _meaning(content: Mapping[str, Any]) -> Iterator[str]:
     if right is not None and n:
         yield (
             f"When it says “fracture” at the balanced point, it is right {right} times of 100, as long as "
-            f"{100 * (positives or 0) / n:.0f} of 100 patients have one, as here. Where fractures are rarer it is "
+            f"{hundredths((positives or 0) / n)} of 100 radiographs show one, as here. Where fractures are rarer it is "
             "right less often; the slider below works it out."
         )
 

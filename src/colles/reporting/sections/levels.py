@@ -42,10 +42,10 @@ def _told(unit: str, level: Mapping[str, Any]) -> str:
     tried = ", ".join(f"{_NAMES.get(k, k)} {estimate(v)}" for k, v in (level.get("candidates") or {}).items())
     where = subset_name(str(level.get("chosen_on")))
     images = number(level.get("images_per_unit"), 1)
-    return (
-        f"A {unit} has {images} images on average. Its score is the {_NAMES.get(rule, rule)} of theirs, chosen on the "
-        f"{where} set by AUROC ({tried}); its thresholds were chosen there anew."
-    )
+    score = f"A {unit} has {images} images on average. Its score is the {_NAMES.get(rule, rule)} of theirs"
+    if level.get("chosen_on") == "none":
+        return f"{score}, which no set chose: none holds both classes by {unit}."
+    return f"{score}, chosen on the {where} set by AUROC ({tried}); its thresholds were chosen there anew."
 
 
 def _table(run: Artefacts, unit: str, level: Mapping[str, Any]) -> Table:

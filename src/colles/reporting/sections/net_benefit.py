@@ -9,7 +9,7 @@ from typing import Any
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Figures, Missing, Note, Table, Text
 from colles.reporting.figures.decision import decision_curve
-from colles.reporting.formats import number, subset_name
+from colles.reporting.formats import hundredths, number, subset_name
 from colles.reporting.sections.base import Section
 
 SHOWN = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -37,7 +37,7 @@ class NetBenefit(Section):
             return [Missing("No decision curve.", "colles evaluate PREDICTIONS --out DIR")]
         where = subset_name(run.reported or "")
         caption = (
-            f"Decision curve on the {where} set, whose share of fractures ({100 * share:.0f} %) it holds for. "
+            f"Decision curve on the {where} set, whose share of fractures ({hundredths(share)} %) it holds for. "
             "Shaded: the interval."
         )
         return [

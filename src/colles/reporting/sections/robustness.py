@@ -82,8 +82,10 @@ def _worst(found: Sequence[Condition]) -> list[Block]:
     worst = min(known, key=lambda c: float(c["figures"]["auroc"]["value"]))
     flips = ((worst.get("operating_points") or {}).get("f1") or {}).get("figures", {}).get("flips")
     turned = f"; of 100 decisions at the balanced point {per_hundred(flips)} turn over" if flips else ""
+    change = worst["figures"].get("auroc_change")
+    changed = f", a change of {estimate(change)}" if change else ""
     value = str(worst.get("value")).replace("_", " ")
-    return [Text(f"It suffers most from {value}: AUROC {estimate(worst['figures']['auroc'])}{turned}.")]
+    return [Text(f"The AUROC is lowest under {value}: {estimate(worst['figures']['auroc'])}{changed}{turned}.")]
 
 
 def _table(found: Sequence[Condition]) -> Table:
