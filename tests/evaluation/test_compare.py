@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from published import delong_data
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, norm, t
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.multitest import multipletests
 
@@ -16,7 +16,9 @@ from colles.core.errors import TableError
 from colles.evaluation.compare import all_equal, bootstrap_p, compare_predictions, two_sided_p
 from colles.evaluation.comparison_table import caption, decision_table, markdown, model_table, p_value, pair_table
 from colles.evaluation.decisions import compare_decisions, groups_p, holm, mcnemar
+from colles.evaluation.estimates import paired_difference
 from colles.evaluation.metrics.bootstrap import percentile_interval
+from colles.evaluation.metrics.delong import auroc_difference
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.scores import Scores
 
@@ -218,6 +220,23 @@ def test_p_of_the_form_for_groups_is_uniform_where_nothing_differs():
         gains = rng.choice([-1.0, 0.0, 1.0], 60)[groups] * (rng.random(240) < 0.7)
         below += groups_p(gains, groups) < 0.05
     assert 0.02 < below / 400 < 0.085
+
+
+def test_paired_delong_of_a_handful_takes_students_quantile():
+    assert two_sided_p(0.3, 0.01) == pytest.approx(2 * norm.sf(3))
+    assert two_sided_p(0.3, 0.01, 5) == pytest.approx(2 * t.sf(3, 4))
+    y_true = np.arange(100) < 5
+    first, second = np.random.default_rng(3).random((2, 100)) + np.array([[0.6], [0.0]]) * y_true
+    ids = [f"i{i}" for i in range(100)]
+    frame = pl.DataFrame({"image_id": ids, "y_true": y_true.astype(int), "y_score": first / 2})
+    other = frame.with_columns(y_score=pl.Series(second / 2))
+    pair = compare_predictions({"a": Predictions(frame), "b": Predictions(other)}, replicates=100)["pairs"][0]
+    value, low = pair["difference_delong"]["value"], pair["difference_delong"]["low"]
+    change = paired_difference(Scores(y_true, first), second)
+    assert (change.value, change.low) == pytest.approx((value, low))
+    _, variance = auroc_difference(y_true, first, second)
+    assert value - low == pytest.approx(t.ppf(0.975, 4) * variance**0.5)
+    assert pair["p_delong"] == pytest.approx(2 * t.sf(abs(value) / variance**0.5, 4))
 
 
 def test_bootstrap_p_counts_replicates_beyond_zero():

@@ -13,7 +13,7 @@ from scipy.stats import norm, t
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.decisions import compare_decisions, correct_decisions, holm, own_points
-from colles.evaluation.estimates import SPREAD, ranking_estimates, says_nothing
+from colles.evaluation.estimates import FEW, SPREAD, paired_law, ranking_estimates, says_nothing, smaller_class
 from colles.evaluation.groups import group_warnings
 from colles.evaluation.metrics.bootstrap import (
     Strata,
@@ -145,13 +145,14 @@ def _compare(
 ) -> dict[str, Any]:
     one, other = shared[first], shared[second]
     difference, variance = auroc_difference(one.y_true, one.y_score, other.y_score, groups=one.groups)
-    half = float(norm.ppf((1 + recipe.level) / 2)) * variance**0.5
+    units = smaller_class(one)
+    half = float(paired_law(units).ppf((1 + recipe.level) / 2)) * variance**0.5
     size = Strata.from_ranking(Ranking.from_scores(one.y_true, one.y_score), one.groups).smallest
     replicates = drawn[first] - drawn[second]
     bootstrap = percentile_interval(replicates, size, level=recipe.level)
     delong: Interval | None = (max(-1.0, difference - half), min(1.0, difference + half))
     p_bootstrap = bootstrap_p(replicates, size)
-    p_delong = two_sided_p(difference, variance)
+    p_delong = two_sided_p(difference, variance, units)
     if says_nothing(variance, one.y_score, other.y_score):  # too little data, not certainty
         bootstrap = delong = p_bootstrap = p_delong = None
     suffix = "" if one.groups is None else "_groups"
@@ -173,11 +174,14 @@ def _compare(
     }
 
 
-def two_sided_p(difference: float, variance: float) -> float | None:
-    """Return the normal p of a difference; 1 where both are zero (equal scores), None where only the variance is."""
+def two_sided_p(difference: float, variance: float, units: int = FEW) -> float | None:
+    """Return the p of a difference; 1 where both are zero (equal scores), None where only the variance is.
+
+    It is the normal one, and Student's where `units` (groups of the smaller class) are few.
+    """
     if variance <= SPREAD**2:
         return 1.0 if abs(difference) < SPREAD else None
-    return float(2 * norm.sf(abs(difference) / variance**0.5))
+    return float(2 * paired_law(units).sf(abs(difference) / variance**0.5))
 
 
 def bootstrap_p(differences: FloatArray, groups: int) -> float | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite, sqrt
+from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata, t
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
@@ -34,7 +35,6 @@ from colles.evaluation.metrics.intervals import (
     Interval,
     logit_interval,
     newcombe_auroc,
-    normal_quantile,
     wilson,
     wilson_groups,
 )
@@ -147,13 +147,18 @@ def paired_difference(scores: Scores, other: FloatArray, *, level: float = 0.95)
     if units < 2:
         return undefined(scores, level)
     value, variance = auroc_difference(scores.y_true, scores.y_score, other, groups=scores.groups)
-    half = normal_quantile(level) * sqrt(variance)
+    half = float(paired_law(units).ppf((1 + level) / 2)) * sqrt(variance)
     unknown = says_nothing(variance, scores.y_score, other)
     low, high = (None, None) if unknown else (max(-1.0, value - half), min(1.0, value + half))
     return Estimate(
         value=value, low=low, high=high, level=level, n=scores.n, n_groups=scores.n_groups(),
         method="paired_delong" + ("" if scores.groups is None else "_groups"),
     )  # fmt: skip
+
+
+def paired_law(units: int) -> Any:
+    """Return what a paired difference over its error follows: the normal, Student's for few groups of a class."""
+    return norm if units >= FEW else t(units - 1)
 
 
 def says_nothing(variance: float, first: FloatArray, second: FloatArray) -> bool:
