@@ -68,6 +68,22 @@ def test_rare_fractures_are_not_said_to_be_none(tmp_path) -> None:
     assert "(0.4 %)" in figures.items[0][1]
 
 
+def test_intervals_by_two_methods_are_named_by_both(tmp_path) -> None:
+    rng = np.random.default_rng(3)
+    y_true = [int(i < 30) for i in range(90)] + [int(i < 4) for i in range(90)]
+    run = _run(tmp_path, y_true, rng.uniform(size=180).tolist(), ["val"] * 90 + ["test"] * 90)
+    table = next(block for block in Discrimination().blocks(run, tmp_path) if isinstance(block, Table))
+    named = {row[0]: row[-1] for row in table.rows}
+    assert named["AUROC"] == "delong logit, newcombe"
+    assert named["Brier score"] == "student"
+
+
+def test_calibration_figures_are_said_to_be_those_before_the_shift(tmp_path) -> None:
+    fitted = {"method": "platt", "slope": 1.0, "intercept": 0.0, "prevalence": 0.03, "fitted_prevalence": 0.3}
+    run = Artefacts(tmp_path, "run", evaluation={"calibration": fitted, "subsets": {"test": {"figures": {}}}})
+    assert "the figures here judge them before that shift" in Calibration().blocks(run, tmp_path)[0].text
+
+
 def test_a_level_that_nothing_chose_is_said_to_be_so(tmp_path) -> None:
     file = tmp_path / "predictions.csv"
     rows = {"y_true": [0, 1] * 6, "y_score": [0.2, 0.7] * 6, "patient_id": [f"p{i // 2}" for i in range(12)]}

@@ -64,4 +64,7 @@ def _shift(fitted: Mapping[str, Any]) -> str:
         return ""
     was = fitted.get("fitted_prevalence")
     before = "" if was is None else f" instead of {100 * was:.1f}"
-    return f" They are shifted to patients of whom {100 * share:.1f} of 100 have a fracture{before}."
+    return (
+        f" In the bundle they are shifted to patients of whom {100 * share:.1f} of 100 have a fracture{before}; the "
+        "figures here judge them before that shift."
+    )

@@ -71,6 +71,12 @@ def _difference(first: Mapping[str, Any] | None, last: Mapping[str, Any] | None)
     return "–" if found is None else estimate(found.model_dump())
 
 
+def _methods(figures: Sequence[Mapping[str, Any] | None]) -> str:
+    """Return the methods of the intervals of one row, in the order of its columns; one where all have the same."""
+    named = (str((figure or {}).get("method") or "–").replace("_", " ") for figure in figures)
+    return ", ".join(dict.fromkeys(name for name in named if name != "–")) or "–"
+
+
 def _figures(run: Artefacts) -> Table:
     names = run.shown
     has_gap = len(names) > 1 and names[0] == "val"
@@ -79,8 +85,7 @@ def _figures(run: Artefacts) -> Table:
     for figure in figures:
         by_subset = [(run.subsets[name].get("figures") or {}).get(figure) for name in names]
         gap = [_difference(by_subset[0], by_subset[-1])] if has_gap else []
-        method = str((by_subset[-1] or {}).get("method") or "–").replace("_", " ")
-        rows.append((figure_name(figure), *(estimate(entry) for entry in by_subset), *gap, method))
+        rows.append((figure_name(figure), *(estimate(entry) for entry in by_subset), *gap, _methods(by_subset)))
     gap_of = capital(f"{subset_name(names[0])} − {subset_name(names[-1])}")
     heads = [f"{subset_name(n).capitalize()} (n = {count(run.subsets[n].get('n'))})" for n in names]
     columns = ("Figure", *heads, *([gap_of] if has_gap else []), "Interval by")

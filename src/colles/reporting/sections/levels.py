@@ -8,7 +8,7 @@ from typing import Any
 
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Heading, Missing, Table, Text
-from colles.reporting.formats import capital, count, estimate, number, point_name, subset_name
+from colles.reporting.formats import count, estimate, figure_name, number, point_name, subset_name
 from colles.reporting.sections.base import Section
 
 _NAMES = {"noisy_or": "noisy-or", "max": "maximum", "mean": "mean"}
@@ -53,13 +53,11 @@ def _table(run: Artefacts, unit: str, level: Mapping[str, Any]) -> Table:
     images, units = run.subsets[subset], (level.get("subsets") or {}).get(subset) or {}
     rows = [("Fractured of all", *(f"{count(s.get('n_positive'))} of {count(s.get('n'))}" for s in (images, units)))]
     for figure in _FIGURES:
-        rows.append(
-            (figure.replace("_", " "), *(estimate((s.get("figures") or {}).get(figure)) for s in (images, units)))
-        )
+        rows.append((figure_name(figure), *(estimate((s.get("figures") or {}).get(figure)) for s in (images, units))))
     for name in units.get("operating_points") or {}:
         for figure in _AT_POINT:
             cells = (_at(part, name, figure) for part in (images, units))
-            rows.append((f"{capital(figure)}, {point_name(name)}", *cells))
+            rows.append((f"{figure_name(figure)}, {point_name(name)}", *cells))
     return Table(("Figure", "By image", f"By {unit}"), tuple(rows), f"The {subset_name(subset)} set, with intervals.")
 
 
