@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from colles.cli.run import headline, settings_of
+from colles.core.errors import UsageError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.recipe_text import save_recipe
 from colles.evaluation.evaluate import evaluate
@@ -60,3 +62,10 @@ def test_a_run_with_a_source_held_out_ended_without_its_figure() -> None:
     ]
     evaluation = evaluate(Predictions(pl.DataFrame(rows)), EvaluateRecipe(replicates=100))
     assert ("AUROC on external", evaluation.subsets["external"].figures["auroc"]) in headline(evaluation, "test")
+
+
+def test_a_table_in_place_of_a_folder_was_only_told_to_check_the_path(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"is a file, not a folder.*colles init .*labels\.csv"):
+        settings_of(None, table, tmp_path / "out", [])

@@ -481,6 +481,16 @@ def test_a_box_of_more_than_four_numbers_lost_the_rest(tmp_path: Path, boxes: st
         _rows("csv", _table(tmp_path, f'path,label,boxes\na.png,1,"{boxes}"\n'))
 
 
+def test_a_table_of_patients_beside_class_folders_was_passed_over_without_a_word(tmp_path, write_image, capsys) -> None:
+    root = tmp_path / "set"
+    write_image(root / "fractured" / "a.png")
+    write_image(root / "normal" / "b.png")
+    assert len(_rows("folder", root)) == 2 and not capsys.readouterr().err
+    (root / "patients.csv").write_text("path,patient_id\n", encoding="utf-8")
+    assert len(_rows("folder", root)) == 2
+    assert "patients.csv not read for labels or patients; such a table is a source" in capsys.readouterr().err
+
+
 def test_pictures_under_another_ending_were_left_out_without_a_word(tmp_path: Path, write_image, capsys) -> None:
     root = tmp_path / "set"
     write_image(root / "fractured" / "a.png")

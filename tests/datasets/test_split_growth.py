@@ -369,3 +369,14 @@ def test_a_kept_split_with_equal_files_on_two_sides_goes_on() -> None:
     before = dict(old.frame.select("image_id", "subset").iter_rows())
     after = dict(grown.frame.select("image_id", "subset").iter_rows())
     assert {image: after[image] for image in before} == before
+
+
+def test_a_leak_of_a_kept_split_or_of_a_table_of_ones_own_was_to_be_mended_by_the_same_command() -> None:
+    rows = patients(60, each=1)
+    made = make_split(catalog_of(rows), RECIPE)
+    one, other = made.subset("train")[0], made.subset("test")[0]
+    linked = catalog_of([{**row, "patient_id": "p0"} if row["image_id"] in (one, other) else row for row in rows])
+    with pytest.raises(LeakError, match="one side of the kept split, or split without it"):
+        assert_no_leak(make_split(linked, RECIPE, keep=made), linked)
+    with pytest.raises(LeakError, match="one side of your table"):
+        adopt_split(linked, made.frame)

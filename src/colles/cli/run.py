@@ -83,6 +83,9 @@ def settings_of(recipe: Path | None, folder: Path | None, out: Path, overrides: 
             repair = f"For two folders of pictures: colles run --folder {recipe} --out {out}"
             raise UsageError("is a folder, not a recipe", path=recipe, repair=repair)
         return load_recipe(recipe, overrides), recipe.parent
+    if folder.is_file():
+        repair = f"For a table of path and label: colles init {folder} --out recipe.yaml, then colles run recipe.yaml"
+        raise UsageError("is a file, not a folder", path=folder, repair=repair)
     existing_folder(folder)
     source = {"kind": "folder", "path": str(folder.expanduser().absolute())}
     begun = out / "recipe.yaml"

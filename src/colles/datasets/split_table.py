@@ -174,4 +174,12 @@ def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None
     leaks = list(find_leaks(rows, units.values(), sides))
     if leaks:
         text = f"{len(leaks)} units lie on several sides of the split; first: {leaks[0].detail}"
-        raise LeakError(text, field="subset", repair=_AGAIN)
+        raise LeakError(text, field="subset", repair=_one_side(split))
+
+
+def _one_side(split: Split) -> str:
+    if split.summary.get("adopted"):
+        return "Put its images on one side of your table"
+    if split.summary.get("kept"):
+        return "Put its images on one side of the kept split, or split without it"
+    return _AGAIN

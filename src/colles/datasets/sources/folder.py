@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from colles.core.errors import RecipeError
+from colles.core.progress import say
 from colles.core.records import Radiograph
 from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label, tells_class
 from colles.datasets.sources.files import image_files
 from colles.datasets.sources.headers import HeaderIds
+
+_TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".ods")
 
 
 class Folder(Source):
@@ -24,6 +27,7 @@ class Folder(Source):
     def radiographs(self) -> Iterator[Radiograph]:
         """Yield a row a file; the nearest folder whose name has a meaning is the class."""
         files = image_files(self.root)
+        self._say_tables()
         self._assert_meanings(files)
         headers = HeaderIds(self.salt)
         for path in files:
@@ -47,6 +51,14 @@ class Folder(Source):
         found = super().files()
         HeaderIds(self.salt).prepare(found)
         return found
+
+    def _say_tables(self) -> None:
+        # Who lays a table of labels or patients beside the pictures takes it for read.
+        tables = sorted(path.name for path in self.root.glob("*.*") if path.suffix.lower() in _TABLES)
+        if tables:
+            more = f" and {len(tables) - 3} more" if len(tables) > 3 else ""
+            shown = ", ".join(tables[:3]) + more
+            say(f"{self.root}: {shown} not read for labels or patients; such a table is a source itself: csv=TABLE")
 
     def _label(self, path: Path, folders: tuple[str, ...]) -> int | None:
         place = self._place(folders)
