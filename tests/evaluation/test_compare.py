@@ -13,11 +13,11 @@ from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from colles.core.errors import TableError
-from colles.evaluation.compare import all_equal, bootstrap_p, compare_predictions, two_sided_p
+from colles.evaluation.compare import all_equal, compare_predictions, two_sided_p
 from colles.evaluation.comparison_table import caption, decision_table, markdown, model_table, p_value, pair_table
 from colles.evaluation.decisions import compare_decisions, groups_p, holm, mcnemar
 from colles.evaluation.estimates import paired_difference
-from colles.evaluation.metrics.bootstrap import percentile_interval
+from colles.evaluation.metrics.bootstrap import bootstrap_p, percentile_interval
 from colles.evaluation.metrics.delong import auroc_difference
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.scores import Scores

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
-from tests.imaging.test_read import _SHOWN, _encoded, _status
+from test_read import _SHOWN, _encoded, _status
 
 from colles.core.errors import UnreadableImageError
 from colles.imaging.read import read_image, to_grey

@@ -8,16 +8,24 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import chi2 as chi2_distribution
-from scipy.stats import norm, t
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.decisions import compare_decisions, correct_decisions, holm, own_points
-from colles.evaluation.estimates import FEW, SPREAD, paired_law, ranking_estimates, says_nothing, smaller_class
+from colles.evaluation.estimates import (
+    FEW,
+    SPREAD,
+    paired_interval,
+    paired_law,
+    ranking_estimates,
+    says_nothing,
+    smaller_class,
+)
 from colles.evaluation.groups import group_warnings
 from colles.evaluation.metrics.bootstrap import (
     Strata,
     affordable_replicates,
+    bootstrap_p,
     bootstrap_ranking,
     percentile_interval,
 )
@@ -146,11 +154,10 @@ def _compare(
     one, other = shared[first], shared[second]
     difference, variance = auroc_difference(one.y_true, one.y_score, other.y_score, groups=one.groups)
     units = smaller_class(one)
-    half = float(paired_law(units).ppf((1 + recipe.level) / 2)) * variance**0.5
     size = Strata.from_ranking(Ranking.from_scores(one.y_true, one.y_score), one.groups).smallest
     replicates = drawn[first] - drawn[second]
     bootstrap = percentile_interval(replicates, size, level=recipe.level)
-    delong: Interval | None = (max(-1.0, difference - half), min(1.0, difference + half))
+    delong: Interval | None = paired_interval(difference, variance, units, level=recipe.level)
     p_bootstrap = bootstrap_p(replicates, size)
     p_delong = two_sided_p(difference, variance, units)
     if says_nothing(variance, one.y_score, other.y_score):  # too little data, not certainty
@@ -182,19 +189,3 @@ def two_sided_p(difference: float, variance: float, units: int = FEW) -> float |
     if variance <= SPREAD**2:
         return 1.0 if abs(difference) < SPREAD else None
     return float(2 * paired_law(units).sf(abs(difference) / variance**0.5))
-
-
-def bootstrap_p(differences: FloatArray, groups: int) -> float | None:
-    """Return the p at which the percentile interval of replicates (R,), expanded for few groups, just reaches 0.
-
-    Unexpanded it is twice the smaller share on one side of 0, never below 2 / (R + 1) (Davison AC, Hinkley DV,
-    Bootstrap Methods and their Application, 1997, section 4.2). `groups` in the smallest stratum; None as the interval.
-    """
-    defined = differences[np.isfinite(differences)]
-    if len(defined) < len(differences) / 2 or groups < 2:
-        return None
-    if not defined.any():
-        return 1.0
-    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
-    share = min(0.5, (beyond + 1) / (len(defined) + 1))
-    return float(2 * t.cdf(norm.ppf(share) / np.sqrt(groups / (groups - 1)), groups - 1))

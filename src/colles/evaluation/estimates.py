@@ -147,9 +147,8 @@ def paired_difference(scores: Scores, other: FloatArray, *, level: float = 0.95)
     if units < 2:
         return undefined(scores, level)
     value, variance = auroc_difference(scores.y_true, scores.y_score, other, groups=scores.groups)
-    half = float(paired_law(units).ppf((1 + level) / 2)) * sqrt(variance)
     unknown = says_nothing(variance, scores.y_score, other)
-    low, high = (None, None) if unknown else (max(-1.0, value - half), min(1.0, value + half))
+    low, high = (None, None) if unknown else paired_interval(value, variance, units, level=level)
     return Estimate(
         value=value, low=low, high=high, level=level, n=scores.n, n_groups=scores.n_groups(),
         method="paired_delong" + ("" if scores.groups is None else "_groups"),
@@ -159,6 +158,12 @@ def paired_difference(scores: Scores, other: FloatArray, *, level: float = 0.95)
 def paired_law(units: int) -> Any:
     """Return what a paired difference over its error follows: the normal, Student's for few groups of a class."""
     return norm if units >= FEW else t(units - 1)
+
+
+def paired_interval(value: float, variance: float, units: int, *, level: float = 0.95) -> Interval:
+    """Return the interval of a difference of AUROCs; `units` are the groups of the smaller class, two or more."""
+    half = float(paired_law(units).ppf((1 + level) / 2)) * sqrt(variance)
+    return max(-1.0, value - half), min(1.0, value + half)
 
 
 def says_nothing(variance: float, first: FloatArray, second: FloatArray) -> bool:

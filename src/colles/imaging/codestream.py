@@ -50,18 +50,24 @@ def _boxed(frame: bytes) -> bytes:
         place += length
 
 
-def _jpeg_size(frame: bytes) -> Size | None:
+def _segments(frame: bytes) -> Iterator[tuple[int, int]]:
+    """Yield marker and place of each segment of a JPEG's header, up to where none stands."""
     place = 2
     while frame[place] == 0xFF:
         marker = frame[place + 1]
         if marker == 0xFF:  # fill byte
             place += 1
             continue
+        yield marker, place
+        (length,) = struct.unpack(">H", frame[place + 2 : place + 4])
+        place += 2 if marker in _STANDALONE else 2 + length
+
+
+def _jpeg_size(frame: bytes) -> Size | None:
+    for marker, place in _segments(frame):
         if marker in _FRAME_MARKERS:
             height, width, channels = struct.unpack(">2HB", frame[place + 5 : place + 10])
             return width, height, channels
-        (length,) = struct.unpack(">H", frame[place + 2 : place + 4])
-        place += 2 if marker in _STANDALONE else 2 + length
     return None
 
 
@@ -106,15 +112,11 @@ def is_sound(frame: bytes) -> bool:
 
 
 def _is_sound_jpeg(frame: bytes) -> bool:
-    place = 2
-    while True:
-        while frame[place] == frame[place + 1] == 0xFF:  # fill byte
-            place += 1
-        marker = frame[place + 1]
-        if frame[place] != 0xFF or marker < 0xC0 or marker in _STANDALONE or marker == _END:
-            return False
+    for marker, place in _segments(frame):
         if marker == _SCAN:
             return True
+        if marker < 0xC0 or marker in _STANDALONE or marker == _END:
+            return False
         if marker in _FRAME_MARKERS and not 2 <= frame[place + 4] <= 16:
             return False
-        place += 2 + struct.unpack(">H", frame[place + 2 : place + 4])[0]
+    return False

@@ -145,8 +145,8 @@ def _to_array(stored: ImageFile.ImageFile) -> NDArray[Any]:
         image = image.convert("L")
     elif image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
-    pixels = np.ascontiguousarray(np.asarray(image))
-    return _deep(signed) if (signed := as_stored(pixels, stored)).dtype != np.uint8 else pixels
+    pixels = as_stored(np.ascontiguousarray(np.asarray(image)), stored)
+    return pixels if pixels.dtype == np.uint8 else _deep(pixels)
 
 
 def _deep(values: NDArray[Any]) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from colles.imaging.raw import unreadable
+from colles.imaging.turning import turned
 
 _BITS, _PHOTOMETRIC, _PLANES, _EXTRA, _FORM = 258, 262, 284, 338, 339  # tags of TIFF
 _APART, _PREMULTIPLIED, _UNSIGNED, _SIGNED = 2, 1, 1, 2  # their values
@@ -51,21 +52,12 @@ def deep_colour(data: bytes, image: Image.Image, orientation: int) -> NDArray[np
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise ValueError("its colours of 16 bits could not be read")
     if image.format != "TIFF":  # OpenCV turns these itself
-        pixels = _turned(pixels, orientation)
+        pixels = turned(pixels, orientation)
     extra = getattr(image, "tag_v2", {}).get(_EXTRA, ()) if image.format == "TIFF" else ()
     has_alpha = image.format == "PNG" or (image.mode == "RGBA" and extra[:1] != (_PREMULTIPLIED,))
     if pixels.shape[2] == 4 and has_alpha:  # a clear level of a PNG too
         pixels = _on_black(pixels)
     return np.ascontiguousarray(pixels[..., 2::-1])
-
-
-def _turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    # What EXIF orientation asks a viewer to do (EXIF 2.32, tag 274).
-    if orientation >= 5:
-        pixels = pixels.swapaxes(0, 1)
-    down = -1 if orientation in (3, 4, 7, 8) else 1
-    right = -1 if orientation in (2, 3, 6, 7) else 1
-    return pixels[::down, ::right]
 
 
 def _on_black(pixels: NDArray[Any]) -> NDArray[np.uint16]:

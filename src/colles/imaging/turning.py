@@ -1,8 +1,14 @@
-"""Turn boxes as EXIF orientation turns pixels (EXIF 2.32, tag 274)."""
+"""Turn boxes and pixels as EXIF orientation asks a viewer to (EXIF 2.32, tag 274)."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from colles.core.records import Box
+
+_FROM_RIGHT, _FROM_BELOW = {2, 3, 6, 7}, {3, 4, 7, 8}  # as displayed; from 5 on the axes change places before
 
 
 def as_shown(box: Box, orientation: int, shown: tuple[int, int]) -> Box:
@@ -20,6 +26,13 @@ def _point(x: float, y: float, orientation: int, shown: tuple[int, int]) -> tupl
         x, y = y, x
     width, height = shown
     return (
-        width - x if orientation in (2, 3, 6, 7) else x,
-        height - y if orientation in (3, 4, 7, 8) else y,
+        width - x if orientation in _FROM_RIGHT else x,
+        height - y if orientation in _FROM_BELOW else y,
     )
+
+
+def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return pixels (H, W, ...) as stored in the way that they are displayed, a view."""
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    return pixels[:: -1 if orientation in _FROM_BELOW else 1, :: -1 if orientation in _FROM_RIGHT else 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,9 @@ class Folder(Source):
         # Who lays a table of labels or patients beside the pictures takes it for read.
         tables = sorted(path.name for path in self.root.glob("*.*") if path.suffix.lower() in _TABLES)
         if tables:
-            more = f" and {len(tables) - 3} more" if len(tables) > 3 else ""
-            shown = ", ".join(tables[:3]) + more
-            say(f"{self.root}: {shown} not read for labels or patients; such a table is a source itself: csv=TABLE")
+            say(
+                f"{self.root}: {_some(tables, 3)} not read for labels or patients; such a table is a source itself: csv=TABLE"
+            )
 
     def _label(self, path: Path, folders: tuple[str, ...]) -> int | None:
         place = self._place(folders)
@@ -81,7 +81,7 @@ class Folder(Source):
         places = {parts: self._place(parts) for parts in folders}
         unknown = ["/".join(parts) or "." for parts in folders if self._label_unknown(parts, places[parts])]
         if unknown:
-            shown = ", ".join(map(repr, unknown[:8])) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
+            shown = _some([repr(name) for name in unknown], 8)
             repair = "Name the folders fractured and normal, or give a class map: a line a folder, name: 1 or 0"
             raise RecipeError(f"cannot tell what the folders {shown} mean", path=self.root, repair=repair)
         used = {parts[: place + 1] for parts, place in places.items() if place is not None}
@@ -101,3 +101,7 @@ class Folder(Source):
                 repair = f"Rename {parts[outer]!r} or {parts[place]!r}, or give a class map that knows one of them"
                 text = f"the folder {'/'.join(parts)!r} says {meaning} and {own}"
                 raise RecipeError(text, path=self.root, repair=repair)
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -109,8 +109,8 @@ def logit_bootstrap_interval(value: float, drawn: FloatArray, groups: int, *, le
     class and an average precision of 0.96 they cover 90 %, this interval 94 %. `groups` of the smaller class. None
     where most replicates are undefined or the value is 0 or 1.
     """
-    defined = drawn[np.isfinite(drawn)]
-    if len(defined) < len(drawn) / 2 or groups < 2 or not 0 < value < 1:
+    defined = _defined(drawn, groups)
+    if defined is None or not 0 < value < 1:
         return None
     # About the value, not about their own mean: what replicates are off by is an error as well.
     se = float(np.sqrt(np.mean(np.square(defined - value)) * groups / (groups - 1)))
@@ -123,9 +123,31 @@ def percentile_interval(values: FloatArray, groups: int, *, level: float = 0.95)
     `groups` in the smallest stratum: the bootstrap is too narrow by √((n−1)/n) and by the normal for Student's
     quantile, which the expansion mends (Hesterberg TC, Am Stat 2015; 69: 371–386, section 5.4).
     """
-    defined = values[np.isfinite(values)]
-    if len(defined) < len(values) / 2 or groups < 2:
+    defined = _defined(values, groups)
+    if defined is None:
         return None
     tail = norm.cdf(np.sqrt(groups / (groups - 1)) * t.ppf((1 - level) / 2, groups - 1))
     low, high = np.quantile(defined, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def bootstrap_p(differences: FloatArray, groups: int) -> float | None:
+    """Return the p at which the percentile interval of replicates (R,), expanded for few groups, just reaches 0.
+
+    Unexpanded it is twice the smaller share on one side of 0, never below 2 / (R + 1) (Davison AC, Hinkley DV,
+    Bootstrap Methods and their Application, 1997, section 4.2). `groups` in the smallest stratum; None as the interval.
+    """
+    defined = _defined(differences, groups)
+    if defined is None:
+        return None
+    if not defined.any():
+        return 1.0
+    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    share = min(0.5, (beyond + 1) / (len(defined) + 1))
+    return float(2 * t.cdf(norm.ppf(share) / np.sqrt(groups / (groups - 1)), groups - 1))
+
+
+def _defined(drawn: FloatArray, groups: int) -> FloatArray | None:
+    """Return the replicates that are numbers; None where most are not, or one group was all there was to draw."""
+    defined = drawn[np.isfinite(drawn)]
+    return None if len(defined) < len(drawn) / 2 or groups < 2 else defined
