@@ -56,9 +56,8 @@ class Folder(Source):
         # Who lays a table of labels or patients beside the pictures takes it for read.
         tables = sorted(path.name for path in self.root.glob("*.*") if path.suffix.lower() in _TABLES)
         if tables:
-            say(
-                f"{self.root}: {_some(tables, 3)} not read for labels or patients; such a table is a source itself: csv=TABLE"
-            )
+            shown = _some(tables, 3)
+            say(f"{self.root}: {shown} not read for labels or patients; such a table is a source itself: csv=TABLE")
 
     def _label(self, path: Path, folders: tuple[str, ...]) -> int | None:
         place = self._place(folders)
