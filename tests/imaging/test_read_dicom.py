@@ -54,6 +54,13 @@ def test_an_inverse_presentation_shape_does_not_invert_twice() -> None:
     np.testing.assert_array_equal(image.pixels, 4095 - stored)
 
 
+def test_a_presentation_shape_against_the_photometric_interpretation_counts_for_nothing() -> None:
+    stored = ramp()
+    for photometric, shape in (("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE")):
+        image = read_image(encoded(dicom(stored, photometric=photometric, PresentationLUTShape=shape)))
+        np.testing.assert_array_equal(image.pixels, 4095 - stored if photometric == "MONOCHROME1" else stored)
+
+
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_the_window_decides_black_and_white(photometric: str) -> None:
     stored = ramp()

@@ -1,4 +1,4 @@
-"""From stored values of a DICOM picture to those that a viewer shows (PS3.3 C.11.1, C.11.2, C.7.6.3.1.2)."""
+"""From stored values of a DICOM picture to those that a viewer shows (PS3.3 C.11.1, C.11.2, C.7.6.3.1.2, C.7.6.11)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colles.imaging.samples import without_gaps
+from colles.imaging.shutter import behind_shutter
 
 Shown = tuple[float, float]
 Mapped = Callable[[NDArray[Any]], NDArray[Any]]
@@ -28,13 +29,13 @@ def as_displayed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | N
         return _eight_or_sixteen(apply_color_lut(stored, ds)), None
     if stored.ndim == 3:
         return _eight_or_sixteen(stored), None
-    padded = _padding(stored, ds)
+    hidden = _hidden(stored, ds)
     values, shown = _windowed(stored, ds)
     if str(ds.PhotometricInterpretation) == "MONOCHROME1":
         values, shown = _inverted(values, ds, shown)
-    if padded is not None:
-        rest = values[~padded]
-        values[padded] = 0 if shown else (rest.min() if rest.size else 0)
+    if hidden is not None:
+        rest = values[~hidden]
+        values[hidden] = 0 if shown else (rest.min() if rest.size else 0)
     return np.ascontiguousarray(values), shown
 
 
@@ -144,21 +145,26 @@ def _table(item: Any, negative: Callable[[], bool]) -> Mapped:
 
 def _inverted(values: NDArray[Any], ds: Any, shown: Shown | None) -> tuple[NDArray[Any], Shown | None]:
     # MONOCHROME1 shows the lowest value white, after the VOI transformation (PS3.3 C.7.6.3.1.2). A Presentation LUT
-    # Shape of INVERSE says the same once more and must not invert it back.
+    # Shape of INVERSE says the same once more and must not invert it back; one that contradicts it is wrong.
     if values.dtype == np.float32:
         return values.max() + values.min() - values, shown
     top = np.iinfo(values.dtype).max if values.dtype == np.uint8 or shown else 2 ** int(ds.BitsStored) - 1
     return values.dtype.type(min(max(top, int(values.max())), np.iinfo(values.dtype).max)) - values, shown
 
 
+def _hidden(stored: NDArray[Any], ds: Any) -> NDArray[np.bool_] | None:
+    """Return which pixels are padding or lie behind a shutter; None where none or all do."""
+    parts = [part for part in (_padding(stored, ds), behind_shutter(ds, stored.shape)) if part is not None]
+    hidden = np.logical_or.reduce(parts) if parts else None
+    return hidden if hidden is not None and hidden.any() and not hidden.all() else None
+
+
 def _padding(stored: NDArray[Any], ds: Any) -> NDArray[np.bool_] | None:
     value, other = ds.get("PixelPaddingValue"), ds.get("PixelPaddingRangeLimit")
     if value is None:
         return None
-    other = value if other is None else other
-    low, high = sorted((int(value), int(other)))
-    padded = (stored >= low) & (stored <= high)
-    return padded if padded.any() and not padded.all() else None
+    low, high = sorted((int(value), int(value if other is None else other)))
+    return np.asarray((stored >= low) & (stored <= high))
 
 
 def _whole(values: NDArray[Any], ds: Any) -> NDArray[Any]:

@@ -36,7 +36,8 @@ def read_dicom(
 ) -> RawImage:
     """Decode the first frame of a DICOM file; `on_header` is given its data set first.
 
-    Grey runs through Modality LUT, then VOI LUT or the first window, then MONOCHROME1 is inverted; padding is black.
+    Grey runs through Modality LUT, then VOI LUT or the first window, then MONOCHROME1 is inverted; padding and what
+    lies behind a shutter are black.
     More than 8 stored bits become uint16. Raise `UnreadableImageError` as `read_image` does; `unsupported` where the
     file holds no picture or no decoder for it is installed.
     """
