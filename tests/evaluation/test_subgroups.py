@@ -9,6 +9,7 @@ from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.labels import parse_answers
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.sizes import image_size
 from colles.evaluation.subgroups import subgroup_rows, with_ages, with_sizes
 
 
@@ -71,3 +72,8 @@ def test_a_source_that_is_no_single_value_is_no_subgroup(values):
 @pytest.mark.parametrize("boxes", [[[1.0, 2.0, 3.0, 4.0]] * 4, [[{"a": 1}]] * 4, [[{"x1": "a", "y1": "b"}]] * 4])
 def test_boxes_of_another_form_make_no_area(boxes):
     assert found(width=[512] * 4, height=[300] * 4, boxes=boxes) == {("image_size", "500 px to 1,000 px"): 4}
+
+
+@pytest.mark.parametrize("side", [1, 499, 500, 999.5, 1000, 2000, 3000])
+def test_one_images_size_has_the_name_that_a_tables_has(side):
+    assert {("image_size", image_size(side)): 4} == found(width=[side] * 4, height=[1] * 4)

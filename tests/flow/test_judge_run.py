@@ -89,7 +89,8 @@ def test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it(drawn: Catalo
     share = scores["methods"]["box_share"]["figures"]["pointing"]["value"]
     assert share == pytest.approx((12 / SIZE) ** 2)
     parts = {(part["column"], part["value"]): part["n"] for part in bright["subgroups"]}
-    assert parts[("source", "drawn")] == 15 and ("body_part", "hand") in parts and len(parts) == 4
+    assert parts[("source", "drawn")] == 15 and ("body_part", "hand") in parts and len(parts) == 5
+    assert parts[("image_size", "under 500 px")] == 15
     assert "1 fractured image of test: no reference box" in scores["notes"]
 
 

@@ -71,7 +71,10 @@ def _level(evaluation: dict[str, Any]) -> dict[str, Any]:
 def _scores() -> dict[str, Any]:
     check = {"passed": False, "sentence": "The map hardly changes when the weights are drawn anew."}
     gradcam = {"title": "Grad-CAM", "role": "method", "n": 60, "figures": {"pointing": figure(0.3), "iou": figure(0.1)},
-               "checks": {"randomisation": check}, "warnings": ["does not depend on the weights"]}  # fmt: skip
+               "checks": {"randomisation": check}, "warnings": ["does not depend on the weights"],
+               "subgroups": [{"column": "image_size", "value": "under 500 px", "n": 41,
+                              "figures": {"pointing": figure(0.21), "pointing_margin": figure(0.52)}}],
+               "froc": [{"false_boxes_per_image": 0.25, "recall": figure(0.4)}], "froc_images": 90}  # fmt: skip
     centre = {"title": "Centre of the picture", "role": "chance", "n": 60, "figures": {"pointing": figure(0.07)}}
     probe = {"name": "marker", "n": 12, "change": figure(-0.4), "auroc_before": 0.9, "auroc_after": 0.8, "found": True,
              "sentence": "Covering the side marker lowers the score."}  # fmt: skip

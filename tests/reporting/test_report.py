@@ -94,6 +94,11 @@ def test_results_hold_tables_and_figures(run: Path, text: str) -> None:
         assert pl.read_csv(run / "results" / f"{name}.csv").height > 0
 
 
+def test_the_models_own_map_is_shown_by_part_and_by_false_boxes(text: str) -> None:
+    assert "image size: under 500 px" in text and "0.21 (0.16–0.26)" in text and "0.52 (0.47–0.57)" in text
+    assert "candidate boxes on 90 images (FROC)" in text and ">0.25</" in text and "0.40 (0.35–0.45)" in text
+
+
 @pytest.mark.slow
 def test_every_file_in_results_has_a_name_that_a_later_report_knows(run: Path, tmp_path: Path) -> None:
     write_report([run, run], tmp_path / "report.html", checklists=list(CHECKLISTS))
@@ -278,6 +283,9 @@ def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("explain/scores.json", '{"methods": {"gradcam": {"figures": {"pointing": {"n": NaN}}}}}'),
         ("explain/scores.json", '{"methods": {"gradcam": {"warnings": 3}}}'),
         ("explain/scores.json", '{"probes": [{"change": 3}]}'),
+        ("explain/scores.json", '{"default": ["gradcam"], "methods": {"gradcam": {}}}'),
+        ("explain/scores.json", '{"methods": {"gradcam": {"subgroups": [3]}}}'),
+        ("explain/scores.json", '{"methods": {"gradcam": {"froc": [{"recall": "high"}]}}}'),
         ("explain/explanations.json", '[{"score": "high"}]'),
         ("evaluation/evaluation.json", '{"subsets": {"test": {"figures": {"auroc": {"value": "0.9"}}}}}'),
         ("evaluation/evaluation.json", '{"subsets": {"test": {"curves": {"roc": {"fpr": ["a"], "tpr": [1]}}}}}'),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ SIZE_COLUMNS = ("width", "height", "boxes", LESION_AREA)
 AGE, AGE_BAND = "age", "age_band"
 IMAGE_CUTS = (500, 1000, 2000)
 """Longer side in pixels; public sets hold thumbnails of 450 as well as originals of 3,000."""
+IMAGE_NAMES = tuple(f"{cut:,} px" for cut in IMAGE_CUTS)
 LESION_CUTS = (0.005, 0.01, 0.03)
 """Share of the picture: about the quartiles of the fractures of FracAtlas and a YOLO export together."""
 AGE_CUTS = (18, 65)
@@ -36,7 +38,7 @@ def with_sizes(frame: pl.DataFrame) -> pl.DataFrame:
         return frame
     width, height = _number("width"), _number("height")
     longer = pl.when(width.is_not_null() & height.is_not_null()).then(pl.max_horizontal(width, height))
-    added = {IMAGE_SIZE: in_words(longer, IMAGE_CUTS, [f"{cut:,} px" for cut in IMAGE_CUTS])}
+    added = {IMAGE_SIZE: in_words(longer, IMAGE_CUTS, IMAGE_NAMES)}
     if LESION_AREA not in frame.columns and _has_boxes(frame):
         added[LESION_AREA] = _covered() / (width * height)
     return frame.with_columns(**{name: column for name, column in added.items() if name not in frame.columns})
@@ -64,11 +66,20 @@ def _covered() -> pl.Expr:
 
 def in_words(values: pl.Expr, cuts: Sequence[float], names: Sequence[str]) -> pl.Expr:
     """Name the interval that each value lies in, as an Enum that sorts by size; what is no number stays null."""
-    between = [f"{low} to {high}" for low, high in pairwise(names)]
-    labels = [f"under {names[0]}", *between, f"{names[-1]} and more"]
+    labels = _bands(names)
     place = pl.sum_horizontal(*((values >= cut).cast(pl.Int32) for cut in cuts))
     named = place.replace_strict(dict(enumerate(labels)), return_dtype=pl.Enum(labels))
     return pl.when(values.is_finite()).then(named)
+
+
+def image_size(longer: float) -> str:
+    """Name the interval that an image's longer side (pixels) lies in, as `image_size` of an evaluation does."""
+    return _bands(IMAGE_NAMES)[bisect_right(IMAGE_CUTS, longer)]
+
+
+def _bands(names: Sequence[str]) -> list[str]:
+    between = [f"{low} to {high}" for low, high in pairwise(names)]
+    return [f"under {names[0]}", *between, f"{names[-1]} and more"]
 
 
 def lesion_rows(frame: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:

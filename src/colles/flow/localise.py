@@ -27,6 +27,7 @@ from colles.evaluation.localisation import (
     widen,
 )
 from colles.evaluation.scores import IntArray, name_codes
+from colles.evaluation.sizes import IMAGE_SIZE, image_size
 from colles.flow.explain import Item, Shown
 from colles.imaging.heatmap import at_most, candidate_boxes, locate_peak, unletterbox
 from colles.imaging.preprocess import to_input
@@ -43,7 +44,7 @@ CHANCE = {
     "silhouette": "depth in the silhouette",
     "untrained": "the same network untrained",
 }
-COLUMNS = ("lesion_size", "body_part", "source")
+COLUMNS = ("lesion_size", IMAGE_SIZE, "body_part", "source")
 _NO_BOXES = np.zeros((0, 4))
 _FEW = 5  # images of a subgroup below which nothing is said
 
@@ -144,7 +145,7 @@ def _facts(item: Item, boxes: Boxes, size: Size) -> dict[str, Any]:
     wide = covered_share(widen(boxes, size), size)
     known = {name: item.columns.get(name) for name in COLUMNS}
     facts = {"group": item.cluster, "boxes": len(boxes), "share": share, "margin_share": wide}
-    return {**known, **facts, "lesion_size": lesion_size(share)}
+    return {**known, **facts, "lesion_size": lesion_size(share), IMAGE_SIZE: image_size(max(size))}
 
 
 def _detect(heat: NDArray[np.float32], sample: Sample, boxes: Boxes, method: Method, score: float) -> Detections:

@@ -33,12 +33,27 @@ class CheckForm(BaseModel):
     passed: bool | None = None
 
 
-class MethodForm(BaseModel):
+class PartForm(BaseModel):
+    """A part of the images and what a method's maps are worth on it."""
+
+    n: int | None = None
+    figures: dict[str, FigureForm] | None = None
+
+
+class RecallForm(BaseModel):
+    """Which share of the fractures the candidate boxes find at so many false ones."""
+
+    false_boxes_per_image: float | None = None
+    recall: FigureForm | None = None
+
+
+class MethodForm(PartForm):
     """A method and what its maps are worth."""
 
     role: str | None = None
-    n: int | None = None
-    figures: dict[str, FigureForm] | None = None
+    subgroups: tuple[PartForm, ...] | None = None
+    froc: tuple[RecallForm, ...] | None = None
+    froc_images: int | None = None
     checks: dict[str, CheckForm] | None = None
     warnings: tuple[str, ...] | None = None
 
@@ -58,6 +73,7 @@ class ScoresForm(BaseModel):
     n: int | None = None
     n_boxes: int | None = None
     margin: float | None = None
+    default: str | None = None
     methods: dict[str, MethodForm] | None = None
     probes: tuple[ProbeForm, ...] | None = None
     notes: tuple[str, ...] | None = None

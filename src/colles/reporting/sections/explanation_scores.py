@@ -8,6 +8,7 @@ from typing import Any
 from colles.reporting.blocks import Block, Figures, Heading, Note, Table, Text
 from colles.reporting.figures.forest import ForestRow, forest_plot
 from colles.reporting.formats import count, estimate, number
+from colles.reporting.sections.explanation_parts import part_blocks
 
 _FIGURES = {
     "pointing": "Peak in a box",
@@ -42,6 +43,7 @@ def score_blocks(scores: Scores | None) -> list[Block]:
         Text(_about(scores)),
         Figures(((drawing, caption),), wide=True),
         _table(methods),
+        *part_blocks(scores),
         *_checks(methods),
         *_probes(scores.get("probes") or ()),
         *(Note(str(note)) for note in scores.get("notes") or ()),
