@@ -61,6 +61,16 @@ def test_patients_and_studies_are_groups(archive: Path) -> None:
     assert {row.status for row in rows.values()} == {"ok"}
 
 
+@pytest.mark.parametrize(("one", "other"), [("004711", "4711"), ("AB-12", "ab-12"), (" 4711 ", "4711\0")])
+def test_a_patient_id_that_two_archives_spell_differently_was_two_patients(
+    tmp_path: Path, one: str, other: str
+) -> None:
+    for name, patient, issuer in (("1.dcm", one, "HOSPITAL"), ("2.dcm", other, ""), ("3.dcm", "5711", "HOSPITAL")):
+        write(tmp_path / name, PatientID=patient, IssuerOfPatientID=issuer)
+    rows = by_name(catalog_of(tmp_path))
+    assert rows["1.dcm"].patient_id == rows["2.dcm"].patient_id != rows["3.dcm"].patient_id
+
+
 def test_attributes_are_mapped(archive: Path) -> None:
     rows = by_name(catalog_of(archive))
     one = rows["1.dcm"]

@@ -31,11 +31,16 @@ def known_id(text: str | None, *, numbered: bool = False) -> str | None:
     return None if _NOBODY.match(text) else text
 
 
+def one_spelling(text: str) -> str:
+    """Return what all spellings of an id have in common: blanks, case, leading zeros and a decimal `.0` are nothing."""
+    return re.sub(_NUMBER, r"\1", text.strip().lower())
+
+
 def with_keys(frame: pl.DataFrame, *, as_written: bool = False) -> pl.DataFrame:
     """Add the columns of `KEYS`, null where the id is; a table without sources is one source.
 
-    Give the whole table: whether a study's name is one patient's own is told by the other rows. Ids that differ only in
-    leading zeros, a decimal `.0`, blanks or case mean one thing, but `as_written`: a spreadsheet makes 7 of 007.
+    Give the whole table: whether a study's name is one patient's own is told by the other rows. Ids of `one_spelling`
+    mean one thing, but `as_written`: a spreadsheet makes 7 of 007.
     """
     missing = [pl.lit(None, pl.String).alias(name) for name in _NEEDED if name not in frame.columns]
     rows = frame.with_columns(missing).with_columns(pl.col(*_NEEDED).cast(pl.String))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from colles.core.errors import CollesError
+from colles.core.identity import one_spelling
 from colles.datasets.pseudonyms import Pseudonyms
 from colles.datasets.sources import dicom_words as words
 from colles.datasets.sources.files import first_bytes
@@ -41,12 +42,14 @@ class HeaderIds:
 def salted_ids(ds: Any, names: Pseudonyms) -> dict[str, str | None]:
     """Return patient_id, study_id, id_scope and group_id of a header under salted names; nothing where it names nobody.
 
-    The group is the patient, or the study where the patient is not known.
+    The group is the patient, or the study where the patient is not known. One PatientID that two archives spell
+    differently is one patient. Who issued it is not asked: files of one patient may name the issuer or not, and no
+    patient may be torn apart, while two who share an id may well stay together.
     """
     patient, study = words.identity(ds, "PatientID"), words.identity(ds, "StudyInstanceUID")
     if not (patient or study):
         return {}
-    patient_id = names.name("patient", patient) if patient else None
+    patient_id = names.name("patient", one_spelling(patient)) if patient else None
     study_id = names.name("study", study) if study else None
     group_id = f"{names.scope}:{patient_id or study_id}"
     return {"patient_id": patient_id, "study_id": study_id, "id_scope": names.scope, "group_id": group_id}
