@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from colles.evaluation.metrics import confusion as cells
+from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.metrics.calibration_error import brier_score, equal_mass_bins, expected_calibration_error
 from colles.evaluation.metrics.confusion import Confusion, confusion_at, sweep_thresholds
 from colles.evaluation.metrics.ranking import RANKING_FIGURES, Ranking, partial_auroc
 from colles.evaluation.point_estimates import point_estimates
+from colles.evaluation.scores import Scores
 
 CASES = [{"seed": seed, "ties": ties} for seed in range(4) for ties in (False, True)]
 
@@ -78,15 +79,19 @@ def test_table_counted_by_hand():
     y_score = np.array([0.9, 0.8, 0.5, 0.1, 0.7, 0.5, 0.4, 0.3, 0.2, 0.1])
     c = confusion_at(y_true, y_score, 0.5)
     assert c == Confusion(tp=3, fp=2, tn=4, fn=1)
-    assert cells.sensitivity(c) == 0.75
-    assert cells.specificity(c) == pytest.approx(4 / 6)
-    assert cells.f1(c) == pytest.approx(6 / 9)
-    assert cells.mcc(c) == pytest.approx((3 * 4 - 2 * 1) / np.sqrt(5 * 4 * 6 * 5))
+    found = point_estimates(Scores(y_true, y_score), 0.5, EvaluateRecipe(replicates=100))
+    assert found["sensitivity"].value == 0.75
+    assert found["specificity"].value == pytest.approx(4 / 6)
+    assert found["balanced_accuracy"].value == pytest.approx((3 / 4 + 4 / 6) / 2)
+    assert found["f1"].value == pytest.approx(6 / 9)
+    assert found["mcc"].value == pytest.approx((3 * 4 - 2 * 1) / np.sqrt(5 * 4 * 6 * 5))
 
 
 def test_empty_rows_of_the_table_are_undefined_not_zero():
-    c = Confusion(tp=0, fp=0, tn=5, fn=0)
-    assert cells.sensitivity(c) is cells.f1(c) is cells.mcc(c) is cells.balanced_accuracy(c) is None
+    none_called = Scores(np.zeros(5, dtype=bool), np.full(5, 0.1))
+    found = point_estimates(none_called, 0.5, EvaluateRecipe(replicates=100))
+    undefined = ("sensitivity", "ppv", "f1", "mcc", "balanced_accuracy")
+    assert {name: found[name].value for name in undefined} == dict.fromkeys(undefined)
 
 
 def test_sweep_agrees_with_counting_at_every_threshold(make_scores):

@@ -125,4 +125,4 @@ def test_confusion_agrees_with_the_net_benefit_formula(make_scores):
     scores = make_scores(300)
     curve = net_benefit(scores, scores.y_score)
     c = confusion_at(scores.y_true, scores.y_score, 0.3)
-    assert curve["model"][29] == pytest.approx(c.tp / c.n - c.fp / c.n * 0.3 / 0.7)
+    assert curve["model"][29] == pytest.approx(c.tp / scores.n - c.fp / scores.n * 0.3 / 0.7)

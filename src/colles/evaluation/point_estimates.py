@@ -7,9 +7,8 @@ import numpy as np
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.estimates import FEW, proportion, smaller_class, undefined
-from colles.evaluation.metrics import confusion as cells
 from colles.evaluation.metrics.bootstrap import percentile_interval
-from colles.evaluation.metrics.confusion import Confusion, confusion_at
+from colles.evaluation.metrics.confusion import Confusion, confusion_at, mcc
 from colles.evaluation.metrics.intervals import Interval, mover_mean
 from colles.evaluation.scores import FloatArray, IntArray, Scores
 from colles.evaluation.worth import likelihood_ratios
@@ -74,7 +73,7 @@ def _f1(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> Estimate:
 
 
 def _mcc(scores: Scores, counts: Confusion, threshold: float, recipe: EvaluateRecipe) -> Estimate:
-    value = cells.mcc(counts)
+    value = mcc(counts)
     if value is None:
         return undefined(scores, recipe.level)
     rng = np.random.default_rng(recipe.seed)

@@ -1,4 +1,4 @@
-"""The 2×2 table at a threshold and the figures made of it; all thresholds at once for choosing one."""
+"""The 2×2 table at a threshold and its correlation; all thresholds at once for choosing one."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ class Confusion(Record):
     tn: int
     fn: int
 
-    @property
-    def n(self) -> int:
-        """All images."""
-        return self.tp + self.fp + self.tn + self.fn
-
 
 def confusion_at(y_true: BoolArray, y_score: FloatArray, threshold: float) -> Confusion:
     """Count the four cells; score ≥ threshold is positive."""
@@ -33,36 +28,10 @@ def confusion_at(y_true: BoolArray, y_score: FloatArray, threshold: float) -> Co
     return Confusion(tp=tp, fp=fp, fn=positives - tp, tn=len(y_true) - positives - fp)
 
 
-def ratio(part: float, whole: float) -> float | None:
-    """Divide; None where there is nothing to divide by."""
-    return part / whole if whole else None
-
-
-def sensitivity(c: Confusion) -> float | None:
-    """Return the share of fractures that are called."""
-    return ratio(c.tp, c.tp + c.fn)
-
-
-def specificity(c: Confusion) -> float | None:
-    """Return the share of others that are not called."""
-    return ratio(c.tn, c.tn + c.fp)
-
-
-def balanced_accuracy(c: Confusion) -> float | None:
-    """Return the mean of sensitivity and specificity; None where a class is absent."""
-    parts = sensitivity(c), specificity(c)
-    return None if parts[0] is None or parts[1] is None else (parts[0] + parts[1]) / 2
-
-
-def f1(c: Confusion) -> float | None:
-    """Return 2 TP / (2 TP + FP + FN)."""
-    return ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn)
-
-
 def mcc(c: Confusion) -> float | None:
     """Return Matthews' correlation; None where a row or a column of the table is empty."""
     margins = (c.tp + c.fp) * (c.tp + c.fn) * (c.tn + c.fp) * (c.tn + c.fn)
-    return ratio(c.tp * c.tn - c.fp * c.fn, sqrt(margins))
+    return (c.tp * c.tn - c.fp * c.fn) / sqrt(margins) if margins else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
