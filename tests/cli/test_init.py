@@ -17,7 +17,7 @@ from colles.core.errors import CollesError, InputError, OutputExistsError, Usage
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.datasets.survey import detect_kind, survey
 from colles.flow.sources import open_sources
-from colles.flow.starter import choose, starter_recipe
+from colles.flow.starter import choose
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_blank_behind_a_label_was_a_class_that_the_table_lacks(tmp_path: Path)
 def test_a_class_that_is_missing_is_an_error(two_folders: Path) -> None:
     (two_folders / "fractured").rename(two_folders / "also_normal")
     with pytest.raises(InputError, match="0 images are fractured and 42 are not"):
-        starter_recipe([survey(str(two_folders))], "x")
+        choose([survey(str(two_folders))], gpu=False)
 
 
 def test_choices_follow_the_data(two_folders: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colles.core.recipe import PreprocessRecipe
-from colles.imaging.heatmap import at_most, candidate_boxes, covered, locate_peak, normalise, peak, unletterbox
+from colles.imaging.heatmap import at_most, candidate_boxes, covered, locate_peak, peak, unletterbox
 from colles.imaging.preprocess import placement
 
 fits = st.sampled_from(["letterbox", "stretch"])
@@ -42,12 +42,6 @@ def test_a_ramp_stays_a_ramp_without_the_padding() -> None:
 def test_a_map_that_is_no_map_is_refused() -> None:
     with pytest.raises(ValueError, match="shape"):
         unletterbox(np.zeros((1, 7, 7)), placement(10, 10, PreprocessRecipe(size=32)))
-
-
-def test_normalise_spans_zero_to_one_and_survives_nan() -> None:
-    np.testing.assert_allclose(normalise(np.array([[-2.0, 0.0], [2.0, np.nan]])), [[0, 0.5], [1, 0]])
-    assert not normalise(np.full((2, 2), 7.0)).any()
-    assert not normalise(np.full((2, 2), np.nan)).any()
 
 
 def test_peak_is_column_then_row() -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from colles.core.recipe import RobustnessRecipe
-from colles.imaging.perturb import ONE_STRENGTH, PERTURBATIONS, STRENGTHS, conditions
+from colles.imaging.perturb import ONE_STRENGTH, PERTURBATIONS, conditions
+
+STRENGTHS = RobustnessRecipe().strengths
 
 
 @pytest.fixture

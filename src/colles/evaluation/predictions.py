@@ -53,11 +53,6 @@ class Predictions:
         object.__setattr__(self, "warnings", (*self.warnings, *warnings))
 
     @classmethod
-    def from_frame(cls, frame: pl.DataFrame, path: Path | None = None) -> Predictions:
-        """Check a table that is in memory already."""
-        return cls(frame, path)
-
-    @classmethod
     def load(cls, path: str | Path) -> Predictions:
         """Read predictions from CSV, Parquet, JSON or JSON lines."""
         file = Path(path)

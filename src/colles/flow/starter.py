@@ -9,8 +9,6 @@ from pathlib import Path
 import yaml
 
 from colles.core.errors import InputError
-from colles.core.recipe import Recipe
-from colles.core.recipe_text import recipe_from
 from colles.core.records import Record
 from colles.datasets.survey import Survey
 from colles.evaluation.metrics.intervals import wilson
@@ -102,11 +100,6 @@ def _size(surveys: Sequence[Survey], gpu: bool) -> tuple[int, str]:
 def recipe_values(surveys: Sequence[Survey], choices: Sequence[Choice], name: str) -> dict[str, object]:
     """Return the plain values of the recipe."""
     return dict(yaml.safe_load(recipe_text(surveys, choices, name)))
-
-
-def starter_recipe(surveys: Sequence[Survey], name: str, *, gpu: bool | None = None) -> Recipe:
-    """Return the recipe that `colles init` would write."""
-    return recipe_from(recipe_values(surveys, choose(surveys, gpu=has_gpu() if gpu is None else gpu), name))
 
 
 def has_gpu() -> bool:

@@ -78,21 +78,6 @@ def covered(placement: Placement) -> tuple[float, float, float, float]:
     return (*placement.to_image_xy(0, 0), *placement.to_image_xy(placement.size, placement.size))
 
 
-def normalise(heat: NDArray[Any]) -> FloatMap:
-    """Map the lowest value to 0 and the highest to 1; a constant map becomes 0 everywhere.
-
-    NaN and infinities count as the lowest finite value.
-    """
-    values = np.asarray(heat, dtype=np.float64)
-    finite = np.isfinite(values)
-    if not finite.any():
-        return np.zeros(values.shape, np.float32)
-    low, high = float(values[finite].min()), float(values[finite].max())
-    if high <= low:
-        return np.zeros(values.shape, np.float32)
-    return ((np.where(finite, values, low) - low) / (high - low)).astype(np.float32)
-
-
 def peak(heat: NDArray[Any]) -> tuple[int, int]:
     """Return column and row (x, y) of the highest value, so that `heat[y, x]` is the maximum; of equals the first."""
     values = np.where(np.isfinite(heat), heat, -np.inf)

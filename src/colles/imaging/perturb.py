@@ -17,7 +17,6 @@ from colles.imaging.resize import resize
 
 Grey = NDArray[np.uint8]
 Perturbation = Callable[[Grey, int, np.random.Generator], Grey]
-STRENGTHS = (1, 2, 3)
 _GRAIN = 512
 """Noise has as many grains along the longer side, or as many as the image has pixels."""
 _NOISE_SD = (5.0, 10.0, 20.0)

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from colles.datasets.audit.orientations import ORIENTATIONS, orientation_of
+from colles.datasets.audit.orientations import orientation_of
 
 SIDE = 16  # coefficients a side
 BITS = SIDE * SIDE - 1  # the constant coefficient's bit is always 0
@@ -50,16 +50,10 @@ class Candidate:
     first: int
     second: int
     orientation: int
-    """Turns the second so that it looks like the first; None where a free alignment has to find it."""
+    """Turns the second so that it looks like the first."""
     inverted: bool
     distance: int
     """Bits of the hashes that differ, of 255."""
-
-    @property
-    def transform(self) -> str:
-        """How the second picture has to be changed to look like the first."""
-        words = ORIENTATIONS[self.orientation]
-        return f"{words}, inverted" if self.inverted else words
 
 
 def coefficients(pixels: npt.NDArray[np.uint8]) -> Floats:
