@@ -19,12 +19,12 @@ from colles.evaluation.metrics.calibration_error import (
     calibration_slope,
     ece_interval,
     expected_calibration_error,
-    mean_interval,
 )
 from colles.evaluation.metrics.confusion import confusion_at, mcc
 from colles.evaluation.metrics.delong import auroc_covariance, auroc_difference, auroc_variance, placements
 from colles.evaluation.metrics.intervals import (
     logit_interval,
+    mean_interval,
     mover_mean,
     newcombe_auroc,
     tango_paired,

@@ -11,8 +11,7 @@ from scipy.stats import binomtest, t
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.estimates import SPREAD
-from colles.evaluation.metrics.calibration_error import mean_interval
-from colles.evaluation.metrics.intervals import Interval, tango_paired
+from colles.evaluation.metrics.intervals import Interval, mean_interval, tango_paired
 from colles.evaluation.operating import choose_operating_points
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.robustness import clean_rows

@@ -28,12 +28,12 @@ from colles.evaluation.metrics.calibration_error import (
     calibration_slope,
     ece_interval,
     expected_calibration_error,
-    mean_interval,
 )
 from colles.evaluation.metrics.delong import auroc_difference, auroc_variance
 from colles.evaluation.metrics.intervals import (
     Interval,
     logit_interval,
+    mean_interval,
     newcombe_auroc,
     wilson,
     wilson_groups,
@@ -110,6 +110,11 @@ def _auroc_by_method(auroc: Estimate, bootstrap: Interval | None, scores: Scores
         for name, (interval, method) in intervals.items()
         if interval is not None and interval[1] - interval[0] >= SPREAD
     }
+
+
+def auroc_estimate(scores: Scores, recipe: EvaluateRecipe) -> Estimate:
+    """Estimate the AUROC alone; undefined where a class is absent."""
+    return ranking_estimates(scores, recipe, {"auroc": RANKING_FIGURES["auroc"]})["auroc"]
 
 
 def smaller_class(scores: Scores) -> int:

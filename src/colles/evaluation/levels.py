@@ -10,11 +10,10 @@ import polars as pl
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.evaluation.aggregation import AGGREGATIONS, Aggregation, best_aggregation, unit_scores_of
-from colles.evaluation.estimates import ranking_estimates
+from colles.evaluation.estimates import auroc_estimate
 from colles.evaluation.groups import scoped
 from colles.evaluation.judge import judge_subset
 from colles.evaluation.locked import Locked, choosing_subset, lock, lock_on
-from colles.evaluation.metrics.ranking import auroc
 from colles.evaluation.predictions import to_scores
 from colles.evaluation.results import Level
 from colles.evaluation.scores import IntArray, Scores
@@ -85,8 +84,7 @@ def _candidates(
 ) -> dict[Aggregation, Estimate]:
     if chosen_on is None:
         return {}
-    only_auroc = {"auroc": auroc}
-    return {how: ranking_estimates(by_way[how][chosen_on], recipe, only_auroc)["auroc"] for how in AGGREGATIONS}
+    return {how: auroc_estimate(by_way[how][chosen_on], recipe) for how in AGGREGATIONS}
 
 
 def unit_codes(rows: pl.DataFrame, column: str) -> IntArray:

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colles.core.records import Estimate
-from colles.evaluation.metrics.calibration_error import mean_interval
-from colles.evaluation.metrics.intervals import wilson, wilson_groups
+from colles.evaluation.metrics.intervals import mean_interval, wilson, wilson_groups
 from colles.evaluation.scores import BoolArray, FloatArray, IntArray, dense
 
 MARGIN = 1 / 16

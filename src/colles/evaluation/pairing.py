@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from colles.core.errors import TableError
+from colles.evaluation.estimates import smaller_class
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.robustness import clean_rows
 from colles.evaluation.scores import IntArray, Scores, group_codes
@@ -99,7 +100,7 @@ def _refuse_unlike(scores: Mapping[str, Scores], ids: pl.DataFrame, tables: Mapp
                 field="y_true",
                 repair="Give both tables the same labels",
             )
-    if min(first.n_groups(first.y_true), first.n_groups(~first.y_true)) < 2:
+    if smaller_class(first) < 2:
         raise TableError(
             "a comparison needs at least two images of each class", field="y_true", repair="Compare on more images"
         )

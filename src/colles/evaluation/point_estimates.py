@@ -9,9 +9,9 @@ from colles.core.records import Estimate
 from colles.evaluation.estimates import FEW, proportion, smaller_class, undefined
 from colles.evaluation.metrics.bootstrap import percentile_interval
 from colles.evaluation.metrics.confusion import Confusion, confusion_at, mcc
-from colles.evaluation.metrics.intervals import Interval, mover_mean
+from colles.evaluation.metrics.intervals import mover_mean
 from colles.evaluation.scores import FloatArray, IntArray, Scores
-from colles.evaluation.worth import likelihood_ratios
+from colles.evaluation.worth import bounds, likelihood_ratios
 
 
 def point_estimates(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> dict[str, Estimate]:
@@ -49,16 +49,11 @@ def _balanced_accuracy(sensitivity: Estimate, specificity: Estimate, scores: Sco
     first, second, level = sensitivity.value, specificity.value, sensitivity.level
     if first is None or second is None:
         return undefined(scores, level)
-    low, high = mover_mean(first, second, _bounds(sensitivity), _bounds(specificity))
+    low, high = mover_mean(first, second, bounds(sensitivity), bounds(specificity))
     return Estimate(
         value=(first + second) / 2, low=low, high=high, level=level, method=f"mover_{sensitivity.method}",
         n=scores.n, n_groups=scores.n_groups(),
     )  # fmt: skip
-
-
-def _bounds(estimate: Estimate) -> Interval:
-    assert estimate.low is not None and estimate.high is not None
-    return estimate.low, estimate.high
 
 
 def _f1(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> Estimate:
@@ -68,7 +63,7 @@ def _f1(scores: Scores, threshold: float, recipe: EvaluateRecipe) -> Estimate:
     share = proportion(called & scores.y_true, scores, called | scores.y_true, level=recipe.level)
     if share.value is None:
         return undefined(scores, recipe.level)
-    value, low, high = (2 * j / (1 + j) for j in (share.value, *_bounds(share)))
+    value, low, high = (2 * j / (1 + j) for j in (share.value, *bounds(share)))
     return share.model_copy(update={"value": value, "low": low, "high": high, "method": f"{share.method}_of_jaccard"})
 
 

@@ -12,8 +12,7 @@ from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
 from colles.core.tables import require_columns
-from colles.evaluation.estimates import paired_difference, proportion, ranking_estimates
-from colles.evaluation.metrics.ranking import auroc
+from colles.evaluation.estimates import auroc_estimate, paired_difference, proportion
 from colles.evaluation.predictions import Predictions, refuse_duplicates, to_scores
 from colles.evaluation.results import Condition
 from colles.evaluation.subgroups import judge_subgroup
@@ -119,7 +118,7 @@ def _beside_clean(
         flipped = (scores.y_score >= point.threshold) != (unchanged >= point.threshold)
         flips = proportion(flipped, scores, np.ones(scores.n, dtype=bool), level=recipe.level)
         found[name] = found[name].model_copy(update={"figures": {**found[name].figures, "flips": flips}})
-    before = ranking_estimates(scores.with_score(unchanged), recipe, {"auroc": auroc})["auroc"]
+    before = auroc_estimate(scores.with_score(unchanged), recipe)
     change = paired_difference(scores, unchanged, level=recipe.level)
     figures = {**group.figures, "auroc_unchanged": before, "auroc_change": change}
     return group.model_copy(update={"operating_points": found, "figures": figures})

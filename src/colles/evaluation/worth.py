@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from math import sqrt
 
 import numpy as np
-from scipy.stats import t
 
 from colles.core.records import Estimate
-from colles.evaluation.metrics.calibration_error import mean_interval
-from colles.evaluation.metrics.intervals import Interval, mover_difference, mover_ratio
+from colles.evaluation.metrics.intervals import (
+    Interval,
+    mean_interval,
+    mover_difference,
+    mover_ratio,
+    student_quantile,
+)
 from colles.evaluation.results import AtPrevalence
 from colles.evaluation.scores import BoolArray, FloatArray, Scores
 
@@ -41,7 +45,7 @@ def _ratio(part: Estimate, whole: Estimate) -> Estimate:
     known = Estimate(value=None, low=None, high=None, level=part.level, method="undefined", n=n, n_groups=groups)
     if part.value is None or whole.value is None or part.value == whole.value == 0:
         return known
-    low, high = mover_ratio(part.value, whole.value, _bounds(part), _bounds(whole))
+    low, high = mover_ratio(part.value, whole.value, bounds(part), bounds(whole))
     value = part.value / whole.value if whole.value > 0 else None
     return known.model_copy(update={"value": value, "low": low, "high": high, "method": f"mover_ratio_{part.method}"})
 
@@ -50,7 +54,8 @@ def _sum(first: int | None, second: int | None) -> int | None:
     return None if first is None or second is None else first + second
 
 
-def _bounds(estimate: Estimate) -> Interval:
+def bounds(estimate: Estimate) -> Interval:
+    """Return both ends of the interval of a figure that is defined and bounded."""
     assert estimate.low is not None and estimate.high is not None
     return estimate.low, estimate.high
 
@@ -75,8 +80,8 @@ def _predictive(ratio: Estimate, odds: float) -> Estimate:
     def chance(value: float | None) -> float:
         return 1.0 if value is None else value * odds / (1 + value * odds)
 
-    bounds = {"value": chance(ratio.value), "low": chance(ratio.low), "high": chance(ratio.high)}
-    return ratio.model_copy(update={**bounds, "method": f"bayes_{ratio.method}"})
+    update = {"value": chance(ratio.value), "low": chance(ratio.low), "high": chance(ratio.high)}
+    return ratio.model_copy(update={**update, "method": f"bayes_{ratio.method}"})
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate | None:
@@ -84,7 +89,7 @@ def difference(first: Estimate, second: Estimate) -> Estimate | None:
     if None in (first.value, first.low, first.high, second.value, second.low, second.high):
         return None
     assert first.value is not None and second.value is not None
-    low, high = mover_difference(first.value, second.value, _bounds(first), _bounds(second))
+    low, high = mover_difference(first.value, second.value, bounds(first), bounds(second))
     return Estimate(
         value=first.value - second.value, low=low, high=high, level=first.level, method="mover_difference",
         n=first.n + second.n, n_groups=_sum(first.n_groups, second.n_groups),
@@ -120,7 +125,7 @@ def _mean_gain(scores: Scores, called: BoolArray, weight: float, level: float) -
     fp, n = int(np.count_nonzero(called)) - tp, scores.n
     mean = (tp - weight * fp) / n
     variance = ((tp + weight**2 * fp) / n - mean**2) / (n - 1)
-    half = float(t.ppf((1 + level) / 2, n - 1)) * sqrt(max(0.0, variance))
+    half = student_quantile(level, n - 1) * sqrt(max(0.0, variance))
     return mean, mean - half, mean + half
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
 from colles.datasets.audit.folds import FOLDS, enough, with_fold_groups
-from colles.evaluation.estimates import ranking_estimates
+from colles.evaluation.estimates import auroc_estimate, smaller_class
 from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
 from colles.evaluation.metrics.ranking import auroc
 from colles.evaluation.scores import Scores
@@ -71,17 +71,13 @@ def _out_of_fold(features: NDArray[np.float32], label: NDArray[Any], groups: NDA
 
 def _figures(at_random: Scores, by_group: Scores, seed: int) -> dict[str, Any]:
     recipe = EvaluateRecipe(replicates=_REPLICATES, seed=seed)
-    figures = {
-        name: ranking_estimates(scores, recipe, {"auroc": auroc})["auroc"]
-        for name, scores in (("random", at_random), ("grouped", by_group))
-    }
+    figures = {name: auroc_estimate(scores, recipe) for name, scores in (("random", at_random), ("grouped", by_group))}
     drawn = [
         bootstrap_ranking(scores, {"auroc": auroc}, replicates=_REPLICATES, seed=seed)["auroc"]
         for scores in (at_random, by_group)
     ]
     value = (figures["random"].value or 0.0) - (figures["grouped"].value or 0.0)
-    smaller = min(at_random.n_groups(at_random.y_true), at_random.n_groups(~at_random.y_true))
-    low, high = percentile_interval(drawn[0] - drawn[1], smaller, level=recipe.level) or (None, None)
+    low, high = percentile_interval(drawn[0] - drawn[1], smaller_class(at_random), level=recipe.level) or (None, None)
     difference = figures["random"].model_copy(
         update={"value": value, "low": low, "high": high, "method": "paired_bootstrap_groups"}
     )

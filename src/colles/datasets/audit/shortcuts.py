@@ -17,8 +17,7 @@ import polars as pl
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate, Issue, Severity
 from colles.datasets.audit.folds import FOLDS, enough, with_fold_groups
-from colles.evaluation.estimates import ranking_estimates
-from colles.evaluation.metrics.ranking import auroc
+from colles.evaluation.estimates import auroc_estimate
 from colles.evaluation.scores import Scores
 
 Floats = npt.NDArray[np.float64]
@@ -180,7 +179,7 @@ def _numbers(column: pl.Series) -> Floats | None:
 def _shortcut(each: Property, over: str, values: Floats, label: Numbers, groups: Numbers, folds: Folds) -> Shortcut:
     scores = Scores.from_arrays(label, _out_of_fold(values, label, folds, each is TOGETHER), groups.astype(str))
     recipe = EvaluateRecipe(replicates=_REPLICATES)
-    return Shortcut(each.name, over, ranking_estimates(scores, recipe, {"auroc": auroc})["auroc"], each.advice)
+    return Shortcut(each.name, over, auroc_estimate(scores, recipe), each.advice)
 
 
 def _out_of_fold(values: Floats, label: Numbers, folds: Folds, together: bool) -> Floats:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import t
 
 from colles.core.logistic import to_logit
 from colles.evaluation.metrics.intervals import Interval, wilson, wilson_groups
@@ -22,17 +21,6 @@ _DRAWS = 4000
 def brier_score(y_true: BoolArray, y_prob: FloatArray) -> float:
     """Return the mean squared difference between probability and outcome."""
     return float(np.mean(np.square(y_prob - y_true)))
-
-
-def mean_interval(values: FloatArray, groups: IntArray | None, *, level: float = 0.95) -> Interval | None:
-    """Return Student's interval of a mean of rows that come in groups; None for fewer than two groups."""
-    residuals = values - values.mean()
-    sums = residuals if groups is None else np.bincount(groups, weights=residuals)
-    if len(sums) < 2:
-        return None
-    se = float(np.sqrt(np.square(sums).sum() * len(sums) / (len(sums) - 1)) / len(values))
-    half = float(t.ppf((1 + level) / 2, len(sums) - 1)) * se
-    return float(values.mean()) - half, float(values.mean()) + half
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm, t
 
-from colles.evaluation.scores import BoolArray, IntArray
+from colles.evaluation.scores import BoolArray, FloatArray, IntArray
 
 Interval = tuple[float, float]
 
@@ -34,6 +34,11 @@ def normal_quantile(level: float) -> float:
     return float(norm.ppf((1 + level) / 2))
 
 
+def student_quantile(level: float, freedom: int) -> float:
+    """Return Student's two-sided quantile for so many degrees of freedom, 2.23 for 0.95 and 10."""
+    return float(t.ppf((1 + level) / 2, freedom))
+
+
 def wilson_groups(hits: BoolArray, groups: IntArray, *, level: float = 0.95) -> Interval:
     """Return Wilson's interval of a share of rows that come in groups, with the effective number of rows.
 
@@ -49,7 +54,18 @@ def wilson_groups(hits: BoolArray, groups: IntArray, *, level: float = 0.95) -> 
         return wilson(float(hits.mean()), 1.0, level=level)
     share = float(found.sum() / n)
     effect = design_effect(share, found, totals)
-    return wilson(share, n / effect, level=level, quantile=float(t.ppf((1 + level) / 2, count - 1)))
+    return wilson(share, n / effect, level=level, quantile=student_quantile(level, count - 1))
+
+
+def mean_interval(values: FloatArray, groups: IntArray | None, *, level: float = 0.95) -> Interval | None:
+    """Return Student's interval of a mean of rows that come in groups; None for fewer than two groups."""
+    residuals = values - values.mean()
+    sums = residuals if groups is None else np.bincount(groups, weights=residuals)
+    if len(sums) < 2:
+        return None
+    se = float(np.sqrt(np.square(sums).sum() * len(sums) / (len(sums) - 1)) / len(values))
+    half = student_quantile(level, len(sums) - 1) * se
+    return float(values.mean()) - half, float(values.mean()) + half
 
 
 def design_effect(share: float, found: NDArray[Any], totals: IntArray) -> float:
@@ -70,7 +86,7 @@ def logit_interval(value: float, se: float, *, level: float = 0.95, units: int |
     With `units` (groups of the smaller class) Student's quantile replaces the normal one: at 50 groups a class it
     brings the coverage of an AUROC near 0.95 from about 94 to about 95 % (600 simulated studies).
     """
-    quantile = normal_quantile(level) if units is None else float(t.ppf((1 + level) / 2, units - 1))
+    quantile = normal_quantile(level) if units is None else student_quantile(level, units - 1)
     centre, half = log(value / (1 - value)), quantile * se / (value * (1 - value))
     # Beyond 700 the exponential overflows; the bound is 0 or 1 long before.
     low, high = max(-700.0, centre - half), min(700.0, centre + half)

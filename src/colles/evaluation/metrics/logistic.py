@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
-from scipy.stats import t
 
-from colles.evaluation.metrics.intervals import Interval
+from colles.evaluation.metrics.intervals import Interval, student_quantile
 from colles.evaluation.scores import BoolArray, FloatArray, IntArray
 
 _STEPS = 100
@@ -29,7 +28,7 @@ class LogisticFit:
 
     def interval(self, index: int, *, level: float = 0.95) -> Interval:
         """Return the Wald interval of one coefficient with Student's quantile."""
-        half = float(t.ppf((1 + level) / 2, self.freedom) * np.sqrt(self.variance[index]))
+        half = float(student_quantile(level, self.freedom) * np.sqrt(self.variance[index]))
         value = float(self.coefficients[index])
         return value - half, value + half
 
