@@ -36,9 +36,9 @@ from colles.core.provenance import package_versions
 from colles.core.recipe import AuditRecipe
 from colles.datasets.audit.canvases import describe_files
 from colles.datasets.audit.duplicates import find_duplicates
-from colles.datasets.audit.groups import Groups
 from colles.datasets.audit.hash_pairs import near_rows
 from colles.datasets.audit.hashes import framed_hashes
+from colles.datasets.union_find import Groups
 from colles.imaging.read import read_image, to_grey
 
 RESULT = Path(__file__).with_suffix(".json")

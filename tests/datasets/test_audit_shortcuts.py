@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from frames import catalog_of
 
-from colles.datasets.audit.folds import with_fold_groups
+from colles.datasets.audit.fold_groups import with_fold_groups
 from colles.datasets.audit.practices import leaking_practices
 from colles.datasets.audit.shortcuts import ALL, find_shortcuts, shortcut_issues
 

@@ -9,7 +9,7 @@ from frames import catalog_of, numbered
 
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.audit import cluster_table
-from colles.datasets.audit.folds import with_fold_groups
+from colles.datasets.audit.fold_groups import with_fold_groups
 from colles.datasets.persons import person_folders
 from colles.datasets.split import Split, make_split
 

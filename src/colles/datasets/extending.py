@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 
 from colles.core.identity import KEYS, with_keys
-from colles.datasets.audit.groups import Groups
 from colles.datasets.grouping import Grouping, block_name
 from colles.datasets.persons import person_folders
+from colles.datasets.union_find import Groups
 
 _Unit = tuple[str, ...]
 BRIDGE = "would join images that the kept split has on two sides"

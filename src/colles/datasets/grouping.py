@@ -17,9 +17,9 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from colles.core.identity import KEYS, with_keys
-from colles.datasets.audit.exact import exact_copies
-from colles.datasets.audit.groups import Groups
+from colles.datasets.exact import exact_copies
 from colles.datasets.persons import person_folders
+from colles.datasets.union_find import Groups
 
 _NUMBERED = re.compile(r"^(.*?)(\d+)\D*$")  # 0012_AP and 0012_LAT are neighbours as 0012 and 0013 are
 _LEAST_GROUPS = 20  # fewer cannot fill three subsets evenly: blocks shrink in a small set

@@ -10,7 +10,7 @@ import polars as pl
 
 from colles.core.errors import UsageError
 from colles.core.recipe import SplitRecipe
-from colles.datasets.audit.groups import Groups
+from colles.datasets.union_find import Groups
 
 _JUDGED = ("val", "test", "external")
 

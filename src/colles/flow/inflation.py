@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
-from colles.datasets.audit.folds import FOLDS, enough, with_fold_groups
+from colles.datasets.audit.fold_groups import FOLDS, by_source, enough, with_fold_groups
 from colles.evaluation.estimates import auroc_estimate, smaller_class
 from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
 from colles.evaluation.metrics.ranking import auroc
@@ -26,7 +26,6 @@ from colles.flow.embeddings import Embeddings
 _PENALTY = 0.003  # inverse strength; 1,280 standardised features of some thousand images
 _STEPS = 200
 _REPLICATES = 1000
-ALL = "all sources"
 
 Floats = NDArray[np.float64]
 
@@ -39,9 +38,7 @@ def measure_inflation(
     Sources with too few groups of a class are left out.
     """
     rows = with_fold_groups(frame, clusters).filter(pl.col("image_id").is_in(list(embeddings)))
-    sources = sorted(rows["source"].unique().to_list())
-    parts = [(ALL, rows)] + ([(name, rows.filter(source=name)) for name in sources] if len(sources) > 1 else [])
-    return [found for over, part in parts for found in _measure(over, part, embeddings, seed)]
+    return [found for over, part in by_source(rows) for found in _measure(over, part, embeddings, seed)]
 
 
 def _measure(over: str, rows: pl.DataFrame, embeddings: Embeddings, seed: int) -> Iterator[dict[str, Any]]:

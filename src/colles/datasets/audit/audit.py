@@ -18,7 +18,6 @@ from colles.core.records import SUBSETS, Issue
 from colles.core.tables import read_table, require_columns, write_table
 from colles.datasets.audit.conflicts import label_conflicts
 from colles.datasets.audit.duplicates import Duplicates, Embeddings, find_duplicates
-from colles.datasets.audit.groups import Groups
 from colles.datasets.audit.integrity import (
     broken_files,
     correction_counts,
@@ -34,6 +33,7 @@ from colles.datasets.audit.practices import leaking_practices
 from colles.datasets.audit.shortcuts import find_shortcuts, shortcut_issues
 from colles.datasets.catalog import Catalog
 from colles.datasets.naming import trust_names
+from colles.datasets.union_find import Groups
 
 CLUSTER_SCHEMA = {"image_id": pl.String, "group_id": pl.String, "copy_id": pl.String}
 

@@ -16,9 +16,10 @@ from colles.core.recipe import AuditRecipe
 from colles.core.records import Issue
 from colles.datasets.audit.candidates import Suspicion, chosen_embeddings, suspect
 from colles.datasets.audit.canvases import Pictures, describe_files
-from colles.datasets.audit.exact import exact_copies
-from colles.datasets.audit.groups import Groups
 from colles.datasets.audit.pairing import Verdict, judge
+from colles.datasets.exact import exact_copies
+from colles.datasets.naming import joined_copies
+from colles.datasets.union_find import Groups
 
 _BATCH = 64  # pairs judged side by side; a pair whose pictures were joined meanwhile is not looked at
 
@@ -100,7 +101,7 @@ def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe, embeddings: Embedd
     seen = describe_files(paths)
     shown = [ids[index] for index in seen.index.tolist()]
     vectors = None if embeddings is None else chosen_embeddings(shown, embeddings)
-    kin = _kin_numbers(shown, _known_copies(rows, exact))
+    kin = _kin_numbers(shown, joined_copies(rows, exact))
     suspicions = suspect(seen, kin, hash_distance=recipe.hash_distance, embeddings=vectors).ordered()
     near, looked_at = _confirm(suspicions, Pictures(paths, seen), shown, kin, recipe.min_correlation)
     flat = tuple(sorted(ids[index] for index in set(range(len(ids))) - set(seen.index.tolist())))
@@ -141,13 +142,3 @@ def _kin_numbers(shown: list[str], known: Groups[str]) -> npt.NDArray[np.int64]:
     # A number for each set of images that belong together already.
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(known.find(image), len(numbers)) for image in shown], np.int64)
-
-
-def _known_copies(rows: pl.DataFrame, exact: list[list[str]]) -> Groups[str]:
-    known: Groups[str] = Groups()
-    for ids in exact:
-        known.join_all(ids)
-    named = rows.filter(pl.col("base_name").is_not_null())
-    for copies in named.group_by("source", "base_name").agg("image_id")["image_id"].to_list():
-        known.join_all(copies)
-    return known

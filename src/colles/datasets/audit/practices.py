@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from colles.datasets.audit.groups import Groups
+from colles.datasets.naming import joined_copies
 
 _SEEDS = 20
 _SHARES = (("train", 0.70), ("val", 0.15), ("test", 0.15))
@@ -38,12 +38,7 @@ def leaking_practices(
 
 
 def _radiographs(rows: pl.DataFrame, copies: Iterable[Iterable[str]]) -> dict[str, str]:
-    joined: Groups[str] = Groups(rows["image_id"].to_list())
-    for ids in copies:
-        joined.join_all(ids)
-    named = rows.filter(pl.col("base_name").is_not_null()).group_by("source", "base_name").agg("image_id")
-    for ids in named["image_id"].to_list():
-        joined.join_all(ids)
+    joined = joined_copies(rows, copies)
     return {image: joined.find(image) for image in rows["image_id"].to_list()}
 
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate, Issue, Severity
-from colles.datasets.audit.folds import FOLDS, enough, with_fold_groups
+from colles.datasets.audit.fold_groups import ALL, FOLDS, by_source, enough, with_fold_groups
 from colles.evaluation.estimates import auroc_estimate
 from colles.evaluation.scores import Scores
 
@@ -28,7 +28,6 @@ Folds = list[tuple[Numbers, Numbers]]
 _REPLICATES = 500
 _VALUES = 20  # of a category that are told apart
 _NOTED, _WARNED = 0.55, 0.60  # lower bound of the AUROC from which a property is an issue, and a warning
-ALL = "all sources"
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,9 @@ def find_shortcuts(frame: pl.DataFrame, clusters: pl.DataFrame) -> list[Shortcut
     from threadpoolctl import threadpool_limits
 
     rows = with_fold_groups(frame, clusters).with_columns(_aspect_ratio())
-    sources = sorted(rows["source"].unique().to_list())
-    parts = [(ALL, rows)] + ([(name, rows.filter(source=name)) for name in sources] if len(sources) > 1 else [])
     # Trees this small gain nothing from threads, which wait for each other in a busy loop where a core is taken.
     with threadpool_limits(1):
-        return [found for over, part in parts for found in _measure(part, over)]
+        return [found for over, part in by_source(rows) for found in _measure(part, over)]
 
 
 def shortcut_issues(found: Sequence[Shortcut]) -> Iterator[Issue]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colles.datasets.audit.groups import Groups
+from colles.datasets.union_find import Groups
 
 edges = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20)
 

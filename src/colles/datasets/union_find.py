@@ -1,4 +1,4 @@
-"""Join things that belong together (union-find)."""
+"""Sets that grow together (union-find): what must stay on one side, in one fold or in one set of copies."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from colles.datasets.audit.groups import Groups
+from colles.datasets.union_find import Groups
 
 
 def exact_copies(rows: pl.DataFrame) -> list[list[str]]:

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from colles.datasets.audit.groups import Groups
+from colles.datasets.grouping import block_name
+from colles.datasets.persons import person_folders
+from colles.datasets.union_find import Groups
 
 FOLDS = 5
+ALL = "all sources"
 _LEAST_GROUPS = 10  # of a class; fewer cannot be divided into folds
 _BLOCK = 10  # neighbouring file numbers, which are often one visit
 
@@ -22,9 +25,6 @@ def with_fold_groups(frame: pl.DataFrame, clusters: pl.DataFrame) -> pl.DataFram
     It is the group of `clusters` (image_id, group_id), joined by folders of persons, where that holds several images,
     else the block of ten neighbouring file numbers, else the image itself.
     """
-    from colles.datasets.grouping import block_name
-    from colles.datasets.persons import person_folders
-
     rows = frame.filter((pl.col("status") == "ok") & pl.col("label").is_not_null())
     rows = rows.join(clusters.select("image_id", pl.col("group_id").alias("fold_group")), on="image_id", how="inner")
     rows = _joined(rows.sort("image_id"), person_folders(rows))
@@ -49,6 +49,12 @@ def _joined(rows: pl.DataFrame, persons: Mapping[str, str]) -> pl.DataFrame:
     for found in joined.sets():
         name |= dict.fromkeys(found, min(one[1] for one in found if one[0] == "group"))
     return rows.with_columns(pl.Series("fold_group", [name[unit] for unit in group.values()], dtype=pl.String))
+
+
+def by_source(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """Return all rows under the name `ALL` and, where there are several sources, those of each."""
+    sources = sorted(rows["source"].unique().to_list())
+    return [(ALL, rows)] + ([(name, rows.filter(source=name)) for name in sources] if len(sources) > 1 else [])
 
 
 def enough(label: npt.NDArray[Any], groups: npt.NDArray[Any]) -> bool:
