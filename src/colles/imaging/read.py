@@ -19,6 +19,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
 from colles.core.records import Status
 from colles.imaging.codestream import assert_few_scans
+from colles.imaging.dicom_mark import is_dicom
 from colles.imaging.frames import count_frames
 from colles.imaging.libtiff import silence_libtiff
 from colles.imaging.raw import RawImage, unreadable
@@ -60,12 +61,6 @@ def read_image(
 
         return read_dicom(data, name, max_pixels, on_header)
     return _decode(data, name, max_pixels)
-
-
-def is_dicom(data: bytes) -> bool:
-    """Tell whether bytes are a DICOM file (PS3.10, 7.1), or begin as one that lacks its preamble."""
-    # Bare data sets begin with the file meta group 0002 or with group 0008, little endian.
-    return data[128:132] == b"DICM" or (data[:2] in (b"\x02\0", b"\x08\0") and data[3:4] == b"\0")
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:

@@ -21,10 +21,9 @@ from colles.core.records import Status
 from colles.imaging.codestream import assert_few_scans, frame_size, is_cut, is_sound
 from colles.imaging.dicom_bytes import data_set
 from colles.imaging.dicom_grey import as_displayed
+from colles.imaging.dicom_mark import HEAD, is_dicom
 from colles.imaging.raw import RawImage, unreadable
-from colles.imaging.read import is_dicom
 
-_HEAD = 132  # bytes that tell whether a file is DICOM
 INFLATED = 400_000_000
 """Bytes that a deflated file may inflate to where only its header is wanted."""
 _PICTURES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -78,7 +77,7 @@ def read_header(source: Path | bytes) -> Any:
     quieten()
     name = None if isinstance(source, bytes) else str(source)
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-        if not is_dicom(stream.read(_HEAD)):
+        if not is_dicom(stream.read(HEAD)):
             return None
         stream.seek(0)
         try:

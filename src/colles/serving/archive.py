@@ -11,8 +11,9 @@ from functools import lru_cache
 from pathlib import Path, PurePath, PurePosixPath
 
 from colles.core.walk import is_hidden
+from colles.imaging.dicom_mark import HEAD
 from colles.imaging.read import unreadable
-from colles.serving.kinds import HEAD, is_image
+from colles.serving.kinds import is_image
 
 ENDING = ".zip"
 _PACKED = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})

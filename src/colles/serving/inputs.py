@@ -20,8 +20,9 @@ from typing import IO
 from colles.core.errors import MissingInputError, UsageError
 from colles.core.progress import say
 from colles.core.walk import is_hidden, walk
+from colles.imaging.dicom_mark import HEAD
 from colles.serving.archive import ZipMember, is_any_archive, is_archive, zip_members
-from colles.serving.kinds import HEAD, LOOKED_FOR, is_image
+from colles.serving.kinds import LOOKED_FOR, is_image
 from colles.serving.remote import RemoteFile, is_uri, remote_images
 
 STDIN = "-"

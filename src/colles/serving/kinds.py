@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from posixpath import splitext
 
+from colles.imaging.dicom_mark import has_mark
 from colles.imaging.read import IMAGE_ENDINGS
 
-HEAD = 132
-"""Bytes of a file that tell DICOM: 128 of preamble, then DICM (PS3.10 7.1)."""
 LOOKED_FOR = f"{', '.join(sorted(IMAGE_ENDINGS))}, and DICOM files without an ending"
 
 
@@ -28,4 +27,4 @@ def told_by_name(name: str) -> bool | None:
 
 def is_dicom_head(head: bytes | None) -> bool:
     """Tell whether a file begins as DICOM; one that cannot be opened (None) counts, so that the table says why."""
-    return head is None or head[HEAD - 4 : HEAD] == b"DICM"
+    return head is None or has_mark(head)

@@ -13,8 +13,9 @@ from urllib.parse import quote, unquote
 from colles.core.errors import MissingInputError
 from colles.core.extras import require
 from colles.core.walk import is_hidden
+from colles.imaging.dicom_mark import HEAD
 from colles.imaging.read import unreadable
-from colles.serving.kinds import HEAD, LOOKED_FOR, is_dicom_head, told_by_name
+from colles.serving.kinds import LOOKED_FOR, is_dicom_head, told_by_name
 
 _REQUESTS = 16  # at once, while a prefix is listed
 _SAFE = "/:@!$&'()*+,;=~%"  # what a path may hold beside letters and digits (RFC 3986, 3.3), and its escapes

@@ -10,6 +10,7 @@ from colles.core.errors import InputError, MissingInputError
 from colles.core.files import existing_folder
 from colles.core.progress import say
 from colles.core.walk import walk
+from colles.imaging.dicom_mark import HEAD, has_mark
 from colles.imaging.read import IMAGE_ENDINGS
 
 _HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\0", b"MM\0*", b"GIF8")  # JPEG, PNG, TIFF, GIF
@@ -68,16 +69,12 @@ def _is_picture(path: Path) -> bool:
     if path.suffix.lower() in _OTHER_PICTURES:
         return True
     head = first_bytes(path)
-    return head.startswith(_HEADS) or _has_mark(head)
+    return head.startswith(_HEADS) or has_mark(head)
 
 
 def begins_as_dicom(path: Path) -> bool:
     """Tell whether a file has DICOM's mark behind its preamble."""
-    return _has_mark(first_bytes(path))
-
-
-def _has_mark(head: bytes) -> bool:
-    return head[128:] == b"DICM"  # PS3.10, section 7.1
+    return has_mark(first_bytes(path))
 
 
 def first_bytes(path: Path) -> bytes:
@@ -86,7 +83,7 @@ def first_bytes(path: Path) -> bytes:
         return b""
     try:
         with path.open("rb") as stream:
-            return stream.read(132)
+            return stream.read(HEAD)
     except OSError:
         return b""
 

@@ -11,7 +11,8 @@ from colles.core.identity import one_spelling
 from colles.datasets.pseudonyms import Pseudonyms
 from colles.datasets.sources import dicom_words as words
 from colles.datasets.sources.files import first_bytes
-from colles.imaging.read import DICOM_ENDINGS, is_dicom
+from colles.imaging.dicom_mark import is_dicom
+from colles.imaging.read import DICOM_ENDINGS
 from colles.imaging.read_dicom import read_header
 
 
