@@ -10,7 +10,7 @@ from colles.core.errors import OutputExistsError
 from colles.core.recipe import Recipe, TrainRecipe
 from colles.flow.model_stages import set_aside
 from colles.flow.run import prepare_workspace, refuse_strangers, run_stages
-from colles.flow.stages import Stage
+from colles.flow.stage import Stage
 from colles.flow.workspace import Ledger
 
 

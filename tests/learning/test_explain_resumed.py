@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from tiny_run import TinyRun, make_run
 
-from colles.cli.app import Interrupted
 from colles.cli.explain import explain
+from colles.cli.interrupted import Interrupted
 from colles.core.errors import CollesError, OutputExistsError, StaleInputError, UsageError
 from colles.learning.explain.torch_maps import TorchMaps
 from colles.serving.maps import Maps

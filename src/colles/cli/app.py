@@ -40,13 +40,9 @@ from colles.cli import (
     sweep,
     train,
 )
+from colles.cli.interrupted import Interrupted
 from colles.cli.options import printable
 from colles.core.errors import CollesError
-
-
-class Interrupted(BaseException):
-    """Ctrl-C, under a name that typer does not end the process at without a word."""
-
 
 _INTERRUPTED, _GRACE = 130, 5.0  # exit code; seconds
 _BY_RESUME = "train", "sweep", "predict"

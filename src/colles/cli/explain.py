@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from colles.cli.interrupted import Interrupted
 from colles.cli.options import AsJson, Overwrite, example, print_json, printable
 
 if TYPE_CHECKING:
@@ -153,7 +154,6 @@ def _explain(
     resume: bool,
 ) -> tuple[list[Entry], dict[str, Any] | None]:
     """Return a row an image and map and, where it is to `judge`, what the maps are worth by the catalog."""
-    from colles.cli.app import Interrupted
     from colles.core.files import write_json
     from colles.datasets.catalog import Catalog
     from colles.flow.begun_maps import BegunMaps, begun_settings

@@ -1,4 +1,4 @@
-"""The stages after the split: train, evaluate, explain, export, report."""
+"""The stages after the split: train, robustness, evaluate, explain, export, report."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colles.core.files import remove, sha256_file
+from colles.flow.stage import Stage
 from colles.serving.bundle import CARD, LICENSE, METADATA, MODEL, RECIPE, WEIGHTS
 from colles.serving.manifest import MANIFEST, is_bundle_alone
 
 if TYPE_CHECKING:
     from colles.core.recipe import ExportRecipe
-    from colles.flow.stages import Stage, Stages
+    from colles.flow.stages import Stages
     from colles.flow.workspace import Workspace
 
 _BUNDLE = (MANIFEST, METADATA, MODEL, WEIGHTS, RECIPE, CARD, LICENSE)
@@ -20,8 +21,6 @@ KEPT = "Kept the earlier training as {name}"
 
 def build(stages: Stages) -> list[Stage]:
     """Return the model stages of a run, in order."""
-    from colles.flow.stages import Stage
-
     space, made = stages.space, ModelStages(stages)
     robustness = [Stage("robustness", made.robustness_inputs, (space.robustness,), made.robustness)]
     return [

@@ -14,7 +14,8 @@ from colles.core.progress import say
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import load_recipe, save_recipe
 from colles.flow.sources import check_sources
-from colles.flow.stages import Stage, Stages
+from colles.flow.stage import Stage
+from colles.flow.stages import Stages
 from colles.flow.workspace import Ledger, Workspace
 
 

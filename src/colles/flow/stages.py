@@ -1,40 +1,19 @@
-"""The stages of a run: what each depends on, what it writes, and how it is made.
-
-A stage is a name, a digest of its inputs, its outputs and a function; `run` decides which are current.
-"""
+"""The stages of a run: what each depends on, what it writes, and how it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from colles.core.errors import StaleInputError
-from colles.core.files import existing_file, remove, sha256_file, sha256_json
+from colles.core.files import existing_file, remove, sha256_file
 from colles.core.progress import say
 from colles.core.recipe import Recipe
+from colles.flow import model_stages
+from colles.flow.stage import Stage
 from colles.flow.workspace import Workspace
-
-SCHEMA = 1  # raise it when a stage's output changes for the same inputs
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the flow."""
-
-    name: str
-    inputs: Callable[[], Any]
-    """JSON-like value whose digest tells whether the stage is current; called when its turn comes."""
-    outputs: tuple[Path, ...]
-    make: Callable[[bool], None]
-    """Make the outputs; the argument tells whether a begun one may be resumed."""
-
-    @property
-    def key(self) -> str:
-        """Digest of the inputs."""
-        return sha256_json([SCHEMA, self.name, self.inputs()])
 
 
 def _tell(warnings: Iterable[str]) -> None:
@@ -80,8 +59,6 @@ class Stages:
     @cached_property
     def all(self) -> list[Stage]:
         """Every stage of `colles run`, in order."""
-        from colles.flow import model_stages
-
         space = self.space
         merged = tuple(space.organized / name for name in ("manifest.csv", "combined", "combined_organized"))
         organize = Stage("organize", self._organize_inputs, merged, self._make_organize)
