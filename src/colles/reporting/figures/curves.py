@@ -8,7 +8,17 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from colles.reporting.figures.style import GREY, INK, POINT_MARKERS, SUBSET_COLOURS, Drawing, draw, unit_square
+from colles.reporting.figures.style import (
+    GREY,
+    INK,
+    LABEL_BOX,
+    POINT_MARKERS,
+    SUBSET_COLOURS,
+    Drawing,
+    draw,
+    shade,
+    unit_square,
+)
 from colles.reporting.formats import estimate, point_name, subset_name
 
 SIZE = (3.9, 3.9)
@@ -48,8 +58,7 @@ def precision_recall_curve(subsets: Subsets) -> Drawing | None:
         for rank, (name, part) in enumerate(drawn.items()):
             curve = part["curves"]["pr"]
             colour = SUBSET_COLOURS.get(name, INK)
-            # evaluations may list recall from high to low; a step holds the precision of its right end
-            recall, precision = zip(*sorted(zip(curve["recall"], curve["precision"], strict=True)), strict=True)
+            recall, precision = _reached(curve)
             axes.step(recall, precision, color=colour, linewidth=1.8 if rank == len(drawn) - 1 else 1.2, where="pre")
             label = f"{subset_name(name)}: AP {_figure(part, 'average_precision')}"
             _label(axes, label, rank, len(drawn), colour)
@@ -60,6 +69,17 @@ def precision_recall_curve(subsets: Subsets) -> Drawing | None:
         _mark_points(axes, part, "pr", SUBSET_COLOURS.get(last, INK))
 
     return draw("pr", _alt("Precision–recall curves", drawn, "average_precision", "average precision"), SIZE, paint)
+
+
+def _reached(curve: Mapping[str, Sequence[float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return recall from low to high with its precision, at one recall that of the highest threshold first.
+
+    A step holds the precision with which its right end was reached, as average precision counts it; the false alarms
+    that follow without a further fracture only lower it.
+    """
+    points = sorted(zip(curve["recall"], curve["precision"], strict=True), key=lambda point: (point[0], -point[1]))
+    recall, precision = zip(*points, strict=True)
+    return recall, precision
 
 
 def _has(part: Mapping[str, Any], curve: str, *keys: str) -> bool:
@@ -76,8 +96,8 @@ def _alt(what: str, drawn: Subsets, figure: str, words: str) -> str:
 
 
 def _label(axes: Axes, text: str, rank: int, of: int, colour: str) -> None:
-    axes.text(0.98, 0.04 + 0.065 * (of - 1 - rank), text, color=colour, ha="right", transform=axes.transAxes, zorder=6,
-              bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85})  # fmt: skip
+    axes.text(0.98, 0.04 + 0.065 * (of - 1 - rank), text, color=shade(colour), ha="right", transform=axes.transAxes,
+              zorder=6, bbox=LABEL_BOX)  # fmt: skip
 
 
 def _mark_points(axes: Axes, part: Mapping[str, Any], curve: str, colour: str) -> None:

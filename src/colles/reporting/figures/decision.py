@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from colles.reporting.figures.style import BLUE, GREY, INK, Drawing, draw
+from colles.reporting.figures.style import BLUE, GREY, INK, LABEL_BOX, Drawing, draw, shade
 
 _FLOOR = -0.25
 """Below this share of the best possible benefit the curve of acting on everybody is cut off."""
@@ -33,15 +33,21 @@ def decision_curve(curve: Mapping[str, Sequence[Any]], prevalence: float) -> Dra
         axes.axhline(0, color=INK, linewidth=0.9)
         axes.plot(threshold, everybody, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)))
         axes.plot(threshold, model, color=BLUE, linewidth=1.8)
-        top = max([prevalence, *model]) * 1.15
-        axes.set(xlim=(0, max(threshold)), ylim=(_FLOOR * top, top))
+        axes.set(xlim=(0, max(threshold)), ylim=_limits([prevalence, *model], band))
         axes.set(xlabel="Probability from which somebody acts", ylabel="Net benefit per patient")
-        axes.text(0.98, 0.95, "the model", color=BLUE, ha="right", va="top", transform=axes.transAxes)
-        axes.text(0.98, 0.88, "everybody (dashed)", color=GREY, ha="right", va="top", transform=axes.transAxes)
-        axes.text(0.98, 0.81, "nobody (the line at 0)", color=INK, ha="right", va="top", transform=axes.transAxes)
+        names = (("the model", BLUE), ("everybody (dashed)", GREY), ("nobody (the line at 0)", INK))
+        for rank, (name, colour) in enumerate(names):
+            axes.text(0.98, 0.95 - 0.07 * rank, name, color=shade(colour), ha="right", va="top",
+                      transform=axes.transAxes, bbox=LABEL_BOX)  # fmt: skip
 
     alt = f"Decision curve: net benefit of the model between {min(model):.3f} and {max(model):.3f}, nobody 0"
     return draw("net_benefit", alt, (5.2, 3.6), paint)
+
+
+def _limits(benefits: Sequence[float], band: Sequence[tuple[Any, Any, Any]]) -> tuple[float, float]:
+    """Return the lowest and the highest net benefit that is drawn; no interval is cut off."""
+    top = 1.15 * max(benefits)
+    return min([_FLOOR * top, *(1.05 * low for _, low, _ in band)]), max([top, *(1.05 * high for *_, high in band)])
 
 
 def _band(curve: Mapping[str, Sequence[Any]], rows: Sequence[int]) -> list[tuple[Any, Any, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from colles.reporting.figures.style import CLASS_COLOURS, GREY, Drawing, draw
+from colles.reporting.figures.style import CLASS_COLOURS, GREY, Drawing, draw, shade
 from colles.reporting.formats import point_name, subset_name, threshold
 
 Scores = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -26,7 +26,8 @@ def score_histogram(scores: Scores, thresholds: Mapping[str, float]) -> Drawing:
                     axes.hist(values, bins=bins, density=True, histtype="stepfilled", alpha=0.3, color=colour)
                     axes.hist(values, bins=bins, density=True, histtype="step", color=colour, linewidth=1.2)
                 text = f"{name} (n = {len(values)})"
-                axes.text(0.5, 0.97 - 0.08 * label, text, transform=axes.transAxes, color=colour, va="top", ha="center")
+                axes.text(0.5, 0.97 - 0.08 * label, text, transform=axes.transAxes, color=shade(colour), va="top",
+                          ha="center")  # fmt: skip
             top = axes.get_ylim()[1]
             for place in thresholds.values():
                 axes.axvline(place, color=GREY, linewidth=0.7, linestyle=(0, (2, 2)), ymax=0.84)

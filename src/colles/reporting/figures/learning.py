@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from colles.reporting.figures.style import BLUE, GREEN, GREY, ORANGE, Drawing, draw
+from colles.reporting.figures.style import BLUE, GREEN, GREY, ORANGE, Drawing, draw, shade
 
 _LOSSES = (("train_loss", "training", GREEN), ("val_loss", "validation", ORANGE))
 _AUROCS = (("val_auroc", "validation", BLUE),)
@@ -57,7 +57,9 @@ def _panel(
         x, y = zip(*pairs, strict=True)
         axes.plot(x, y, color=colour, marker="o", markersize=3)
         if len(lines) > 1:
-            axes.text(0.98, 0.97 - 0.08 * rank, label, color=colour, ha="right", va="top", transform=axes.transAxes)
+            axes.text(
+                0.98, 0.97 - 0.08 * rank, label, color=shade(colour), ha="right", va="top", transform=axes.transAxes
+            )
     for epoch in stage_boundaries(metrics):
         axes.axvline(epoch - 0.5, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.annotate("all layers from here", (epoch - 0.5, 0), (3, 3), xycoords=("data", "axes fraction"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from colles.reporting.figures.style import GREY, INK, SUBSET_COLOURS, Drawing, draw, unit_square
+from colles.reporting.figures.style import GREY, INK, LABEL_BOX, SUBSET_COLOURS, Drawing, draw, shade, unit_square
 from colles.reporting.formats import estimate, subset_name
 
 _NAMES = {"probability": "predicted", "frequency": "observed"}
@@ -31,7 +31,9 @@ def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> 
                 axes.vlines(x, curve["low"], curve["high"], color=colour, linewidth=0.9)
             axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.2)
             text = f"{subset_name(name)}: ECE {estimate((subsets[name].get('figures') or {}).get('ece'), 3)}"
-            axes.text(0.02, 0.97 - 0.065 * rank, text, color=colour, va="top", transform=axes.transAxes)
+            axes.text(
+                0.02, 0.97 - 0.065 * rank, text, color=shade(colour), va="top", transform=axes.transAxes, bbox=LABEL_BOX
+            )
 
     alt = "Reliability diagram: " + ", ".join(
         f"{subset_name(name)} in {len(c['observed'])} bins" for name, c in drawn.items()

@@ -16,8 +16,11 @@ from matplotlib.figure import Figure
 # Okabe & Ito, "Color universal design" (2008): told apart by readers with any colour vision.
 BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
 INK, GREY, FAINT = "#222222", "#767676", "#DDDDDD"
+_SHADES = {ORANGE: "#8A5F00", GREEN: "#00704F", VERMILLION: "#B34700", PURPLE: "#9A4574", GREY: "#5B6570"}
 SUBSET_COLOURS = {"train": GREEN, "val": ORANGE, "test": BLUE, "external": PURPLE}
 CLASS_COLOURS = {1: VERMILLION, 0: BLUE}
+LABEL_BOX: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.85}
+"""What a name stands on where a line or a band may lie below it."""
 POINT_MARKERS = {"f1": "o", "youden": "D", "rule_out": "^", "rule_in": "s"}
 
 STYLE: dict[str, Any] = {
@@ -89,6 +92,11 @@ def draw(name: str, alt: str, size: tuple[float, float], paint: Callable[[Figure
         figure.set_layout_engine(None)  # the layout is found; finding it again takes as long as drawing
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
     return Drawing(name, alt, svg.getvalue(), png.getvalue())
+
+
+def shade(colour: str) -> str:
+    """Return the shade of a colour that text is set in: on white its contrast is 4.5 or more (WCAG 2.2, AA)."""
+    return _SHADES.get(colour, colour)
 
 
 def unit_square(axes: Axes, x: str, y: str) -> None:
