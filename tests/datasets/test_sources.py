@@ -549,3 +549,16 @@ def test_boxes_of_a_normal_image_of_fracatlas_passed_silently(fracatlas: Path, c
     coco.write_text(json.dumps(held))
     rows = {Path(row.path).name: row for row in build_catalog([create_source("fracatlas", fracatlas)]).rows()}
     assert rows[normal].boxes == () and "1 images labelled 0 have boxes" in capsys.readouterr().err
+
+
+def test_a_column_of_subsets_was_not_read_and_nobody_was_told_what_to_call_it(tmp_path: Path, capsys) -> None:
+    told = "if 'Split' divides the images, call it given_split: the audit looks for leaks across it"
+    _rows("csv", _table(tmp_path, "path,label,Split\na.png,1,train\n"))
+    assert told in capsys.readouterr().err
+    _rows("csv", _table(tmp_path, "path,label,Split,given_split\na.png,1,train,test\n"))
+    assert told not in capsys.readouterr().err
+
+
+def test_a_hardware_in_another_word_was_not_told_to_be_yes_or_no(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"hardware 'ja': .*Write hardware and upper_limb as yes or no"):
+        _rows("csv", _table(tmp_path, "path,label,hardware\na.png,1,ja\n"))

@@ -129,7 +129,13 @@ def test_hardware_is_always_judged_with_and_without(predictions_frame, recipe):
 
 def test_an_absent_class_is_said_before_a_small_one():
     scores = Scores(np.ones(13, dtype=bool), np.linspace(0, 1, 13), np.arange(13) // 3)
-    assert few_warning(scores) == "no other image among 13 images: AUROC and the like are undefined"
+    assert few_warning(scores) == "no image without fracture among 13 images: AUROC and the like are undefined"
+
+
+def test_one_image_lacked_an_other_image_among_1_images():
+    scores = Scores(np.ones(1, dtype=bool), np.ones(1), np.zeros(1, dtype=np.int64))
+    assert few_warning(scores) == "a single image: AUROC and the like are undefined"
+    assert few_warning(scores, ("study", "studies")) == "a single study: AUROC and the like are undefined"
 
 
 def test_subgroups_by_size_of_image_and_of_fracture(predictions_frame, recipe):

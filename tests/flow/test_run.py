@@ -155,3 +155,4 @@ def test_what_catalog_and_split_warn_of_is_said_by_run_too(
     said = capsys.readouterr().err
     assert "  1 of 21 files are not there, such as " in said
     assert "  3 of 20 images of csv have no patient, such as " in said
+    assert f"  1 left out; the reasons are in {tmp_path / 'out' / 'split.json'}" in said

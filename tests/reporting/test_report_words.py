@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from colles.core.files import write_json
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
+from colles.evaluation.comparison_table import estimate as difference
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.reporting.artefacts import Artefacts
@@ -120,6 +121,14 @@ def test_figures_without_a_value_or_an_interval() -> None:
     assert estimate(_estimate(0.5)) == "0.500"
     assert number(-0.25, 2) == "−0.25"
     assert capital("best F1") == "Best F1"
+
+
+def test_a_difference_that_rounds_to_nothing_was_minus_zero() -> None:
+    change = Estimate(value=-0.0001, low=-0.0004, high=0.0003, method="t", n=9)
+    assert str(change) == "0.000 (0.000 to 0.000)"
+    assert estimate(change.model_dump()) == "0.000 (0.000 to 0.000)" and number(-0.0002) == "0.000"
+    assert difference(change.model_dump(), sign="+") == "+0.000 (+0.000 to +0.000)"
+    assert difference(_estimate(-0.25), sign="+") == "−0.250"
 
 
 def test_the_summary_says_what_the_confusion_matrix_says(tmp_path) -> None:

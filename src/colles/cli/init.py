@@ -68,6 +68,8 @@ def init(
     print_rows("Chosen", ["setting", "value", "why"], [[item.key, str(item.value), item.why] for item in choices])
     if unclear:
         typer.echo(f"To do: say in {out} what {', '.join(map(repr, unclear[:8]))} mean (1, 0, or null to leave out)")
+        if any(item.kind == "folder" for item in found):
+            typer.echo("Where folders are no classes, name a table of path and label instead: colles init TABLE.csv")
     typer.echo(f"{'Then' if unclear else 'Next'}: {command('colles', 'run', out, '--out', f'out/{run}')}")
 
 

@@ -111,7 +111,8 @@ def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     found = survey(f"folder={folder}")
     if found.unclear:
         shown = ", ".join(map(repr, found.unclear[:8]))
-        repair = f"Name them fractured and normal, or say it in a recipe: colles init {folder} --out recipe.yaml"
+        repair = f"Name them fractured and normal, or say it in a recipe: colles init {folder} --out recipe.yaml; "
+        repair += "where folders are no classes, name a table of path and label: colles init TABLE.csv"
         raise RecipeError(f"cannot tell what the folders {shown} mean", path=folder, repair=repair)
     choices = choose([found], gpu=has_gpu())
     given = {text.partition("=")[0].strip() for text in overrides}

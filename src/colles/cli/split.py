@@ -189,7 +189,7 @@ def _tell(splits: list[Split], outs: list[Path], as_json: bool) -> None:
 
 def _show(made: Split, path: Path) -> None:
     from colles.core.records import SUBSETS
-    from colles.datasets.split_table import summary_file
+    from colles.datasets.split_table import left_out
 
     found, reached = made.summary["balance"], made.summary.get("deviation") or {}
     rows = []
@@ -204,4 +204,4 @@ def _show(made: Split, path: Path) -> None:
     kept = made.summary.get("kept")
     if kept:
         typer.echo(f"{kept['images']} images kept their place, {kept['new']} are new, {kept['left_out']} were left out")
-    typer.echo(f"{len(made.summary['excluded'])} left out; the reasons are in {summary_file(path)}")
+    typer.echo(left_out(made.summary, path))

@@ -12,6 +12,9 @@ SUBSET_WORDS = {
 }
 """What people call the subsets, in small letters."""
 
+SUBSET_COLUMNS = ("subset", "split", "set", "partition")
+"""What people call the column that names them: letters and digits, in small letters."""
+
 ID_ALIASES = {
     **dict.fromkeys(("patient", "patid", "patnr", "pid", "mrn", "subject", "subjectid", "person"), "patient_id"),
     **dict.fromkeys(

@@ -155,10 +155,10 @@ class Estimate(Record):
     def __str__(self) -> str:
         if self.value is None:
             # a likelihood ratio without a false alarm has no value but a lower bound
-            return "undefined" if self.low is None else f"at least {self.low:.3f}"
+            return "undefined" if self.low is None else f"at least {self.low:z.3f}"
         if self.low is None or self.high is None:
-            return f"{self.value:.3f}"
-        return f"{self.value:.3f} ({self.low:.3f}{until(self.low)}{self.high:.3f})"
+            return f"{self.value:z.3f}"
+        return f"{self.value:z.3f} ({self.low:z.3f}{until(self.low)}{self.high:z.3f})"
 
 
 CHANCE = 0.5

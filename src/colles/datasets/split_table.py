@@ -6,6 +6,7 @@ it is then checked again whenever it is used.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,11 @@ class Split:
         if digest != summary.get("split_digest"):
             summary = {**summary, "split_digest": digest, "edited": True}
         return cls(frame, summary)
+
+
+def left_out(summary: Mapping[str, Any], path: str | Path) -> str:
+    """Say how many images the split at `path`, described by `summary`, leaves out, and where the reasons are."""
+    return f"{len(summary['excluded'])} left out; the reasons are in {summary_file(path)}"
 
 
 def summary_file(path: str | Path) -> Path:

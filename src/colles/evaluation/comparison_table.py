@@ -64,9 +64,9 @@ def estimate(figure: Found, sign: str = "") -> str:
     if value is None:
         return "undefined"
     if low is None or high is None:
-        return f"{value:{sign}.3f}"
+        return f"{value:{sign}z.3f}".replace("-", "−")
     between = " to " if sign else "–"
-    return f"{value:{sign}.3f} ({low:{sign}.3f}{between}{high:{sign}.3f})".replace("-", "−")
+    return f"{value:{sign}z.3f} ({low:{sign}z.3f}{between}{high:{sign}z.3f})".replace("-", "−")
 
 
 def p_value(p: float | None) -> str:

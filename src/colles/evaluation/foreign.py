@@ -8,12 +8,11 @@ from __future__ import annotations
 import polars as pl
 
 from colles.core.columns import assert_one_meaning, names_many
-from colles.core.names import ID_ALIASES, SUBSET_WORDS, bare
+from colles.core.names import ID_ALIASES, SUBSET_COLUMNS, SUBSET_WORDS, bare
 from colles.core.tables import has_values
 from colles.evaluation.groups import GROUP_COLUMNS, group_column
 
 _MEANT = {**{bare(name): name for name in GROUP_COLUMNS}, **ID_ALIASES}
-_SUBSET_NAMES = ("subset", "split", "set", "partition")
 _SUBSETS = {*SUBSET_WORDS, "external"}
 
 
@@ -38,7 +37,7 @@ def _ids(frame: pl.DataFrame) -> dict[str, str]:
 def _subset(frame: pl.DataFrame) -> dict[str, str]:
     if "subset" in frame.columns:
         return {}
-    others = [name for name in frame.columns if bare(name) in _SUBSET_NAMES and has_values(frame, name)]
+    others = [name for name in frame.columns if bare(name) in SUBSET_COLUMNS and has_values(frame, name)]
     return {name: "subset" for name in others if _are_subsets(frame[name])}
 
 

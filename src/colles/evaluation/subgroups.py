@@ -104,8 +104,10 @@ def few_warning(scores: Scores, units: tuple[str, str] = ("image", "images")) ->
     """
     if not scores.n:
         return f"no {units[0]} at all, so there is no figure"
+    if scores.n == 1:
+        return f"a single {units[0]}: AUROC and the like are undefined"
     broken = ("fracture", "fractures") if units[0] == "image" else tuple(f"fractured {word}" for word in units)
-    others = (f"other {units[0]}", f"{units[1]} without fracture")
+    others = (f"{units[0]} without fracture", f"{units[1]} without fracture")
     classes = ((broken, scores.y_true), (others, ~scores.y_true))
     for (one, _), rows in classes:
         if not rows.any():

@@ -86,8 +86,8 @@ def _figures(at_random: Scores, by_group: Scores, seed: int) -> dict[str, Any]:
 
 
 def _sentence(at_random: Estimate, by_group: Estimate, difference: Estimate) -> str:
-    bounds = "" if difference.low is None else f" ({difference.low:+.3f} to {difference.high:+.3f})"
+    bounds = "" if difference.low is None else f" ({difference.low:+z.3f} to {difference.high:+z.3f})"
     return (
         f"A random split gives an AUROC of {at_random.value:.3f}, a split by group {by_group.value:.3f}: "
-        f"the random one adds {difference.value:+.3f}{bounds}"
+        f"the random one adds {difference.value:+z.3f}{bounds}"
     )

@@ -158,7 +158,7 @@ def _auroc(moves: Moves, scores: FloatArray) -> float | None:
 
 def _sentence(part: Part, change: Estimate, found: bool) -> str:
     beside = " more than covering an equal area elsewhere" if part.has_control else ""
-    words = f"covering the {part.name} moves the logit by {change.value:+.2f}{beside} ({change.n} images)"
+    words = f"covering the {part.name} moves the logit by {change.value:+z.2f}{beside} ({change.n} images)"
     if found:
         return f"the score rests on the {part.name}: {words}"
     small = f", which is certain but less than {EFFECT:g} of the scores' spread" if _certain(change) else ""

@@ -138,6 +138,7 @@ class Stages:
         from colles.datasets.audit.audit import read_clusters
         from colles.datasets.catalog import Catalog
         from colles.datasets.split import Split, assert_no_leak, make_split
+        from colles.datasets.split_table import left_out
 
         catalog = Catalog.load(self.space.catalog)
         clusters = read_clusters(self.space.audit / "clusters.csv")
@@ -146,7 +147,7 @@ class Stages:
         assert_no_leak(split, catalog, clusters)
         self._assert_begun("split", split.digest, self.space.split)
         split.save(self.space.split)
-        _tell(split.summary["warnings"])
+        _tell([*split.summary["warnings"], left_out(split.summary, self.space.split)])
 
     def _organize_inputs(self) -> Any:
         recipe = self.recipe.organize.model_dump()

@@ -81,7 +81,7 @@ def _shares(fractured: int | None) -> tuple[float, float, str]:
     low, high = wilson(0.85, count)
     what = "fracture" if count == 1 else "fractures"
     interval = f"a sensitivity of 0.85 will carry an interval of about {low:.2f}–{high:.2f}"
-    return val, test, f"about {count} {what}, copies counted once: {interval}"
+    return val, test, f"about {count} {what}, a patient or copy counted once: {interval}"
 
 
 def _size(surveys: Sequence[Survey], gpu: bool) -> tuple[int, str]:

@@ -80,7 +80,7 @@ def count(value: float | None) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """Format a figure, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return "–" if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
 def threshold(value: float | None, digits: int = 3) -> str:

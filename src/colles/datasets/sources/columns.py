@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from colles.core.columns import assert_one_meaning, names_many
-from colles.core.names import ID_ALIASES, bare
+from colles.core.names import ID_ALIASES, SUBSET_COLUMNS, bare
 from colles.core.progress import say
 from colles.core.tables import require_columns
 
@@ -29,4 +29,7 @@ def with_known_names(table: pl.DataFrame, known: tuple[str, ...], path: Path) ->
     left = [name for name in table.columns if name and name not in known and name not in renamed]
     if left:
         say(f"{path}: columns that are not read: {', '.join(map(repr, left))}")
+    for name in (each for each in left if bare(each) in SUBSET_COLUMNS and "given_split" not in table.columns):
+        text = f"if {name!r} divides the images, call it given_split: the audit looks for leaks across it"
+        say(f"{path}: {text}, and `colles split --check` uses such a division")
     return table.rename(renamed)

@@ -97,7 +97,7 @@ class CsvTable(Source):
             )
         except (ValidationError, ValueError, TypeError, LookupError) as error:
             reason = _reason(error)
-            repair = "Columns hold the catalog's values; boxes are a JSON list of [x1, y1, x2, y2] in pixels"
+            repair = "Write hardware and upper_limb as yes or no, age in years, and nothing where it is not known"
             raise TableError(f"cannot be understood ({reason})", path=self.root, field=field, repair=repair) from error
 
 

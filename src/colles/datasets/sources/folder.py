@@ -81,7 +81,10 @@ class Folder(Source):
         unknown = ["/".join(parts) or "." for parts in folders if self._label_unknown(parts, places[parts])]
         if unknown:
             shown = _some([repr(name) for name in unknown], 8)
-            repair = "Name the folders fractured and normal, or give a class map: a line a folder, name: 1 or 0"
+            repair = (
+                "Name the folders fractured and normal, give a class map (a line a folder, name: 1 or 0), "
+                "or a table of path and label: csv=TABLE"
+            )
             raise RecipeError(f"cannot tell what the folders {shown} mean", path=self.root, repair=repair)
         used = {parts[: place + 1] for parts, place in places.items() if place is not None}
         for parts, place in places.items():
