@@ -60,6 +60,16 @@ def test_a_warning_is_an_acceptance_and_a_failure_is_told(files: list[Path]) -> 
         there.close()
 
 
+def test_an_archive_that_has_a_result_was_sent_it_without_end(files: list[Path]) -> None:
+    there = Pacs()
+    there.answer = lambda ds: 0x0111  # type: ignore[method-assign]
+    try:
+        with Delivery(there.destination, "COLLES").open(files) as send:
+            assert send(files[0]) is None
+    finally:
+        there.close()
+
+
 def test_one_that_refuses_the_association(files: list[Path]) -> None:
     ae = AE(ae_title="PACS")
     ae.add_supported_context(Verification)

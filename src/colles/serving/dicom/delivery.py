@@ -11,6 +11,7 @@ from colles.serving.dicom.connection import bound_waits, end_association
 from colles.serving.dicom.peers import Destination
 
 _CONNECT, _ASSOCIATE, _SECONDS = 10.0, 20.0, 60.0  # to connect; to take an association; to take an object
+_DUPLICATE = 0x0111  # PS3.7, annex C: what an archive answers that has the object, and keeps each once
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: their ids are the odd numbers of one byte
 
 Send = Callable[[Path], str | None]
@@ -91,5 +92,5 @@ def _send(association: Any, path: Path) -> str | None:
         return "not_taken"
     if "Status" not in status:
         return "no_answer"
-    accepted = code_to_category(status.Status) in ("Success", "Warning")
+    accepted = code_to_category(status.Status) in ("Success", "Warning") or status.Status == _DUPLICATE
     return None if accepted else f"0x{status.Status:04X}"
