@@ -38,7 +38,7 @@ from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
 from colles.serving.bundle import INT8_MODEL, MODEL, find_bundle, load_bundle
 from colles.serving.decode import Sample, decode
-from colles.serving.inputs import list_images
+from colles.serving.inputs import find_images
 from colles.serving.predictor import Predictor
 from colles.serving.session import INPUT, Session
 
@@ -250,7 +250,7 @@ def main() -> None:
     if options.worker:
         listed = Path(options.images[0]).read_text(encoding="utf-8").splitlines()
         return work(options.worker, options.bundle, [Path(path) for path in listed])
-    everything = list_images(options.images)
+    everything = [image for image in find_images(options.images) if isinstance(image, Path)]
     bundle = find_bundle(options.bundle)
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "speed": lambda: measure_speed(

@@ -240,7 +240,7 @@ def test_prediction_reads_dicom_through_the_same_door(archive: Path) -> None:
     from colles.core.recipe import PreprocessRecipe
     from colles.imaging.preprocess import to_canvas
     from colles.serving.decode import Sample, decode
-    from colles.serving.inputs import list_images
+    from colles.serving.inputs import find_images
 
     recipe = PreprocessRecipe(size=64)
     sample = decode(archive / "a" / "2", recipe, keep_grey=True)
@@ -248,7 +248,7 @@ def test_prediction_reads_dicom_through_the_same_door(archive: Path) -> None:
     image = read_image(archive / "a" / "2")
     np.testing.assert_array_equal(sample.canvas, to_canvas(image, recipe))
     np.testing.assert_array_equal(sample.grey, to_grey(image))
-    assert [path.name for path in list_images([archive])] == ["1.dcm", "2", "3.IMA", "4.dcm", "5.dcm"]
+    assert [path.name for path in find_images([archive])] == ["1.dcm", "2", "3.IMA", "4.dcm", "5.dcm"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "csv"])

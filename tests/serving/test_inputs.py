@@ -12,7 +12,7 @@ import pytest
 from colles.core.errors import InputError, MissingInputError
 from colles.serving.archive import ZipMember
 from colles.serving.filenames import unique_stems
-from colles.serving.inputs import find_images, list_images
+from colles.serving.inputs import find_images
 
 
 @pytest.fixture
@@ -21,6 +21,10 @@ def tree(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     return tmp_path
+
+
+def list_images(inputs: list[Path | str]) -> list[Path]:
+    return [image for image in find_images(inputs) if isinstance(image, Path)]
 
 
 def names(paths: list[Path], root: Path) -> list[str]:

@@ -126,11 +126,6 @@ def say_unopened(images: ImageList) -> None:
         say(f"{text}: name zip files themselves ('*.zip'), unpack others")
 
 
-def list_images(inputs: Iterable[str | Path]) -> list[Path]:
-    """Return the image files of inputs as `find_images` takes them, without those inside zip files or object stores."""
-    return [image for image in find_images(inputs) if isinstance(image, Path)]
-
-
 def _expand(item: str | Path) -> Iterator[Found]:
     if is_uri(item):
         yield from remote_images(str(item))
