@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from colles.core.records import Box, Estimate, OperatingPoint, Radiograph
     from colles.datasets.catalog import Catalog
     from colles.datasets.split import Split
-    from colles.evaluation.evaluate import Evaluation, evaluate_scores
+    from colles.evaluation.evaluate import evaluate_scores
+    from colles.evaluation.results import Evaluation
     from colles.serving.bundle import Bundle, load_bundle
-    from colles.serving.predictor import Prediction, Predictor
+    from colles.serving.prediction import Prediction
+    from colles.serving.predictor import Predictor
 
 # ONNX Runtime 1.32 keeps a device id and events for its maker in ~/.cache, unless this is set before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -31,9 +33,9 @@ _HOMES = {
     "Catalog": "colles.datasets.catalog",
     "CollesError": "colles.core.errors",
     "Estimate": "colles.core.records",
-    "Evaluation": "colles.evaluation.evaluate",
+    "Evaluation": "colles.evaluation.results",
     "OperatingPoint": "colles.core.records",
-    "Prediction": "colles.serving.predictor",
+    "Prediction": "colles.serving.prediction",
     "Predictor": "colles.serving.predictor",
     "Radiograph": "colles.core.records",
     "Recipe": "colles.core.recipe",

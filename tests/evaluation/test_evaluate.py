@@ -10,9 +10,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from colles.core.errors import TableError
-from colles.evaluation.evaluate import Evaluation, evaluate, evaluate_scores
+from colles.evaluation.evaluate import evaluate, evaluate_scores
 from colles.evaluation.operating import choose_operating_points
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.results import Evaluation
 from colles.evaluation.robustness import name_and_strength
 from colles.evaluation.scores import Scores
 from colles.evaluation.subgroups import few_warning

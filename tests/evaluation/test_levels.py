@@ -8,8 +8,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from colles.evaluation.aggregation import AGGREGATIONS, aggregate, best_aggregation, unit_scores_of
-from colles.evaluation.evaluate import Evaluation, evaluate
+from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.results import Evaluation
 from colles.evaluation.scores import Scores
 
 

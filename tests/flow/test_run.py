@@ -13,7 +13,7 @@ from colles.core.files import alone
 from colles.core.recipe_text import load_recipe, recipe_from, save_recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
-from colles.evaluation.evaluate import Evaluation
+from colles.evaluation.results import Evaluation
 from colles.flow.model_stages import ModelStages
 from colles.flow.run import prepare_data, run
 from colles.flow.stages import Stages

@@ -20,8 +20,9 @@ from colles.core.records import Issue
 from colles.core.schema import CATALOG_SCHEMA
 from colles.core.tables import write_table
 from colles.datasets.split_table import split_digest
-from colles.evaluation.evaluate import Evaluation, evaluate
+from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.results import Evaluation
 
 HOSTILE = "<script>alert('x')</script>&\"</script>.png"
 SOURCES = ("fracatlas", "bonefractureyolo")

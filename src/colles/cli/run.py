@@ -12,7 +12,7 @@ from colles.cli.options import AsJson, Overrides, Overwrite, example, print_json
 if TYPE_CHECKING:
     from colles.core.recipe import Recipe
     from colles.core.records import Estimate
-    from colles.evaluation.evaluate import Evaluation
+    from colles.evaluation.results import Evaluation
 
 
 def register(app: typer.Typer) -> None:

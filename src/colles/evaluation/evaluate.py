@@ -134,6 +134,3 @@ def _few_warnings(scores: dict[str, Scores], subsets: dict[str, SubsetResult], r
                 f"{name}: {replicates} bootstrap replicates instead of {recipe.replicates} for {part.n:,} images"
             )
     return said
-
-
-__all__ = ["Evaluation", "evaluate", "evaluate_scores"]

@@ -10,7 +10,7 @@ from colles.core.progress import say
 from colles.core.recipe_text import load_recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
-from colles.evaluation.evaluate import Evaluation
+from colles.evaluation.results import Evaluation
 from colles.serving.manifest import MANIFEST
 
 

@@ -129,7 +129,7 @@ class ModelStages:
     def export(self, resume: bool) -> None:
         from colles.datasets.catalog import Catalog
         from colles.datasets.split import Split
-        from colles.evaluation.evaluate import Evaluation
+        from colles.evaluation.results import Evaluation
         from colles.learning.export import export_bundle
 
         evaluation = Evaluation.load(self.space.evaluation)

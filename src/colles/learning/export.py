@@ -19,7 +19,7 @@ from colles.core.recipe import DataRecipe, ExportRecipe, Recipe, SourceRecipe
 from colles.core.recipe_text import save_recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
-from colles.evaluation.evaluate import Evaluation
+from colles.evaluation.results import Evaluation
 from colles.learning.checkpoint import save_weights
 from colles.learning.companions import add_companions
 from colles.learning.finished_run import FinishedRun

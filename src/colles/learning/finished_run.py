@@ -11,8 +11,9 @@ from colles.core.errors import InputError, StaleInputError
 from colles.core.files import existing_file, read_json
 from colles.core.recipe import PreprocessRecipe, Recipe, SourceRecipe
 from colles.core.recipe_text import load_recipe
-from colles.evaluation.evaluate import Evaluation, evaluate
+from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.results import Evaluation
 from colles.learning.checkpoint import load_classifier
 from colles.learning.models.base import FractureClassifier
 from colles.serving.bundle import RECIPE

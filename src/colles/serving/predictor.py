@@ -24,7 +24,6 @@ from colles.serving.pipeline import BatchSizes, in_order
 from colles.serving.prediction import UNDRAWN, Prediction
 from colles.serving.session import Session
 
-__all__ = ["Prediction", "Predictor"]
 Batch = int | Literal["auto"]
 Precision = Literal["fp32", "int8"]
 
