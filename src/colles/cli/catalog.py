@@ -43,7 +43,7 @@ def catalog(
     ] = None,
     max_pixels: Annotated[int, typer.Option(min=1, help="Larger images are refused before decoding.")] = MAX_PIXELS,
     max_bytes: Annotated[int, typer.Option(min=1, help="Larger files are refused unread.")] = MAX_BYTES,
-    workers: Annotated[int | None, typer.Option(min=1, help="Reading processes; one a core by default.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Reading threads; one a core by default.")] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:

@@ -144,7 +144,7 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
 
 
 def to_json(value: Any) -> str:
-    """Format JSON with sorted keys kept in given order, two spaces, no NaN."""
+    """Format JSON: keys in the given order, two spaces, no NaN."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

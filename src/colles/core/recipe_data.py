@@ -57,7 +57,7 @@ class DataRecipe(Section):
     max_bytes: int = Field(default=MAX_BYTES, gt=0)
     """A larger file is refused before it is read."""
     workers: int | None = Field(default=None, ge=1)
-    """Reading processes; None takes one a core."""
+    """Reading threads; None takes one a core."""
     salt: str | None = None
     """File that names of DICOM patients and studies are made with, relative to the recipe's folder; None takes
     catalog.salt beside the catalog."""

@@ -61,7 +61,7 @@ class Build:
 
 
 def draw_build(rng: np.random.Generator) -> Build:
-    """Draw a patient's build; a quarter are children."""
+    """Draw a patient's build; a fifth are children."""
     child = rng.random() < 0.2
     return Build(
         scale=rng.uniform(0.68, 0.85) if child else rng.uniform(0.9, 1.1),

@@ -103,7 +103,7 @@ class _Planner:
             view = str(self.rng.choice(VIEWS[:2]))
             base = f"image{patient.number}_0_png"
             for copy in range(copies):
-                # every fifth single copy has a name that FracAtlas has too
+                # single files of every other patient have a name that FracAtlas has too
                 clash = copies == 1 and patient.number % 2 == 0
                 name = (
                     f"IMG{patient.number % max(1, self.number):07d}.jpg" if clash else f"{base}.rf.{self.hexes()}.jpg"
