@@ -80,10 +80,12 @@ def evaluate(
 
 
 def _print(evaluation: Evaluation) -> None:
+    from colles.evaluation.levels import UNITS_IN_WORDS
+
     for name, subset in evaluation.subsets.items():
         _print_subset(f"{name}: {subset.n:,} images, {subset.n_positive:,} fractured", subset)
     for unit, level in evaluation.levels.items():
-        units = {"study": "studies", "patient": "patients"}[unit]
+        units = UNITS_IN_WORDS[unit][1]
         for name, subset in level.subsets.items():
             title = f"{name}: {subset.n:,} {units} ({level.aggregation} of their images)"
             _print_subset(f"{title}, {subset.n_positive:,} fractured", subset, units)

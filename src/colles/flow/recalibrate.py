@@ -17,7 +17,7 @@ from colles.evaluation.crossfit import Figures, crossfit
 from colles.evaluation.estimates import calibration_estimates
 from colles.evaluation.groups import group_warning
 from colles.evaluation.levels import UNITS, choose_level, unit_codes
-from colles.evaluation.locked import Locked, lock_on
+from colles.evaluation.locked import lock_on
 from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.scores import Scores
@@ -26,8 +26,8 @@ from colles.flow.site import SITE, SiteAnswers, SiteLabels, judge_site, load_sit
 from colles.flow.site_int8 import judge_int8_on_site
 from colles.serving.bundle import CARD, INT8_MODEL, LICENSE, METADATA, MODEL, WEIGHTS, Bundle, load_bundle, write_bundle
 from colles.serving.decision import DecisionRule
-from colles.serving.locked import bundle_version
-from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
+from colles.serving.locked import bundle_version, calibration_metadata
+from colles.serving.metadata import BundleMetadata, StudyMetadata
 from colles.serving.predictor import Predictor
 
 _MADE_ANEW = {METADATA, CARD, LICENSE}
@@ -84,7 +84,7 @@ def recalibrate(
     metadata = old.metadata.model_copy(update={
         "name": name or old.metadata.name,
         "operating_points": locked.points,
-        "calibration": _calibration(locked),
+        "calibration": calibration_metadata(locked.calibrator),
         "study": study,
         "evaluation": _evaluation(scores, figures, points),
         "external": None,  # was measured at the old thresholds
@@ -144,11 +144,6 @@ def _enough(scores: Scores, labels: str | Path) -> Scores:
     return scores
 
 
-def _calibration(locked: Locked) -> CalibrationMetadata | None:
-    fitted = locked.calibrator
-    return None if fitted is None else CalibrationMetadata.model_validate(fitted.model_dump())
-
-
 def _study(
     predictions: Predictions, recipe: EvaluateRecipe, old: BundleMetadata
 ) -> tuple[StudyMetadata | None, tuple[str, ...]]:
@@ -164,7 +159,7 @@ def _study(
         except TableError as error:
             said.append(f"no operating points by {unit}: {error.message}")
             continue
-        points, calibration = locked.points, _calibration(locked)
+        points, calibration = locked.points, calibration_metadata(locked.calibrator)
         made = StudyMetadata(unit=unit, aggregation=how, operating_points=points, calibration=calibration)
         return made, (*said, *(f"by {unit}: {warning}" for warning in locked.warnings))
     if old.study is not None and not said:

@@ -159,7 +159,7 @@ def _metadata(name: str, trained: FinishedRun, *, half: bool) -> BundleMetadata:
         },
         preprocessing=trained.preprocess,
         operating_points=judged.operating_points,
-        calibration=calibration_metadata(judged),
+        calibration=calibration_metadata(judged.calibration),
         study=study_metadata(judged),
         evaluation=subset_figures(judged, "test"),
         external=subset_figures(judged, "external"),

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from colles.core.recipe import PreprocessRecipe
 from colles.learning.models.base import FractureClassifier
+from colles.serving.session import INPUT
 
-INPUT = "image"
 OPSET = 18
 LARGEST_BATCH = 1024
 _NOISY = ("torch.onnx", "onnxscript", "onnx_ir")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
 
 from colles.core.errors import MissingInputError, ParityError
@@ -17,6 +16,7 @@ from colles.core.recipe import PreprocessRecipe
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
 from colles.learning.models.base import FractureClassifier
+from colles.learning.scoring import score_batch
 from colles.serving.predictor import Predictor
 
 Scores = NDArray[np.float64]
@@ -93,7 +93,7 @@ def _upwards(value: float) -> float:
 
 def score_files(model: FractureClassifier, preprocess: PreprocessRecipe, paths: Sequence[Path]) -> Scores:
     """Return the checkpoint's scores (N,), 0 to 1, of image files."""
-    return np.concatenate([_score(model, batch) for batch in _batches(paths, preprocess)])
+    return np.concatenate([score_batch(model, batch) for batch in _batches(paths, preprocess)])
 
 
 def score_rows(model: FractureClassifier, preprocess: PreprocessRecipe, rows: pl.DataFrame) -> pl.DataFrame:
@@ -106,7 +106,7 @@ def score_rows(model: FractureClassifier, preprocess: PreprocessRecipe, rows: pl
 def _scores(
     model: FractureClassifier, preprocess: PreprocessRecipe, predictor: Predictor, paths: Sequence[Path]
 ) -> tuple[Scores, Scores]:
-    pairs = [(_score(model, batch), predictor.session.run(batch).score) for batch in _batches(paths, preprocess)]
+    pairs = [(score_batch(model, batch), predictor.session.run(batch).score) for batch in _batches(paths, preprocess)]
     trained, exported = zip(*pairs, strict=True)
     return np.concatenate(trained), np.concatenate(exported)
 
@@ -115,13 +115,6 @@ def _batches(paths: Sequence[Path], preprocess: PreprocessRecipe) -> Iterator[ND
     for start in range(0, len(paths), _BATCH):
         canvases = [to_canvas(read_image(path), preprocess) for path in paths[start : start + _BATCH]]
         yield to_input(np.stack(canvases), preprocess)
-
-
-def _score(model: FractureClassifier, batch: NDArray[np.float32]) -> Scores:
-    model.eval()
-    with torch.no_grad():
-        scores: Scores = torch.sigmoid(model(torch.from_numpy(batch)).double()).reshape(-1).numpy()
-    return scores
 
 
 def _largest(predictor: Predictor, one: Scores, other: Scores) -> float:

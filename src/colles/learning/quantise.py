@@ -14,8 +14,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from colles.learning.onnx_graph import INPUT, strip
+from colles.learning.onnx_graph import strip
 from colles.learning.rounding import round_weights
+from colles.serving.session import INPUT
 
 FloatArray = NDArray[np.float64]
 FIRST = (3, 9, 15)

@@ -17,7 +17,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from colles.learning.onnx_graph import INPUT
+from colles.serving.session import INPUT
 
 Floats = NDArray[np.float64]
 _LEVELS = 127

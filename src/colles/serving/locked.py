@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from colles.core.files import sha256_json
+from colles.evaluation.calibration import Calibrator
 from colles.evaluation.locked import CHOOSES
 from colles.evaluation.results import Evaluation
 from colles.serving.metadata import BundleMetadata, CalibrationMetadata, StudyMetadata
 
 
-def calibration_metadata(evaluation: Evaluation) -> CalibrationMetadata | None:
-    """Return the calibration of one image's score."""
-    fitted = evaluation.calibration
+def calibration_metadata(fitted: Calibrator | None) -> CalibrationMetadata | None:
+    """Return the calibration of one image's score; None where there is none."""
     return None if fitted is None else CalibrationMetadata.model_validate(fitted.model_dump())
 
 

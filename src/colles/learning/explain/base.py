@@ -57,7 +57,7 @@ class OutputExplainer(Explainer):
         return self.read(model, model.outputs(x))
 
 
-def grid_of(batch: Tensor) -> Tensor:
+def with_gradient(batch: Tensor) -> Tensor:
     """Return a copy of a batch through which gradients flow, although a backbone may be frozen."""
     return batch.detach().clone().requires_grad_()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from captum.attr import Saliency
 from torch import Tensor
 
-from colles.learning.explain.base import Explainer, grid_of
+from colles.learning.explain.base import Explainer, with_gradient
 from colles.learning.models.base import FractureClassifier
 
 
@@ -16,5 +16,5 @@ class InputGradient(Explainer):
 
     def attribute(self, model: FractureClassifier, x: Tensor) -> Tensor:
         """Return maps (N, S, S) at the resolution of the canvas."""
-        gradients: Tensor = Saliency(self.logit(model)).attribute(grid_of(x), target=0, abs=True)
+        gradients: Tensor = Saliency(self.logit(model)).attribute(with_gradient(x), target=0, abs=True)
         return gradients.amax(dim=1).detach()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from captum.attr import IntegratedGradients as Integrated
 from torch import Tensor
 
-from colles.learning.explain.base import Explainer, grid_of, of_one_channel
+from colles.learning.explain.base import Explainer, of_one_channel, with_gradient
 from colles.learning.models.base import FractureClassifier
 
 STEPS = 32
@@ -23,6 +23,6 @@ class IntegratedGradients(Explainer):
         # Black is the letterbox's padding, the lowest value of each channel of a canvas that has one.
         black = x.amin(dim=(2, 3), keepdim=True).expand_as(x)
         found: Tensor = Integrated(self.logit(model)).attribute(
-            grid_of(x), baselines=black, target=0, n_steps=STEPS, internal_batch_size=4
+            with_gradient(x), baselines=black, target=0, n_steps=STEPS, internal_batch_size=4
         )
         return of_one_channel(found).clamp(min=0).float()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from colles.core.errors import UsageError
 from colles.core.names import suggest
-from colles.learning.explain.base import Explainer, Target, grid_of
+from colles.learning.explain.base import Explainer, Target, with_gradient
 from colles.learning.models.base import FractureClassifier
 
 
@@ -71,7 +71,7 @@ def activation_and_gradient(
     handle = layer.register_forward_hook(keep)
     try:
         with torch.enable_grad():
-            total = logit(grid_of(x)).sum()
+            total = logit(with_gradient(x)).sum()
     finally:
         handle.remove()
     if not kept:

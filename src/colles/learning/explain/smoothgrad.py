@@ -6,7 +6,7 @@ import torch
 from captum.attr import NoiseTunnel, Saliency
 from torch import Tensor
 
-from colles.learning.explain.base import Explainer, grid_of
+from colles.learning.explain.base import Explainer, with_gradient
 from colles.learning.models.base import FractureClassifier
 
 SAMPLES = 16
@@ -28,6 +28,11 @@ class SmoothGrad(Explainer):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
             found: Tensor = method.attribute(
-                grid_of(x), nt_type="smoothgrad", nt_samples=SAMPLES, nt_samples_batch_size=4, stdevs=spread, target=0
+                with_gradient(x),
+                nt_type="smoothgrad",
+                nt_samples=SAMPLES,
+                nt_samples_batch_size=4,
+                stdevs=spread,
+                target=0,
             )
         return found.amax(dim=1).detach()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.learning.explain.base import Explainer, OutputExplainer, Target
 from colles.learning.explain.explainers import AUTO, create_explainer, default_method
 from colles.learning.explain.layers import LayerExplainer
+from colles.learning.explain.own_map import has_location_map
 from colles.learning.explain.randomise import cascade
 from colles.learning.models import create_model
 from colles.learning.models.base import FractureClassifier
@@ -93,7 +94,7 @@ class TorchMaps(MapSource):
         recipe = ModelRecipe(
             name=self.model.name,
             weights="none",
-            location=_switch(self.model),
+            location="on" if has_location_map(self.model) else "off",
             location_stride=self.model.map_stride,
             second_look="on" if self.model.second_look else "off",
         )
@@ -139,10 +140,6 @@ def _of_first_member(model: FractureClassifier, explainers: Mapping[str, Explain
         return ()
     verb = "looks" if len(names) == 1 else "look"
     return (f"{', '.join(names)} {verb} at the features of the first of {_count(model)} networks",)
-
-
-def _switch(model: FractureClassifier) -> Literal["on", "off"]:
-    return "on" if model.has_cam and model.map_kind == "location" else "off"
 
 
 def _title(explainer: Explainer, name: str) -> str:
