@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from os import cpu_count, strerror
+from os import strerror
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from PIL import Image
 from colles.core.errors import TableError, UnreadableImageError, UsageError
 from colles.core.files import existing_file, sha256_json_list
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
+from colles.core.machine import usable_cpus
 from colles.core.progress import say, track
 from colles.core.records import Radiograph
 from colles.core.schema import BOX_DTYPE, CATALOG_SCHEMA
@@ -111,7 +112,7 @@ def build_catalog(
             owners.append(source)
     _assert_unique([row.image_id for row in rows])
     inspect = partial(inspect_file, max_pixels=max_pixels, max_bytes=max_bytes)
-    facts = _in_parallel(inspect, [row.path for row in rows], workers or cpu_count() or 1)
+    facts = _in_parallel(inspect, [row.path for row in rows], workers or usable_cpus())
     finished = []
     stray: dict[str, list[str]] = {}
     for row, owner, found in zip(rows, owners, facts, strict=True):

@@ -6,7 +6,6 @@ width and height are kept beside.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from colles.core.errors import MissingInputError, UnreadableImageError
+from colles.core.machine import usable_cpus
 from colles.core.progress import track
 from colles.datasets.audit.alignment import Picture
 from colles.datasets.audit.confirm import is_flat
@@ -71,7 +71,7 @@ def describe_files(paths: Sequence[str]) -> Described:
 
     Threads do: decoding and resizing let go of the interpreter's lock.
     """
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         made = list(track(pool.map(_describe, paths), "Describing", total=len(paths)))
     found = [(index, each) for index, each in enumerate(made) if each is not None]
     if not found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from colles.core.machine import usable_cpus
 from colles.core.progress import track
 from colles.core.recipe import AuditRecipe
 from colles.core.records import Issue
@@ -117,7 +117,7 @@ def _confirm(
     joined: Groups[int] = Groups(kin.tolist())
     near: list[Pair] = []
     looked_at = 0
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for start in track(range(0, len(suspicions), _BATCH), "Comparing"):
             batch = [
                 pair

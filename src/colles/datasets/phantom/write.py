@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from colles.core.files import atomic_path, refuse_existing
+from colles.core.machine import usable_cpus
 from colles.core.progress import track
 from colles.core.recipe import PhantomRecipe
 from colles.datasets.phantom.copies import change, damage, encode
@@ -62,7 +62,7 @@ def write_phantoms(
     with atomic_path(folder) as temporary:
         for plan in plans:
             (temporary / plan.path).parent.mkdir(parents=True, exist_ok=True)
-        truth = _draw(temporary, plans, recipe.size, workers or os.cpu_count() or 1)
+        truth = _draw(temporary, plans, recipe.size, workers or usable_cpus())
         write_fracatlas(temporary / "FracAtlas", plans, truth)
         write_yolo(temporary / "bonefractureyolo", plans, truth)
         pl.DataFrame(truth, schema=SCHEMA, orient="row").write_csv(temporary / _TRUTH)

@@ -5,7 +5,6 @@ The rows are never copied: a replicate is a multiplicity for every group, and `R
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
+from colles.core.machine import usable_cpus
 from colles.evaluation.metrics.intervals import Interval, logit_interval
 from colles.evaluation.metrics.ranking import Ranking, Statistic
 from colles.evaluation.scores import FloatArray, IntArray, Scores
@@ -86,7 +86,7 @@ def bootstrap_ranking(
         counts = ranking.count(positive, negative)
         return [statistic(counts) for statistic in statistics.values()]
 
-    with ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_MAX_THREADS, usable_cpus())) as pool:
         blocks = list(pool.map(run, starts))
     return {name: np.concatenate([found[i] for found in blocks]) for i, name in enumerate(statistics)}
 
