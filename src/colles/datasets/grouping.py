@@ -104,8 +104,7 @@ def group_images(
     *,
     block: int,
     max_share: float,
-    persons: bool = True,
-    least: int = _LEAST_GROUPS,
+    persons: bool,
 ) -> Grouping:
     """Group the `usable` images among the readable ones of `frame`; an image without a label still links others.
 
@@ -113,7 +112,7 @@ def group_images(
     themselves stay whole: cutting them would be a leak. Without `persons` no folder is taken for a person's.
     """
     kin = kin_of(frame, copies)
-    blocks, block = _blocks_enough(frame, usable, kin, block, person_folders(frame) if persons else {}, least)
+    blocks, block = _blocks_enough(frame, usable, kin, block, person_folders(frame) if persons else {})
     draft = _Draft.of(kin, blocks, usable)
     draft.room = int(max_share * len(usable))
     families: dict[str, list[str]] = {}
@@ -164,13 +163,13 @@ class _Draft:
 
 
 def _blocks_enough(
-    frame: pl.DataFrame, usable: set[str], kin: Mapping[str, str], block: int, persons: Mapping[str, str], least: int
+    frame: pl.DataFrame, usable: set[str], kin: Mapping[str, str], block: int, persons: Mapping[str, str]
 ) -> tuple[dict[str, str], int]:
     rows = frame.select("image_id", "source", "group_id", "patient_id", "study_id").to_dicts()
     while True:
         named = {row["image_id"]: block_name(row, block, persons) for row in rows}
         blocks = {image: name for image, name in named.items() if name is not None}
         groups = {blocks.get(image, kin[image]) for image in usable}
-        if block == 1 or blocks.keys() <= persons.keys() or len(groups) >= min(least, len(usable)):
+        if block == 1 or blocks.keys() <= persons.keys() or len(groups) >= min(_LEAST_GROUPS, len(usable)):
             return blocks, block
         block -= 1

@@ -68,9 +68,9 @@ def _cells(low: float, high: float, count: int) -> tuple[int, int]:
     return max(0, first), min(count, last)
 
 
-def widen(boxes: Boxes, size: Size, margin: float = MARGIN) -> Boxes:
-    """Return boxes widened on every side by `margin` of the longer side, cut to the image."""
-    by = margin * max(size)
+def widen(boxes: Boxes, size: Size) -> Boxes:
+    """Return boxes widened on every side by `MARGIN` of the longer side, cut to the image."""
+    by = MARGIN * max(size)
     return clip_boxes(boxes + np.array([-by, -by, by, by]), size)[0]
 
 

@@ -26,33 +26,32 @@ from colles.flow.embeddings import Embeddings
 _PENALTY = 0.003  # inverse strength; 1,280 standardised features of some thousand images
 _STEPS = 200
 _REPLICATES = 1000
+_SEED = 0
 
 Floats = NDArray[np.float64]
 
 
-def measure_inflation(
-    frame: pl.DataFrame, clusters: pl.DataFrame, embeddings: Embeddings, *, seed: int = 0
-) -> list[dict[str, Any]]:
+def measure_inflation(frame: pl.DataFrame, clusters: pl.DataFrame, embeddings: Embeddings) -> list[dict[str, Any]]:
     """Return, over all sources and for each, both AUROCs and their difference with intervals by group.
 
     Sources with too few groups of a class are left out.
     """
     rows = with_fold_groups(frame, clusters).filter(pl.col("image_id").is_in(list(embeddings)))
-    return [found for over, part in by_source(rows) for found in _measure(over, part, embeddings, seed)]
+    return [found for over, part in by_source(rows) for found in _measure(over, part, embeddings)]
 
 
-def _measure(over: str, rows: pl.DataFrame, embeddings: Embeddings, seed: int) -> Iterator[dict[str, Any]]:
+def _measure(over: str, rows: pl.DataFrame, embeddings: Embeddings) -> Iterator[dict[str, Any]]:
     label = rows["label"].to_numpy().astype(int)
     groups = rows["fold_group"].rank("dense").cast(pl.Int64).to_numpy() - 1
     if not enough(label, groups):
         return
     features = np.stack([embeddings[image] for image in rows["image_id"].to_list()])
-    at_random = Scores(label.astype(bool), _out_of_fold(features, label, None, seed), groups)
-    by_group = Scores(label.astype(bool), _out_of_fold(features, label, groups, seed), groups)
-    yield {"over": over, "folds": FOLDS, "seed": seed, **_figures(at_random, by_group, seed)}
+    at_random = Scores(label.astype(bool), _out_of_fold(features, label, None), groups)
+    by_group = Scores(label.astype(bool), _out_of_fold(features, label, groups), groups)
+    yield {"over": over, "folds": FOLDS, "seed": _SEED, **_figures(at_random, by_group)}
 
 
-def _out_of_fold(features: NDArray[np.float32], label: NDArray[Any], groups: NDArray[Any] | None, seed: int) -> Floats:
+def _out_of_fold(features: NDArray[np.float32], label: NDArray[Any], groups: NDArray[Any] | None) -> Floats:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
     from sklearn.pipeline import make_pipeline
@@ -60,17 +59,17 @@ def _out_of_fold(features: NDArray[np.float32], label: NDArray[Any], groups: NDA
 
     kind = StratifiedKFold if groups is None else StratifiedGroupKFold
     score = np.zeros(len(label))
-    for train, test in kind(FOLDS, shuffle=True, random_state=seed).split(features, label, groups):
+    for train, test in kind(FOLDS, shuffle=True, random_state=_SEED).split(features, label, groups):
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=_PENALTY, max_iter=_STEPS))
         score[test] = probe.fit(features[train], label[train]).predict_proba(features[test])[:, 1]
     return score
 
 
-def _figures(at_random: Scores, by_group: Scores, seed: int) -> dict[str, Any]:
-    recipe = EvaluateRecipe(replicates=_REPLICATES, seed=seed)
+def _figures(at_random: Scores, by_group: Scores) -> dict[str, Any]:
+    recipe = EvaluateRecipe(replicates=_REPLICATES, seed=_SEED)
     figures = {name: auroc_estimate(scores, recipe) for name, scores in (("random", at_random), ("grouped", by_group))}
     drawn = [
-        bootstrap_ranking(scores, {"auroc": auroc}, replicates=_REPLICATES, seed=seed)["auroc"]
+        bootstrap_ranking(scores, {"auroc": auroc}, replicates=_REPLICATES, seed=_SEED)["auroc"]
         for scores in (at_random, by_group)
     ]
     value = (figures["random"].value or 0.0) - (figures["grouped"].value or 0.0)

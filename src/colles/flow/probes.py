@@ -58,24 +58,22 @@ class Moves:
     """(N,) codes of the images' groups; None where all differ."""
 
 
-def probe_shortcuts(
-    source: MapSource, items: Sequence[Item], *, seed: int = 0, parts: Sequence[Part] = PARTS
-) -> list[dict[str, Any]]:
+def probe_shortcuts(source: MapSource, items: Sequence[Item], *, seed: int = 0) -> list[dict[str, Any]]:
     """Return a row a part, as docs/artefacts.md describes; parts on fewer than eight images say only that."""
-    draws = [np.random.default_rng(seed) for _ in parts]
-    rows: list[list[list[float]]] = [[] for _ in parts]
-    seen: list[list[Item]] = [[] for _ in parts]
+    draws = [np.random.default_rng(seed) for _ in PARTS]
+    rows: list[list[list[float]]] = [[] for _ in PARTS]
+    seen: list[list[Item]] = [[] for _ in PARTS]
     for item in items:
         sample = decode(item.path, source.recipe, keep_grey=True)
         if not isinstance(sample, Sample):
             continue
         assert sample.grey is not None
-        covered = [_cover(part, item, sample.grey, rng) for part, rng in zip(parts, draws, strict=True)]
+        covered = [_cover(part, item, sample.grey, rng) for part, rng in zip(PARTS, draws, strict=True)]
         for place, logits in enumerate(_score_all(source, sample, covered)):
             if logits:
                 rows[place].append(logits)
                 seen[place].append(item)
-    return [_probe(part, np.array(rows[place]), seen[place]) for place, part in enumerate(parts)]
+    return [_probe(part, np.array(rows[place]), seen[place]) for place, part in enumerate(PARTS)]
 
 
 def _cover(part: Part, item: Item, grey: Grey, rng: np.random.Generator) -> list[Grey]:

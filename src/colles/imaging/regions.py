@@ -18,6 +18,10 @@ _MARKER_AREA = (0.0002, 0.02)
 _METAL_AREA = (0.001, 0.15)
 
 
+_TRIES = 40
+"""Places that are tried for an area of the same shape."""
+
+
 def silhouette(grey: Grey) -> NDArray[np.float32]:
     """Return a map (H, W) in 0–1 of how deep inside the body a place lies; even where no body is told apart.
 
@@ -100,7 +104,7 @@ def _touches_every_edge(mask: Mask) -> bool:
     return bool(mask[0].all() and mask[-1].all() and mask[:, 0].all() and mask[:, -1].all())
 
 
-def moved_mask(mask: Mask, rng: np.random.Generator, avoid: Mask | None = None, tries: int = 40) -> Mask:
+def moved_mask(mask: Mask, rng: np.random.Generator, avoid: Mask | None = None) -> Mask:
     """Return the same shape at another place of the picture, off itself and off `avoid`; itself moved where none is."""
     rows, columns = np.nonzero(mask)
     if not len(rows):
@@ -109,7 +113,7 @@ def moved_mask(mask: Mask, rng: np.random.Generator, avoid: Mask | None = None, 
     forbidden: NDArray[Any] = mask if avoid is None else mask | avoid
     shape = mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     best, least = np.roll(mask, (height // 2, width // 2), (0, 1)), np.inf
-    for _ in range(tries):
+    for _ in range(_TRIES):
         top, left = (int(rng.integers(0, n - m + 1)) for n, m in ((height, shape.shape[0]), (width, shape.shape[1])))
         placed = np.zeros_like(mask)
         placed[top : top + shape.shape[0], left : left + shape.shape[1]] = shape

@@ -30,7 +30,7 @@ _LOOSE, _LOOSER = 0.03, 0.16  # by how much less the whole, and the third worst 
 _SURE = 0.92, 0.90  # median block and whole; a known pair of two people with a rim reaches 0.916 and 0.883
 _FAINT = 0.5  # what lies within a rim agrees no better in very dark pictures saved at low quality
 _DOUBTFUL = 0.75, 0.95  # agreements between which a stretch is tried
-_STRETCH_STEPS, _SKEW = 40, 1.07  # how much more it may stretch in one direction than in the other
+_SKEW = 1.07  # how much more it may stretch in one direction than in the other
 _RIM = 15  # pixels: twice the width of a rim's edges
 _LEAST_BLOCKS, _LEAST_WITHIN = 4, 12  # blocks that have to be there, in all and within the surroundings
 _OVERLAP = 0.6  # share of the smaller picture that has to lie on the other
@@ -119,7 +119,7 @@ def compare(first: Picture, second: Picture, placement: Placement | None) -> Agr
 
 def _stretched(pair: _Sized, matrix: Matrix, start: Placement, found: Agreement) -> tuple[Matrix, Agreement]:
     # A second exposure shows a limb from a slightly other side: a little stretch may be between the two.
-    stretched = stretch(pair.one, pair.other, matrix, steps=_STRETCH_STEPS)
+    stretched = stretch(pair.one, pair.other, matrix)
     after = _agreement(pair, stretched, start)
     better = after is not None and after.skew <= _SKEW and after.lowest > found.lowest
     return (stretched, after) if after is not None and better else (matrix, found)

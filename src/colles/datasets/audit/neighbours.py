@@ -15,6 +15,7 @@ _FEW = 150  # pictures up to which every picture's nearest neighbours are looked
 _LARGE = 50_000  # pictures from which the index is searched by cells
 _COMMON = 60  # the neighbour whose cosine is what strangers of a picture reach
 _ROWS = 256  # pictures compared with all at once: 256 × 50,000 cosines are 50 MB
+_LEARNED = 5000  # descriptions that directions are learned from
 _FLOOR = 0.01  # directions weaker than this share of the strongest are not blown up
 
 
@@ -27,9 +28,9 @@ class Whitening:
     """(D, k)."""
 
     @classmethod
-    def learn(cls, values: Floats, *, size: int, power: float, centred: bool = True, most: int = 5000) -> Whitening:
+    def learn(cls, values: Floats, *, size: int, power: float, centred: bool = True) -> Whitening:
         """Learn from descriptions (N, D), of which every n-th is taken; keep at most `size` directions."""
-        some = values[:: max(1, len(values) // most)]
+        some = values[:: max(1, len(values) // _LEARNED)]
         mean = some.mean(0) if centred else np.zeros(values.shape[1], np.float32)
         strength, directions = _main_directions(some - mean)
         kept = min(size, int((strength > 1e-4 * max(float(strength[0]), 1e-12)).sum()) or 1)

@@ -25,6 +25,8 @@ _EMPTY = 0.02  # standard deviation of edges (−1 to 1) below which a block sho
 _FOUND = 0.4  # correlation at which a block has found its place
 _APART = 1.0  # pixels by which a block may miss the common placement
 _ROUNDS = 2
+_STEPS = 40  # of ECC
+_PERCENTILE = 97.0  # of the strength of edges, beyond which they are cut off
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,13 @@ def refine(first: Grey, second: Grey, matrix: Matrix) -> Matrix:
     return matrix
 
 
-def stretch(first: Grey, second: Grey, matrix: Matrix, *, steps: int) -> Matrix:
+def stretch(first: Grey, second: Grey, matrix: Matrix) -> Matrix:
     """Improve a placement that is nearly right, with stretch and shear, by the correlation of edges.
 
     ECC (Evangelidis, Psarakis, PAMI 2008). The placement comes back as it was where that does not converge.
     """
     start = np.linalg.inv(matrix)[:2].astype(np.float32)
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, steps, 1e-4)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _STEPS, 1e-4)
     try:
         one, other = clipped_band(first, 1.5, 8.0), clipped_band(second, 1.5, 8.0)
         everywhere = np.full(other.shape, 255, np.uint8)
@@ -136,8 +138,8 @@ def vertex(before: Any, here: Any, after: Any) -> Any:
     return np.clip(0.5 * (before - after) / np.where(curve == 0, np.inf, curve), -0.5, 0.5)
 
 
-def clipped_band(pixels: Grey, fine: float, coarse: float, percentile: float = 97.0) -> Floats:
-    """Return the structure between two blurs, cut off at a percentile of its strength, −1 to 1.
+def clipped_band(pixels: Grey, fine: float, coarse: float) -> Floats:
+    """Return the structure between two blurs, cut off at the 97th percentile of its strength, −1 to 1.
 
     Radiographs of one part in one pose correlate at 0.98 whoever the patient is; edges and trabeculae do not. Cutting
     off keeps a burnt-in marker from deciding.
@@ -145,7 +147,7 @@ def clipped_band(pixels: Grey, fine: float, coarse: float, percentile: float = 9
     values = pixels.astype(np.float32)
     edges = cv2.GaussianBlur(values, (0, 0), fine) - cv2.GaussianBlur(values, (0, 0), coarse)
     strength = np.abs(edges).ravel()
-    place = int(percentile / 100 * (len(strength) - 1))
+    place = int(_PERCENTILE / 100 * (len(strength) - 1))
     limit = float(np.partition(strength, place)[place]) + 1e-3
     return np.asarray(np.clip(edges / limit, -1.0, 1.0), dtype=np.float32)
 

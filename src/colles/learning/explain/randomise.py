@@ -14,9 +14,7 @@ STEPS = 6
 """Pieces that the layers are cut into; the head is the first."""
 
 
-def cascade(
-    model: FractureClassifier, untrained: FractureClassifier, steps: int = STEPS
-) -> Iterator[tuple[str, FractureClassifier]]:
+def cascade(model: FractureClassifier, untrained: FractureClassifier) -> Iterator[tuple[str, FractureClassifier]]:
     """Yield (name of the lowest layer drawn anew, network): from the head alone down to all layers.
 
     The weights come from `untrained`, the same network as its builder initialises it.
@@ -24,7 +22,7 @@ def cascade(
     found = copy.deepcopy(model).eval()
     own, other = dict(found.named_modules()), dict(untrained.named_modules())
     names = [name for name, module in own.items() if _has_own_state(module)][::-1]
-    for piece in _pieces(names, _of_head(model), steps):
+    for piece in _pieces(names, _of_head(model)):
         for name in piece:
             _copy_own_state(other[name], own[name])
         yield piece[-1], found
@@ -35,10 +33,10 @@ def _of_head(model: FractureClassifier) -> set[str]:
     return {name for name, module in model.named_modules() if id(module) not in backbone}
 
 
-def _pieces(names: list[str], head: set[str], steps: int) -> list[list[str]]:
+def _pieces(names: list[str], head: set[str]) -> list[list[str]]:
     first = [name for name in names if name in head]
     rest = [name for name in names if name not in head]
-    size = max(1, -(-len(rest) // max(1, steps - 1)))
+    size = max(1, -(-len(rest) // (STEPS - 1)))
     return [piece for piece in (first, *(rest[i : i + size] for i in range(0, len(rest), size))) if piece]
 
 
