@@ -6,16 +6,23 @@ It needs Debian's chromium (`apt-get install --no-install-recommends chromium`) 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 from enriched import enrich
 from fabricated_run import write_run
 
 from chromium import MARKS, PATIENCE, chromium
+from colles.core.files import write_json
+from colles.core.recipe import EvaluateRecipe
+from colles.evaluation.evaluate import evaluate
+from colles.evaluation.predictions import Predictions
 from colles.reporting.report import write_report
 
 pytestmark = list(MARKS)
@@ -111,6 +118,30 @@ def test_predictive_values_follow_the_prevalence_that_the_reader_sets(page: Any)
         assert "above 0 and below 100" in out(page, "invalid")
         assert box.get_attribute("aria-invalid") == "true"
         assert "undefined" not in out(page, "ppv")
+
+
+def test_scores_near_0_and_rare_fractures_gave_counts_of_other_thresholds_and_claimed_none(
+    browser: Any, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(6)
+    y_true = np.arange(6000) % 600 == 0
+    y_score = np.exp(rng.normal(y_true * 1.0, size=6000) - 18)
+    frame = pl.DataFrame({"y_true": y_true.astype(int), "y_score": y_score, "subset": ["val"] * 3000 + ["test"] * 3000})
+    frame.write_csv(tmp_path / "predictions.csv")
+    judged = evaluate(Predictions.load(tmp_path / "predictions.csv"), EvaluateRecipe(replicates=100))
+    points = judged.subsets["test"].operating_points
+    write_json(tmp_path / "evaluation.json", judged.model_dump(mode="json"))
+    page = browser.new_page()
+    page.goto(f"file://{write_report([tmp_path], tmp_path / 'report.html')}")
+    assert out(page, "invalid") == ""
+    for name, label in (("rule_in", "rule-in"), ("rule_out", "rule-out")):
+        page.get_by_role("button", name=label, exact=True).click()
+        assert cells(page) == points[name].confusion.model_dump()
+        assert "0.0000" not in out(page, "threshold")
+        assert not out(page, "npv").startswith("100.0 ")
+        ill, called, rightly, wrongly, missed = map(int, re.findall(r"\d+", out(page, "words").replace(",", ""))[1:])
+        assert called == rightly + wrongly and ill == rightly + missed > 0
+    page.close()
 
 
 def test_every_control_can_be_reached_by_tab(page: Any) -> None:

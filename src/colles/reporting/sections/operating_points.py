@@ -118,24 +118,10 @@ def _slider(run: Artefacts, subset: str) -> Sequence[Block]:
     negatives = int(content.get("n") or 0) - positives
     if not roc.get("fpr") or positives < 1 or negatives < 1:
         return []
-    points = run.points(subset)
-    data = slider_data(roc, positives, negatives, points)
-    known = {name: point for name, point in points.items() if point.get("threshold") is not None}
-    data["points"] = [_locked(name, point, positives, negatives) for name, point in known.items()]
+    data = slider_data(roc, positives, negatives, run.points(subset))
     recall, precision = _pr(data)
     slider = Slider(data, polyline(data["fpr"], data["tpr"]), polyline(recall, precision))
     return [Heading("Move the threshold"), Text(_HELP.format(subset=subset_name(subset))), slider]
-
-
-def _locked(name: str, point: Mapping[str, Any], positives: int, negatives: int) -> dict[str, Any]:
-    """Return a locked threshold with its place on both curves."""
-    cells = point.get("confusion") or {}
-    found: dict[str, Any] = {"name": point_name(name), "threshold": point["threshold"]}
-    if {"tp", "fp"} <= set(cells):
-        found |= {"fpr": cells["fp"] / negatives, "tpr": cells["tp"] / positives}
-        called = cells["tp"] + cells["fp"]
-        found |= {"precision": cells["tp"] / called} if called else {}
-    return found
 
 
 def slider_data(
@@ -144,23 +130,35 @@ def slider_data(
     """Return counts, rates and thresholds of a ROC curve, thinned to what a page can carry.
 
     `thresholds` runs from high to low; null stands for a threshold above every score. The locked `points` are steps of
-    their own, so that the slider shows their very counts.
+    their own, so that the slider shows their very counts; one without counts is left out.
     """
-    found = list(zip(roc["thresholds"], roc["fpr"], roc["tpr"], strict=True))
+    found = list(zip(roc["thresholds"], roc["fpr"], roc["tpr"], [None] * len(roc["fpr"]), strict=True))
     keep = np.unique(np.linspace(0, len(found) - 1, min(len(found), _MAX_STEPS)).round().astype(int))
     steps = [found[i] for i in keep]
-    for point in (points or {}).values():
+    for name, point in (points or {}).items():
         cells = point.get("confusion") or {}
         if point.get("threshold") is not None and {"tp", "fp"} <= set(cells):
-            steps.append((point["threshold"], cells["fp"] / negatives, cells["tp"] / positives))
+            steps.append((point["threshold"], cells["fp"] / negatives, cells["tp"] / positives, name))
     steps.sort(key=lambda step: (step[1], step[2], -(step[0] or 0)))
+    place = {
+        name: _place(i, fpr, tpr, positives, negatives)
+        for i, (_, fpr, tpr, name) in enumerate(steps)
+        if name is not None
+    }
     return {
-        "thresholds": [None if t is None or fpr == tpr == 0 else round(float(t), 8) for t, fpr, tpr in steps],
-        "fpr": [round(float(fpr), 6) for _, fpr, _ in steps],
-        "tpr": [round(float(tpr), 6) for _, _, tpr in steps],
+        "thresholds": [None if t is None or fpr == tpr == 0 else float(f"{t:.12g}") for t, fpr, tpr, _ in steps],
+        "fpr": [round(float(fpr), 9) for _, fpr, *_ in steps],
+        "tpr": [round(float(tpr), 9) for _, _, tpr, _ in steps],
         "positives": positives,
         "negatives": negatives,
+        "points": [{"name": point_name(name), **place[name]} for name in points or () if name in place],
     }
+
+
+def _place(step: int, fpr: float, tpr: float, positives: int, negatives: int) -> dict[str, Any]:
+    """Return the step of a locked threshold with its place on both curves."""
+    called = tpr * positives + fpr * negatives
+    return {"step": step, "fpr": fpr, "tpr": tpr, **({"precision": tpr * positives / called} if called else {})}
 
 
 def _pr(data: Mapping[str, Any]) -> tuple[list[float], list[float]]:
