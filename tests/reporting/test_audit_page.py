@@ -114,6 +114,12 @@ def test_a_mean_of_leaked_images_was_rounded_beside_a_share_of_the_whole_figure(
     assert rows[0]["share"] == "22.7%"
 
 
+def test_what_scrolls_sideways_could_not_be_reached_by_keyboard(catalog: Catalog, tmp_path: Path) -> None:
+    page = write(catalog, (), tmp_path)
+    assert page.count('class="scroll"') == page.count('class="scroll" tabindex="0"') > 1
+    assert '<pre tabindex="0">' in page and page.count("<main>") == page.count("</main>") == 1
+
+
 def test_headings_had_no_scope_and_captions_the_grey_of_disabled_text(catalog: Catalog, tmp_path: Path) -> None:
     page = write(catalog, (issue("split_leak", tuple(catalog.frame["image_id"][:2]), "error"),), tmp_path)
     assert page.count("<th ") == page.count("<th scope=") > 0 and "<th>" not in page

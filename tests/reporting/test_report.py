@@ -330,6 +330,12 @@ def test_several_runs_are_compared_first(both: Path) -> None:
 
 
 @pytest.mark.slow
+def test_headings_of_two_runs_did_not_say_whose_part_they_head(both: Path) -> None:
+    headings = re.findall(r"<h2>(.*?)</h2>", both.read_text())
+    assert len(headings) == len(set(headings)) > 20
+
+
+@pytest.mark.slow
 def test_runs_judged_on_different_images_are_told_apart(both: Path) -> None:
     assert "judged on different images" in both.read_text()
 
@@ -378,12 +384,13 @@ def test_changed_images_stand_beside_the_same_images_unchanged(run: Path) -> Non
     found = load_artefacts(run)
     said, *_, figures = Robustness().blocks(found, run)[:3]
     assert said.text.startswith("120 images of test, AUROC 0.880 (0.830–0.930), were changed")
-    assert "dashed: unchanged" in figures.items[0][1]
+    assert "dashed: unchanged" in figures.items[0][1] and "Hollow" not in figures.items[0][1]
     mixed = json.loads(json.dumps(found.evaluation))
     mixed["robustness"][0]["figures"]["auroc_unchanged"]["value"] = 0.9
+    mixed["robustness"][0]["warning"] = "few"
     said, *_, figures = Robustness().blocks(replace(found, evaluation=mixed), run)[:3]
     assert said.text.startswith("The test images were changed")
-    assert "dashed" not in figures.items[0][1]
+    assert "dashed" not in figures.items[0][1] and "Hollow: too few" in figures.items[0][1]
 
 
 def test_robustness_is_no_subgroup(run: Path) -> None:

@@ -165,6 +165,13 @@ def test_three_fractures_among_many_give_a_warning(tmp_path) -> None:
     assert "1 image without a fracture." in str(few_warning({"n": 50, "n_positive": 49}, "test"))
 
 
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_ppv_of_one_class_alone_was_explained_by_a_slider_that_is_not_there(tmp_path, label: int) -> None:
+    run = _run(tmp_path, [0, 1] * 20 + [label] * 20, [0.1, 0.9] * 20 + [0.9] * 20, ["val"] * 40 + ["test"] * 20)
+    assert run.points()["f1"]["figures"]["ppv"]["value"] == label
+    assert "slider" not in " ".join(summary_sentences(run))
+
+
 def test_one_class_only_is_no_error(tmp_path) -> None:
     run = _run(tmp_path, [0] * 30, [0.1] * 30, ["test"] * 30)
     assert summary_sentences(run)
@@ -225,6 +232,17 @@ def test_the_slider_steps_on_the_locked_points_with_their_counts() -> None:
     place = data["thresholds"].index(0.6)
     assert (round(data["tpr"][place] * 4), round(data["fpr"][place] * 4)) == (3, 1)
     assert all(math.isfinite(x) for x in data["fpr"] + data["tpr"])
+
+
+def test_a_button_jumped_to_other_counts_where_scores_lie_closer_than_a_millionth() -> None:
+    roc = {"fpr": [0.0, 0.0, 0.5, 1.0], "tpr": [0.0, 0.5, 1.0, 1.0], "thresholds": [None, 9e-8, 4e-8, 1e-10]}
+    cells = {"rule_in": (6e-8, {"tp": 3, "fp": 1}), "rule_out": (3e-8, {"tp": 4, "fp": 3}), "f1": (5e-8, {})}
+    points = {name: {"threshold": place, "confusion": found} for name, (place, found) in cells.items()}
+    data = slider_data(roc, positives=4, negatives=4, points=points)
+    found = {
+        point["name"]: [data[name][point["step"]] for name in ("thresholds", "tpr", "fpr")] for point in data["points"]
+    }
+    assert found == {"rule-in": [6e-8, 0.75, 0.25], "rule-out": [3e-8, 1.0, 0.75]}
 
 
 @pytest.mark.parametrize("n", [10, 5000])

@@ -21,7 +21,7 @@ def comparison_blocks(names: Sequence[str], runs: Sequence[Artefacts]) -> list[B
     heads = ("Run", "Judged on", "Fractured of images", "AUROC", "Average precision", "Brier score")
     points = ("Sensitivity, best F1", "Specificity, best F1", "F1, best F1")
     caption = (
-        "Runs side by side. Intervals that overlap do not show equality; `colles compare` tests "
+        "Runs side by side. Intervals that overlap do not show equality; colles compare tests "
         "the difference on the same images."
     )
     return [*_warning(names, runs), Table((*heads, *points), tuple(rows), caption, frozenset({0, 1}))]

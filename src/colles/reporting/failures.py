@@ -9,7 +9,7 @@ from colles.reporting.artefacts import Artefacts, Json
 _POINTS = ("f1", "youden", "default")
 UNLIKE = (
     "The predictions here are not those that the evaluation judged, so single scores and errors are left out; "
-    "`colles evaluate` judges these."
+    "colles evaluate judges these."
 )
 
 

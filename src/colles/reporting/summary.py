@@ -103,10 +103,10 @@ def _meaning(content: Mapping[str, Any]) -> Iterator[str]:
     point = (content.get("operating_points") or {}).get("f1")
     n, positives = content.get("n"), content.get("n_positive")
     right = per_hundred((point or {}).get("figures", {}).get("ppv"))
-    if right is not None and n:
+    if right is not None and n and positives and positives < n:
         yield (
             f"When it says “fracture” at the balanced point, it is right {right} times of 100, as long as "
-            f"{hundredths((positives or 0) / n)} of 100 radiographs show one, as here. Where fractures are rarer it is "
+            f"{hundredths(positives / n)} of 100 radiographs show one, as here. Where fractures are rarer it is "
             "right less often; the slider below works it out."
         )
 

@@ -31,9 +31,9 @@ def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> 
                 axes.vlines(x, curve["low"], curve["high"], color=colour, linewidth=0.9)
             axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.2)
             text = f"{subset_name(name)}: ECE {estimate((subsets[name].get('figures') or {}).get('ece'), 3)}"
-            axes.text(
-                0.02, 0.97 - 0.065 * rank, text, color=shade(colour), va="top", transform=axes.transAxes, bbox=LABEL_BOX
-            )
+            # below the diagonal, where the bars of rare fractures do not reach
+            axes.text(0.98, 0.04 + 0.065 * (len(drawn) - 1 - rank), text, color=shade(colour), ha="right",
+                      transform=axes.transAxes, bbox=LABEL_BOX)  # fmt: skip
 
     alt = "Reliability diagram: " + ", ".join(
         f"{subset_name(name)} in {len(c['observed'])} bins" for name, c in drawn.items()

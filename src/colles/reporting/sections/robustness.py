@@ -27,11 +27,12 @@ class Robustness(Section):
         if run.evaluation is None:
             return [Missing("No evaluation.", "colles evaluate PREDICTIONS --out DIR")]
         if not found:
-            what = "No predictions under noise, blur or rotation (a column `condition`)."
+            what = "No predictions under noise, blur or rotation (a column named condition)."
             return [Missing(what, "colles run RECIPE --out DIR --set robustness.enabled=true")]
         where, unchanged = subset_name(str(run.reported)), _unchanged(found)
         drawing = forest_plot(_rows(found), unchanged.get("value"), "robustness")
         caption = f"AUROC of the {where} images, changed" + ("; dashed: unchanged." if unchanged else ".")
+        caption += " Hollow: too few to trust." if any(condition.get("warning") for condition in found) else ""
         images = f"The {where} images"
         if unchanged:
             images = f"{plural(unchanged['n'], 'image')} of {where}, AUROC {estimate(unchanged)},"

@@ -41,15 +41,19 @@ def _settings(run: Artefacts) -> str:
     return ", ".join(words) + best + "."
 
 
+_CAPTION = (
+    "Loss and AUROC by epoch; the network is judged on validation images alone. The training loss counts all that is "
+    "learnt, places and weights too, the validation loss the labels alone: compare their courses, not their heights."
+)
+
+
 def _curves(run: Artefacts) -> Iterator[Block]:
     if run.metrics is None or run.metrics.is_empty():
         yield Missing("No epoch was logged.", "colles train RECIPE --out RUN")
         return
     drawing = learning_curves(run.metrics)
     if drawing is not None:
-        yield Figures(
-            ((drawing, "Loss and AUROC by epoch; the network is judged on validation images alone."),), wide=True
-        )
+        yield Figures(((drawing, _CAPTION),), wide=True)
     metrics = _from_one(run.metrics)
     columns = [name for name in metrics.columns if metrics.schema[name].is_numeric() or name == "stage"]
     rows = tuple(tuple(_cell(value) for value in row) for row in metrics.select(columns).iter_rows())
