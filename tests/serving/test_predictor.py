@@ -315,7 +315,7 @@ def test_stopping_early_decodes_no_further_than_the_queue(
     answers = Predictor(bundle, threads=2).predict_paths(grey_files * 50, batch=2)
     next(iter(answers))
     answers.close()  # type: ignore[attr-defined]
-    assert len(seen) <= 8
+    assert len([image for image in seen if isinstance(image, Path)]) <= 8  # threads of the test above may still end
 
 
 @pytest.mark.slow
