@@ -57,23 +57,25 @@ def read_table(
     mark = separator_of(file, required) if ending == ".csv" else ","
     try:
         long = map_table(file, mark) if mapped and (ending == ".parquet" or (ending == ".csv" and as_text)) else None
-        if long is not None:
-            frame = without_last_blanks(long)
-        elif ending == ".csv":
-            frame = _read_csv(file, mark, as_text, tuple(texts))
-        elif ending == ".parquet":
-            frame = pl.read_parquet(file, glob=False)
-        elif ending == ".jsonl":
-            with file.open("rb") as stream:  # by its path polars would take run[1]/ for a pattern
-                stream.seek(len(BOM_UTF8) if stream.read(len(BOM_UTF8)) == BOM_UTF8 else 0)
-                frame = pl.read_ndjson(stream, infer_schema_length=None)
-        else:
-            frame = pl.DataFrame(json.loads(file.read_text("utf-8-sig")), infer_schema_length=None)
+        frame = _read(file, mark, as_text, tuple(texts)) if long is None else without_last_blanks(long)
     except (pl.exceptions.PolarsError, ValueError, TypeError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TableError(f"cannot be read as {ending[1:]} ({reason})", path=file, repair=_repair(file)) from error
     require_columns(frame, required, path=file)
     return frame
+
+
+def _read(file: Path, mark: str, as_text: bool, texts: tuple[str, ...]) -> pl.DataFrame:
+    ending = _ending(file)
+    if ending == ".csv":
+        return _read_csv(file, mark, as_text, texts)
+    if ending == ".parquet":
+        return pl.read_parquet(file, glob=False)
+    if ending == ".json":
+        return pl.DataFrame(json.loads(file.read_text("utf-8-sig")), infer_schema_length=None)
+    with file.open("rb") as stream:  # by its path polars would take run[1]/ for a pattern
+        stream.seek(len(BOM_UTF8) if stream.read(len(BOM_UTF8)) == BOM_UTF8 else 0)
+        return pl.read_ndjson(stream, infer_schema_length=None)
 
 
 def _read_csv(file: Path, mark: str, as_text: bool, texts: tuple[str, ...]) -> pl.DataFrame:

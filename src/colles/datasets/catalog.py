@@ -105,26 +105,30 @@ def build_catalog(
     Images labelled 0 lose their boxes, which is said, but those of `keep_boxes`, whose label will be corrected.
     Raise the source's error for malformed annotations, `UsageError` where two sources give the same image_id.
     """
-    rows, owners = [], []
-    for source in sources:
-        for row in source.radiographs():
-            rows.append(row)
-            owners.append(source)
-    _assert_unique([row.image_id for row in rows])
+    owned = [(source, row) for source in sources for row in source.radiographs()]
+    _assert_unique([row.image_id for _, row in owned])
     inspect = partial(inspect_file, max_pixels=max_pixels, max_bytes=max_bytes)
-    facts = _in_parallel(inspect, [row.path for row in rows], workers or usable_cpus())
-    finished = []
+    facts = _in_parallel(inspect, [row.path for _, row in owned], workers or usable_cpus())
+    finished = [
+        (source, source.finish(row.model_copy(update={**found, "reason": joined(row.reason, found["reason"])})))
+        for (source, row), found in zip(owned, facts, strict=True)
+    ]
+    rows = [row.model_dump() for row in _without_stray_boxes(finished, keep_boxes)]
+    return Catalog(_conform(pl.DataFrame(rows, schema=CATALOG_SCHEMA, orient="row")))
+
+
+def _without_stray_boxes(owned: Sequence[tuple[Source, Radiograph]], keep: Container[str]) -> list[Radiograph]:
     stray: dict[str, list[str]] = {}
-    for row, owner, found in zip(rows, owners, facts, strict=True):
-        made = owner.finish(row.model_copy(update={**found, "reason": joined(row.reason, found["reason"])}))
-        if made.label == 0 and made.boxes and made.image_id not in keep_boxes:
-            stray.setdefault(str(owner.root), []).append(made.image_id)
-            made = _without_boxes(made)
-        finished.append(made)
+    rows = []
+    for source, row in owned:
+        if row.label == 0 and row.boxes and row.image_id not in keep:
+            stray.setdefault(str(source.root), []).append(row.image_id)
+            row = _without_boxes(row)
+        rows.append(row)
     for place, images in stray.items():
         text = f"{len(images)} images labelled 0 have boxes, such as {images[0]}"
         say(f"{place}: {text}; the label counts, and their boxes are left out")
-    return Catalog(_conform(pl.DataFrame([row.model_dump() for row in finished], schema=CATALOG_SCHEMA, orient="row")))
+    return rows
 
 
 def _without_boxes(row: Radiograph) -> Radiograph:

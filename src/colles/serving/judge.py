@@ -71,36 +71,37 @@ class Judge:
         batch = to_input(np.stack([sample.canvas for sample in samples]), self.recipe)
         outputs = session.run(batch, cam=heat or boxes, embedding=self.gate is not None)
         probability = self.calibrate(outputs.score)
-        refusals = None
+        refusals: Sequence[str | None] = [None] * len(samples)
         if self.gate is not None:
             assert outputs.embedding is not None  # the predictor has checked that the graph gives one
             refusals = self.gate.refuse(outputs.embedding)
         share = (time.perf_counter() - started) / len(samples)
-        answers = []
-        for number, sample in enumerate(samples):
-            seconds = sample.seconds + share
-            refusal = refusals[number] if refusals else None
-            if refusal:
-                answers.append(self.reject(Rejected("refused", refusal, seconds)))
-                continue
-            score = float(outputs.score[number])
-            if not (math.isfinite(score) and math.isfinite(probability[number])):
-                answers.append(self.reject(Rejected("unreadable", "the network gives no number", seconds)))
-                continue
-            answer = Prediction(
-                path=None,
-                status="ok",
-                reason=None,
-                score=score,
-                probability=float(probability[number]),
-                decision=self.rule.decide(score),
-                bundle=self.name,
-                seconds=round(seconds, 4),
-            )
-            if outputs.cam is not None:
-                answer = _located(answer, outputs.cam[number], sample.place, heat, boxes, longest)
-            answers.append(answer)
-        return answers
+        told = zip(outputs.score.tolist(), probability.tolist(), refusals, samples, strict=True)
+        answers = [
+            self._answered(score, chance, refusal, sample.seconds + share) for score, chance, refusal, sample in told
+        ]
+        if outputs.cam is None:
+            return answers
+        return [
+            _located(answer, cam, sample.place, heat, boxes, longest) if answer.status == "ok" else answer
+            for answer, cam, sample in zip(answers, outputs.cam, samples, strict=True)
+        ]
+
+    def _answered(self, score: float, probability: float, refusal: str | None, seconds: float) -> Prediction:
+        if refusal:
+            return self.reject(Rejected("refused", refusal, seconds))
+        if not (math.isfinite(score) and math.isfinite(probability)):
+            return self.reject(Rejected("unreadable", "the network gives no number", seconds))
+        return Prediction(
+            path=None,
+            status="ok",
+            reason=None,
+            score=score,
+            probability=probability,
+            decision=self.rule.decide(score),
+            bundle=self.name,
+            seconds=round(seconds, 4),
+        )
 
     def reject(self, sample: Rejected) -> Prediction:
         """Return the answer on an image that is not shown to the network."""
