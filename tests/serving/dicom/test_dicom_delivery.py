@@ -49,6 +49,19 @@ def test_a_class_that_it_does_not_take_keeps_the_others_from_nothing(files: list
         ae.shutdown()
 
 
+def test_one_that_takes_no_reports_was_unreachable_for_everything_else(files: list[Path]) -> None:
+    """Every study whose report alone was left made the whole destination wait, each time for longer."""
+    ae = AE(ae_title="PACS")
+    ae.add_supported_context(SecondaryCaptureImageStorage)
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    try:
+        there = Destination("PACS", "127.0.0.1", server.server_address[1])
+        with Delivery(there, "COLLES").open(files[:1]) as send:
+            assert send(files[0]) == "not_taken"
+    finally:
+        ae.shutdown()
+
+
 def test_a_warning_is_an_acceptance_and_a_failure_is_told(files: list[Path]) -> None:
     there = Pacs()
     try:

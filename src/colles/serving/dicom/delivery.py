@@ -37,7 +37,10 @@ class Delivery:
 
     @contextmanager
     def open(self, files: Sequence[Path]) -> Iterator[Send]:
-        """Associate for these files; raise `Unreachable` where the destination does not."""
+        """Associate for these files; raise `Unreachable` where the destination does not.
+
+        One that takes none of their classes is there all the same: others may have what it takes.
+        """
         from pynetdicom import evt
 
         there = self._destination
@@ -49,6 +52,9 @@ class Delivery:
             )
         except OSError as error:
             raise Unreachable("unknown_host") from error
+        if association.rejected_contexts and not association.accepted_contexts:  # pynetdicom has ended it
+            yield lambda path: "not_taken"
+            return
         if not association.is_established:
             raise Unreachable("rejected" if association.is_rejected else "unreachable")
         try:
