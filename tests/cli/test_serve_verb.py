@@ -34,14 +34,12 @@ def fails(*arguments: str | Path) -> str:
 
 
 def png() -> bytes:
-    import io
-
     import numpy as np
     from PIL import Image
 
-    stream = io.BytesIO()
-    Image.fromarray(np.indices((300, 400)).sum(0).clip(0, 255).astype(np.uint8)).save(stream, "PNG")
-    return stream.getvalue()
+    from pictures import picture_bytes
+
+    return picture_bytes(Image.fromarray(np.indices((300, 400)).sum(0).clip(0, 255).astype(np.uint8)), "PNG")
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn"])

@@ -274,7 +274,9 @@ def test_logits_from_python_were_mapped_without_a_word(recipe):
 
 @pytest.mark.parametrize("y_true", [[1, 0], [1], [0]])
 def test_one_or_two_rows_do_not_fall_over(y_true, recipe, tmp_path):
-    evaluate_scores(y_true, [0.7, 0.2][: len(y_true)], recipe=recipe).save(tmp_path / "evaluation.json")
+    found = evaluate_scores(y_true, [0.7, 0.2][: len(y_true)], recipe=recipe)
+    found.save(tmp_path / "evaluation.json")
+    assert Evaluation.load(tmp_path / "evaluation.json") == found
 
 
 def test_equal_scores_do_not_fall_over(recipe, tmp_path):

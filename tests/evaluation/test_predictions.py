@@ -103,7 +103,8 @@ def test_duplicate_ids_are_refused():
 
 
 def test_one_id_may_stand_under_several_conditions():
-    Predictions(table([1, 1], [0.9, 0.1], image_id=["a", "a"], condition=[None, "blur 1"]))
+    taken = Predictions(table([1, 1], [0.9, 0.1], image_id=["a", "a"], condition=[None, "blur 1"]))
+    assert taken.frame["condition"].to_list() == [None, "blur 1"]
 
 
 @pytest.mark.parametrize("column", ["image_id", "group_id", "patient_id", "study_id", "condition", "y_score", "y_true"])

@@ -14,7 +14,8 @@ with atheris.instrument_imports():
     from colles.core.recipe import PreprocessRecipe
     from colles.serving.decode import Rejected, Sample, decode
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "serving"))
+TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(TESTS / "serving"), str(TESTS)]
 RECIPE = PreprocessRecipe(size=32)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 
 import numpy as np
@@ -12,13 +11,12 @@ from PIL import Image
 from colles.core.errors import UnreadableImageError
 from colles.imaging.codestream import frame_size
 from colles.imaging.read import read_image
+from pictures import picture_bytes
 
 
 @pytest.fixture
 def jp2() -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", (40, 24)).save(stream, "JPEG2000")
-    return stream.getvalue()
+    return picture_bytes(Image.new("RGB", (40, 24)), "JPEG2000")
 
 
 def test_the_size_of_a_jp2_is_that_of_its_own_codestream(jp2: bytes) -> None:
@@ -38,9 +36,7 @@ def test_a_jp2_without_a_codestream_has_no_size(jp2: bytes) -> None:
 
 def rescanned(times: int) -> bytes:
     """Return a progressive JPEG whose last scan follows again and again."""
-    stream = io.BytesIO()
-    Image.effect_noise((64, 48), 50).save(stream, "JPEG", progressive=True)
-    data = stream.getvalue()
+    data = picture_bytes(Image.effect_noise((64, 48), 50), "JPEG", progressive=True)
     scan = data[data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda")) : -2]
     return data[:-2] + scan * times + b"\xff\xd9"
 
@@ -77,8 +73,8 @@ def test_a_damaged_header_is_refused_before_a_decoder_ends_the_process() -> None
     films = {syntax: dicom(pixels, bits=8) for syntax in (JPEGLSLossless, JPEG2000Lossless, JPEGBaseline8Bit)}
     films[JPEGLSLossless].compress(JPEGLSLossless, generate_instance_uid=False)
     for syntax, form, options in ((JPEG2000Lossless, "JPEG2000", {"no_jp2": True}), (JPEGBaseline8Bit, "JPEG", {})):
-        Image.fromarray(pixels).save(stream := io.BytesIO(), form, **options)
-        films[syntax].PixelData, films[syntax].file_meta.TransferSyntaxUID = encapsulate([stream.getvalue()]), syntax
+        data = picture_bytes(Image.fromarray(pixels), form, **options)
+        films[syntax].PixelData, films[syntax].file_meta.TransferSyntaxUID = encapsulate([data]), syntax
     damage = [(JPEGLSLossless, b"\xff\xf7", 4, 28), (JPEG2000Lossless, b"\xff\x51", 40, 0x7F),
               (JPEGBaseline8Bit, b"\xff\xc0", 4, 17), (JPEGBaseline8Bit, b"\xff\xc0", 13, 0)]  # fmt: skip
     for syntax, marker, place, value in damage:

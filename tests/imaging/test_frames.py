@@ -11,13 +11,12 @@ from PIL import GifImagePlugin, Image, TiffImagePlugin
 
 from colles.imaging.frames import count_frames
 from colles.imaging.read import read_image, to_grey
+from pictures import picture_bytes
 
 
 def several(form: str, count: int, **options: object) -> bytes:
     frames = [Image.fromarray(np.full((20, 30), 10 * number, np.uint8)) for number in range(count)]
-    stream = io.BytesIO()
-    frames[0].save(stream, form, save_all=True, append_images=frames[1:], **options)
-    return stream.getvalue()
+    return picture_bytes(frames[0], form, save_all=True, append_images=frames[1:], **options)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

@@ -16,6 +16,7 @@ from PIL import Image
 
 from colles.core.errors import UnreadableImageError
 from colles.imaging.read import RawImage, read_image, to_grey
+from pictures import picture_bytes
 
 # What EXIF orientation k asks a viewer to do with the stored array (EXIF 2.32, tag 274).
 _SHOWN = {
@@ -30,12 +31,6 @@ _SHOWN = {
 }
 
 
-def _encoded(image: Image.Image, form: str, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
-
-
 def _status(source) -> str:
     with pytest.raises(UnreadableImageError) as caught:
         read_image(source)
@@ -48,7 +43,7 @@ def test_exif_orientation_is_applied(draw, orientation: int, depth: int) -> None
     stored = draw(12, 7) if depth == 8 else draw(12, 7).astype(np.uint16) * 257
     exif = Image.Exif()
     exif[274] = orientation
-    image = read_image(_encoded(Image.fromarray(stored), "PNG", exif=exif))
+    image = read_image(picture_bytes(Image.fromarray(stored), "PNG", exif=exif))
     np.testing.assert_array_equal(image.pixels, _SHOWN[orientation](stored))
     assert (image.height, image.width) == _SHOWN[orientation](stored).shape
 
@@ -56,7 +51,7 @@ def test_exif_orientation_is_applied(draw, orientation: int, depth: int) -> None
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 def test_sixteen_bits_keep_their_range(form: str) -> None:
     stored = np.array([[0, 1, 255, 256], [4095, 32768, 65534, 65535]], np.uint16)
-    image = read_image(_encoded(Image.fromarray(stored), form))
+    image = read_image(picture_bytes(Image.fromarray(stored), form))
     assert (image.pixels.dtype, image.bit_depth, image.channels) == (np.uint16, 16, 1)
     np.testing.assert_array_equal(image.pixels, stored)
     np.testing.assert_array_equal(to_grey(image), np.rint(stored / 65535 * 255))
@@ -64,21 +59,21 @@ def test_sixteen_bits_keep_their_range(form: str) -> None:
 
 def test_twelve_bits_in_sixteen_use_the_whole_grey_range() -> None:
     stored = np.linspace(100, 4095, 64, dtype=np.uint16).reshape(8, 8)
-    grey = to_grey(read_image(_encoded(Image.fromarray(stored), "PNG")))
+    grey = to_grey(read_image(picture_bytes(Image.fromarray(stored), "PNG")))
     assert (grey.min(), grey.max()) == (0, 255)
     assert (np.diff(grey.ravel().astype(int)) > 0).all()
 
 
 def test_float_tiff_is_read() -> None:
     stored = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
-    image = read_image(_encoded(Image.fromarray(stored), "TIFF"))
+    image = read_image(picture_bytes(Image.fromarray(stored), "TIFF"))
     np.testing.assert_array_equal(image.pixels, stored)
     assert image.bit_depth == 32
 
 
 def test_grey_of_eight_bits_is_untouched(draw) -> None:
     stored = draw()
-    image = read_image(_encoded(Image.fromarray(stored), "PNG"))
+    image = read_image(picture_bytes(Image.fromarray(stored), "PNG"))
     assert (image.mode, image.channels, image.bit_depth) == ("L", 1, 8)
     np.testing.assert_array_equal(to_grey(image), stored)
 
@@ -92,25 +87,25 @@ def test_colour_becomes_rec_601_luma() -> None:
 def test_cmyk_palette_and_alpha_become_grey_or_rgb(draw) -> None:
     grey = draw()
     cmyk = Image.fromarray(np.dstack([np.zeros_like(grey)] * 3 + [255 - grey]), "CMYK")
-    np.testing.assert_allclose(to_grey(read_image(_encoded(cmyk, "TIFF"))), grey, atol=1)
-    assert read_image(_encoded(cmyk, "JPEG", quality=95)).channels == 3
+    np.testing.assert_allclose(to_grey(read_image(picture_bytes(cmyk, "TIFF"))), grey, atol=1)
+    assert read_image(picture_bytes(cmyk, "JPEG", quality=95)).channels == 3
     palette = Image.fromarray(grey).convert("P")
     np.testing.assert_array_equal(
-        to_grey(read_image(_encoded(palette, "PNG"))), to_grey(np.asarray(palette.convert("RGB")))
+        to_grey(read_image(picture_bytes(palette, "PNG"))), to_grey(np.asarray(palette.convert("RGB")))
     )
     alpha = np.full_like(grey, 255)
     alpha[:, :8] = 0
     clear = Image.merge("RGBA", [Image.fromarray(grey)] * 3 + [Image.fromarray(alpha)])
-    shown = to_grey(read_image(_encoded(clear, "PNG")))
+    shown = to_grey(read_image(picture_bytes(clear, "PNG")))
     assert (shown[:, :8] == 0).all()
     np.testing.assert_array_equal(shown[:, 8:], grey[:, 8:])
     bits = Image.fromarray(grey > 90)
-    np.testing.assert_array_equal(to_grey(read_image(_encoded(bits, "PNG"))), np.where(grey > 90, 255, 0))
+    np.testing.assert_array_equal(to_grey(read_image(picture_bytes(bits, "PNG"))), np.where(grey > 90, 255, 0))
 
 
 def test_the_first_frame_of_an_animation_counts(draw) -> None:
     frames = [Image.fromarray(draw(seed=seed)) for seed in (1, 2)]
-    image = read_image(_encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
+    image = read_image(picture_bytes(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
     np.testing.assert_array_equal(image.pixels, draw(seed=1))
 
 
@@ -118,7 +113,7 @@ def test_the_first_frame_of_an_animation_counts(draw) -> None:
     ("form", "options"), [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {}), ("TIFF", {})]
 )
 def test_half_a_file_is_truncated(draw, form: str, options: dict) -> None:
-    data = _encoded(Image.fromarray(draw(200, 160)), form, **options)
+    data = picture_bytes(Image.fromarray(draw(200, 160)), form, **options)
     read_image(data)
     if form == "TIFF":  # its directory stands at the end: cut the pixels' end instead
         reordered = io.BytesIO()
@@ -167,7 +162,7 @@ def test_the_limits_are_the_callers(draw, tmp_path: Path) -> None:
 
 
 def test_reading_equals_opencv_on_png(draw) -> None:
-    data = _encoded(Image.fromarray(draw(33, 21)), "PNG")
+    data = picture_bytes(Image.fromarray(draw(33, 21)), "PNG")
     np.testing.assert_array_equal(read_image(data).pixels, cv2.imdecode(np.frombuffer(data, np.uint8), -1))
 
 
@@ -180,7 +175,7 @@ def test_shapes_that_are_no_image_are_unsupported() -> None:
 @settings(max_examples=60, deadline=None)
 @given(cut=st.integers(0, 2000), flip=st.integers(0, 2000), value=st.integers(0, 255))
 def test_damaged_bytes_never_raise_another_error(cut: int, flip: int, value: int) -> None:
-    data = bytearray(_encoded(Image.fromarray((np.arange(1600) % 251).astype(np.uint8).reshape(40, 40)), "PNG"))
+    data = bytearray(picture_bytes(Image.fromarray((np.arange(1600) % 251).astype(np.uint8).reshape(40, 40)), "PNG"))
     data[flip % len(data)] = value
     try:
         image = read_image(bytes(data[: max(1, len(data) - cut % len(data))]))

@@ -16,6 +16,7 @@ from PIL import Image
 from colles.core.errors import UnreadableImageError
 from colles.imaging.read import read_image, to_grey
 from drawn_dicom import dicom, encoded, lut
+from pictures import picture_bytes
 
 pydicom = pytest.importorskip("pydicom", reason="DICOM comes with colles[dicom]")
 
@@ -275,12 +276,11 @@ def test_lossy_encodings_come_near(name: str) -> None:
 def baseline(stored: np.ndarray) -> tuple[pydicom.Dataset, bytes]:
     from pydicom.encaps import encapsulate
 
-    stream = io.BytesIO()
-    Image.fromarray(stored).save(stream, "JPEG", quality=98)
     ds = dicom(stored, bits=8)
-    ds.PixelData = encapsulate([stream.getvalue()])
+    data = picture_bytes(Image.fromarray(stored), "JPEG", quality=98)
+    ds.PixelData = encapsulate([data])
     ds.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
-    return ds, stream.getvalue()
+    return ds, data
 
 
 def test_jpeg_baseline_of_pillow() -> None:
@@ -389,9 +389,7 @@ def test_a_jpeg_of_other_channels_than_stated_is_refused() -> None:
     from pydicom.encaps import encapsulate
 
     ds, _ = baseline(ramp(np.uint8, 255))
-    stream = io.BytesIO()
-    Image.new("RGB", (160, 96)).save(stream, "JPEG")
-    ds.PixelData = encapsulate([stream.getvalue()])
+    ds.PixelData = encapsulate([picture_bytes(Image.new("RGB", (160, 96)), "JPEG")])
     assert "160 x 96 x 3" in str(refusal(encoded(ds)))
 
 

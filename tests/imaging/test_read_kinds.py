@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
 from colles.imaging.read import RawImage, read_image, to_grey
-
-
-def _encoded(image: Image.Image, form: str, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
+from pictures import picture_bytes
 
 
 def _by_opencv(pixels: np.ndarray, ending: str, *options: int) -> bytes:
@@ -45,17 +38,17 @@ def test_opencvs_sixteen_bits_keep_their_range(deep, ending: str, compression: i
 def test_both_byte_orders_of_tiff(deep, order: str) -> None:
     mode = "I;16" if order == "<u2" else "I;16B"
     stored = Image.frombytes(mode, deep.shape[::-1], deep.astype(order).tobytes())
-    np.testing.assert_array_equal(read_image(_encoded(stored, "TIFF")).pixels, deep)
+    np.testing.assert_array_equal(read_image(picture_bytes(stored, "TIFF")).pixels, deep)
 
 
 def test_white_at_zero_is_inverted_at_every_depth_of_a_tiff(deep) -> None:
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     directory[262] = 0  # WhiteIsZero
-    turned = read_image(_encoded(Image.fromarray(deep), "TIFF", tiffinfo=directory))
+    turned = read_image(picture_bytes(Image.fromarray(deep), "TIFF", tiffinfo=directory))
     np.testing.assert_array_equal(turned.pixels, 65535 - deep)
     eight = (deep >> 8).astype(np.uint8)  # Pillow inverts these both on writing and on reading
     np.testing.assert_array_equal(
-        read_image(_encoded(Image.fromarray(eight), "TIFF", tiffinfo=directory)).pixels, eight
+        read_image(picture_bytes(Image.fromarray(eight), "TIFF", tiffinfo=directory)).pixels, eight
     )
 
 
@@ -67,7 +60,7 @@ def test_deep_colour_spans_the_grey_range(deep, ending: str) -> None:
 
 def test_signed_and_wide_integers_of_tiff(deep) -> None:
     wide = deep.astype(np.int32) * 1000 - 5
-    image = read_image(_encoded(Image.fromarray(wide), "TIFF"))
+    image = read_image(picture_bytes(Image.fromarray(wide), "TIFF"))
     assert image.bit_depth == 32
     assert (to_grey(image).min(), to_grey(image).max()) == (0, 255)
     np.testing.assert_array_equal(np.argsort(image.pixels, axis=None), np.argsort(wide.astype(np.float32), axis=None))
@@ -84,7 +77,7 @@ def test_opencvs_float_tiff_with_gaps() -> None:
 def test_one_bit_of_png_tiff_and_fax() -> None:
     bits = np.random.default_rng(0).random((20, 37)) > 0.5
     for form, options in (("PNG", {}), ("TIFF", {}), ("TIFF", {"compression": "group4"})):
-        image = read_image(_encoded(Image.fromarray(bits), form, **options))
+        image = read_image(picture_bytes(Image.fromarray(bits), form, **options))
         np.testing.assert_array_equal(to_grey(image), np.where(bits, 255, 0))
         assert (image.mode, image.bit_depth) == ("1", 8)
 
@@ -92,16 +85,16 @@ def test_one_bit_of_png_tiff_and_fax() -> None:
 def test_grey_with_alpha_keeps_its_grey_and_clear_palettes_are_black(draw) -> None:
     grey = draw()
     with_alpha = Image.merge("LA", [Image.fromarray(grey), Image.new("L", (64, 48), 255)])
-    np.testing.assert_array_equal(to_grey(read_image(_encoded(with_alpha, "PNG"))), grey)
+    np.testing.assert_array_equal(to_grey(read_image(picture_bytes(with_alpha, "PNG"))), grey)
     palette = Image.fromarray(grey // 64 * 64).quantize(4)
     index = palette.getpixel((0, 0))
-    shown = to_grey(read_image(_encoded(palette, "GIF", transparency=index)))
+    shown = to_grey(read_image(picture_bytes(palette, "GIF", transparency=index)))
     assert (shown[np.asarray(palette) == index] == 0).all()
 
 
 def test_cmyk_jpeg_looks_like_its_grey(draw) -> None:
     grey = draw()
-    image = read_image(_encoded(Image.fromarray(grey).convert("CMYK"), "JPEG", quality=98))
+    image = read_image(picture_bytes(Image.fromarray(grey).convert("CMYK"), "JPEG", quality=98))
     assert (image.mode, image.channels) == ("CMYK", 3)
     np.testing.assert_allclose(to_grey(image).astype(int), grey.astype(int), atol=12)
     assert np.corrcoef(to_grey(image).ravel(), grey.ravel())[0, 1] > 0.99
@@ -111,7 +104,7 @@ def test_cmyk_jpeg_looks_like_its_grey(draw) -> None:
 def test_animations_give_their_first_frame_and_their_number(draw, form: str) -> None:
     frames = [Image.fromarray(draw(seed=seed)).convert("RGB") for seed in (1, 2, 3)]
     options = {"lossless": True} if form == "WEBP" else {}
-    image = read_image(_encoded(frames[0], form, save_all=True, append_images=frames[1:], **options))
+    image = read_image(picture_bytes(frames[0], form, save_all=True, append_images=frames[1:], **options))
     assert image.frames == 3
     np.testing.assert_allclose(to_grey(image).astype(int), draw(seed=1).astype(int), atol=4)
 
@@ -119,7 +112,7 @@ def test_animations_give_their_first_frame_and_their_number(draw, form: str) -> 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "GIF"])
 def test_the_bytes_say_what_a_file_is(draw, tmp_path, form: str) -> None:
     path = tmp_path / "a.jpg"
-    path.write_bytes(_encoded(Image.fromarray(draw()), form))
+    path.write_bytes(picture_bytes(Image.fromarray(draw()), form))
     assert read_image(path).file_format == form
 
 

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
-from test_read import _SHOWN, _encoded, _status
+from test_read import _SHOWN, _status
 
 from colles.core.errors import UnreadableImageError
 from colles.imaging.read import read_image, to_grey
 from colles.serving.checks import look_at
 from colles.serving.decode import decode
+from pictures import picture_bytes
 
 
 def _tiff(values: np.ndarray, *, photometric: int = 1, extra: int | None = None, planes: bool = False) -> bytes:
@@ -86,7 +87,7 @@ def test_deep_colours_turn_as_the_file_says(colours: np.ndarray, orientation: in
     directory = TiffImagePlugin.ImageFileDirectory_v2()
     directory[274] = orientation
     small = Image.fromarray((colours >> 8).astype(np.uint8))
-    np.testing.assert_array_equal(read_image(_encoded(small, "TIFF", tiffinfo=directory)).pixels, shown >> 8)
+    np.testing.assert_array_equal(read_image(picture_bytes(small, "TIFF", tiffinfo=directory)).pixels, shown >> 8)
 
 
 def test_alpha_of_sixteen_bits_is_laid_on_black(colours: np.ndarray) -> None:
@@ -144,7 +145,7 @@ def test_grey_with_alpha_was_not_laid_on_black_as_colours_are(grey: np.ndarray, 
     both = Image.merge("LA", [Image.fromarray(grey), Image.fromarray(alpha)])
     if form == "WEBP":
         both = both.convert("RGBA")
-    image = read_image(_encoded(both, form, **({"lossless": True, "exact": True} if form == "WEBP" else {})))
+    image = read_image(picture_bytes(both, form, **({"lossless": True, "exact": True} if form == "WEBP" else {})))
     assert image.channels == (3 if form == "WEBP" else 1)
     np.testing.assert_allclose(to_grey(image), grey * (alpha / 255), atol=0.5)
 
@@ -167,7 +168,7 @@ def test_a_clear_grey_level_was_shown_and_a_clear_palette_not(grey: np.ndarray) 
         (Image.fromarray(grey).convert("RGB"), (255, 255, 255)),
         (palette, 255),
     ):
-        np.testing.assert_array_equal(to_grey(read_image(_encoded(image, "PNG", transparency=clear))), shown)
+        np.testing.assert_array_equal(to_grey(read_image(picture_bytes(image, "PNG", transparency=clear))), shown)
 
 
 def test_a_clear_level_of_sixteen_bits_was_shown(grey: np.ndarray) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from colles.imaging.read import read_image, to_grey
 from colles.imaging.statistics import colourfulness, describe_picture, grey_figures, jpeg_figures, jpeg_quality
+from pictures import picture_bytes
 
 
 def _jpeg(pixels: np.ndarray, **options) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", **options)
-    return stream.getvalue()
+    return picture_bytes(Image.fromarray(pixels), "JPEG", **options)
 
 
 def _described(data: bytes) -> dict:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +9,7 @@ from PIL import Image
 from colles.core.records import Box
 from colles.imaging.read import read_image
 from colles.imaging.turning import as_shown
+from pictures import picture_bytes
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -20,9 +19,8 @@ def test_a_box_stays_on_its_pixels(orientation: int, form: str) -> None:
     stored[8:16, 24:64] = 255
     exif = Image.Exif()
     exif[274] = orientation
-    stream = io.BytesIO()
-    Image.fromarray(stored).convert("RGB").save(stream, form, exif=exif, **({"quality": 100} if form != "TIFF" else {}))
-    image = read_image(stream.getvalue())
+    options = {"quality": 100} if form != "TIFF" else {}
+    image = read_image(picture_bytes(Image.fromarray(stored).convert("RGB"), form, exif=exif, **options))
     assert image.orientation == orientation
     shown = image.pixels[..., 0] > 128
     ys, xs = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))

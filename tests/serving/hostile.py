@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pictures import picture_bytes
+
 SIDE = 24
 
 
@@ -25,27 +27,21 @@ def seeds() -> dict[str, bytes]:
     grey, colour = Image.fromarray(pixels), Image.fromarray(np.stack([pixels] * 3, -1))
     frames = [Image.fromarray(np.roll(pixels, shift, 0)) for shift in range(4)]
     found = {
-        "grey.jpg": encode(grey, "JPEG"),
-        "colour.jpg": encode(colour, "JPEG", progressive=True),
-        "cmyk.jpg": encode(colour.convert("CMYK"), "JPEG"),
-        "grey.png": encode(grey, "PNG"),
-        "deep.png": encode(Image.fromarray(deep), "PNG"),
-        "palette.png": encode(colour.convert("P"), "PNG"),
-        "grey.tif": encode(grey, "TIFF", compression="tiff_lzw"),
-        "deep.tif": encode(Image.fromarray(deep), "TIFF"),
-        "float.tif": encode(Image.fromarray(pixels.astype(np.float32) / 255), "TIFF"),
-        "grey.bmp": encode(grey, "BMP"),
-        "grey.webp": encode(colour, "WEBP"),
-        "moving.gif": encode(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        "grey.jpg": picture_bytes(grey, "JPEG"),
+        "colour.jpg": picture_bytes(colour, "JPEG", progressive=True),
+        "cmyk.jpg": picture_bytes(colour.convert("CMYK"), "JPEG"),
+        "grey.png": picture_bytes(grey, "PNG"),
+        "deep.png": picture_bytes(Image.fromarray(deep), "PNG"),
+        "palette.png": picture_bytes(colour.convert("P"), "PNG"),
+        "grey.tif": picture_bytes(grey, "TIFF", compression="tiff_lzw"),
+        "deep.tif": picture_bytes(Image.fromarray(deep), "TIFF"),
+        "float.tif": picture_bytes(Image.fromarray(pixels.astype(np.float32) / 255), "TIFF"),
+        "grey.bmp": picture_bytes(grey, "BMP"),
+        "grey.webp": picture_bytes(colour, "WEBP"),
+        "moving.gif": picture_bytes(frames[0], "GIF", save_all=True, append_images=frames[1:]),
     }
     dicom = dicom_file(deep)
     return found | ({"film.dcm": dicom} if dicom else {})
-
-
-def encode(image: Image.Image, form: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, form, **options)
-    return stream.getvalue()
 
 
 def dicom_file(pixels: np.ndarray) -> bytes | None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import subprocess
@@ -25,6 +24,7 @@ from colles.serving.metadata import CalibrationMetadata
 from colles.serving.output import save_predictions
 from colles.serving.pipeline import BatchSizes
 from colles.serving.predictor import Predictor
+from pictures import picture_bytes
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +86,9 @@ def test_one_image_in_place_of_several_was_taken_apart(bundle: Bundle, grey_file
 def test_a_file_that_is_no_image_or_is_not_there_is_a_row_with_its_reason(bundle: Bundle, tmp_path: Path) -> None:
     empty, cut = tmp_path / "empty.png", tmp_path / "cut.jpg"
     empty.touch()
-    stream = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)
-    Image.fromarray(noise).save(stream, "JPEG")
-    cut.write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
+    data = picture_bytes(Image.fromarray(noise), "JPEG")
+    cut.write_bytes(data[: len(data) // 2])
     answers = list(Predictor(bundle).predict_paths([empty, cut, tmp_path / "gone.png", tmp_path]))
     assert [answer.status for answer in answers] == ["unreadable"] * 4
     reasons = [str(answer.reason).split(":")[0] for answer in answers]

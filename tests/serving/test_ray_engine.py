@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ from colles.serving.inputs import Source, find_images
 from colles.serving.output import row_of
 from colles.serving.ray_engine import Worker, _describe, _prediction, _raw, _restore
 from colles.serving.remote import RemoteFile
+from pictures import picture_bytes
 from ray_alone import alone
 
 CLUSTER = """
@@ -100,9 +100,7 @@ def test_what_travels_to_a_worker_comes_back_as_it_was(drawn_bundle: Path, tmp_p
 
 
 def grey_png(level: int) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.full((50, 60), level, np.uint8)).save(stream, "PNG")
-    return stream.getvalue()
+    return picture_bytes(Image.fromarray(np.full((50, 60), level, np.uint8)), "PNG")
 
 
 def there(image: Source) -> Source:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hostile import encode
 from PIL import Image
 
 from colles.serving.bundle import load_bundle
 from colles.serving.predictor import Predictor
+from pictures import picture_bytes
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
@@ -63,4 +63,4 @@ def client(serve: Serve) -> TestClient:
 def radiograph() -> bytes:
     """Return a drawn PNG, 90 wide and 60 high, brighter towards one corner."""
     rows, columns = np.indices((60, 90))
-    return encode(Image.fromarray((rows + 2 * columns).clip(0, 255).astype(np.uint8)), "PNG")
+    return picture_bytes(Image.fromarray((rows + 2 * columns).clip(0, 255).astype(np.uint8)), "PNG")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from hostile import dicom_file, encode, seeds
+from hostile import dicom_file, seeds
 from PIL import Image
 
 from colles.serving import predictor as predicting
@@ -20,6 +20,7 @@ from colles.serving.http.answer import PICTURE_SIDE
 from colles.serving.metadata import CalibrationMetadata
 from colles.serving.output import row_of
 from colles.serving.predictor import Predictor
+from pictures import picture_bytes
 
 
 def picture(url: str) -> np.ndarray:
@@ -77,7 +78,7 @@ def test_thresholds_stand_on_both_scales(serve, bundle_maker: Callable[..., Path
 
 def test_both_pictures_have_the_images_size_and_the_plain_one_its_grey(client: TestClient) -> None:
     grey = (np.indices((60, 90)).sum(0)).astype(np.uint8)
-    data = encode(Image.fromarray(grey), "PNG")
+    data = picture_bytes(Image.fromarray(grey), "PNG")
     found = client.post("/api/predict?plain=true&overlay=true", content=data).json()
     assert np.array_equal(picture(found["plain"]), grey)
     drawn = picture(found["overlay"])
@@ -88,7 +89,7 @@ def test_both_pictures_have_the_images_size_and_the_plain_one_its_grey(client: T
 def test_pictures_of_a_film_are_smaller_and_its_boxes_are_not(client: TestClient, predictor: Predictor) -> None:
     grey = np.zeros((400, 2 * PICTURE_SIDE), np.uint8)
     grey[:, PICTURE_SIDE:] = 250
-    data = encode(Image.fromarray(grey), "PNG")
+    data = picture_bytes(Image.fromarray(grey), "PNG")
     found = client.post("/api/predict?plain=true&overlay=true", content=data).json()
     assert picture(found["plain"]).shape == (200, PICTURE_SIDE)
     assert picture(found["overlay"]).shape == (200, PICTURE_SIDE, 3)
@@ -113,7 +114,7 @@ def test_a_refused_picture_is_an_answer_and_can_be_seen(
     gated = Predictor(load_bundle(bundle_maker(tmp_path / "b")))
     gated.judge.gate = Gate(np.ones((1, 64), np.float32) / 8, limit=2.0, power=1.0)
     client = TestClient(serve(predictor=gated).app, base_url="http://localhost")
-    blank = encode(Image.fromarray(np.full((90, 90), 90, np.uint8)), "PNG")
+    blank = picture_bytes(Image.fromarray(np.full((90, 90), 90, np.uint8)), "PNG")
     found = client.post("/api/predict?plain=true&overlay=true", content=blank).json()
     assert (found["status"], found["decision"], found["overlay"]) == ("refused", None, None)
     assert found["reason"].startswith("blank") and picture(found["plain"]).shape == (90, 90)
