@@ -377,7 +377,7 @@ def test_optional_parts_are_shown_where_the_run_has_them(text: str) -> None:
     assert "maximum of theirs" in _section(text, "levels")
     maps = _section(text, "explanations")
     assert "Grad-CAM: does not depend on the weights." in maps and "(chance)" in maps
-    assert "The score rests on a shortcut" in maps
+    assert "The score rests on a shortcut" in maps and "scaled to its own peak" in maps
 
 
 def test_changed_images_stand_beside_the_same_images_unchanged(run: Path) -> None:

@@ -142,6 +142,13 @@ def test_figures_of_another_form_are_an_error_of_the_bundle(
         About.of(predictor)
 
 
+def test_corners_and_colours_on_a_picture_were_explained_nowhere_on_the_page(page: Page) -> None:
+    assert "corners stand around the likeliest places" in page.html
+    bundle = load_bundle(SHIPPED)
+    other = bundle.metadata.model_copy(update={"model": {**bundle.metadata.model, "map": "class_activation"}})
+    assert "corners" not in " ".join(About.of(Predictor(replace(bundle, metadata=other))).limits)
+
+
 def test_what_weakens_the_figures_is_said() -> None:
     bundle = load_bundle(SHIPPED)
     notes = About.of(Predictor(bundle, gate=False, precision="int8")).notes

@@ -23,9 +23,10 @@ _OUTCOMES = {
     None: "Others",
 }
 _HOW_TO_READ = (
-    "Bright regions raised the score; frames are the reference boxes, and a white line bounds the hottest part. A map "
-    "that lies beside the fracture means that the score rests on something else, however right it is. Heat maps show "
-    "where it looks, never why. The worst errors have their maps under Failures."
+    "Bright regions raised the score; frames are the reference boxes, and a white line bounds the hottest part. Each "
+    "map is scaled to its own peak, so it glows as brightly at a score of 0.02 as at 0.98. A map that lies beside the "
+    "fracture means that the score rests on something else, however right it is. Heat maps show where it looks, never "
+    "why. The worst errors have their maps under Failures."
 )
 
 

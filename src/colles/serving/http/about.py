@@ -14,6 +14,12 @@ from colles.serving.bundle import METADATA, Bundle
 from colles.serving.card import limits_of, own_points
 from colles.serving.predictor import Predictor
 
+MARKS = (
+    "The colours on a picture tell how likely the network holds a fracture at each place, full from 0.3 on; corners "
+    "stand around the likeliest places, three at most, and none where no fracture is seen."
+)
+"""Of a bundle with a location map."""
+
 
 class Measured(Record):
     """Figures with their intervals, and what they were measured on."""
@@ -91,7 +97,10 @@ class About(Record):
             answers_as=predictor.judge.name,
             manifest_sha256=bundle.manifest_sha256,
             intended_use=told.intended_use,
-            limits=limits_of(told if gate else told.model_copy(update={"gate": None})),
+            limits=(
+                *limits_of(told if gate else told.model_copy(update={"gate": None})),
+                *((MARKS,) if told.model.get("map") == "location" else ()),
+            ),
             notes=tuple(_notes(predictor)),
             gate=gate,
             decides_by=predictor.rule.points,
