@@ -220,10 +220,16 @@ def test_a_slip_on_the_command_line_is_not_blamed_on_the_recipe(tmp_path: Path, 
     ("module", "name", "command", "words"),
     [
         (
+            "colles.flow.run",
+            "run",
+            "run recipes/demo.yaml --set train.allocator=false --out nowhere-at-all",
+            "whatever was finished is kept; give the same command again",
+        ),
+        (
             "colles.datasets.phantom",
             "write_phantoms",
             "phantom --out nowhere-at-all",
-            "whatever was finished is kept; give the same command again",
+            "no result was written; the same command starts over",
         ),
         (
             "colles.core.recipe_text",

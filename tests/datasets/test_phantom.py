@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -127,3 +130,33 @@ def test_overwriting_a_folder_of_ones_own_deleted_all_that_was_in_it(tmp_path: P
         with pytest.raises(OutputExistsError, match="--overwrite replaces phantoms, and nothing else"):
             write_phantoms(folder, recipe, overwrite=True)
     assert all(file.read_text() == "mine" for file in mine)
+
+
+@pytest.mark.slow
+def test_ctrl_c_showed_where_in_python_every_drawing_process_was(tmp_path: Path) -> None:
+    """A terminal sends it to all of them; those that loaded buried the line that says what to do."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'colles.datasets.phantom': os.killpg(0, signal.SIGINT)\n"
+        "if '--multiprocessing-fork' in sys.orig_argv: sys.meta_path.insert(0, Stop())\n"
+    )
+    script = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv = 'colles phantom --out drawn --images 200 --size 64'.split()\n"
+        "from colles.__main__ import main; main()\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=120,
+    )
+    assert done.returncode == 130
+    assert done.stderr == "interrupted: no result was written; the same command starts over\n"
+    assert not (tmp_path / "drawn").exists()

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from colles.core.errors import AnnotationError, CollesError, MissingInputError, RecipeError, TableError, UsageError
@@ -15,6 +16,7 @@ from colles.datasets.catalog import build_catalog
 from colles.datasets.grouping import kin_of
 from colles.datasets.sources import SOURCES, create_source, parse_source
 from colles.datasets.sources.base import guess_label
+from colles.datasets.sources.columns import with_known_names
 from colles.datasets.survey import survey
 
 
@@ -556,6 +558,8 @@ def test_a_column_of_subsets_was_not_read_and_nobody_was_told_what_to_call_it(tm
     _rows("csv", _table(tmp_path, "path,label,Split\na.png,1,train\n"))
     assert told in capsys.readouterr().err
     _rows("csv", _table(tmp_path, "path,label,Split,given_split\na.png,1,train,test\n"))
+    assert told not in capsys.readouterr().err
+    with_known_names(pl.DataFrame({"path": ["a.png"], "Split": ["train"]}), ("path",), tmp_path)  # nothing takes it
     assert told not in capsys.readouterr().err
 
 

@@ -355,7 +355,7 @@ def test_a_table_of_ones_own_with_equal_files_on_two_sides_passed_where_no_audit
     ids = [row["image_id"] for row in rows]
     sides = ["train"] * 9 + ["test"] * 11  # the ninth and tenth are one file
     table = pl.DataFrame({"image_id": ids, "group_id": ids, "subset": sides})
-    with pytest.raises(LeakError, match="1 units lie on several sides"):
+    with pytest.raises(LeakError, match="1 unit lies on several sides"):
         adopt_split(catalog, table)
     assert len(adopt_split(catalog, table.with_columns(subset=pl.Series(["train"] * 10 + ["test"] * 10)))) == 20
 

@@ -46,7 +46,8 @@ from colles.core.errors import CollesError
 
 _INTERRUPTED, _GRACE = 130, 5.0  # exit code; seconds
 _BY_RESUME = "train", "sweep", "predict"
-_AT_ONCE = "catalog", "audit", "explain"  # verbs that take minutes and write what they made when all of it is there
+# verbs that write what they made when all of it is there
+_AT_ONCE = "phantom", "catalog", "audit", "evaluate", "compare", "explain", "export", "recalibrate"
 
 
 class _Program(TyperGroup):

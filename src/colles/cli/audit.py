@@ -95,4 +95,4 @@ def _refuse_leak(found: Audit, out: Path) -> None:
     if found.has_leak:
         leaks = sum(issue.kind == "split_leak" for issue in found.issues)
         repair = "See split_leak in audit.json; `colles split --groups` keeps copies together"
-        raise LeakError(f"{leaks} leaks across the split", path=out / "audit.json", repair=repair)
+        raise LeakError(f"{leaks} leak{'s' * (leaks != 1)} across the split", path=out / "audit.json", repair=repair)

@@ -179,7 +179,8 @@ def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None
             units.setdefault(f"{kind} {name}", []).append(image)
     leaks = list(find_leaks(rows, units.values(), sides))
     if leaks:
-        text = f"{len(leaks)} units lie on several sides of the split; first: {leaks[0].detail}"
+        units_lie = "1 unit lies" if len(leaks) == 1 else f"{len(leaks)} units lie"
+        text = f"{units_lie} on several sides of the split; first: {leaks[0].detail}"
         raise LeakError(text, field="subset", repair=_one_side(split))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -82,7 +83,9 @@ def _draw(folder: Path, plans: Sequence[FilePlan], size: int, workers: int) -> l
     work = partial(draw_file, folder=folder, size=size)
     if workers == 1 or len(plans) < 100:
         return [work(plan) for plan in track(plans, "phantom", total=len(plans))]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # Ctrl-C reaches the drawing processes too: they end without a word, and the program says what there is to say.
+    context, dies = get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=dies) as pool:
         return list(track(pool.map(work, plans, chunksize=16), "phantom", total=len(plans)))
 
 

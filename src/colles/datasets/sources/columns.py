@@ -29,7 +29,8 @@ def with_known_names(table: pl.DataFrame, known: tuple[str, ...], path: Path) ->
     left = [name for name in table.columns if name and name not in known and name not in renamed]
     if left:
         say(f"{path}: columns that are not read: {', '.join(map(repr, left))}")
-    for name in (each for each in left if bare(each) in SUBSET_COLUMNS and "given_split" not in table.columns):
+    takes_split = "given_split" in known and "given_split" not in table.columns
+    for name in (each for each in left if takes_split and bare(each) in SUBSET_COLUMNS):
         text = f"if {name!r} divides the images, call it given_split: the audit looks for leaks across it"
         say(f"{path}: {text}, and `colles split --check` uses such a division")
     return table.rename(renamed)
