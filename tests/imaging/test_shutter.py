@@ -62,6 +62,7 @@ def test_of_several_shapes_only_what_all_leave_open_is_seen() -> None:
         {**CIRCLE, "RadiusOfCircularShutter": -1},
         {**CIRCLE, "CenterOfCircularShutter": [1, 2, 3]},
         {**POLYGON, "VerticesOfThePolygonalShutter": [1, 1]},
+        {**POLYGON, "VerticesOfThePolygonalShutter": [1, 1, 1, 40, 40, 1] * 1000},  # minutes on a large film
     ],
 )
 def test_a_shutter_without_sense_hides_nothing(elements: dict[str, Any]) -> None:

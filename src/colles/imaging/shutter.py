@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FARTHEST = 1 << 20  # pixels: OpenCV counts in 32 bits, and no picture is so large
+_MOST = 256  # corners: OpenCV takes minutes for thousands
 _EDGES = ("ShutterLeftVerticalEdge", "ShutterUpperHorizontalEdge",
           "ShutterRightVerticalEdge", "ShutterLowerHorizontalEdge")  # fmt: skip
 
@@ -22,16 +23,17 @@ def behind_shutter(ds: Any, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
     A shape without sense, or one that leaves nothing of the picture, hides nothing.
     """
     words = ds.get("ShutterShape") or ()
-    openings = [_opening(ds, word, shape) for word in ([words] if isinstance(words, str) else words)]
+    named = {words} if isinstance(words, str) else set(words)
+    openings = [_opening(ds, draw, shape) for word, draw in _OPENINGS.items() if word in named]
     found = [opening for opening in openings if opening is not None]
     return np.logical_not(np.bitwise_and.reduce(found)) if found else None
 
 
-def _opening(ds: Any, word: str, shape: tuple[int, ...]) -> Mask | None:
+def _opening(ds: Any, draw: Callable[[Any, Mask], None], shape: tuple[int, ...]) -> Mask | None:
     opening = np.zeros(shape, np.uint8)
     try:
-        _OPENINGS[word](ds, opening)
-    except (KeyError, TypeError, ValueError, OverflowError, cv2.error):  # an unknown shape, or numbers that are none
+        draw(ds, opening)
+    except (TypeError, ValueError, OverflowError, cv2.error):  # its numbers are missing or none
         return None
     return opening if opening.any() else None
 
@@ -48,7 +50,7 @@ def _circle(ds: Any, opening: Mask) -> None:
 
 def _polygon(ds: Any, opening: Mask) -> None:
     points = _points(ds.get("VerticesOfThePolygonalShutter"))
-    if len(points) > 2:
+    if 2 < len(points) <= _MOST:
         cv2.fillPoly(opening, [points], (1,))
 
 
