@@ -98,7 +98,7 @@ def measure(n: int, replicates: int, peer_replicates: int) -> dict[str, Any]:
         "auroc": value,
         "se_delong_clustered": variance**0.5,
         "se_bootstrap": float(bootstrap.std()),
-        "interval": percentile_interval(bootstrap, scores.n_groups()),
+        "interval": percentile_interval(bootstrap, scores.n_groups(), level=0.95),
         "delong_seconds": round(delong.wall, 2),
         "bootstrap_seconds": round(ours.wall, 2),
         "processor_seconds": round(delong.cpu + ours.cpu, 2),

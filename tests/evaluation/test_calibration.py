@@ -154,7 +154,7 @@ def test_slope_is_undefined_where_classes_do_not_overlap():
 
 def test_reliability_bins_hold_all_rows(make_scores):
     scores = make_scores(505, group=5)
-    curve = reliability(scores, scores.y_score)
+    curve = reliability(scores, scores.y_score, level=0.95)
     assert sum(curve["n"]) == 505
     assert all(
         low <= seen <= high for low, seen, high in zip(*(curve[k] for k in ("low", "observed", "high")), strict=True)

@@ -232,7 +232,7 @@ def test_paired_delong_of_a_handful_takes_students_quantile():
     other = frame.with_columns(y_score=pl.Series(second / 2))
     pair = compare_predictions({"a": Predictions(frame), "b": Predictions(other)}, replicates=100)["pairs"][0]
     value, low = pair["difference_delong"]["value"], pair["difference_delong"]["low"]
-    change = paired_difference(Scores(y_true, first), second)
+    change = paired_difference(Scores(y_true, first), second, level=0.95)
     assert (change.value, change.low) == pytest.approx((value, low))
     _, variance = auroc_difference(y_true, first, second)
     assert value - low == pytest.approx(t.ppf(0.975, 4) * variance**0.5)
@@ -251,7 +251,7 @@ def test_bootstrap_p_counts_replicates_beyond_zero():
 def test_bootstrap_p_is_below_five_percent_only_where_its_interval_leaves_out_zero(groups):
     drawn = np.random.default_rng(0).normal(0.0, 1.0, 9999)
     for shift in np.arange(0.5, 6.0, 0.02):
-        low, _ = percentile_interval(drawn + shift, groups)
+        low, _ = percentile_interval(drawn + shift, groups, level=0.95)
         p = bootstrap_p(drawn + shift, groups)
         assert p >= 0.05 or low > 0.0
         # Fewer than five groups would take more replicates than anybody draws.

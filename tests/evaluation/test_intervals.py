@@ -54,12 +54,12 @@ def test_wilson_equals_statsmodels(hits, n, level):
 
 def test_tangos_interval_equals_a_published_example():
     # Fagerland MW, Lydersen S, Laake P, Stat Med 2014; 33: 2850–2875: 1 and 7 of 21 pairs are discordant.
-    assert tango_paired(1, 7, 21) == pytest.approx((-0.517, -0.026), abs=5e-4)
+    assert tango_paired(1, 7, 21, level=0.95) == pytest.approx((-0.517, -0.026), abs=5e-4)
 
 
 @pytest.mark.parametrize(("first", "second", "n"), [(1, 7, 21), (0, 4, 9), (12, 2, 50), (3, 3, 8)])
 def test_tangos_limits_are_where_the_score_statistic_is_just_significant(first, second, n):
-    for delta in tango_paired(first, second, n):
+    for delta in tango_paired(first, second, n, level=0.95):
 
         def unlikely(share, delta=delta):
             cells = np.array([share + delta, share, 1 - 2 * share - delta])
@@ -76,10 +76,10 @@ def test_tangos_interval_is_that_of_mcnemar_never_empty_and_turns_with_the_order
     n = first + second + same
     if not n:
         return
-    low, high = tango_paired(first, second, n)
+    low, high = tango_paired(first, second, n, level=0.95)
     assert -1 <= low <= (first - second) / n <= high <= 1
     assert high - low > 0.01
-    assert tango_paired(second, first, n) == pytest.approx((-high, -low))
+    assert tango_paired(second, first, n, level=0.95) == pytest.approx((-high, -low))
     assert (low > 1e-9 or high < -1e-9) == (abs(first - second) > 1.959964 * np.sqrt(first + second))
     if not first + second:
         assert high == pytest.approx(wilson(0, n)[1])
@@ -108,7 +108,7 @@ def test_differences_equal_delongs_own_example(test, difference, error, low, chi
     y_true, tests = delong_data()
     value, variance = auroc_difference(y_true, tests[test], tests[1])
     assert (value, variance**0.5) == (pytest.approx(difference, abs=5e-5), pytest.approx(error, abs=5e-5))
-    found = paired_difference(Scores(y_true, tests[test]), tests[1])
+    found = paired_difference(Scores(y_true, tests[test]), tests[1], level=0.95)
     assert found.low == pytest.approx(low, abs=5e-5)
     assert found.high == pytest.approx(2 * value - found.low)
     assert value**2 / variance == pytest.approx(chi2, abs=5e-5)
@@ -149,7 +149,7 @@ def test_copies_of_every_row_add_nothing_where_groups_are_known(make_scores):
 
 def test_bootstrap_and_clustered_delong_agree(make_scores):
     scores = make_scores(900, group=3)
-    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000)["auroc"]
+    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000, seed=0)["auroc"]
     _, variance = auroc_variance(scores.y_true, scores.y_score, groups=scores.groups)
     assert drawn.std() == pytest.approx(np.sqrt(variance), rel=0.08)
 
@@ -159,7 +159,7 @@ def test_patients_with_both_classes_narrow_the_auroc():
     rng = np.random.default_rng(0)
     groups, y_true = np.repeat(np.arange(150), 2), np.tile([True, False], 150)
     scores = Scores(y_true, y_true + 0.3 * rng.normal(size=300) + np.repeat(rng.normal(size=150), 2), groups)
-    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000)["auroc"]
+    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000, seed=0)["auroc"]
     clustered = auroc_variance(y_true, scores.y_score, groups=groups)[1]
     assert clustered < 0.7 * auroc_variance(y_true, scores.y_score)[1]
     assert drawn.std() == pytest.approx(np.sqrt(clustered), rel=0.1)
@@ -167,7 +167,7 @@ def test_patients_with_both_classes_narrow_the_auroc():
 
 def test_bootstrap_of_lone_rows_agrees_with_delong(make_scores):
     scores = make_scores(500)
-    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000)["auroc"]
+    drawn = bootstrap_ranking(scores, {"auroc": auroc}, replicates=2000, seed=0)["auroc"]
     assert drawn.std() == pytest.approx(np.sqrt(auroc_variance(scores.y_true, scores.y_score)[1]), rel=0.08)
 
 
@@ -184,7 +184,7 @@ def test_bootstrap_is_seeded_and_blind_to_the_order_of_rows(make_scores):
 
 def test_groups_widen_the_interval_of_a_share(make_scores):
     hits = np.repeat(np.random.default_rng(0).random(60) < 0.7, 5)
-    low, high = wilson_groups(hits, np.repeat(np.arange(60), 5))
+    low, high = wilson_groups(hits, np.repeat(np.arange(60), 5), level=0.95)
     alone = wilson(float(hits.mean()), 300)
     copies = wilson(float(hits.mean()), 60)
     assert high - low > 2 * (alone[1] - alone[0])
@@ -192,14 +192,14 @@ def test_groups_widen_the_interval_of_a_share(make_scores):
 
 
 def test_a_perfect_share_of_few_groups_is_not_certain():
-    low, high = wilson_groups(np.ones(100, dtype=bool), np.repeat(np.arange(4), 25))
+    low, high = wilson_groups(np.ones(100, dtype=bool), np.repeat(np.arange(4), 25), level=0.95)
     assert low < 0.5
     assert high == 1.0
 
 
 @given(st.integers(1, 200), st.integers(1, 2000), st.floats(0.0, 1.0))
 def test_newcombes_interval_holds_the_value_and_stays_inside(positives, negatives, value):
-    low, high = newcombe_auroc(value, positives, negatives)
+    low, high = newcombe_auroc(value, positives, negatives, level=0.95)
     assert 0.0 <= low <= value + 1e-9
     assert value - 1e-9 <= high <= 1.0
 
@@ -208,13 +208,13 @@ def test_newcombes_interval_agrees_with_hanley_mcneil_in_large_samples():
     value, m, n = 0.8, 4000, 4000
     q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
     se = np.sqrt((value * (1 - value) + (m - 1) * (q1 - value**2) + (n - 1) * (q2 - value**2)) / (m * n))
-    low, high = newcombe_auroc(value, m, n)
+    low, high = newcombe_auroc(value, m, n, level=0.95)
     assert high - low == pytest.approx(2 * 1.959964 * se, rel=0.01)
 
 
 @given(st.floats(0.001, 0.999), st.floats(1e-6, 0.5))
 def test_logit_interval_stays_inside(value, se):
-    low, high = logit_interval(value, se)
+    low, high = logit_interval(value, se, level=0.95)
     assert 0.0 <= low < value < high <= 1.0
 
 
@@ -281,8 +281,8 @@ def test_mcc_interval_is_that_of_drawing_groups_one_by_one(make_scores, group):
 def test_ece_interval_holds_the_estimate_and_widens_with_groups(make_scores):
     scores = make_scores(600, group=4)
     value = expected_calibration_error(scores.y_true, scores.y_score)
-    low, high = ece_interval(scores.y_true, scores.y_score, scores.groups)
-    alone = ece_interval(scores.y_true, scores.y_score, None)
+    low, high = ece_interval(scores.y_true, scores.y_score, scores.groups, level=0.95, seed=0)
+    alone = ece_interval(scores.y_true, scores.y_score, None, level=0.95, seed=0)
     assert low <= value <= high
     assert high - low > alone[1] - alone[0]
 
@@ -306,17 +306,24 @@ def _probabilities(n, seed, *, shift=0.0, slope=1.0):
 def test_ece_interval_covers_in_nine_of_ten_studies_and_holds_zero_of_right_probabilities():
     """With bin edges held still, and centred on the (too high) estimate, these were 0.84 and 0.01."""
     truth = expected_calibration_error(*_probabilities(400_000, 0, shift=-2.0, slope=0.5))
-    wrong = [ece_interval(*_probabilities(800, seed, shift=-2.0, slope=0.5), None) for seed in range(1, 151)]
-    right = [ece_interval(*_probabilities(800, seed), None) for seed in range(1, 151)]
+    wrong = [
+        ece_interval(*_probabilities(800, seed, shift=-2.0, slope=0.5), None, level=0.95, seed=0)
+        for seed in range(1, 151)
+    ]
+    right = [ece_interval(*_probabilities(800, seed), None, level=0.95, seed=0) for seed in range(1, 151)]
     assert np.mean([low <= truth <= high for low, high in wrong]) > 0.9
     assert np.mean([low == 0 for low, _ in right]) > 0.9
 
 
 def test_groups_of_one_give_the_ece_interval_of_rows():
     y_true, y_prob = _probabilities(500, 0, shift=-1.0)
-    assert ece_interval(y_true, y_prob, np.arange(500)) == pytest.approx(ece_interval(y_true, y_prob, None))
+    assert ece_interval(y_true, y_prob, np.arange(500), level=0.95, seed=0) == pytest.approx(
+        ece_interval(y_true, y_prob, None, level=0.95, seed=0)
+    )
     doubled = np.tile(y_true, 2), np.tile(y_prob, 2), np.tile(np.arange(500), 2)
-    assert ece_interval(*doubled) == pytest.approx(ece_interval(y_true, y_prob, None), abs=1e-6)
+    assert ece_interval(*doubled, level=0.95, seed=0) == pytest.approx(
+        ece_interval(y_true, y_prob, None, level=0.95, seed=0), abs=1e-6
+    )
 
 
 def test_calibration_slope_of_three_positives_says_little():
@@ -326,22 +333,24 @@ def test_calibration_slope_of_three_positives_says_little():
     design = np.column_stack([logit(y_prob), np.ones(1647)])
     standard = float(Logit(y_true.astype(float), design).fit(disp=0).bse[0])
     fitted = calibration_slope(Scores(y_true, y_prob, None), y_prob)
-    low, high = fitted.interval(0)
+    low, high = fitted.interval(0, level=0.95)
     assert (high - low) / 2 >= 4.3 * standard
 
 
 def test_interval_of_a_mean_is_students():
     values = np.array([1.0, 2.0, 3.0, 4.0])
-    assert mean_interval(values, None) == pytest.approx((2.5 - 3.18245 * 0.645497, 2.5 + 3.18245 * 0.645497), abs=1e-4)
+    assert mean_interval(values, None, level=0.95) == pytest.approx(
+        (2.5 - 3.18245 * 0.645497, 2.5 + 3.18245 * 0.645497), abs=1e-4
+    )
 
 
 def test_mostly_undefined_replicates_give_no_interval():
-    assert percentile_interval(np.array([np.nan, np.nan, 0.5]), 10) is None
+    assert percentile_interval(np.array([np.nan, np.nan, 0.5]), 10, level=0.95) is None
 
 
 def test_wide_percentiles_for_few_groups():
     values = np.random.default_rng(0).normal(size=4000)
-    few, many = percentile_interval(values, 10), percentile_interval(values, 10_000)
+    few, many = percentile_interval(values, 10, level=0.95), percentile_interval(values, 10_000, level=0.95)
     assert many == pytest.approx((-1.96, 1.96), abs=0.1)
     assert few[0] < many[0] - 0.2
 

@@ -70,9 +70,9 @@ def test_two_faultless_models_are_not_known_to_be_equal():
     assert (pair["difference"]["value"], pair["difference"]["low"], pair["difference"]["high"]) == (0.0, None, None)
     assert (pair["p_delong"], pair["p_bootstrap"]) == (None, None)
     scores = Predictions(one).scores
-    found = paired_difference(scores, Predictions(other).scores.y_score)
+    found = paired_difference(scores, Predictions(other).scores.y_score, level=0.95)
     assert (found.value, found.low, found.high) == (0.0, None, None)
-    same = paired_difference(scores, scores.y_score)
+    same = paired_difference(scores, scores.y_score, level=0.95)
     assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
 
 
@@ -108,7 +108,7 @@ def test_a_perfect_reader_has_no_certain_calibration():
 def test_a_calibration_error_of_nothing_is_as_uncertain_as_its_share():
     """One score for all that happens to equal the share of fractures: the interval was empty."""
     y_true, probability = np.arange(40) % 2 == 0, np.full(40, 0.5)
-    low, high = ece_interval(y_true, probability, None)
+    low, high = ece_interval(y_true, probability, None, level=0.95, seed=0)
     assert low == 0.0
     assert high == pytest.approx(1.96 * 0.5 / 39**0.5, rel=0.06)
 

@@ -118,7 +118,7 @@ def test_uncertain_share_and_certain_error_counted_by_hand():
     y_true = np.array([True, True, False, False, True, False])
     scores = Scores(y_true, np.array([0.9, 0.5, 0.5, 0.8, 0.1, 0.1]))
     points = {"rule_out": _point("rule_out", 0.3), "rule_in": _point("rule_in", 0.7), "f1": _point("f1", 0.6)}
-    found = certainty_estimates(scores, points)
+    found = certainty_estimates(scores, points, level=0.95)
     assert found["uncertain_share"].value == pytest.approx(2 / 6)
     assert found["certain_error"].value == pytest.approx(2 / 4)
     assert found["certain_error"].n == 4
@@ -127,7 +127,7 @@ def test_uncertain_share_and_certain_error_counted_by_hand():
 def test_crossed_points_leave_nothing_uncertain():
     scores = Scores(np.array([True, False]), np.array([0.65, 0.5]))
     points = {"rule_out": _point("rule_out", 0.7), "rule_in": _point("rule_in", 0.3), "f1": _point("f1", 0.6)}
-    found = certainty_estimates(scores, points)
+    found = certainty_estimates(scores, points, level=0.95)
     assert found["uncertain_share"].value == found["certain_error"].value == 0.0
 
 

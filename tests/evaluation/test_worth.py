@@ -92,7 +92,7 @@ def test_optimism_of_an_undefined_figure_is_none():
 
 def test_net_benefit_counted_by_hand():
     scores = Scores(np.array([True, True, False, False, False]), np.array([0.9, 0.1, 0.7, 0.15, 0.05]))
-    curve = net_benefit(scores, scores.y_score)
+    curve = net_benefit(scores, scores.y_score, level=0.95)
     at = {round(t, 2): i for i, t in enumerate(curve["threshold"])}
     assert curve["model"][at[0.2]] == pytest.approx(1 / 5 - 1 / 5 * 0.2 / 0.8)
     assert curve["all"][at[0.2]] == pytest.approx(2 / 5 - 3 / 5 * 0.2 / 0.8)
@@ -104,25 +104,25 @@ def test_net_benefit_of_calibrated_scores_is_at_least_that_of_calling_everybody_
     rng = np.random.default_rng(0)
     y_prob = rng.beta(1, 3, 50_000)
     scores = Scores(rng.random(50_000) < y_prob, y_prob)
-    curve = net_benefit(scores, y_prob)
+    curve = net_benefit(scores, y_prob, level=0.95)
     best = np.maximum(curve["all"], 0)
     assert (np.array(curve["model"]) >= best - 0.002).all()
 
 
 def test_net_benefit_widens_where_patients_have_several_images(make_scores):
     scores = make_scores(600, group=4)
-    grouped = net_benefit(scores, scores.y_score)
-    alone = net_benefit(Scores(scores.y_true, scores.y_score), scores.y_score)
+    grouped = net_benefit(scores, scores.y_score, level=0.95)
+    alone = net_benefit(Scores(scores.y_true, scores.y_score), scores.y_score, level=0.95)
     assert grouped["model"] == pytest.approx(alone["model"])
     assert grouped["high"][9] - grouped["low"][9] > 1.2 * (alone["high"][9] - alone["low"][9])
 
 
 def test_net_benefit_needs_both_classes():
-    assert net_benefit(Scores(np.zeros(5, bool), np.full(5, 0.3)), np.full(5, 0.3))["model"] == []
+    assert net_benefit(Scores(np.zeros(5, bool), np.full(5, 0.3)), np.full(5, 0.3), level=0.95)["model"] == []
 
 
 def test_confusion_agrees_with_the_net_benefit_formula(make_scores):
     scores = make_scores(300)
-    curve = net_benefit(scores, scores.y_score)
+    curve = net_benefit(scores, scores.y_score, level=0.95)
     c = confusion_at(scores.y_true, scores.y_score, 0.3)
     assert curve["model"][29] == pytest.approx(c.tp / scores.n - c.fp / scores.n * 0.3 / 0.7)

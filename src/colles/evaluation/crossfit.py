@@ -54,7 +54,7 @@ def _choosing(scores: Scores, rows: BoolArray, fold: int) -> Scores:
     return chosen
 
 
-def fold_codes(scores: Scores, *, seed: int = 0) -> IntArray:
+def fold_codes(scores: Scores, *, seed: int) -> IntArray:
     """Deal the rows (N,) into folds 0…K−1 by group, each fold with about the same share of fractures."""
     from sklearn.model_selection import StratifiedGroupKFold
 

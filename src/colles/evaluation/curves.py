@@ -67,7 +67,7 @@ def thin(x: FloatArray, y: FloatArray, max_points: int = MAX_POINTS) -> IntArray
     return np.asarray(corners[np.unique(chosen)])
 
 
-def curves(scores: Scores, y_prob: FloatArray, *, level: float = 0.95) -> dict[str, Curve]:
+def curves(scores: Scores, y_prob: FloatArray, *, level: float) -> dict[str, Curve]:
     """Return all four; reliability and net benefit are those of `y_prob` (N,), the others those of the scores."""
     return {
         "roc": roc_curve(scores),

@@ -58,7 +58,7 @@ def undefined(scores: Scores, level: float) -> Estimate:
     )
 
 
-def proportion(hits: BoolArray, scores: Scores, rows: BoolArray, *, level: float = 0.95) -> Estimate:
+def proportion(hits: BoolArray, scores: Scores, rows: BoolArray, *, level: float) -> Estimate:
     """Estimate the share of `hits` (N,) among the marked rows (N,)."""
     n = int(rows.sum())
     if not n:
@@ -146,7 +146,7 @@ def _delong(scores: Scores, level: float) -> Interval | None:
     return logit_interval(value, sqrt(variance), level=level, units=smaller_class(scores))
 
 
-def paired_difference(scores: Scores, other: FloatArray, *, level: float = 0.95) -> Estimate:
+def paired_difference(scores: Scores, other: FloatArray, *, level: float) -> Estimate:
     """Estimate AUROC(scores) − AUROC(other) of two scores (N,) of the same rows, by DeLong; by groups where known."""
     units = smaller_class(scores) if scores.has_both_classes else 0
     if units < 2:
@@ -165,7 +165,7 @@ def paired_law(units: int) -> Any:
     return norm if units >= FEW else t(units - 1)
 
 
-def paired_interval(value: float, variance: float, units: int, *, level: float = 0.95) -> Interval:
+def paired_interval(value: float, variance: float, units: int, *, level: float) -> Interval:
     """Return the interval of a difference of AUROCs; `units` are the groups of the smaller class, two or more."""
     half = float(paired_law(units).ppf((1 + level) / 2)) * sqrt(variance)
     return max(-1.0, value - half), min(1.0, value + half)

@@ -110,9 +110,7 @@ def _between(thresholds: FloatArray, index: int) -> float:
     return middle if middle > thresholds[index + 1] else upper
 
 
-def certainty_estimates(
-    scores: Scores, points: dict[str, OperatingPoint], *, level: float = 0.95
-) -> dict[str, Estimate]:
+def certainty_estimates(scores: Scores, points: dict[str, OperatingPoint], *, level: float) -> dict[str, Estimate]:
     """Estimate the share of images between rule-out and rule-in, and the share of errors among the others.
 
     Where the two cross, f1 decides alone and nothing is uncertain, as in the bundle. Empty without those points.

@@ -96,7 +96,7 @@ def difference(first: Estimate, second: Estimate) -> Estimate | None:
     )  # fmt: skip
 
 
-def net_benefit(scores: Scores, y_prob: FloatArray, *, level: float = 0.95) -> dict[str, list[float | None]]:
+def net_benefit(scores: Scores, y_prob: FloatArray, *, level: float) -> dict[str, list[float | None]]:
     """Return the decision curve: threshold, model, low, high, all (everybody called); nobody called is 0.
 
     Net benefit at probability t = TP/n − FP/n · t/(1 − t) (Vickers AJ, Elkin EB, Med Decis Making 2006; 26: 565–574).

@@ -68,7 +68,7 @@ def _multiplicities(rng: np.random.Generator, replicates: int, size: int) -> Mul
 
 
 def bootstrap_ranking(
-    scores: Scores, statistics: Mapping[str, Statistic], *, replicates: int = 2000, seed: int = 0
+    scores: Scores, statistics: Mapping[str, Statistic], *, replicates: int, seed: int
 ) -> dict[str, FloatArray]:
     """Return the replicates (R,) of every statistic; NaN where a replicate holds one class only.
 
@@ -102,7 +102,7 @@ def affordable_replicates(n: int, replicates: int) -> int:
     return min(replicates, max(_MIN_REPLICATES, MAX_DRAWS // max(1, n)))
 
 
-def logit_bootstrap_interval(value: float, drawn: FloatArray, groups: int, *, level: float = 0.95) -> Interval | None:
+def logit_bootstrap_interval(value: float, drawn: FloatArray, groups: int, *, level: float) -> Interval | None:
     """Return the interval of an area under a curve from its distance to its replicates, on the logit scale.
 
     Percentiles of areas near 1 lie too high, since a replicate repeats images and so ranks more easily: at 50 groups a
@@ -117,7 +117,7 @@ def logit_bootstrap_interval(value: float, drawn: FloatArray, groups: int, *, le
     return logit_interval(value, se, level=level, units=groups)
 
 
-def percentile_interval(values: FloatArray, groups: int, *, level: float = 0.95) -> Interval | None:
+def percentile_interval(values: FloatArray, groups: int, *, level: float) -> Interval | None:
     """Return the expanded percentile interval of replicates; None where most of them are undefined.
 
     `groups` in the smallest stratum: the bootstrap is too narrow by √((n−1)/n) and by the normal for Student's

@@ -54,7 +54,7 @@ def expected_calibration_error(y_true: BoolArray, y_prob: FloatArray, *, bins: i
 
 
 def ece_interval(
-    y_true: BoolArray, y_prob: FloatArray, groups: IntArray | None, *, level: float = 0.95, seed: int = 0
+    y_true: BoolArray, y_prob: FloatArray, groups: IntArray | None, *, level: float, seed: int
 ) -> Interval | None:
     """Return an interval of the ECE by inverting a test on the normal distribution of the bins' gaps, groups as units.
 
@@ -119,7 +119,7 @@ def _edge_influence(cut: Bins, gaps: FloatArray) -> FloatArray:
     return np.asarray(padded[:-1] - padded[1:] - gaps[:, None])
 
 
-def reliability(scores: Scores, y_prob: FloatArray, *, level: float = 0.95) -> dict[str, list[float]]:
+def reliability(scores: Scores, y_prob: FloatArray, *, level: float) -> dict[str, list[float]]:
     """Return the reliability curve: predicted, observed, low, high and n of every bin."""
     cut = equal_mass_bins(scores.y_true, y_prob)
     intervals = [_bin_interval(scores, cut.of_row == k, level) for k in range(len(cut.n))]

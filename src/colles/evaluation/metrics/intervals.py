@@ -39,7 +39,7 @@ def student_quantile(level: float, freedom: int) -> float:
     return float(t.ppf((1 + level) / 2, freedom))
 
 
-def wilson_groups(hits: BoolArray, groups: IntArray, *, level: float = 0.95) -> Interval:
+def wilson_groups(hits: BoolArray, groups: IntArray, *, level: float) -> Interval:
     """Return Wilson's interval of a share of rows that come in groups, with the effective number of rows.
 
     The design effect is that of a ratio of group totals (Rao JNK, Scott AJ, Biometrics 1992; 48: 577–585), at least 1,
@@ -57,7 +57,7 @@ def wilson_groups(hits: BoolArray, groups: IntArray, *, level: float = 0.95) -> 
     return wilson(share, n / effect, level=level, quantile=student_quantile(level, count - 1))
 
 
-def mean_interval(values: FloatArray, groups: IntArray | None, *, level: float = 0.95) -> Interval | None:
+def mean_interval(values: FloatArray, groups: IntArray | None, *, level: float) -> Interval | None:
     """Return Student's interval of a mean of rows that come in groups; None for fewer than two groups."""
     residuals = values - values.mean()
     sums = residuals if groups is None else np.bincount(groups, weights=residuals)
@@ -80,7 +80,7 @@ def design_effect(share: float, found: NDArray[Any], totals: IntArray) -> float:
     return max(1.0, float(variance * n / (share * (1 - share))))
 
 
-def logit_interval(value: float, se: float, *, level: float = 0.95, units: int | None = None) -> Interval:
+def logit_interval(value: float, se: float, *, level: float, units: int | None = None) -> Interval:
     """Return the interval on the logit scale, mapped back; `value` strictly between 0 and 1.
 
     With `units` (groups of the smaller class) Student's quantile replaces the normal one: at 50 groups a class it
@@ -93,7 +93,7 @@ def logit_interval(value: float, se: float, *, level: float = 0.95, units: int |
     return 1 / (1 + exp(-low)), 1 / (1 + exp(-high))
 
 
-def newcombe_auroc(value: float, n_positive: int, n_negative: int, *, level: float = 0.95) -> Interval:
+def newcombe_auroc(value: float, n_positive: int, n_negative: int, *, level: float) -> Interval:
     """Return the score-like interval of an AUROC that holds for few images and for 0 and 1.
 
     Method 5 of Newcombe RG, Confidence intervals for an effect size measure based on the Mann–Whitney statistic,
@@ -137,7 +137,7 @@ def mover_difference(first: float, second: float, one: Interval, other: Interval
     return difference - down, difference + up
 
 
-def tango_paired(only_first: float, only_second: float, n: float, *, level: float = 0.95) -> Interval:
+def tango_paired(only_first: float, only_second: float, n: float, *, level: float) -> Interval:
     """Return the score interval of the difference of two shares of the same `n` rows, from those that tell them apart.
 
     It leaves out 0 where McNemar's statistic is significant. Tango T, Stat Med 1998; 17: 891–908.

@@ -26,7 +26,7 @@ class LogisticFit:
     variance: FloatArray
     freedom: int
 
-    def interval(self, index: int, *, level: float = 0.95) -> Interval:
+    def interval(self, index: int, *, level: float) -> Interval:
         """Return the Wald interval of one coefficient with Student's quantile."""
         half = float(student_quantile(level, self.freedom) * np.sqrt(self.variance[index]))
         value = float(self.coefficients[index])
