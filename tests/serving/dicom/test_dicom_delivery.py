@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_tools import Pacs, radiograph
+from node_tools import Heard, Pacs, radiograph, wait_until
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -16,6 +16,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from colles.serving.dicom import delivery
 from colles.serving.dicom.delivery import Delivery, Unreachable
 from colles.serving.dicom.peers import Destination
+from colles.serving.dicom.sender import Sender
+from colles.serving.dicom.spool import Spool
 from drawn_dicom import encoded
 
 
@@ -81,6 +83,34 @@ def test_an_archive_that_has_a_result_was_sent_it_without_end(files: list[Path])
             assert send(files[0]) is None
     finally:
         there.close()
+
+
+def test_a_destination_that_ends_the_association_at_a_report_never_got_the_captures(tmp_path: Path) -> None:
+    kinds = (ComprehensiveSRStorage, SecondaryCaptureImageStorage, SecondaryCaptureImageStorage)
+    spool = Spool(tmp_path)
+    study = spool.store("1.2.3", "1.2.3.4", [b"x"]).study
+    results = [(f"1.2.3.{number}", encoded(radiograph(SOPClassUID=kind))) for number, kind in enumerate(kinds)]
+    spool.save_results(study, spool.objects(study), results)
+
+    def store(event: Any) -> int:
+        if event.request.AffectedSOPClassUID == ComprehensiveSRStorage:
+            event.assoc.abort()
+        return 0x0000
+
+    ae = AE(ae_title="PACS")
+    for kind in kinds:
+        ae.add_supported_context(kind)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    there = Destination("PACS", "127.0.0.1", server.server_address[1])
+    sender = Sender(there, spool, Heard(), "COLLES", lambda study: None, first_wait=0.05)
+    sender.add(study)
+    sender.start()
+    try:
+        wait_until(lambda: len(spool.state(study).pending(str(there))) == 1, 10)
+    finally:
+        sender.stop()
+        sender.join(5)
+        ae.shutdown()
 
 
 def test_one_that_refuses_the_association(files: list[Path]) -> None:

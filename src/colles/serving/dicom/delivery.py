@@ -14,6 +14,8 @@ _CONNECT, _ASSOCIATE, _SECONDS = 10.0, 20.0, 60.0  # to connect; to take an asso
 _DUPLICATE = 0x0111  # PS3.7, annex C: what an archive answers that has the object, and keeps each once
 _MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: their ids are the odd numbers of one byte
 
+BROKEN = ("aborted", "no_answer")
+"""What `Send` returns where the association is over."""
 Send = Callable[[Path], str | None]
 """Sends a file; returns None where it was accepted, else in a word why not."""
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from colles.serving.dicom.delivery import Delivery, Unreachable
+from colles.serving.dicom.delivery import BROKEN, Delivery, Unreachable
 from colles.serving.dicom.events import Events
 from colles.serving.dicom.peers import Destination
 from colles.serving.dicom.spool import Spool
@@ -34,6 +34,8 @@ class Sender:
         self._to, self._spool, self._events, self._on_sent = str(destination), spool, events, on_sent
         self._give_up = None if give_up_days is None else give_up_days * _DAY
         self._studies, self._retries = Timetable(), Retries(first_wait, _LONGEST)
+        self._broke: set[str] = set()
+        """Results at which it ended the association: the others go before them."""
         self._stop = threading.Event()
         self._delivery = Delivery(destination, aet)
         self._thread = threading.Thread(target=self._run, name=f"sender {destination}", daemon=True)
@@ -71,7 +73,7 @@ class Sender:
 
     def _take(self, study: str) -> None:
         state = self._spool.state(study)
-        pending = state.pending(self._to)
+        pending = sorted(state.pending(self._to), key=self._broke.__contains__)
         if not pending:
             self._retries.succeeded(study)
             self._on_sent(study)
@@ -86,6 +88,10 @@ class Sender:
                     left = refused or left
                     if refused is None:
                         self._spool.mark_sent(study, self._to, name)
+                        self._broke.discard(name)
+                    elif refused in BROKEN:
+                        self._broke.add(name)
+                        break
         except Unreachable as error:
             self._wait_for_it(study, str(error))
             return
