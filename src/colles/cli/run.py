@@ -61,9 +61,8 @@ def run(
         print_json({"report": str(out / "report.html"), "stages": stages, "figures": told, "doubt": doubtful})
         return
     rows = [[name, str(estimate), str(estimate.n)] for name, estimate in figures]
-    print_rows(
-        f"{subset.capitalize()} set, thresholds chosen on val", ["figure", "value (95 % interval)", "images"], rows
-    )
+    value = f"value ({100 * figures[0][1].level:.3g} % interval)"
+    print_rows(f"{subset.capitalize()} set, thresholds chosen on val", ["figure", value, "images"], rows)
     if doubtful:
         typer.echo(doubtful)
     typer.echo(f"Report: {out / 'report.html'}")
@@ -72,17 +71,23 @@ def run(
 def settings_of(recipe: Path | None, folder: Path | None, out: Path, overrides: list[str]) -> tuple[Recipe, Path]:
     """Return the recipe of a call, and the folder that its relative paths start from."""
     from colles.core.errors import UsageError
+    from colles.core.recipe_text import load_recipe
+
+    if folder is not None:
+        return _settings_of_folder(recipe, folder, out, overrides)
+    if recipe is None:
+        raise UsageError("neither a recipe nor --folder", repair="For example: colles run recipes/demo.yaml")
+    if recipe.is_dir():
+        repair = f"For two folders of pictures: colles run --folder {recipe} --out {out}"
+        raise UsageError("is a folder, not a recipe", path=recipe, repair=repair)
+    return load_recipe(recipe, overrides), recipe.parent
+
+
+def _settings_of_folder(recipe: Path | None, folder: Path, out: Path, overrides: list[str]) -> tuple[Recipe, Path]:
+    from colles.core.errors import UsageError
     from colles.core.files import existing_folder
     from colles.core.recipe_text import load_recipe, recipe_from
 
-    if recipe is None and folder is None:
-        raise UsageError("neither a recipe nor --folder", repair="For example: colles run recipes/demo.yaml")
-    if folder is None:
-        assert recipe is not None
-        if recipe.is_dir():
-            repair = f"For two folders of pictures: colles run --folder {recipe} --out {out}"
-            raise UsageError("is a folder, not a recipe", path=recipe, repair=repair)
-        return load_recipe(recipe, overrides), recipe.parent
     if folder.is_file():
         repair = f"For a table of path and label: colles init {folder} --out recipe.yaml, then colles run recipe.yaml"
         raise UsageError("is a file, not a folder", path=folder, repair=repair)

@@ -134,7 +134,7 @@ class EvaluateRecipe(Section):
     """Intervals and operating points."""
 
     level: float = Field(default=0.95, gt=0.5, lt=1.0)
-    """Coverage of every interval."""
+    """Coverage of the intervals of scores; those of maps are of 0.95."""
     replicates: int = Field(default=2000, ge=100)
     """Bootstrap replicates over groups."""
     seed: Seed = 0
