@@ -144,6 +144,14 @@ def test_it_starts_from_a_finished_network_and_leaves_it_alone(tmp_path: Path) -
         torch.testing.assert_close(model.first.state_dict()[key], value)
 
 
+def test_a_training_looked_beside_the_canvas_for_a_box_that_augmentation_had_moved_there() -> None:
+    """It was taught that the repeated edge is a fracture; only boxes with their centre on the canvas are looked at."""
+    model = look()
+    boxes = batch([[150, 40, 170, 60], [40, 40, 60, 60]])["boxes"].repeat_interleave(64, 0)
+    centres = model._draw(torch.full((64, PLACES, 2), 20.0), boxes, 128)
+    assert (centres[:, 0] - 50.0).abs().max() < 0.3 * model.reach
+
+
 def test_a_training_sees_one_place_near_a_box_of_each_image_that_has_one() -> None:
     model = look().train()
     assert isinstance(model, SecondLook)

@@ -108,20 +108,20 @@ class SecondLook(FractureClassifier):
         """Return what `look_loss` reads of places of a batch: proposed ones, and one near a box where there is any."""
         boxes, located = batch["boxes"], batch["located"]
         with torch.no_grad():
-            centres = self._draw(propose(self.first.outputs(x)["cam"], self.map_stride), boxes)
+            centres = self._draw(propose(self.first.outputs(x)["cam"], self.map_stride), boxes, x.shape[-1])
             expected = expect(boxes, located, centres, self.reach, self.side // self.map_stride)
         found = self.look.parts(self._cut(x, centres))
         return {**{f"look_{name}": found[name] for name in ("logit", "pooled", "cam")}, **expected}
 
-    def _draw(self, proposed: Tensor, boxes: Tensor) -> Tensor:
+    def _draw(self, proposed: Tensor, boxes: Tensor, size: int) -> Tensor:
         odds = torch.tensor(_DRAWN, device=proposed.device).expand(len(proposed), -1)
         drawn = torch.multinomial(odds, _LOOKS)
         centres = proposed.gather(1, drawn[..., None].expand(-1, -1, 2))
         centres = centres + self.reach * _OFF_PEAK * (2 * torch.rand_like(centres) - 1)
-        known = ~boxes[:, :, 0].isnan()
+        middles = (boxes[..., :2] + boxes[..., 2:]) / 2
+        known = ((middles >= 0) & (middles < size)).all(-1)  # NaN, or moved off the canvas, are not
         one = torch.multinomial(known.float() + 1e-9, 1)[:, 0]
-        box = boxes[torch.arange(len(boxes)), one]
-        middle = (box[:, :2] + box[:, 2:]) / 2
+        middle = middles[torch.arange(len(boxes)), one]
         near = middle + self.reach * _OFF_BOX * (2 * torch.rand_like(middle) - 1)
         return torch.cat([torch.where(known.any(1)[:, None], near, centres[:, 0])[:, None], centres[:, 1:]], dim=1)
 
