@@ -17,10 +17,11 @@ import torch
 from safetensors.torch import load_file
 from tiny_training import Data, broken, recipe
 
-from colles.core.errors import OutputExistsError, StaleInputError, StorageError, TrainingError
+from colles.core.errors import InputError, OutputExistsError, StaleInputError, StorageError, TrainingError
 from colles.core.files import alone
 from colles.learning.training import callbacks, train
 from colles.learning.training.module import ClassifierModule
+from colles.learning.training.state import read_state
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -152,3 +153,27 @@ def test_a_state_that_found_no_room_was_said_to_lie_in_tmp_and_stayed_half_writt
     with pytest.raises(StorageError, match=r"resume_head\.ckpt: cannot write"):
         train(*data, recipe("train.epochs=0"), tmp_path / "run")
     assert not list((tmp_path / "run" / "checkpoints").glob("*.partial"))
+
+
+@pytest.mark.parametrize("left", [0, 10, 300])
+def test_a_damaged_state_ended_in_torchs_words(tmp_path: Path, left: int) -> None:
+    file = tmp_path / "resume_all.ckpt"
+    torch.save({"epoch": 1, "callbacks": {}}, file)
+    file.write_bytes(file.read_bytes()[:left])
+    with pytest.raises(InputError, match=r"resume_all\.ckpt: the state to go on from is damaged\. Copy it again, or"):
+        read_state(file)
+
+
+@pytest.mark.parametrize(
+    ("saved", "epochs"),
+    [("\ufeffepoch,loss\n0,0.7\n", ["0", "1"]), ("epoch;loss\n0;0.7\n", ["1"]), ("epoch,loss\n0,0.7\n,\n", ["1"])],
+    ids=["a mark", "semicolons", "an empty row"],
+)
+def test_a_log_that_a_spreadsheet_saved_ended_the_training(tmp_path: Path, saved: str, epochs: list[str]) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text(saved, encoding="utf-8")
+    callbacks._append(file, {"epoch": 1, "loss": 0.6})
+    assert [line.split(",")[0] for line in file.read_text().splitlines()] == ["epoch", *epochs]
+    aside = tmp_path / "metrics.unreadable.csv"
+    assert aside.exists() == (len(epochs) == 1)
+    assert not aside.exists() or aside.read_text() == saved

@@ -97,15 +97,26 @@ class EpochLog(Callback):
 
 def _append(path: Path, row: dict[str, Any]) -> None:
     # by the csv module: training processes are forked, and polars' threads do not survive that
-    before: list[dict[str, Any]] = []
-    if path.is_file():
-        # an epoch that a kill cut off between log and state is done again, and its row replaced
-        with open(path, encoding="utf-8", newline="") as stream:
-            before = [known for known in csv.DictReader(stream) if int(known["epoch"]) < row["epoch"]]
+    before = _rows_before(path, row["epoch"])
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(row), restval="", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows([*before, row])
+
+
+def _rows_before(path: Path, epoch: int) -> list[dict[str, Any]]:
+    """Return the rows of earlier epochs; a log that another program wrote over is set aside and ends no training."""
+    if not path.is_file():
+        return []
+    try:
+        # an epoch that a kill cut off between log and state is done again, and its row replaced
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            return [known for known in csv.DictReader(stream) if int(known["epoch"]) < epoch]
+    except (ValueError, KeyError, csv.Error):
+        aside = path.with_name(f"{path.stem}.unreadable{path.suffix}")
+        os.replace(path, aside)
+        say(f"  {path.name} cannot be read; kept as {aside.name}, and begun again")
+        return []
 
 
 class KeepBest(Callback):

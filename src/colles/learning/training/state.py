@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from colles.core.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +22,20 @@ class SavedState:
 
 
 def read_state(file: Path) -> SavedState | None:
-    """Read what `SaveState` wrote at the end of the last epoch; None where it has not yet."""
+    """Read what `SaveState` wrote at the end of the last epoch; None where it has not yet.
+
+    Raise `InputError` for a damaged file.
+    """
     if not file.is_file():
         return None
-    saved = torch.load(file, map_location="cpu", weights_only=True)
+    try:
+        saved = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(
+            "the state to go on from is damaged",
+            path=file,
+            repair="Copy it again, or remove it: this stage of the training then begins anew",
+        ) from error
     stopping = [each for name, each in saved["callbacks"].items() if name.startswith("EarlyStopping")]
     stopped = any(each["wait_count"] >= each["patience"] for each in stopping)
     # written at the end of an epoch, before Lightning counts it as completed
