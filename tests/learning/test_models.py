@@ -116,6 +116,11 @@ def test_a_network_without_maps_is_refused() -> None:
         build("timm:test_vit")
 
 
+def test_a_network_of_another_size_ended_in_an_assertion_of_timms() -> None:
+    with pytest.raises(RecipeError, match=r"preprocess\.size: timm:vit_tiny\S+ takes no images of 64 pixels \(Input"):
+        build("timm:vit_tiny_patch16_224")
+
+
 def test_simple_cnn_has_no_pretrained_weights() -> None:
     with pytest.raises(RecipeError, match=r"model\.weights=none"):
         build("simple_cnn", "imagenet")
@@ -212,8 +217,9 @@ def test_a_checkpoint_comes_back_and_a_foreign_one_does_not(tmp_path: Path) -> N
     write_json(file.with_suffix(".json"), {**described, "model": {"name": "timm:test_resnet"}})
     with pytest.raises(BundleError, match="tensors differ"):
         load_classifier(file)
-    write_json(file.with_suffix(".json"), {"schema_version": 1})
-    with pytest.raises(BundleError, match="which network"):
-        load_classifier(file)
+    for foreign in ({"schema_version": 1}, [1]):
+        write_json(file.with_suffix(".json"), foreign)
+        with pytest.raises(BundleError, match="which network"):
+            load_classifier(file)
     with pytest.raises(MissingInputError, match="no trained weights"):
         load_classifier(tmp_path / "elsewhere")

@@ -93,16 +93,16 @@ def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str, fl
     beside = weights.with_suffix(".json")
     metadata = beside if beside.is_file() else weights.parent / "metadata.json"
     values = read_json(metadata)
-    origin = str(values.get("weights_from") or values.get("training", {}).get("weights_from") or "unknown")
     recipe_file = weights.parent / "recipe.yaml"
     try:
+        origin = str(values.get("weights_from") or values.get("training", {}).get("weights_from") or "unknown")
         if metadata.name == "metadata.json" and recipe_file.is_file():
             recipe = load_recipe(recipe_file)
             named, preprocess = recipe.model, recipe.preprocess
         else:
             known = {key: values["model"][key] for key in _DESCRIBED if key in values["model"]}
             named, preprocess = ModelRecipe(**known), PreprocessRecipe.model_validate(values["preprocessing"])
-    except (KeyError, TypeError, ValidationError) as error:
+    except (KeyError, TypeError, AttributeError, ValidationError) as error:
         reason = " ".join(str(error).split())
         raise BundleError(
             f"does not say which network it is ({reason})", path=metadata, repair="Export again"

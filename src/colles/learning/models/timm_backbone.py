@@ -17,7 +17,7 @@ class TimmClassifier(FractureClassifier):
         super().__init__()
         self.name = name
         self.backbone = backbone
-        shape = probe_features(backbone, (1, channels, size, size))
+        shape = _probed(name, backbone, (1, channels, size, size))
         if len(shape) != 4 or shape[2] != shape[3]:
             raise RecipeError(
                 f"{name} gives features of shape {shape[1:]}, not maps (channels, height, width)",
@@ -45,6 +45,18 @@ class TimmClassifier(FractureClassifier):
     def stages(self) -> list[list[nn.Module]]:
         """Return the stages of timm's network."""
         return backbone_stages(self.backbone)
+
+
+def _probed(name: str, backbone: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return probe_features(backbone, shape)
+    except (AssertionError, RuntimeError) as error:  # timm's, and torch's
+        reason = " ".join(str(error).split())[:120]
+        raise RecipeError(
+            f"{name} takes no images of {shape[-1]} pixels ({reason})",
+            field="preprocess.size",
+            repair="Set it to what the network was made for, often 224 or 256, or choose another model.name",
+        ) from error
 
 
 def backbone_stages(backbone: nn.Module) -> list[list[nn.Module]]:
