@@ -133,6 +133,10 @@ def test_a_training_without_an_epoch_is_refused(data: Data, tmp_path: Path) -> N
         ("train.augment.scale=[2, 1]", "smallest factor above 0"),
         ("train.augment.scale=[0, 0]", "smallest factor above 0"),
         ("seed=-1", "seed"),
+        ("train.lr=1e300", r"train\.lr: must be a number of at most 1e18\. It is 1e\+300 now"),
+        ("train.augment.scale=[0.5, 1e300]", r"train\.augment\.scale: must be a number of at most 1e18"),
+        ("train={seeds: 4294967297}", r"train\.seeds counts on from seed, of which 4294967295 is the largest"),
+        ("train.threads=1000000000", r"train\.threads: .* less than or equal to 1024"),
     ],
 )
 def test_slips_that_ended_in_a_defect(setting: str, words: str) -> None:

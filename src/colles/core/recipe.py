@@ -15,7 +15,7 @@ from colles.core.recipe_data import SourceRecipe as SourceRecipe
 from colles.core.recipe_sweep import SweepRecipe as SweepRecipe
 from colles.core.recipe_train import AugmentRecipe as AugmentRecipe
 from colles.core.recipe_train import TrainRecipe as TrainRecipe
-from colles.core.section import Section, Seed, Share
+from colles.core.section import LARGEST_SEED, Section, Seed, Share
 
 RobustnessKind = Literal["noise", "blur", "jpeg", "rotation", "inversion", "underexposure", "overexposure"]
 
@@ -263,4 +263,10 @@ class Recipe(Section):
             raise ValueError(
                 "simple_cnn takes images of one size: leave train.progressive out, or choose another network"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_so_many_seeds(self) -> Recipe:
+        if self.seed + self.train.seeds - 1 > LARGEST_SEED:
+            raise ValueError(f"train.seeds counts on from seed, of which {LARGEST_SEED} is the largest")
         return self

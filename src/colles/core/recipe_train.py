@@ -172,7 +172,7 @@ class TrainRecipe(Section):
     precision: Literal["auto", "single", "bfloat16"] = "auto"
     """Of the network's arithmetic while it learns: `auto` halves it on a GPU; `bfloat16` does on a processor too, where
     one with AMX computes plain convolutions twice as fast by it, and depthwise ones half as fast."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """Of torch on a CPU; None takes OMP_NUM_THREADS, else one a core."""
     processes: int = Field(default=1, ge=1)
     """Training processes that share each batch out: one a GPU, or several on the CPU (gloo), each with one thread."""
@@ -181,7 +181,7 @@ class TrainRecipe(Section):
     images have to lie on a disk that all of them see."""
     retries: int = Field(default=2, ge=0)
     """With `ray`: so often a training whose machine is lost goes on from its last finished epoch."""
-    workers: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0, le=1024)
     """Loading processes beside the training one; the cache makes 0 fast enough on few cores."""
     allocator: bool = True
     """On a CPU keep large allocations mapped (see docs/decisions.md); worth a factor of about two."""
