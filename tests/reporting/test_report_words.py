@@ -172,6 +172,18 @@ def test_a_ppv_of_one_class_alone_was_explained_by_a_slider_that_is_not_there(tm
     assert "slider" not in " ".join(summary_sentences(run))
 
 
+@pytest.mark.slow
+def test_a_fixed_threshold_was_said_to_be_chosen_and_one_class_got_an_empty_figure(tmp_path) -> None:
+    many = _run(tmp_path, [0, 1] * 20, [0.1, 0.9, 0.4, 0.6] * 10, ["test"] * 40)
+    assert {"default", "f1"} <= set(many.points())
+    text, *_ = OperatingPoints().blocks(many, tmp_path)
+    assert "chosen on the test set" in text.text and "score 0.5" not in text.text
+    one = _run(tmp_path, [0] * 40, [0.1, 0.9, 0.4, 0.6] * 10, ["test"] * 40)
+    text, *blocks = OperatingPoints().blocks(one, tmp_path)
+    assert text.text == "No threshold was chosen on data."
+    assert not any("rarer" in getattr(block, "text", "") for block in blocks)
+
+
 def test_one_class_only_is_no_error(tmp_path) -> None:
     run = _run(tmp_path, [0] * 30, [0.1] * 30, ["test"] * 30)
     assert summary_sentences(run)

@@ -54,10 +54,13 @@ def _points(run: Artefacts, subset: str) -> Sequence[Block]:
 
 
 def _choice(chosen: Mapping[str, Any], subset: str) -> str:
-    on = sorted({subset_name(str(point.get("chosen_on"))) for point in chosen.values()} - {"none"})
-    if not on:
+    found = {name: point for name, point in chosen.items() if point.get("chosen_on") != "none"}
+    if chosen and not found:
+        return "No threshold was chosen on data."
+    if not found:
         return "Where these thresholds were chosen is not recorded."
-    criteria = "; ".join(f"{point_name(name)}: {_criterion(point)}" for name, point in chosen.items())
+    on = sorted({subset_name(str(point.get("chosen_on"))) for point in found.values()})
+    criteria = "; ".join(f"{point_name(name)}: {_criterion(point)}" for name, point in found.items())
     same = (
         " These are the very data that the figures below judge: they are too good."
         if on == [subset_name(subset)]

@@ -17,7 +17,8 @@ _ABOUT = (
 
 def predictive_blocks(points: Mapping[str, Mapping[str, Any]]) -> list[Block]:
     """Return figure and table of PPV and NPV by prevalence; nothing where the evaluation has none."""
-    rows = {name: point.get("at_prevalence") or () for name, point in points.items()}
+    every = {name: point.get("at_prevalence") or () for name, point in points.items()}
+    rows = {name: found for name, found in every.items() if any(_known(row) for row in found)}
     drawing = predictive_values(rows)
     if drawing is None:
         return []
@@ -29,6 +30,10 @@ def predictive_blocks(points: Mapping[str, Mapping[str, Any]]) -> list[Block]:
         Figures(((drawing, caption),), wide=True),
         *long_table(table, f"Predictive values in figures ({len(table.rows)} rows)"),
     ]
+
+
+def _known(row: Mapping[str, Any]) -> bool:
+    return any((row.get(name) or {}).get("value") is not None for name in ("ppv", "npv"))
 
 
 def _table(points: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
