@@ -83,10 +83,19 @@ def _draw(folder: Path, plans: Sequence[FilePlan], size: int, workers: int) -> l
     work = partial(draw_file, folder=folder, size=size)
     if workers == 1 or len(plans) < 100:
         return [work(plan) for plan in track(plans, "phantom", total=len(plans))]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_quietly) as pool:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the processes begin with it blocked
+        try:
+            drawn = pool.map(work, plans, chunksize=16)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return list(track(drawn, "phantom", total=len(plans)))
+
+
+def _end_quietly() -> None:
     # Ctrl-C reaches the drawing processes too: they end without a word, and the program says what there is to say.
-    context, dies = get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=dies) as pool:
-        return list(track(pool.map(work, plans, chunksize=16), "phantom", total=len(plans)))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def draw_file(plan: FilePlan, *, folder: Path, size: int) -> dict[str, Any]:
