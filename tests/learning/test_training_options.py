@@ -21,7 +21,7 @@ from colles.learning.devices import lightning_precision
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.loaders.samplers import draw_epoch
 from colles.learning.models import FractureClassifier, create_model
-from colles.learning.training import train
+from colles.learning.training import fit, train
 from colles.learning.training.inputs import NAME, assert_same_inputs, describe_inputs
 from colles.learning.training.losses import label_loss
 from colles.learning.training.mixup import mix_pairs
@@ -276,3 +276,13 @@ def test_more_retries_go_on_with_the_begun_training(tmp_path: Path) -> None:
     kept = read_json(tmp_path / NAME)
     write_json(tmp_path / NAME, {**kept, "train": {**kept["train"], "retries": 1}})  # as an earlier version kept it
     assert_same_inputs(tmp_path, describe_inputs(recipe("train.retries=9"), "c", "s"))
+
+
+@pytest.mark.parametrize(("asked", "threads"), [("", 3), ("4,2", 4), ("all", 3), ("0", 3), (" 2", 2)])
+def test_threads_were_as_many_as_cores_that_the_process_may_not_use(
+    monkeypatch: pytest.MonkeyPatch, asked: str, threads: int
+) -> None:
+    """Where OMP_NUM_THREADS is no plain number the training ended in a defect."""
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    monkeypatch.setattr(fit, "usable_cpus", lambda: 3)
+    assert fit._threads(recipe("train.threads=null")) == threads

@@ -173,7 +173,7 @@ class TrainRecipe(Section):
     """Of the network's arithmetic while it learns: `auto` halves it on a GPU; `bfloat16` does on a processor too, where
     one with AMX computes plain convolutions twice as fast by it, and depthwise ones half as fast."""
     threads: int | None = Field(default=None, ge=1, le=1024)
-    """Of torch on a CPU; None takes OMP_NUM_THREADS, else one a core."""
+    """Of torch on a CPU; None takes OMP_NUM_THREADS, else one a core that the process may use."""
     processes: int = Field(default=1, ge=1)
     """Training processes that share each batch out: one a GPU, or several on the CPU (gloo), each with one thread."""
     engine: Literal["local", "ray"] = "local"

@@ -6,7 +6,6 @@ A run, its workers and later runs with the same files and preprocessing share it
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from colles.core.cache import cache_folder
 from colles.core.errors import CollesError, UnreadableImageError
 from colles.core.files import atomic_path, locked, read_json, sha256_file, sha256_json_list, write_json
+from colles.core.machine import usable_cpus
 from colles.core.progress import say, track
 from colles.core.recipe import DataRecipe, PreprocessRecipe
 from colles.core.records import Radiograph
@@ -135,7 +135,7 @@ def _decode(
 
     # decoding and resizing release the interpreter's lock, so threads suffice; a window of rows at a time, since map
     # would begin all of them and hold every finished canvas
-    workers = limits.workers or os.cpu_count() or 1
+    workers = limits.workers or usable_cpus()
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(rows), 64 * workers):
             yield from pool.map(canvas, rows[start : start + 64 * workers])

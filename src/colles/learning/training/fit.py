@@ -16,6 +16,7 @@ from pytorch_lightning.callbacks import Callback
 
 from colles.core.errors import StaleInputError
 from colles.core.files import alone, read_json, refuse_existing, sha256_json, write_json
+from colles.core.machine import usable_cpus
 from colles.core.provenance import collect_provenance
 from colles.core.recipe import Recipe
 from colles.core.recipe_text import save_recipe
@@ -196,4 +197,5 @@ def _prepare_process(recipe: Recipe, device: str) -> None:
 def _threads(recipe: Recipe) -> int:
     if recipe.train.processes > 1:
         return 1  # a pool of threads does not survive the fork
-    return recipe.train.threads or int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # OpenMP takes a number a level: 4,2
+    return recipe.train.threads or (int(asked) if asked.isdecimal() else 0) or usable_cpus()
