@@ -23,6 +23,7 @@ from colles.reporting.checklists.checklist import CHECKLISTS
 from colles.reporting.report import RESULTS, write_report
 from colles.reporting.sections import SECTIONS
 from colles.reporting.sections.explanations import Explanations
+from colles.reporting.sections.failures import Failures
 from colles.reporting.sections.robustness import Robustness
 from colles.reporting.sections.subgroups import Subgroups
 
@@ -401,6 +402,12 @@ def test_robustness_is_no_subgroup(run: Path) -> None:
     older = replace(found, evaluation={**found.evaluation, "robustness": [], "subgroups": groups})
     assert "jpeg 3" in str(Robustness().blocks(older, run))
     assert "jpeg 3" not in str(Subgroups().blocks(older, run))
+
+
+def test_decisions_on_pictures_are_explained_only_where_there_are_pictures(run: Path) -> None:
+    found = load_artefacts(run)
+    said = [Failures().blocks(each, run)[0].text for each in (found, replace(found, explanations=None))]
+    assert "What a picture says" in said[0] and "picture" not in said[1]
 
 
 def test_the_worst_failures_come_first(run: Path, text: str) -> None:

@@ -330,11 +330,12 @@ def test_subgroups_that_are_not_drawn_are_told(tmp_path) -> None:
     figures = {"auroc": {"value": 0.8, "low": 0.7, "high": 0.9}}
     groups = [{"subset": "test", "column": "maker", "value": str(i), "n": 9, "figures": figures} for i in range(41)]
     said = []
-    for some in (groups, groups[:40]):
+    for some in (groups, [*groups[:39], {**groups[0], "column": "lesion_area"}]):
         evaluation = {"subsets": {"test": {"figures": {}}}, "subgroups": some}
         said.append(str(Subgroups().blocks(Artefacts(tmp_path, "run", evaluation=evaluation), tmp_path)))
-    assert "The first 40 of 41 are drawn" in said[0]
+    assert "The first 40 of 41 are drawn" in said[0] and "Lesion area" not in said[0]
     assert "are drawn" not in said[1]
+    assert "fractures of that size against all images without one" in said[1]  # else its images seem too many
 
 
 def test_a_figure_bounded_on_one_side_only_says_so() -> None:

@@ -21,8 +21,11 @@ LISTED = 20
 _TEXT = (
     "At {point} (score ≥ {threshold}) {missed} of {fractured} fractures were missed and {alarms} of {sound} other "
     "images called fractured. These are the worst of both: the lowest scores among fractures, the highest among the "
-    "others. A reference label can itself be wrong; look before blaming the model. What a picture says of its "
-    "decision is by two other thresholds, rule-out and rule-in: “uncertain” lies between them."
+    "others. A reference label can itself be wrong; look before blaming the model."
+)
+_DECIDED = (
+    " What a picture says of its decision is by two other thresholds, rule-out and rule-in: “uncertain” lies between "
+    "them."
 )
 
 
@@ -52,7 +55,7 @@ class Failures(Section):
             alarms=cells.get("fp"),
             sound=(cells.get("fp") or 0) + (cells.get("tn") or 0),
         )
-        blocks: list[Block] = [Text(text)]
+        blocks: list[Block] = [Text(text + (_DECIDED if run.explanations else ""))]
         for outcome, title in (("FN", "Fractures that it missed"), ("FP", "False alarms")):
             part = frame.filter(pl.col("outcome") == outcome)
             if part.height:

@@ -40,6 +40,8 @@ class Subgroups(Section):
         caption = f"{where}, fractured of images at the right. Dashed: all images. Hollow: too few to trust."
         if len(groups) > _MAX_ROWS:
             caption += f" The first {_MAX_ROWS} of {len(groups)} are drawn; the table has all."
+        if any(group.get("column") == "lesion_area" for group in groups):
+            caption += " Lesion area: fractures of that size against all images without one."
         warned = [g for g in groups if g.get("warning")]
         table = _table(groups)
         return [
