@@ -21,8 +21,8 @@ def register(app: typer.Typer) -> None:
         "audit",
         epilog=example(
             "colles audit catalog.parquet --out audit",
-            "colles audit catalog.parquet --split split.csv --fail-on-leak --out audit",
-            "colles audit catalog.parquet --embed --inflation --out audit",
+            "colles audit catalog.parquet --split split.csv --fail-on-leak --out audit-of-split",
+            "colles audit catalog.parquet --embed --inflation --out audit-by-network",
         ),
     )(audit)
 
