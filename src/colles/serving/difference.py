@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from colles.core.dotted import dotted
 from colles.serving.bundle import Bundle
 from colles.serving.manifest import MANIFEST
 
@@ -23,9 +23,7 @@ class Difference:
 
 def compare_bundles(one: Bundle, other: Bundle) -> list[Difference]:
     """Return the differing fields of the metadata, then the differing files by the first digits of their sha256."""
-    fields = _different(
-        dict(_flat(one.metadata.model_dump(mode="json"))), dict(_flat(other.metadata.model_dump(mode="json")))
-    )
+    fields = _different(dotted(one.metadata.model_dump(mode="json")), dotted(other.metadata.model_dump(mode="json")))
     return [*fields, *_different(_digests(one), _digests(other))]
 
 
@@ -36,11 +34,3 @@ def _different(one: dict[str, Any], other: dict[str, Any]) -> list[Difference]:
 
 def _digests(bundle: Bundle) -> dict[str, Any]:
     return {f"file {name}": entry.sha256[:12] for name, entry in bundle.manifest.files.items() if name not in _TOLD}
-
-
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, value

@@ -6,10 +6,10 @@ own memory (`study.db`, or `ray/`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from colles.core.dotted import dotted
 from colles.core.errors import StaleInputError, TrainingError
 from colles.core.files import alone, read_json, refuse_existing, write_json
 from colles.core.recipe import Recipe
@@ -61,21 +61,13 @@ def begun_data(path: Path) -> dict[str, Any]:
 
 def assert_same_search(before: Any, now: dict[str, Any], path: Path) -> None:
     """Raise `StaleInputError` naming what a begun search had otherwise."""
-    old, new = dict(_flat(before, "")), dict(_flat(now, ""))
+    old, new = dotted(before), dotted(now)
     changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if changed:
         what = "another space" if any(key.startswith("space") for key in changed) else "other settings"
         raise StaleInputError(
             f"a search of {what} began here (different: {', '.join(changed)})", path=path, repair=AGAIN
         )
-
-
-def _flat(value: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{prefix}.{key}" if prefix else key)
-    else:
-        yield prefix, value
 
 
 def _engine(job: SweepJob) -> None:
