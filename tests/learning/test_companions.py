@@ -194,4 +194,4 @@ def test_a_gate_of_known_shape_is_fitted_saved_and_read(tmp_path: Path) -> None:
     assert gate.refuse(np.full((1, 40), np.nan, np.float32))[0] and gate.refuse(np.zeros((1, 40), np.float32))[0]
     assert gate.save(tmp_path).read_bytes() == gate.save(tmp_path).read_bytes()
     with pytest.raises(ValueError, match="too few"):
-        Gate.fit(around(5, 0.2), around(5, 0.2))
+        Gate.fit(around(5, 0.2), around(5, 0.2), false_refusals=0.05)

@@ -117,6 +117,13 @@ def _add_gate(folder: Path, train: Shown, val: Shown, recipe: ExportRecipe) -> G
     )
 
 
+def _drawn_canvases(paths: pl.Series, count: int, preprocess: PreprocessRecipe) -> list[NDArray[np.uint8]]:
+    # drawn by seed: the first by name are of one source and a few patients
+    order = np.random.default_rng(0).permutation(len(paths))[:count]
+    samples = [decode(path, preprocess) for path in paths[order.tolist()]]
+    return [sample.canvas for sample in samples if isinstance(sample, Sample)]
+
+
 def _add_int8(
     folder: Path,
     graph: bytes,
@@ -127,10 +134,7 @@ def _add_int8(
     recipe: ExportRecipe,
 ) -> dict[str, Any] | None:
     preprocess = metadata.preprocessing
-    # drawn by seed: the first by name are of one source and a few patients
-    order = np.random.default_rng(0).permutation(train.height)[: recipe.int8_images]
-    samples = [decode(path, preprocess) for path in train["path"][order.tolist()]]
-    canvases = [sample.canvas for sample in samples if isinstance(sample, Sample)]
+    canvases = _drawn_canvases(train["path"], recipe.int8_images, preprocess)
     known = np.isfinite(fp32) & val["label"].is_not_null().to_numpy()
     if not canvases or not known.any():
         say("  no int8 network: no training or no labelled val image to measure it on")

@@ -49,14 +49,14 @@ class Gate:
     """What the size of each number of an embedding is raised to; the references are so already."""
 
     @classmethod
-    def fit(cls, train: FloatArray, val: FloatArray, *, false_refusals: float = 0.01, seed: int = 0) -> Self:
+    def fit(cls, train: FloatArray, val: FloatArray, *, false_refusals: float) -> Self:
         """Fit on training embeddings (n, d); the limit lets all but `false_refusals` of val's (m, d) through.
 
         Raise `ValueError` for fewer than `LEAST` training images or no val image.
         """
         if len(train) < LEAST or not len(val):
             raise ValueError(f"{len(train)} training and {len(val)} val images are too few for a gate")
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(train))[:REFERENCES])
+        chosen = np.sort(np.random.default_rng(0).permutation(len(train))[:REFERENCES])
         draft = cls(_directions(train[chosen], POWER).astype(np.float16).astype(np.float32), 2.0)
         limit = float(np.quantile(draft.distance(val), 1 - false_refusals, method="higher"))
         # Rounded up, so that the last bits of another processor refuse nobody.
