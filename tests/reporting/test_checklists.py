@@ -103,7 +103,7 @@ def test_what_a_strangers_table_does_not_tell_is_not_claimed(run: Artefacts) -> 
         assert "apart by group" not in text
     assert TOPICS["ensemble"](alone) is TOPICS["partitions"](alone) is None
     told = TOPICS["internal"](run)
-    assert told.startswith("The test images come from the sources of the training images. Disjoint by")
+    assert told.startswith("The test images come from the sources of the training images. Disjoint: of")
     assert "The test images come from the sources of the training images; another" in TOPICS["limits"](run)
 
 

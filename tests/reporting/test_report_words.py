@@ -18,6 +18,7 @@ from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Alarm, Figures, KeyFigures, Note, Table, Text
+from colles.reporting.checklists.topics_data import disjoint
 from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
 from colles.reporting.formats import capital, estimate, number, per_hundred, threshold
 from colles.reporting.leaks import check_units
@@ -199,6 +200,19 @@ def test_a_planted_leak_is_found_and_counted(tmp_path) -> None:
     leaky = clean.with_columns(subset=pl.Series(["train", "test", "test"]))
     found = {check.unit: check.leaking for check in check_units(Artefacts(tmp_path, "r", catalog=catalog, split=leaky))}
     assert found == {"groups of the split": 1, "patients": 1}
+
+
+def test_a_split_without_patients_was_certified_disjoint_by_patient(tmp_path) -> None:
+    split = pl.DataFrame({"image_id": ["a", "b"], "group_id": ["g", "h"], "subset": ["train", "test"]})
+    catalog = pl.DataFrame({"image_id": ["a", "b"], "source": "s", "label": [0, 1], "patient_id": [None, None]})
+    known = catalog.with_columns(patient_id=pl.Series(["1", "2"]))
+    for rows, warned in ((catalog, True), (known, False)):
+        run = Artefacts(tmp_path, "r", catalog=rows, split=split)
+        note, *_ = SplitSection().blocks(run, tmp_path)
+        assert note.text.startswith("No leak") and ("Patients are not known" in note.text) == warned
+        assert ("Patients are not known" in str(disjoint(run))) == warned
+    leaky = split.with_columns(group_id=pl.lit("g"))
+    assert str(disjoint(Artefacts(tmp_path, "r", split=leaky))).startswith("Not disjoint")
 
 
 def test_equal_file_names_in_two_folders_are_no_leak_in_the_report(tmp_path) -> None:

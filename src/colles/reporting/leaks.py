@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -46,6 +47,12 @@ def check_units(run: Artefacts) -> list[UnitCheck]:
         joined = sides.join(with_keys(catalog), on="image_id")
         checks += [_check(unit, joined, column) for unit, column in _CATALOG_KEYS if column in joined.columns]
     return [check for check in checks if check.units]
+
+
+def patients_unknown(checks: Sequence[UnitCheck]) -> str:
+    """Return what a certificate without patients cannot tell; nothing where they were counted."""
+    counted = any(check.unit == "patients" for check in checks)
+    return "" if counted else " Patients are not known, so the images of one may still stand in several."
 
 
 def _check(unit: str, rows: pl.DataFrame, column: str) -> UnitCheck:

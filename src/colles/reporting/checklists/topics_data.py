@@ -10,7 +10,7 @@ from colles.core.records import SUBSETS
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.division import how_divided
 from colles.reporting.formats import count, plural, share, subset_name
-from colles.reporting.leaks import check_units
+from colles.reporting.leaks import check_units, patients_unknown
 from colles.reporting.tables import with_subset
 
 _ASKED = ("patient_id", "age", "sex", "body_part", "view", "hardware", "manufacturer")
@@ -155,8 +155,9 @@ def disjoint(run: Artefacts) -> str | None:
         return None
     looked = ", ".join(f"{count(check.units)} {check.unit}" for check in checks)
     leaking = sum(check.leaking for check in checks)
-    verdict = "none stands in more than one subset" if not leaking else f"{count(leaking)} stand in several: a LEAK"
-    return f"Disjoint by patient, study or copy: of {looked}, {verdict}."
+    if leaking:
+        return f"Not disjoint: of {looked}, {count(leaking)} stand in several subsets: a LEAK."
+    return f"Disjoint: of {looked}, none stands in more than one subset.{patients_unknown(checks)}"
 
 
 def characteristics(run: Artefacts) -> str | None:

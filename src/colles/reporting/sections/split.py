@@ -13,7 +13,7 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Missing, Note, Table, Text
 from colles.reporting.division import how_divided
 from colles.reporting.formats import capital, count, plural, share, subset_name
-from colles.reporting.leaks import check_units
+from colles.reporting.leaks import check_units, patients_unknown
 from colles.reporting.sections.base import Section
 
 
@@ -48,7 +48,8 @@ def _certificate(run: Artefacts) -> Note:
         found = ", ".join(f"{count(check.leaking)} {check.unit}" for check in leaking)
         return Note(f"LEAK: {found} stand in more than one subset. The figures below are too good.", warning=True)
     looked = ", ".join(f"{count(check.units)} {check.unit}" for check in checks)
-    return Note(f"No leak: counted again for this report, none of {looked} stands in more than one subset.")
+    told = f"No leak: counted again for this report, none of {looked} stands in more than one subset."
+    return Note(told + patients_unknown(checks))
 
 
 def _balance(run: Artefacts) -> Table:
