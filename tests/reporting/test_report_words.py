@@ -250,6 +250,12 @@ def test_the_diagram_leaves_out_empty_exits() -> None:
     assert "not readable" not in markup
 
 
+def test_what_left_the_flow_was_not_told_to_whoever_hears_the_diagram() -> None:
+    exits = (Exit(3, "not readable", ("2 truncated", "1 empty")), Exit(0, "unknown", ()))
+    markup = flow_diagram([Station("5 files", exits), Station("2 images")], [("Test", "2 images")])
+    assert 'aria-label="5 files, of which 3 not readable (2 truncated, 1 empty); 2 images; Test 2 images"' in markup
+
+
 def test_the_slider_steps_on_the_locked_points_with_their_counts() -> None:
     roc = {"fpr": [0.0, 0.0, 0.5, 1.0], "tpr": [0.0, 0.5, 1.0, 1.0], "thresholds": [1.0, 0.9, 0.4, 0.1]}
     point = {"f1": {"threshold": 0.6, "confusion": {"tp": 3, "fp": 1, "fn": 1, "tn": 3}}}

@@ -45,13 +45,23 @@ def flow_diagram(stations: Sequence[Station], endings: Sequence[Sequence[str]]) 
             _arrow(parts, (_centre(), bottom), (_centre(), y))
     if endings:
         y = _endings(parts, bottom, endings)
-    summary = "; ".join([*(station.text for station in stations), *(" ".join(lines) for lines in endings)])
+    summary = "; ".join([*map(_told, stations), *(" ".join(lines) for lines in endings)])
     return Markup(
         f'<svg class="flow" role="img" aria-label="{escape(summary)}" viewBox="0 0 {_WIDTH} {y + 4}">'
         '<defs><marker id="flow-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto">'
         f'<path d="M0 0 8 4 0 8z"/></marker></defs>{"".join(parts)}</svg>'
     )
+
+
+def _told(station: Station) -> str:
+    """Say a step and what leaves after it, for whoever hears the diagram."""
+    left = [
+        f"{count(leaving.n)} {leaving.title}" + (f" ({', '.join(leaving.lines)})" if leaving.lines else "")
+        for leaving in station.exits
+        if leaving.n
+    ]
+    return f"{station.text}, of which {', '.join(left)}" if left else station.text
 
 
 def _centre() -> int:
