@@ -160,7 +160,7 @@ def test_gradcam_is_the_positive_part_of_the_graphs_map(name: str) -> None:
 )
 def test_every_network_is_explained_without_naming_a_layer(name: str) -> None:
     model = create_model(ModelRecipe(name=name, weights="none"), PREPROCESS).eval()
-    model.freeze_backbone(True)
+    model.learn_stages(0)
     x = torch.randn(1, 3, 64, 64)
     for method in EXPLAINERS:
         for target in TARGETS:

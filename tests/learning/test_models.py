@@ -61,7 +61,7 @@ def test_the_last_layer_gives_what_features_returns() -> None:
 
 def test_a_frozen_backbone_keeps_its_weights_and_its_statistics() -> None:
     model = build()
-    model.freeze_backbone(True)
+    model.learn_stages(0)
     model.train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
@@ -70,7 +70,7 @@ def test_a_frozen_backbone_keeps_its_weights_and_its_statistics() -> None:
     after = model.state_dict()
     changed = {key for key in after if not torch.equal(before[key], after[key])}
     assert changed == {"head.weight", "head.bias"}
-    model.freeze_backbone(False)
+    model.learn_stages(None)
     model.train()
     model(torch.randn(4, 3, 64, 64))
     assert any("running_mean" in key and not torch.equal(before[key], after[key]) for key in model.state_dict())

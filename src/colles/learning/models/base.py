@@ -101,10 +101,6 @@ class FractureClassifier(nn.Module, ABC):
         """The number that is added last to every logit."""
         return self.head.bias
 
-    def freeze_backbone(self, frozen: bool) -> None:
-        """Freeze or release the backbone; frozen batch norms keep their statistics too."""
-        self.learn_stages(0 if frozen else None)
-
     def learn_stages(self, last: int | None) -> None:
         """Let the `last` stages of the backbone learn (None: all, 0: none); the others rest, batch norms too."""
         for parameter in self.backbone_parameters():
