@@ -73,6 +73,17 @@ def test_the_prior_correction_gives_back_the_real_share_of_fractures(data: Data,
     assert probability == pytest.approx(labels.mean(), abs=1e-9)
 
 
+@pytest.mark.parametrize(("copies", "fractured"), [("one", 1), ("all", None)])
+def test_augmented_copies_that_are_not_shown_took_the_weight_from_rare_fractures(
+    data: Data, copies: str, fractured: int | None
+) -> None:
+    module = loader(data, "train.loss=weighted_bce", "train.sampler=plain", f"train.copies={copies}")
+    rows = module.rows("train")
+    positive, negative = (rows[module.labels[rows] == label] for label in (1, 0))
+    module.listing.radiograph[positive] = module.listing.radiograph[positive[0]]
+    assert module.positive_weight() == len(negative) / (fractured or len(positive))
+
+
 def test_plain_drawing_needs_no_correction_and_it_can_be_left_out(data: Data) -> None:
     assert prior_shift(loader(data, "train.sampler=plain")) == pytest.approx(0.0, abs=1e-9)
     assert prior_shift(loader(data, "train.sampler=oversample", "train.prior_correction=false")) == 0.0

@@ -123,9 +123,15 @@ class RadiographDataModule(lightning.LightningDataModule):
         rows = self.rows(subset)
         return rows[self.weights[rows] > 0]
 
+    def _radiographs(self) -> NDArray[np.int64]:
+        """Return the readable rows of train, one of the augmented copies of each radiograph."""
+        rows = self._readable("train")[::-1]
+        _, last = np.unique(self.listing.radiograph[rows], return_index=True)
+        return np.asarray(rows[last])
+
     def positive_weight(self) -> float:
-        """Return non-fractured over fractured among the readable images of train."""
-        labels = self.labels[self._readable("train")]
+        """Return non-fractured over fractured among what train can show: its radiographs, or all their copies."""
+        labels = self.labels[self._radiographs() if self.recipe.copies == "one" else self._readable("train")]
         return float((labels == 0).sum() / max(1, (labels == 1).sum()))
 
     def write_bad_files(self, path: Path) -> None:
@@ -198,9 +204,8 @@ class RadiographDataModule(lightning.LightningDataModule):
 
     def prevalence(self) -> float:
         """Return the share of fractures among the readable radiographs of train, augmented copies counted once."""
-        rows = self._readable("train")
-        _, last = np.unique(self.listing.radiograph[rows][::-1], return_index=True)
-        return float(self.labels[rows][::-1][last].sum() / max(1, len(last)))
+        labels = self.labels[self._radiographs()]
+        return float(labels.sum() / max(1, len(labels)))
 
     def training_size(self) -> int:
         """Return the side of the epoch's training images in pixels."""
