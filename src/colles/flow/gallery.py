@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
+from colles.core.drawn import drawn_places
 from colles.core.files import atomic_path
 from colles.core.recipe import ExplainRecipe
 from colles.datasets.catalog import Catalog
@@ -55,8 +56,7 @@ def _with_worst(drawn: pl.DataFrame, rows: pl.DataFrame, outcome: str, recipe: E
 
 
 def _draw(rows: pl.DataFrame, count: int, rng: np.random.Generator) -> pl.DataFrame:
-    picked = rng.permutation(rows.height)[:count]
-    chosen: pl.DataFrame = rows[np.sort(picked).tolist()]
+    chosen: pl.DataFrame = rows[drawn_places(rows.height, count, rng)]
     return chosen
 
 

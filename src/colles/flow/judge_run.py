@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from colles.core.drawn import drawn_places
 from colles.core.errors import MissingInputError
 from colles.core.progress import say
 from colles.core.recipe import ExplainRecipe
@@ -130,8 +131,7 @@ def _tune(
 
 def draw(items: Sequence[Item], count: int, seed: int) -> list[Item]:
     """Return at most `count` of the images, drawn by seed, in their order."""
-    picked = np.sort(np.random.default_rng(seed).permutation(len(items))[:count])
-    return [items[int(place)] for place in picked]
+    return [items[place] for place in drawn_places(len(items), count, np.random.default_rng(seed))]
 
 
 def untrained_of(source: MapSource, seed: int) -> MapSource | None:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from colles.core.drawn import drawn_places
 from colles.core.errors import MissingInputError, UnreadableImageError
 from colles.core.progress import say, track
 from colles.core.recipe import PreprocessRecipe, RobustnessRecipe
@@ -70,8 +71,7 @@ def choose_images(predictions: pl.DataFrame, recipe: RobustnessRecipe) -> pl.Dat
     parts = []
     for label in (0, 1):
         rows = test.filter(pl.col("y_true") == label)
-        picked = np.sort(rng.permutation(rows.height)[: max(1, round(share * rows.height))])
-        parts.append(rows[picked.tolist()])
+        parts.append(rows[drawn_places(rows.height, max(1, round(share * rows.height)), rng)])
     both: pl.DataFrame = pl.concat(parts)
     return both.sort("image_id")
 

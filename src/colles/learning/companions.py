@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from colles.core.drawn import drawn_places
 from colles.core.files import sha256_file, write_bytes
 from colles.core.machine import usable_cpus
 from colles.core.progress import say
@@ -43,8 +44,7 @@ class Shown:
 def choose_rows(frame: pl.DataFrame, subset: str, most: int) -> pl.DataFrame:
     """Return at most `most` rows of a subset of `frame` (image_id, path, label, subset), drawn by seed, by image_id."""
     rows = frame.filter(pl.col("subset") == subset).sort("image_id")
-    drawn = np.sort(np.random.default_rng(0).permutation(rows.height)[:most])
-    chosen: pl.DataFrame = rows[drawn.tolist()]
+    chosen: pl.DataFrame = rows[drawn_places(rows.height, most, np.random.default_rng(0))]
     return chosen
 
 

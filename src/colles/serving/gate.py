@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from colles.core.drawn import drawn_places
 from colles.core.errors import BundleError
 from colles.core.files import atomic_path
 
@@ -56,7 +57,7 @@ class Gate:
         """
         if len(train) < LEAST or not len(val):
             raise ValueError(f"{len(train)} training and {len(val)} val images are too few for a gate")
-        chosen = np.sort(np.random.default_rng(0).permutation(len(train))[:REFERENCES])
+        chosen = drawn_places(len(train), REFERENCES, np.random.default_rng(0))
         draft = cls(_directions(train[chosen], POWER).astype(np.float16).astype(np.float32), 2.0)
         limit = float(np.quantile(draft.distance(val), 1 - false_refusals, method="higher"))
         # Rounded up, so that the last bits of another processor refuse nobody.
