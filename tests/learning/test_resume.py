@@ -86,7 +86,8 @@ def test_another_recipe_does_not_go_on_with_this_training(
 
 
 def test_a_broken_file_is_no_example_of_any_epoch(data: Data, tmp_path: Path) -> None:
-    run = train(*broken(data, tmp_path, 2), recipe("train.epochs=0", "train.sampler=plain"), tmp_path / "run")
+    whole = recipe("train.epochs=0", "train.sampler=plain", "train.batch_size=64")
+    run = train(*broken(data, tmp_path, 2), whole, tmp_path / "run")
     shown = pl.read_csv(run / "classes.csv").row(0, named=True)
     assert shown["positives"] + shown["negatives"] == len(data[1].subset("train")) - 2
 

@@ -84,6 +84,14 @@ def test_augmented_copies_that_are_not_shown_took_the_weight_from_rare_fractures
     assert module.positive_weight() == len(negative) / (fractured or len(positive))
 
 
+@pytest.mark.parametrize("batch_size", [4, 7, 1000])
+def test_classes_were_counted_of_images_beyond_the_last_full_batch(data: Data, batch_size: int) -> None:
+    module = loader(data, f"train.batch_size={batch_size}")
+    shown = torch.cat([batch["label"] for batch in module.train_dataloader()])
+    counts = module.class_counts()
+    assert (counts["positives"], counts["negatives"]) == (int(shown.sum()), int((1 - shown).sum()))
+
+
 def test_plain_drawing_needs_no_correction_and_it_can_be_left_out(data: Data) -> None:
     assert prior_shift(loader(data, "train.sampler=plain")) == pytest.approx(0.0, abs=1e-9)
     assert prior_shift(loader(data, "train.sampler=oversample", "train.prior_correction=false")) == 0.0

@@ -216,8 +216,9 @@ class RadiographDataModule(lightning.LightningDataModule):
         return sizes[min(len(sizes) - 1, int(done * len(sizes)))]
 
     def class_counts(self) -> dict[str, int]:
-        """Count the classes of the epoch that was drawn last: in all, and as `SOURCE:positives`, `SOURCE:negatives`."""
-        rows = self._readable("train")[self.drawn]
+        """Count the classes that the last epoch's batches held: in all, and as `SOURCE:positives`, `SOURCE:negatives`."""
+        full = len(self.drawn) // self.recipe.batch_size * self.recipe.batch_size
+        rows = self._readable("train")[self.drawn[: full or None]]  # images beyond the last full batch are not shown
         labels, sources = self.labels[rows], self.listing.source[rows]
         counts = {"positives": int((labels == 1).sum()), "negatives": int((labels == 0).sum())}
         for number, source in enumerate(self.listing.sources):
