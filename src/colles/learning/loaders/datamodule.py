@@ -216,7 +216,7 @@ class RadiographDataModule(lightning.LightningDataModule):
         return sizes[min(len(sizes) - 1, int(done * len(sizes)))]
 
     def class_counts(self) -> dict[str, int]:
-        """Count the classes that the last epoch's batches held: in all, and as `SOURCE:positives`, `SOURCE:negatives`."""
+        """Count the classes in the last epoch's batches: in all, and as `SOURCE:positives`, `SOURCE:negatives`."""
         full = len(self.drawn) // self.recipe.batch_size * self.recipe.batch_size
         rows = self._readable("train")[self.drawn[: full or None]]  # images beyond the last full batch are not shown
         labels, sources = self.labels[rows], self.listing.source[rows]
