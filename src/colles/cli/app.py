@@ -1,6 +1,7 @@
 """The program `colles`: its verbs, and how errors become one line and an exit code.
 
-Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 70 a defect of colles, 130 interrupted.
+Exit codes: 0 done, 1 a check failed, 2 bad usage or input, 70 a defect of colles, 130 interrupted,
+141 nobody reads on (`colles ... | head`).
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ from colles.cli import (
     sweep,
     train,
 )
-from colles.cli.interrupted import Interrupted
+from colles.cli.interrupted import Interrupted, Unread
 from colles.cli.options import printable
 from colles.core.errors import CollesError
 
-_INTERRUPTED, _GRACE = 130, 5.0  # exit code; seconds
+_INTERRUPTED, _UNREAD, _GRACE = 130, 141, 5.0  # exit codes, those of SIGINT and SIGPIPE in a shell; seconds
 _BY_RESUME = "train", "sweep", "predict"
 # verbs that write what they made when all of it is there
 _AT_ONCE = "phantom", "catalog", "audit", "evaluate", "compare", "explain", "export", "recalibrate"
@@ -60,6 +61,8 @@ class _Program(TyperGroup):
                 raise Interrupted("no result was written; the same command starts over") from error
             again = "add --resume to go on" if ctx.invoked_subcommand in _BY_RESUME else "give the same command again"
             raise Interrupted(f"whatever was finished is kept; {again}") from error
+        except BrokenPipeError as error:
+            raise Unread from error
 
 
 app = typer.Typer(
@@ -150,9 +153,9 @@ def _run() -> None:
         _end(f"error: {error}", error.exit_code)
     except (KeyboardInterrupt, Interrupted) as error:
         _end(f"interrupted: {error}" if str(error) else "interrupted", _INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, Unread):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(_UNREAD)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _end(f"error: {where}{error.strerror or error}. Check the path and its permissions", 2)

@@ -46,7 +46,9 @@ def print_rows(title: str, header: list[str], rows: list[list[str]]) -> None:
     console = Console(markup=False, emoji=False)  # names and values are data: a[fold] is no style
     if not console.is_terminal:
         console.width = _PIPED_WIDTH
-    console.print(table)
+    with console.capture() as drawn:  # rich would end the program with 1 where nobody reads on
+        console.print(table)
+    print(drawn.get(), end="", flush=True)
 
 
 def printable(text: str) -> str:
