@@ -317,6 +317,8 @@ def test_a_table_that_names_some_patients_or_studies_tore_those_of_the_headers_a
 def test_labels_under_another_name_or_with_backslashes_were_lost(tmp_path: Path, capsys) -> None:
     root = tmp_path / "set"
     write(root / "a" / "IM1", SOPInstanceUID="1.2.3.1")
+    assert by_name(catalog_of(root))["IM1"].label is None
+    assert f"{root} has no labels.csv (SOPInstanceUID or file, label), and no label is known" in capsys.readouterr().err
     (root / "Labels.csv").write_text("file,label\na\\IM1,1\n", encoding="utf-8")
     assert by_name(catalog_of(root))["IM1"].label is None
     assert f"{root} has no labels.csv; Labels.csv is not read, and no label is known" in capsys.readouterr().err

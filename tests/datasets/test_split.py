@@ -328,12 +328,14 @@ def test_a_subset_by_another_name_was_empty_without_a_word() -> None:
         split.subset("tset")
 
 
-def test_a_changed_catalog_is_stale() -> None:
+def test_a_changed_catalog_is_stale(tmp_path: Path) -> None:
     rows = numbered(200)
     split = make_split(catalog_of(rows), RECIPE)
     rows[5]["label"] = 1 - rows[5]["label"]
     with pytest.raises(StaleInputError, match="another catalog"):
         split.assert_matches(catalog_of(rows))
+    with pytest.raises(StaleInputError, match=r"split\.csv: catalog_digest: the split was made from another catalog"):
+        Split.load(split.save(tmp_path / "split.csv")).assert_matches(catalog_of(rows))
 
 
 def test_bad_split_files_are_named(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ def _find_rate(settings: Recipe, out: Path, catalog: Path, split: Path) -> None:
 
     curve = find_rate(Catalog.load(catalog), Split.load(split), settings)
     curve.save(out)
-    typer.echo(f"Steepest fall of the loss at {curve.suggestion:g}; try --set train.lr={curve.suggestion / 3:.1g}")
+    again = f"try --set train.lr={curve.suggestion / 3:.1g} and another --out"
+    typer.echo(f"Steepest fall of the loss at {curve.suggestion:g}; {again}")
 
 
 def _fit(settings: Recipe, out: Path, catalog: Path, split: Path, *, resume: bool) -> None:

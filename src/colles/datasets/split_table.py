@@ -7,7 +7,7 @@ it is then checked again whenever it is used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Split:
     """image_id, group_id, subset; sorted by image_id."""
     summary: dict[str, Any]
     """catalog_digest, split_digest, recipe, region, balance, groups, excluded, warnings."""
+    path: Path | None = field(default=None, compare=False)
+    """Where it was read; None of one that was just made."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -64,7 +66,7 @@ class Split:
         """
         if self.summary.get("catalog_digest") != catalog.digest:
             text = "the split was made from another catalog (digests differ)"
-            raise StaleInputError(text, field="catalog_digest", repair=_AGAIN)
+            raise StaleInputError(text, path=self.path, field="catalog_digest", repair=_AGAIN)
         if self.summary.get("edited"):
             assert_usable(self.frame, catalog)
             assert_no_leak(self, catalog)
@@ -90,7 +92,7 @@ class Split:
         digest = split_digest(frame)
         if digest != summary.get("split_digest"):
             summary = {**summary, "split_digest": digest, "edited": True}
-        return cls(frame, summary)
+        return cls(frame, summary, file)
 
 
 def left_out(summary: Mapping[str, Any], path: str | Path) -> str:

@@ -122,8 +122,8 @@ class Dicom(Source):
         path = self.root / LABELS
         if not path.is_file():
             others = sorted(other.name for other in self.root.glob("*.[cC][sS][vV]"))
-            if others:
-                say(f"{self.root} has no {LABELS}; {', '.join(others)} is not read, and no label is known")
+            left = f"; {', '.join(others)} is not read" if others else f" ({' or '.join(_KEYS)}, label)"
+            say(f"{self.root} has no {LABELS}{left}, and no label is known")
             return {}
         table = read_table(path, ("label",), as_text=True)
         key = next((name for name in _KEYS if name in table.columns), None)
