@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from colles.core.errors import StaleInputError, TableError, UsageError
+from colles.core.errors import OutputExistsError, StaleInputError, TableError, UsageError
 from colles.serving.journal import Journal
 from colles.serving.output import row_of, save_predictions
 from colles.serving.predict import prepare_output
@@ -109,6 +109,7 @@ def test_resume_beside_overwrite_throws_nothing_away(tmp_path: Path) -> None:
 
 def test_a_killed_overwrite_was_resumed_with_the_answers_that_it_was_to_replace(tmp_path: Path) -> None:
     def killed() -> Iterator[Prediction]:
+        assert Journal(table).replaces_table()  # on the disk before the first answer, which may take long
         yield replace(GOOD, score=0.75)
         raise SystemError
 
@@ -141,3 +142,21 @@ def test_a_table_that_lacks_a_column_is_not_resumed(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(TableError, match="no table of colles predict"):
         prepare_output(tmp_path / "t.jsonl", "m@1", resume=True)
+
+
+@pytest.mark.parametrize("how", ["resume", "overwrite"])
+def test_a_second_run_into_a_table_that_is_being_written_lost_or_doubled_rows(tmp_path: Path, how: str) -> None:
+    """The first one said that 60 images were answered, and its table held 10 of the second one's."""
+
+    def answers() -> Iterator[Prediction]:
+        yield FIVE[0]
+        with pytest.raises(OutputExistsError, match="another process is writing it"):
+            prepare_output(table, "m@1", **{how: True})
+        with pytest.raises(OutputExistsError, match="another process is writing it"):
+            save_predictions(FIVE, table)  # one that had looked before the first began
+        yield from FIVE[1:]
+
+    table = tmp_path / "t.jsonl"
+    assert save_predictions(answers(), table).counts["ok"] == 5
+    assert paths(table) == [f"{number}.png" for number in range(5)]
+    prepare_output(table, "m@1", **{how: True})

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from colles.core.errors import MissingInputError, OutputExistsError, StorageError, TableError, UsageError
 
@@ -100,15 +100,23 @@ def alone(folder: str | Path, what: str) -> Iterator[None]:
         place.mkdir(parents=True, exist_ok=True)
         stream = (place / LOCK).open("a")
     with stream:
-        try:
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputExistsError(f"another {what} is running here", path=place, repair="Wait for its end") from error
-        except (ImportError, OSError):
-            pass
+        hold(stream, place, f"another {what} is running here")
         yield
+
+
+def hold(stream: IO[Any], path: Path, otherwise: str) -> None:
+    """Lock an open file until it is closed; raise `OutputExistsError` with that text where another process has it.
+
+    Where the file system knows no locks, nobody is kept out.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputExistsError(otherwise, path=path, repair="Wait for its end") from error
+    except (ImportError, OSError):
+        pass
 
 
 def _swap(temporary: Path, final: Path) -> None:

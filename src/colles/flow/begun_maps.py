@@ -41,9 +41,7 @@ class BegunMaps:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Write what is left, or remove it where all is done: explanations.json holds it then."""
-        self._journal.close()
-        if kind is None:
-            self._journal.path.unlink(missing_ok=True)
+        self._journal.close(done=kind is None)
 
     def add(self, place: int, entries: list[Entry]) -> None:
         """Add an image's entries."""

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from colles.core.errors import StaleInputError, TableError
-from colles.core.files import read_json, storage_errors
+from colles.core.errors import OutputExistsError, StaleInputError, TableError
+from colles.core.files import hold, read_json, storage_errors
 from colles.serving.prediction import COLUMNS, STATUSES
 
 Row = dict[str, Any]
@@ -22,6 +22,7 @@ _UPSERT = """insert into rows (path, row, answered) values (?, ?, ?)
 _OF_PATH = "from rows where path = ? and answered"
 _NUMBERS = ("score", "probability", "seconds")
 _REPLACES = {"replaces": "the table"}
+_TAKEN = "another process is writing it"
 
 
 class Journal:
@@ -33,14 +34,20 @@ class Journal:
         self._start, self._flushed = 0, 0.0
 
     def open(self, *, keep: bool = False) -> None:
-        """Start it anew, or behind what a killed run left in it where that is to be kept."""
+        """Start it anew, or behind what a killed run left in it where that is to be kept.
+
+        Raise `OutputExistsError` where another process writes it.
+        """
         with storage_errors(self._table, self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self.path.open("ab" if keep else "wb")
-            if self._stream.tell():
+            self._stream = self._held()
+            if not keep:
+                self._stream.truncate(0)
+            if self._stream.seek(0, os.SEEK_END):
                 self._stream.write(b"\n")  # its last line may have been cut off
             elif not keep and self._table.exists():
                 self._stream.write(json.dumps(_REPLACES).encode() + b"\n")
+                self._sync(self._stream)
             self._start = self._stream.tell()
 
     def append(self, row: Row) -> None:
@@ -52,13 +59,31 @@ class Journal:
                 self._sync(self._stream)
                 self._flushed = time.monotonic()
 
-    def close(self) -> None:
+    def assert_free(self) -> None:
+        """Raise `OutputExistsError` where another process writes it."""
+        if self.path.is_file():
+            with storage_errors(self._table, self.path):
+                self._held().close()
+
+    def sync(self) -> None:
         """Write what is left."""
         if self._stream is not None:
             with storage_errors(self._table, self.path):
                 self._sync(self._stream)
+
+    def close(self, *, done: bool = False) -> None:
+        """Write what is left, or remove it where all is `done`, and let other processes in."""
+        if self._stream is None:
+            return
+        with storage_errors(self._table, self.path):
+            try:
+                if done:
+                    self.path.unlink(missing_ok=True)
+                else:
+                    self.sync()
+            finally:
                 self._stream.close()
-            self._stream = None
+        self._stream = None
 
     def rows(self) -> Iterator[Row]:
         """Yield what was added since it was opened, before that all that it holds; lines cut off are left out."""
@@ -67,6 +92,18 @@ class Journal:
     def replaces_table(self) -> bool:
         """Tell whether a killed run left it that was to overwrite the table, whose answers count no more."""
         return next(json_lines(self.path, strict=False), None) == _REPLACES
+
+    def _held(self) -> IO[bytes]:
+        stream = self.path.open("ab")
+        try:
+            hold(stream, self._table, _TAKEN)
+            if not self.path.exists() or not os.path.samestat(os.fstat(stream.fileno()), self.path.stat()):
+                # The other one's end removed it in between.
+                raise OutputExistsError(_TAKEN, path=self._table, repair="Start again")
+        except BaseException:
+            stream.close()
+            raise
+        return stream
 
     def _sync(self, stream: IO[bytes]) -> None:
         stream.flush()

@@ -80,16 +80,18 @@ def save_predictions(
     journal, tally = Journal(file), Tally()
     new = _until_interrupted(predictions, tally)
     journal.open(keep=answered is not None)
+    done = False
     try:
         for row in new if answered is None else _merged(new, paths, answered, tally):
             tally.count(row)
             journal.append(row)
+        journal.sync()
+        with atomic_path(file) as temporary:
+            WRITERS[file.suffix.lower()](journal.rows(), temporary)
+            sync(temporary)
+        done = True
     finally:
-        journal.close()
-    with atomic_path(file) as temporary:
-        WRITERS[file.suffix.lower()](journal.rows(), temporary)
-        sync(temporary)
-    journal.path.unlink(missing_ok=True)
+        journal.close(done=done)
     return tally
 
 

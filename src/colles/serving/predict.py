@@ -28,12 +28,14 @@ def prepare_output(
 
     `bundle` is what rows call it (`answers_as`); without the `gate` refused images are to be judged again. Raise
     `OutputExistsError` where a table, or the journal of a killed run, is there and neither `resume` nor `overwrite`
-    says what to do with it, `UsageError` where both do; `StaleInputError` where its answers are another bundle's.
+    says what to do with it, or where another process is writing it, `UsageError` where both do; `StaleInputError` where
+    its answers are another bundle's.
     """
     assert_writable(out)
     if resume and overwrite:
         text = "keeps the answers that --overwrite throws away"
         raise UsageError(text, field="--resume", repair="Give one of the two")
+    Journal(out).assert_free()
     journal = left_behind(out)
     if overwrite:
         remove(Journal(out).path)
