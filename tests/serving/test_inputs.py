@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from colles.core.errors import InputError, MissingInputError
+from colles.core.recipe import PreprocessRecipe
 from colles.serving.archive import ZipMember
+from colles.serving.decode import Rejected, decode
 from colles.serving.filenames import unique_stems
 from colles.serving.inputs import find_images
 
@@ -203,6 +205,16 @@ def test_a_name_with_a_newline_survives_a_list_with_zero_bytes(tmp_path: Path, m
     odd.touch()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(os.fsencode(odd) + b"\0")))
     assert list(find_images(["-"])) == [odd]
+
+
+def test_a_line_too_long_for_a_name_ended_the_run_of_a_whole_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grey_files: list[Path]
+) -> None:
+    text = f"{'z' * 5000}\n{grey_files[0]}"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    found = find_images(["-"])
+    assert [str(path) for path in found] == text.split("\n") and found.unopened() == []
+    assert isinstance(decode(next(iter(found)), PreprocessRecipe()), Rejected)
 
 
 def test_a_dicom_file_needs_no_ending_and_a_pipe_does_not_block(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from colles.core.errors import OutputExistsError, StaleInputError, TableError, UsageError
 from colles.core.records import Box
 from colles.imaging.heatmap import Candidate
+from colles.serving.journal import read_rows
 from colles.serving.output import save_predictions
 from colles.serving.predict import prepare_output
 from colles.serving.prediction import COLUMNS, Prediction
@@ -47,6 +48,27 @@ def test_csv_quotes_what_it_must(tmp_path: Path) -> None:
     with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert rows[0]["path"] == "a,b\n.png" and float(rows[0]["score"]) == 0.25 and rows[1]["probability"] == ""
+
+
+def test_a_carriage_return_in_a_name_made_a_csv_that_could_not_be_read_again(tmp_path: Path) -> None:
+    file, odd = tmp_path / "t.csv", replace(GOOD, path="Icon\r.png")
+    save_predictions([odd, GOOD], file)
+    assert [row["path"] for row in read_rows(file)] == ["Icon\r.png", "a,b\n.png"]
+
+
+@pytest.mark.parametrize("data", [b"path,status\n\xe4.png,ok\n", b"path,status\n" + b"z" * 200_000 + b",ok\n"])
+def test_a_csv_of_another_encoding_ended_a_resumed_run_in_a_defect(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(TableError, match=r"t\.csv: .*Choose another --out"):
+        prepare_output(tmp_path / "t.csv", "m@1", resume=True)
+
+
+def test_a_csv_that_a_spreadsheet_began_with_a_mark_is_resumed(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    save_predictions([GOOD], file)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    answered = prepare_output(file, "m@1", resume=True)
+    assert answered is not None and str(GOOD.path) in answered
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".json", ".jsonl"])

@@ -147,6 +147,22 @@ def test_pictures_that_are_there_are_kept_unless_told(
     assert (maps / "mine.png").read_bytes() == b"mine" and len(list(maps.iterdir())) == 2
 
 
+def test_a_resumed_run_drew_over_the_picture_of_an_earlier_image_of_the_same_name(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    """The map of last night's a/x.png was b/x.png's from then on."""
+    maps, files = tmp_path / "maps", [tmp_path / name / "x.png" for name in "abc"]
+    for file, source in zip(files, [*grey_files[:2], grey_files[1]], strict=True):
+        file.parent.mkdir()
+        shutil.copyfile(source, file)
+    shared = ("--bundle", drawn_bundle, "--out", tmp_path / "t.csv", "--overlays", maps, "--resume")
+    run(files[0], *shared)
+    first = (maps / "x.png").read_bytes()
+    run(*files[:2], *shared)
+    run(files[2], *shared)
+    assert (maps / "x.png").read_bytes() == first and len(list(maps.iterdir())) == 3
+
+
 def test_pictures_are_drawn_where_no_image_is_read(
     drawn_bundle: Path, grey_files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

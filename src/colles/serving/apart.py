@@ -14,7 +14,7 @@ def assert_apart(pictures: Path, read: str | Path, *, field: str = "--overlays")
     there, path = _real(pictures), Path(read)
     if _real(path.parent).is_relative_to(there):
         text, repair = f"holds {read}, which is read: a picture could replace it", "Choose a folder without images"
-    elif path.is_dir() and there.is_relative_to(_real(path)):
+    elif os.path.isdir(path) and there.is_relative_to(_real(path)):
         text, repair = f"lies in {read}, which is read: its pictures would be judged next time", "Choose one outside"
     else:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -77,7 +78,7 @@ class ZipMember:
 
 def is_archive(path: Path) -> bool:
     """Tell by the ending whether a file is read as an archive."""
-    return path.suffix.lower() == ENDING and path.is_file()
+    return path.suffix.lower() == ENDING and os.path.isfile(path)
 
 
 def is_unopened(path: Path) -> bool:

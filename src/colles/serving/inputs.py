@@ -51,7 +51,7 @@ class ImageList:
     def unopened(self) -> list[Path]:
         """Return the archives that lie in named folders, and are not named themselves: they were passed over."""
         named = dict.fromkeys(self.named())
-        inside = (file for path in named if path.is_dir() for file in walk(path) if is_any_archive(file))
+        inside = (file for path in named if os.path.isdir(path) for file in walk(path) if is_any_archive(file))
         return [file for file in dict.fromkeys(inside) if file not in named]
 
 
@@ -154,7 +154,8 @@ def _in_debris(match: Path, pattern: Path) -> bool:
 
 
 def _existing(path: Path) -> Iterator[Found]:
-    if path.is_dir():
+    # Path.is_dir raises where a name is too long, or a folder above may not be entered: that is one row, not the end.
+    if os.path.isdir(path):
         yield from _not_empty(_images(path), path, "no images in the folder", _archives_below)
     elif is_archive(path):
         yield from _not_empty(zip_members(path), path, "no images in the zip file")

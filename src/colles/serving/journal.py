@@ -145,6 +145,11 @@ class Answered:
     def __contains__(self, path: str) -> bool:
         return self._rows.execute(f"select 1 {_OF_PATH}", (path,)).fetchone() is not None
 
+    def paths(self) -> Iterator[str]:
+        """Yield the paths that have a row."""
+        for (path,) in self._rows.execute("select path from rows"):
+            yield path
+
     def mark_written(self, path: str) -> None:
         """Note that the new table has a row of a path."""
         self._rows.execute("update rows set written = 1 where path = ?", (path,))
@@ -187,13 +192,13 @@ def json_lines(path: Path, *, strict: bool = True, start: int = 0) -> Iterator[R
 
 
 def _csv_rows(table: Path) -> Iterator[Row]:
-    with table.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            texts = {name: row.get(name) or None for name in COLUMNS}
-            try:
+    with table.open(encoding="utf-8-sig", newline="") as stream:
+        try:
+            for row in csv.DictReader(stream):
+                texts = {name: row.get(name) or None for name in COLUMNS}
                 yield {k: float(v) if k in _NUMBERS and v is not None else v for k, v in texts.items()}
-            except ValueError as error:
-                raise TableError(str(error), path=table, repair="Choose another --out") from error
+        except (ValueError, csv.Error) as error:  # numbers, and bytes of another encoding, as spreadsheets write them
+            raise TableError(str(error), path=table, repair="Choose another --out") from error
 
 
 def left_behind(table: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +71,16 @@ def draw_heat(
 class Overlays:
     """Pictures of heat maps over their images, in one folder."""
 
-    def __init__(self, folder: Path, paths: Iterable[object], *, kind: str | None) -> None:
-        """`paths` are all that will be drawn; each picture is named after one. `kind` of map: see `BundleMetadata`.
+    def __init__(
+        self, folder: Path, paths: Iterable[object], *, kind: str | None, before: Iterable[object] = ()
+    ) -> None:
+        """`paths` are all that will be drawn, `before` those that were; each picture is named after one.
+
+        `kind` of map: see `BundleMetadata`.
 
         Raise `UsageError` where one of them lies in the folder itself.
         """
-        self._folder, self._stems, self._kind = folder, Stems(_apart(folder, paths)), kind
+        self._folder, self._stems, self._kind = folder, Stems(chain(_apart(folder, paths), before)), kind
 
     def draw(self, prediction: Prediction, sample: Sample | Rejected) -> None:
         """Draw an answer's map over its image, of the image's size, as `draw_heat` does."""

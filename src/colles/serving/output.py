@@ -134,9 +134,13 @@ def as_utf8(value: Any) -> Any:
 
 def _csv(rows: Iterator[Row], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n", extrasaction="ignore")
+        writer, quoting = (
+            csv.DictWriter(stream, COLUMNS, lineterminator="\n", extrasaction="ignore", quoting=kind)
+            for kind in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        )
         writer.writeheader()
-        writer.writerows(rows)
+        for row in rows:  # Python before 3.13 leaves a carriage return bare, which ends a line for who reads it
+            (quoting if "\r" in (row["path"] or "") else writer).writerow(row)
 
 
 def _json_lines(rows: Iterator[Row], path: Path) -> None:

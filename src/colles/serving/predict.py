@@ -76,7 +76,14 @@ def predict_to_table(
     pending = Pending(images, answered)
     total = sum(1 for _ in pending)
     boxes = out.suffix.lower() in _WITH_BOXES
-    answers = predictor.predict_paths(pending, batch=batch, overlays=overlays, boxes=boxes, on_header=on_header)
+    answers = predictor.predict_paths(
+        pending,
+        batch=batch,
+        overlays=overlays,
+        boxes=boxes,
+        on_header=on_header,
+        drawn=() if answered is None else answered.paths(),
+    )
     return write_answers(answers, images, out, answered=answered, total=total)
 
 

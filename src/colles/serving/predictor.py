@@ -123,12 +123,14 @@ class Predictor:
         heat: bool = False,
         boxes: bool = False,
         on_header: OnHeader | None = None,
+        drawn: Iterable[str] = (),
     ) -> Iterator[Prediction]:
         """Yield an answer a path, in their order.
 
         `overlays` is a folder for a picture a readable image, named after it; `paths` is then gone through twice, and
         the `reason` of an answer says why there is no picture. `heat` keeps the maps on the answers. `on_header` is
-        given each DICOM file's path and data set, in the thread that reads it. Raise `UsageError` where pictures are
+        given each DICOM file's path and data set, in the thread that reads it. `drawn` are paths of which pictures lie in
+        the folder already: none takes the name of one of theirs. Raise `UsageError` where pictures are
         asked for and the bundle has no location map, or one of the paths lies in the folder for them.
         """
         if overlays is None:
@@ -140,8 +142,8 @@ class Predictor:
                 repair="Use colles explain --method input_gradient",
             )
         paths = list(paths) if isinstance(paths, Iterator) else paths
-        drawn = Overlays(Path(overlays), paths, kind=self.bundle.metadata.model.get("map"))
-        return self._in_order(paths, batch, heat, boxes, overlays=drawn, on_header=on_header)
+        pictures = Overlays(Path(overlays), paths, kind=self.bundle.metadata.model.get("map"), before=drawn)
+        return self._in_order(paths, batch, heat, boxes, overlays=pictures, on_header=on_header)
 
     def _in_order(
         self,
