@@ -13,6 +13,8 @@ from colles.datasets.catalog import Catalog, build_catalog
 from colles.datasets.sources import create_source
 from colles.datasets.split import Split, split_digest
 from colles.flow import practicum as weeks
+from colles.flow.stage import Stage
+from colles.flow.workspace import Ledger
 from colles.serving.bundle import bundles_here, load_bundle
 from colles.serving.known import default_bundle
 
@@ -92,15 +94,23 @@ def test_rebuilding_makes_the_data_again(tmp_path: Path, monkeypatch: pytest.Mon
     walk = weeks.open_practicum(tmp_path / "work")
     made: list[bool] = []
 
-    def fake(recipe: Recipe, out: Path) -> None:
-        made.append(out.exists())
-        (out / "data").mkdir(parents=True, exist_ok=True)
-        (out / "data" / "manifest.csv").write_text("")
+    def fake(stages: list[Stage], ledger: Ledger) -> None:
+        made.append(walk.space.out.exists())
+        walk.space.out.mkdir(parents=True, exist_ok=True)
 
-    monkeypatch.setattr("colles.flow.practicum.walk.prepare_data", fake)
+    monkeypatch.setattr("colles.flow.practicum.walk.run_stages", fake)
     for rebuild in (False, False, True):
         weeks.prepare(walk, rebuild=rebuild)
     assert made == [False, True, False]
+
+
+def test_the_merged_folders_kept_an_older_split(walk: weeks.Practicum, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("colles.flow.stages.Stages.data", [])
+    for subsets in (["train", "train", "val", "test", "test"], ["test", "val", "train", "train", "train"]):
+        frame = walk.split.frame.with_columns(subset=pl.Series(subsets))
+        Split(frame, walk.split.summary | {"split_digest": split_digest(frame)}).save(walk.space.split)
+        manifest = pl.read_csv(weeks.prepare(walk) / "manifest.csv")
+        assert manifest.sort("image_id")["subset"].to_list() == subsets
 
 
 def test_tables_count_what_is_there(walk: weeks.Practicum) -> None:

@@ -59,10 +59,13 @@ class Stages:
     @cached_property
     def all(self) -> list[Stage]:
         """Every stage of `colles run`, in order."""
-        space = self.space
-        merged = tuple(space.organized / name for name in ("manifest.csv", "combined", "combined_organized"))
-        organize = Stage("organize", self._organize_inputs, merged, self._make_organize)
-        return [*self.data, *([organize] if self.recipe.organize.enabled else []), *model_stages.build(self)]
+        return [*self.data, *([self.organize] if self.recipe.organize.enabled else []), *model_stages.build(self)]
+
+    @cached_property
+    def organize(self) -> Stage:
+        """The merged folders."""
+        merged = tuple(self.space.organized / name for name in ("manifest.csv", "combined", "combined_organized"))
+        return Stage("organize", self._organize_inputs, merged, self._make_organize)
 
     def _phantom_inputs(self) -> Any:
         assert self.recipe.data.phantom is not None

@@ -16,9 +16,10 @@ from colles.core.recipe_text import recipe_from
 from colles.datasets.audit.audit import Audit
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
-from colles.flow.run import prepare_data
+from colles.flow.run import run_stages
 from colles.flow.sources import DATA_VARIABLE
-from colles.flow.workspace import Workspace
+from colles.flow.stages import Stages
+from colles.flow.workspace import Ledger, Workspace
 
 SETS = {"FracAtlas": "fracatlas", "bonefractureyolo": "yolo"}
 """Folder of each real set → kind of source; its name is the folder's, in small letters."""
@@ -86,15 +87,11 @@ def open_practicum(work: str | Path = "out/notebook") -> Practicum:
 
 def prepare(practicum: Practicum, *, rebuild: bool = False) -> Path:
     """Run catalog, audit, split and the merged folders, or skip what is current; return the folder of the merge."""
-    from colles.datasets.organize import organize
-
     with quiet():
         if rebuild:
             remove(practicum.space.out)
-        prepare_data(practicum.recipe, practicum.space.out)
-        manifest = practicum.space.organized / "manifest.csv"
-        if not manifest.is_file():
-            organize(practicum.catalog, practicum.split, practicum.space.organized, rebuild=True)
+        stages = Stages(practicum.recipe, practicum.space, Path())
+        run_stages([*stages.data, stages.organize], Ledger(practicum.space.state))
     return practicum.space.organized
 
 
