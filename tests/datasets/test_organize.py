@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from PIL import Image
 
 from colles.core.errors import MissingInputError, OutputExistsError, StaleInputError, StorageError, UsageError
@@ -104,6 +105,12 @@ def test_reading_the_merged_set_back_gives_labels_and_boxes(catalog: Catalog, tm
             assert (one.x1, one.y1, one.x2, one.y2) == pytest.approx((other.x1, other.y1, other.x2, other.y2), abs=1e-4)
     copies = {row.group_id for row in again.values() if row.base_name and row.base_name.endswith("a_png")}
     assert len(copies) == 1  # copies of one base name still share it
+
+
+def test_data_yaml_led_to_the_folder_one_was_in(catalog: Catalog, tmp_path: Path) -> None:
+    root = organize(catalog, _split(catalog), tmp_path / "out")
+    # A YOLO trainer takes `path` from the working folder, and without it the folder of data.yaml.
+    assert "path" not in yaml.safe_load((root / "combined" / "data.yaml").read_text())
 
 
 def test_an_existing_result_is_kept_unless_rebuilt_to_the_same_tree(catalog: Catalog, tmp_path: Path) -> None:

@@ -179,7 +179,8 @@ def _write_labels(members: Sequence[Member], combined: Path) -> None:
         listed = [f"./images/{m.name}\n" for m in members if m.subset == subset and m.name in labelled]
         (combined / f"{subset}.txt").write_text("".join(listed), encoding="utf-8")
     lists = {subset: f"{subset}.txt" for subset in _ALWAYS}
-    described = {"path": ".", **lists, "nc": len(names), "names": list(names)}
+    # No `path`: YOLO trainers take a relative one from the working folder, and none as the folder of data.yaml.
+    described = {**lists, "nc": len(names), "names": list(names)}
     (combined / "data.yaml").write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), "utf-8")
 
 
