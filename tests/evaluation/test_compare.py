@@ -183,11 +183,20 @@ def test_what_cannot_be_paired_is_refused(predictions_frame, better_and_worse):
     with pytest.raises(TableError, match="no image of test is in all tables"):
         other = predictions_frame.with_columns(image_id=pl.lit("other/") + pl.col("image_id"))
         compare({"a": good, "b": Predictions(other)})
+    with pytest.raises(TableError, match="no image of test is in all tables"):
+        compare({"a": good, "b": Predictions(other.with_columns(image_id=None))})
     with pytest.raises(TableError, match="b: y_true: 450 images have another label"):
         compare({"a": good, "b": Predictions(predictions_frame.with_columns(y_true=1 - pl.col("y_true")))})
     with pytest.raises(TableError, match="at least two images of each class"):
         only = Predictions(predictions_frame.filter(pl.col("y_true") == 0))
         compare({"a": only, "b": only})
+
+
+def test_ids_spelt_otherwise_were_called_another_split(predictions_frame):
+    other = predictions_frame.with_columns(image_id=pl.lit("other/") + pl.col("image_id"))
+    with pytest.raises(TableError, match=r"image_id: no image .* tables \(a: '(set/.+)', b: 'other/\1'\)") as caught:
+        compare({"a": Predictions(predictions_frame), "b": Predictions(other)})
+    assert "Spell" in caught.value.repair
 
 
 @pytest.mark.slow

@@ -31,7 +31,12 @@ def shared_scores(tables: Mapping[str, Predictions], subset: str) -> tuple[dict[
     for other in others:
         ids = ids.join(other.select("image_id"), on="image_id", how="semi")
     if ids.is_empty():
-        raise TableError(f"no image of {subset} is in all tables", repair="Compare models on the same split")
+        shown = ", ".join(f"{name}: {part['image_id'].min()!r}" for name, part in parts.items())
+        raise TableError(
+            f"no image of {subset} is in all tables ({shown})",
+            field="image_id",
+            repair="Spell the id of an image alike in all tables; compare models on the same split",
+        )
     left_out = _left_out(parts, ids.height, subset)
     ids = ids.sort("image_id")
     rows = {name: ids.join(part, on="image_id", how="left", maintain_order="left") for name, part in parts.items()}
