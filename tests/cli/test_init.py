@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def test_two_folders_give_a_recipe_that_runs_on_them(two_folders: Path, tmp_path
     assert all(choice["why"] in text for choice in answer["choices"].values())
     with pytest.raises(OutputExistsError):
         CliRunner().invoke(app, ["init", str(two_folders), "--out", str(out)], catch_exceptions=False)
+
+
+def test_two_folders_of_one_name_gave_a_recipe_that_does_not_run(two_folders: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(two_folders, tmp_path / "b" / "mine")
+    out = tmp_path / "r.yaml"
+    with pytest.raises(UsageError, match="two sources are called 'mine'") as caught:
+        CliRunner().invoke(app, ["init", str(two_folders), str(other), "--out", str(out)], catch_exceptions=False)
+    assert f"folder:NAME={other}" in str(caught.value.repair) and not out.exists()
+    with pytest.raises(UsageError, match="named twice"):
+        again = f"folder:again={two_folders}"
+        CliRunner().invoke(app, ["init", str(two_folders), again, "--out", str(out)], catch_exceptions=False)
+    init(two_folders, f"folder:b={other}", "--out", out)
 
 
 def test_what_is_said_names_counts_choices_and_the_next_step(two_folders: Path, tmp_path: Path) -> None:

@@ -39,12 +39,12 @@ def init(
 ) -> None:
     """Look at own data and write a commented recipe for it. Labels, sizes and imbalance decide; it says why."""
     from colles.core.files import refuse_existing, write_text
-    from colles.datasets.survey import survey
+    from colles.datasets.survey import survey_all
     from colles.flow.starter import choose, has_gpu, recipe_text, recipe_values
 
     if not overwrite:
         refuse_existing(out)
-    found = [survey(source) for source in sources]
+    found = survey_all(sources)
     choices = choose(found, gpu=has_gpu())
     run = name or found[0].name
     from colles.core.recipe_text import recipe_from

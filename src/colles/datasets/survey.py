@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,6 +88,18 @@ def survey(text: str) -> Survey:
         longer_side=_longer_side(rows),
         classes=classes,
     )
+
+
+def survey_all(texts: Sequence[str]) -> list[Survey]:
+    """Look at several sources; raise `UsageError` where two are one folder or have one name."""
+    found = [survey(text) for text in texts]
+    for one, other in combinations(found, 2):
+        if one.path == other.path:
+            raise UsageError(f"{other.path} is named twice", repair="Name each folder once")
+        if one.name == other.name:
+            repair = f"Give one another name: {other.kind}:NAME={other.path}"
+            raise UsageError(f"two sources are called {one.name!r}", repair=repair)
+    return found
 
 
 def _parse(text: str) -> tuple[str, str, Path]:
