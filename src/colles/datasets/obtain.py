@@ -72,4 +72,5 @@ def _assert_readable(folder: Path, kind: str, archive: Path) -> None:
         next(iter(create_source(kind, folder).radiographs()))
     except CollesError as error:
         repair = "Check that it is this set, in its original layout"
-        raise DownloadError(f"holds no {kind} data ({error.message})", path=archive, repair=repair) from error
+        where = f"{Path(error.path).name}: " if error.path else ""
+        raise DownloadError(f"holds no {kind} data ({where}{error.message})", path=archive, repair=repair) from error
