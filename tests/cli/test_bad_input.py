@@ -323,12 +323,24 @@ def test_a_table_whose_files_are_not_there_made_a_catalog_like_any_other(tmp_pat
     assert f"2 of 2 files are not there, such as {tmp_path}/images\\a.png; its backslashes" in result.stderr
 
 
+def unread(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the program with a standard output that nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "colles", *map(str, arguments)]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=300)
+    os.close(writer)
+    return done
+
+
 def test_a_pipe_that_nobody_reads_ended_with_the_code_of_a_failed_check(tmp_path: Path) -> None:
     table = tmp_path / "p.csv"
     table.write_text("y_true,y_score\n" + "1,0.9\n0,0.1\n" * 20)
-    reader, writer = os.pipe()
-    os.close(reader)
-    command = [sys.executable, "-m", "colles", "evaluate", table, "--out", tmp_path / "out"]
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=300)
-    os.close(writer)
+    done = unread("evaluate", table, "--out", tmp_path / "out")
     assert done.returncode == 141 and "Error" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_help_of_the_program_that_nobody_reads_ended_with_the_code_of_a_failed_check(option: str) -> None:
+    done = unread(option)
+    assert done.returncode == 141 and not done.stderr

@@ -52,6 +52,13 @@ _AT_ONCE = "phantom", "catalog", "audit", "evaluate", "compare", "explain", "exp
 
 
 class _Program(TyperGroup):
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        """Read the command line; its own `--help` and `--version` are answered here."""
+        try:
+            return super().make_context(*arguments, **named)
+        except BrokenPipeError as error:
+            raise Unread from error
+
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
         try:
