@@ -21,7 +21,7 @@ from colles.flow.checks import check_methods
 from colles.flow.explain import Item, look
 from colles.flow.judge_run import judge_run, sources_of_run
 from colles.flow.known import items_of_subset
-from colles.flow.localise import Judge, judge_all
+from colles.flow.localise import Judge, judge_all, scores_of
 from colles.serving.maps import Maps, MapSource, Method
 
 SIZE = 64
@@ -165,6 +165,16 @@ def test_boxes_of_images_without_fracture_mark_something_else(drawn: Catalog) ->
     item = next(item for item in items_of_subset(drawn, table(drawn), "test") if item.label == 0)
     judge_all(look(Truth(), [replace(item, boxes=(Box(x1=1, y1=1, x2=9, y2=9),))]), judge)
     assert judge.table == [] and len(judge.judged["bright"].detections) == 1
+
+
+def test_parts_by_image_size_stood_in_the_order_of_the_alphabet(tmp_path: Path) -> None:
+    items = []
+    for number, side in enumerate([2100, 700, 450, 1500] * 5):
+        Image.new("L", (side, 40), 90).save(tmp_path / f"{number}.png")
+        items.append(Item(tmp_path / f"{number}.png", label=1, boxes=(Box(x1=1, y1=1, x2=9, y2=9),)))
+    scores = scores_of(judge_all(look(Truth(), items), Judge(Truth())), "test")
+    parts = [part["value"] for part in scores["methods"]["bright"]["subgroups"] if part["column"] == "image_size"]
+    assert parts == ["under 500 px", "500 px to 1,000 px", "1,000 px to 2,000 px", "2,000 px and more"]
 
 
 def test_a_blank_map_passes_no_check() -> None:

@@ -74,7 +74,12 @@ def in_words(values: pl.Expr, cuts: Sequence[float], names: Sequence[str]) -> pl
 
 def image_size(longer: float) -> str:
     """Name the interval that an image's longer side (pixels) lies in, as `image_size` of an evaluation does."""
-    return _bands(IMAGE_NAMES)[bisect_right(IMAGE_CUTS, longer)]
+    return image_sizes()[bisect_right(IMAGE_CUTS, longer)]
+
+
+def image_sizes() -> list[str]:
+    """Return the names of all intervals, the smallest first."""
+    return _bands(IMAGE_NAMES)
 
 
 def _bands(names: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ from colles.evaluation.localisation import (
     widen,
 )
 from colles.evaluation.scores import IntArray, name_codes
-from colles.evaluation.sizes import IMAGE_SIZE, image_size
+from colles.evaluation.sizes import IMAGE_SIZE, image_size, image_sizes
 from colles.flow.explain import Item, Shown
 from colles.imaging.heatmap import at_most, candidate_boxes, locate_peak, unletterbox
 from colles.imaging.preprocess import to_input
@@ -235,7 +235,8 @@ def _subgroups(judge: Judge, judged: Judged, threshold: float | None) -> Iterabl
         for place, row in enumerate(judged.rows):
             if judge.table[row][column] is not None:
                 parts[str(judge.table[row][column])].append(place)
-        for value, places in sorted(parts.items()):
+        for value in image_sizes() if column == IMAGE_SIZE else sorted(parts):
+            places = parts[value]
             if len(places) >= _FEW:
                 figures = _estimates(judge, judged, places, threshold)
                 yield {"column": column, "value": value, "n": len(places), "figures": figures}
