@@ -129,9 +129,9 @@ class Predictor:
 
         `overlays` is a folder for a picture a readable image, named after it; `paths` is then gone through twice, and
         the `reason` of an answer says why there is no picture. `heat` keeps the maps on the answers. `on_header` is
-        given each DICOM file's path and data set, in the thread that reads it. `drawn` are paths of which pictures lie in
-        the folder already: none takes the name of one of theirs. Raise `UsageError` where pictures are
-        asked for and the bundle has no location map, or one of the paths lies in the folder for them.
+        given each DICOM file's path and data set, in the thread that reads it. `drawn` are paths of which pictures lie
+        in the folder already: none takes the name of one of theirs. Raise `UsageError` where pictures are asked for and
+        the bundle has no location map, or one of the paths lies in the folder for them.
         """
         if overlays is None:
             return self._in_order(paths, batch, heat, boxes, on_header=on_header)
