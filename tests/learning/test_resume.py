@@ -165,6 +165,18 @@ def test_a_damaged_state_ended_in_torchs_words(tmp_path: Path, left: int) -> Non
         read_state(file)
 
 
+@pytest.mark.parametrize("content", [{"epoch": 1, "callbacks": {}, "weights": torch.zeros(3000)}, {"epoch": 1}, [1]])
+def test_a_state_cut_in_the_middle_was_called_an_invalid_argument_and_another_file_a_defect(
+    tmp_path: Path, content: Any
+) -> None:
+    file = tmp_path / "resume_all.ckpt"
+    torch.save(content, file)
+    if "weights" in content:
+        file.write_bytes(file.read_bytes()[:6000])
+    with pytest.raises(InputError, match="the state to go on from is damaged"):
+        read_state(file)
+
+
 @pytest.mark.parametrize(
     ("saved", "epochs"),
     [("\ufeffepoch,loss\n0,0.7\n", ["0", "1"]), ("epoch;loss\n0;0.7\n", ["1"]), ("epoch,loss\n0,0.7\n,\n", ["1"])],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,13 +29,18 @@ def read_state(file: Path) -> SavedState | None:
     if not file.is_file():
         return None
     try:
-        saved = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        return _said(torch.load(file, map_location="cpu", weights_only=True))
+    except PermissionError:
+        raise
+    except Exception as error:  # a cut file is an OSError, a changed byte whatever torch and pickle stumble over
         raise InputError(
             "the state to go on from is damaged",
             path=file,
             repair="Copy it again, or remove it: this stage of the training then begins anew",
         ) from error
+
+
+def _said(saved: dict[str, Any]) -> SavedState:
     stopping = [each for name, each in saved["callbacks"].items() if name.startswith("EarlyStopping")]
     stopped = any(each["wait_count"] >= each["patience"] for each in stopping)
     # written at the end of an epoch, before Lightning counts it as completed
