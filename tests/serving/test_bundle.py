@@ -121,7 +121,7 @@ def test_a_bad_manifest_is_refused(bundle_copy: Path, text: str, reason: str) ->
         load_bundle(bundle_copy)
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "a\\b"])
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "a\\b", "a\0b"])
 def test_a_manifest_may_not_point_outside(bundle_copy: Path, name: str) -> None:
     values = json.loads((bundle_copy / "manifest.json").read_text())
     values["files"][name] = {"sha256": "0" * 64, "bytes": 0}
@@ -210,6 +210,38 @@ def test_a_name_that_moves_the_cursor_of_a_terminal_was_taken(bundle_copy: Path)
     with pytest.raises(BundleError, match=r"name") as raised:
         load_bundle(bundle_copy)
     assert "\x1b" not in str(raised.value)
+
+
+_POINT = {"name": "f1", "threshold": float("nan"), "criterion": "f1", "chosen_on": "val", "digest": ""}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"operating_points": {"f1": _POINT}}, "operating_points: .*the threshold of f1 is nan"),
+        ({"calibration": {"method": "evil", "slope": 1.0, "intercept": 0.0}}, "calibration.method"),
+        ({"calibration": {"method": "platt", "slope": float("nan"), "intercept": 0.0}}, "calibration.slope"),
+        (
+            {"calibration": {"method": "isotonic", "slope": 1.0, "intercept": 0.0}},
+            "calibration: .*without as many knots",
+        ),
+        ({"evaluation": {"figures": {"auroc": "high"}}}, r"evaluation: .*another form \(figures\.auroc\)"),
+        ({"external": {"figures": 5}}, r"external: .*another form \(figures\)"),
+    ],
+)
+def test_numbers_that_are_none_decided_or_ended_a_run_in_a_defect(
+    bundle_copy: Path, change: dict[str, object], reason: str
+) -> None:
+    """A rule_in of NaN left the decision to f1 alone; figures of another form ended predict behind its last image."""
+    test_bad_metadata_is_refused_with_its_field(bundle_copy, change, reason)
+
+
+def test_show_of_a_bundle_of_another_form_was_a_defect(bundle_copy: Path) -> None:
+    file = bundle_copy / "metadata.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"int8": {"known_score": 0.5}}))
+    write_manifest(bundle_copy)
+    result = CliRunner().invoke(app, ["bundle", "show", str(bundle_copy)])
+    assert isinstance(result.exception, BundleError) and "KeyError: 'kept'" in str(result.exception)
 
 
 def test_a_bundle_replaced_under_a_running_node_signed_results_of_the_one_before(bundle_copy: Path) -> None:

@@ -95,6 +95,7 @@ def get(
 
 def show(bundle: Name, as_json: AsJson = False) -> None:
     """Show what a bundle is, what it was trained on, how it decides, and what is known of its worth."""
+    from colles.core.errors import BundleError
     from colles.serving.bundle import load_bundle
 
     loaded = load_bundle(bundle, to_answer=False)
@@ -103,7 +104,11 @@ def show(bundle: Name, as_json: AsJson = False) -> None:
             {"metadata": loaded.metadata.model_dump(mode="json"), "files": loaded.manifest.model_dump()["files"]}
         )
         return
-    lines = _lines(loaded)
+    try:
+        lines = _lines(loaded)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # fields of strangers' bundles without a type
+        text = f"its metadata have another form ({type(error).__name__}: {error})"
+        raise BundleError(text, path=loaded.folder, repair="Use --json, or export it again") from error
     width = max(len(title) for title, _ in lines)
     for title, value in lines:
         typer.echo(f"{title:<{width}} {value}")

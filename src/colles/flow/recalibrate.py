@@ -160,7 +160,8 @@ def _study(
             said.append(f"no operating points by {unit}: {error.message}")
             continue
         points, calibration = locked.points, calibration_metadata(locked.calibrator)
-        made = StudyMetadata(unit=unit, aggregation=how, operating_points=points, calibration=calibration)
+        known = {"unit": unit, "aggregation": how, "operating_points": points, "calibration": calibration}
+        made = StudyMetadata.model_validate(known)
         return made, (*said, *(f"by {unit}: {warning}" for warning in locked.warnings))
     if old.study is not None and not said:
         said.append(

@@ -143,9 +143,10 @@ def _verify(folder: Path, name: str, entry: FileEntry) -> None:
 
 
 def is_inside(name: str) -> bool:
-    """Tell whether a name in a manifest stays inside the bundle's folder."""
+    """Tell whether a name in a manifest stays inside the bundle's folder, and is one that a file can have."""
     pure = PurePosixPath(name)
-    return bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts and "\\" not in name
+    inside = bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts
+    return inside and "\\" not in name and name.isprintable()
 
 
 def _names(folder: Path) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from colles.core.logistic import sigmoid, to_logit
 from colles.core.recipe import PreprocessRecipe
-from colles.core.records import OperatingPoint
+from colles.core.records import Estimate, OperatingPoint
 
 SCHEMA_VERSION = 1
 Line = Annotated[str, Field(pattern=r"^\P{Cc}*$")]
@@ -21,6 +21,33 @@ INTENDED_USE = (
 )
 
 
+def _finite(points: dict[str, OperatingPoint]) -> dict[str, OperatingPoint]:
+    # No comparison with NaN is true: a rule_in of NaN left the decision to f1 alone.
+    for name, point in points.items():
+        if not np.isfinite(point.threshold):
+            raise ValueError(f"the threshold of {name} is {point.threshold}")
+    return points
+
+
+class _Measured(BaseModel):
+    figures: dict[str, Estimate] | None = None
+    operating_points: dict[str, dict[str, Estimate]] | None = None
+    subgroups: list[dict[str, Any]] | None = None
+
+
+def _measured(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    try:
+        _Measured.model_validate(found or {})
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise ValueError(f"figures of another form ({where})") from error
+    return found
+
+
+Points = Annotated[dict[str, OperatingPoint], AfterValidator(_finite)]
+Evaluated = Annotated[dict[str, Any] | None, AfterValidator(_measured)]
+
+
 class CalibrationMetadata(BaseModel):
     """The map from score to probability: sigmoid(slope · logit(score) + intercept), or isotonic through knots.
 
@@ -28,9 +55,9 @@ class CalibrationMetadata(BaseModel):
     needs: importing those would double the time to the first answer.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    method: str
+    method: Literal["platt", "temperature", "isotonic", "none"]
     slope: float
     intercept: float
     fitted_on: str | None = None
@@ -46,6 +73,12 @@ class CalibrationMetadata(BaseModel):
     offset: float = 0.0
     """Added to the probability's logit for that prevalence."""
 
+    @model_validator(mode="after")
+    def _has_knots(self) -> Self:
+        if self.method == "isotonic" and not (len(self.x) == len(self.y) > 0 and list(self.x) == sorted(self.x)):
+            raise ValueError("isotonic, without as many knots y as x, which ascend")
+        return self
+
     def transform(self, y_score: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities of scores, any shape, 0–1."""
         if self.method in ("none", "isotonic"):
@@ -59,11 +92,11 @@ class StudyMetadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    unit: str
+    unit: Literal["study", "patient"]
     """`study` or `patient`."""
-    aggregation: str
+    aggregation: Literal["max", "mean", "noisy_or"]
     """`max`, `mean` or `noisy_or` (1 − Π(1 − score)) of the images' scores."""
-    operating_points: dict[str, OperatingPoint]
+    operating_points: Points
     """Thresholds on the score of the unit."""
     calibration: CalibrationMetadata | None = None
 
@@ -73,7 +106,7 @@ class GateMetadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    limit: float
+    limit: FiniteFloat
     """Largest distance that is let through."""
     false_refusals: float
     """Share of val images beyond the limit, by choice."""
@@ -100,7 +133,7 @@ class BundleMetadata(BaseModel):
     model: dict[str, Any]
     """name, parameters, weight_bits, has_cam, map (`location`, `class_activation` or null), cam_bias."""
     preprocessing: PreprocessRecipe
-    operating_points: dict[str, OperatingPoint]
+    operating_points: Points
     """By name; thresholds on the score of one image."""
     calibration: CalibrationMetadata | None = None
     """None: the probability is the score."""
@@ -112,12 +145,12 @@ class BundleMetadata(BaseModel):
     """What the quantised network was measured to change, and why it was left out where it was; None: not tried."""
     training: dict[str, Any] = {}
     """catalog_digest, split_digest, recipe_digest, sources, weights_from; `recalibrated` where it was."""
-    evaluation: dict[str, Any] | None = None
+    evaluation: Evaluated = None
     """Figures on test with their intervals, `figures` and `operating_points`; None where test was not evaluated.
 
     Of a recalibrated bundle: on the site's images.
     """
-    external: dict[str, Any] | None = None
+    external: Evaluated = None
     """The same on the sources that were held out whole; None where there were none."""
     parity: dict[str, Any] = {}
     """images, tolerance, and the largest differences measured at export."""
