@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -182,6 +183,27 @@ def test_a_graph_of_another_size_is_refused(
     folder = bundle_maker(tmp_path / "other", preprocessing={"size": 96, "channels": 1, "mean": [0.5], "std": [0.25]})
     with pytest.raises(BundleError, match="the graph takes"):
         load_bundle(folder).predict(grey_files[0])
+
+
+@pytest.mark.parametrize(("shape", "reason"), [([2], "one logit"), ([7, 3], "cannot run the graph")])
+def test_a_graph_that_fails_on_an_image_was_a_defect_and_verified(
+    bundle_copy: Path, grey_files: list[Path], shape: list[int], reason: str
+) -> None:
+    """It gives two numbers an image, or stops; `colles bundle verify` said that its networks load."""
+    onnx = pytest.importorskip("onnx")
+    file = bundle_copy / "model.onnx"
+    model = onnx.load(file)
+    (node,) = (each for each in model.graph.node if "logit" in each.output)
+    node.output[:] = ["one"]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(shape), "shape"))
+    model.graph.node.append(onnx.helper.make_node("Concat", ["one", "one"], ["both"], axis=0))
+    model.graph.node.append(onnx.helper.make_node("Reshape", ["both", "shape"], ["logit"]))
+    onnx.save(model, file)
+    write_manifest(bundle_copy)
+    with pytest.raises(BundleError, match=reason):
+        load_bundle(bundle_copy).predict(grey_files[0])
+    result = CliRunner().invoke(app, ["bundle", "verify", str(bundle_copy)])
+    assert isinstance(result.exception, BundleError)
 
 
 @pytest.mark.parametrize("name", ["metadata.json", MANIFEST])

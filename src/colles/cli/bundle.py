@@ -118,6 +118,7 @@ def verify(bundle: Name, as_json: AsJson = False) -> None:
     """Check every file's sha256, the metadata, the networks and the gate; exit 2 with the reason if one is wrong."""
     from colles.serving.bundle import INT8_MODEL, load_bundle
     from colles.serving.gate import Gate
+    from colles.serving.known_answer import known_score
     from colles.serving.predictor import Precision, Predictor
 
     loaded = load_bundle(bundle, to_answer=False)
@@ -125,7 +126,7 @@ def verify(bundle: Name, as_json: AsJson = False) -> None:
     precisions: list[Precision] = ["fp32"] if loaded.has_graph else []
     precisions += ["int8"] if INT8_MODEL in loaded.manifest.files else []
     for precision in precisions:
-        Predictor(loaded, precision=precision).session  # noqa: B018 - loads the graph and checks its shape
+        known_score(Predictor(loaded, precision=precision).session, loaded.metadata.preprocessing)
     if as_json:
         print_json({"bundle": loaded.name, "verified": True, "files": len(loaded.manifest.files)})
     else:

@@ -45,6 +45,7 @@ class Session:
         except Exception as error:  # ONNX Runtime has a class for each kind of failure and no common one
             reason = " ".join(str(error).split())[:200]
             raise BundleError(f"ONNX Runtime cannot load the graph ({reason})", path=name) from error
+        self._name = name
         self._check(recipe, name)
 
     @property
@@ -77,10 +78,21 @@ class Session:
         """
         wanted = {"logit": True, "cam": cam, "embedding": embedding}
         names = [name for name in self.outputs if wanted.get(name)]
-        parts = [self._session.run(names, {INPUT: part}) for part in np.split(batch, max(1, len(batch)))]
-        found: dict[str, Any] = {
-            name: np.concatenate(each) for name, each in zip(names, zip(*parts, strict=True), strict=True)
-        }
+        parts = [self._one(names, part) for part in np.split(batch, max(1, len(batch)))]
+        found: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in names}
         logit = found["logit"].reshape(-1).astype(np.float64)
         maps = found.get("cam")
         return Outputs(sigmoid(logit), None if maps is None else maps[:, 0], found.get("embedding"))
+
+    def _one(self, names: list[str], part: NDArray[np.float32]) -> dict[str, Any]:
+        """Compute one image; raise `BundleError` where the graph fails or gives what is no answer on one."""
+        try:
+            found = dict(zip(names, self._session.run(names, {INPUT: part}), strict=True))
+        except Exception as error:  # as above
+            reason = " ".join(str(error).split())[:200]
+            raise BundleError(f"ONNX Runtime cannot run the graph ({reason})", path=self._name) from error
+        shapes = {name: value.shape for name, value in found.items()}
+        if len(shapes["logit"]) < 1 or found["logit"].size != len(part) or len(shapes.get("cam", part.shape)) != 4:
+            text = f"the graph gives {shapes} on one image; wanted one logit, and a cam (1, 1, h, w)"
+            raise BundleError(text, path=self._name, repair="Export again")
+        return found
