@@ -188,8 +188,15 @@ def test_what_cannot_be_paired_is_refused(predictions_frame, better_and_worse):
     with pytest.raises(TableError, match="b: y_true: 450 images have another label"):
         compare({"a": good, "b": Predictions(predictions_frame.with_columns(y_true=1 - pl.col("y_true")))})
     with pytest.raises(TableError, match="at least two images of each class"):
-        only = Predictions(predictions_frame.filter(pl.col("y_true") == 0))
+        only = Predictions(predictions_frame.filter(pl.col("y_true") == 0).drop("group_id"))
         compare({"a": only, "b": only})
+
+
+def test_three_fractures_of_one_patient_were_said_to_be_fewer_than_two_images():
+    rows = {"image_id": list("abcdef"), "y_true": [1, 1, 1, 0, 0, 0], "group_id": list("ppp123")}
+    table = Predictions(pl.DataFrame({**rows, "y_score": [0.9, 0.8, 0.7, 0.3, 0.2, 0.1]}))
+    with pytest.raises(TableError, match="at least two groups of each class"):
+        compare({"a": table, "b": table})
 
 
 def test_ids_spelt_otherwise_were_called_another_split(predictions_frame):

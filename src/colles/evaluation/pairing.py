@@ -106,6 +106,7 @@ def _refuse_unlike(scores: Mapping[str, Scores], ids: pl.DataFrame, tables: Mapp
                 repair="Give both tables the same labels",
             )
     if smaller_class(first) < 2:
+        units = "images" if first.groups is None else "groups"
         raise TableError(
-            "a comparison needs at least two images of each class", field="y_true", repair="Compare on more images"
+            f"a comparison needs at least two {units} of each class", field="y_true", repair="Compare on more images"
         )
