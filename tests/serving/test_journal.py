@@ -160,3 +160,15 @@ def test_a_second_run_into_a_table_that_is_being_written_lost_or_doubled_rows(tm
     assert save_predictions(answers(), table).counts["ok"] == 5
     assert paths(table) == [f"{number}.png" for number in range(5)]
     prepare_output(table, "m@1", **{how: True})
+
+
+def test_of_two_images_of_one_name_in_a_zip_file_both_had_the_last_ones_answer_after_resume(tmp_path: Path) -> None:
+    table, twice = tmp_path / "t.jsonl", ["a.zip!/x.png", "a.zip!/x.png", "b.png"]
+    first, second, third = (
+        replace(GOOD, path=path, score=score) for path, score in zip(twice, (0.25, 0.5, 0.75), strict=True)
+    )
+    save_predictions([first, second, third], table)
+    answered = prepare_output(table, "m@1", resume=True)
+    assert answered is not None and twice[0] not in answered and "b.png" in answered
+    resumed(table, twice, [first, second])
+    assert [json.loads(line)["score"] for line in table.read_text().splitlines()] == [0.25, 0.5, 0.75]

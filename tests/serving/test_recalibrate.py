@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from colles.cli.app import app
-from colles.core.errors import CheckError, OutputExistsError, TableError
+from colles.core.errors import CheckError, OutputExistsError, TableError, UsageError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
 from colles.evaluation.calibration import Calibrator
@@ -293,3 +293,8 @@ def test_a_bundle_whose_thresholds_cross_left_nothing_undecided_without_a_word(d
     assert "rule_out lies above rule_in: the bundle decides by f1 alone and leaves nothing undecided" in done.warnings
     usual = recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "usual", RECIPE)
     assert not any("undecided" in text for text in usual.warnings)
+
+
+def test_a_name_that_no_bundle_may_have_left_one_that_did_not_load(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--name: 'a\\x1bb' is none"):
+        recalibrate("none", "labels.csv", tmp_path / "out", EvaluateRecipe(), name="a\x1bb")

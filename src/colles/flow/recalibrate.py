@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from colles.core.errors import TableError
+from colles.core.errors import TableError, UsageError
 from colles.core.files import atomic_path, refuse_existing
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
@@ -72,6 +72,8 @@ def recalibrate(
     `OutputExistsError` where `out` holds something, `TableError` where the labels do not allow a choice.
     """
     refuse_existing(out, repair="Choose another --out; a bundle is never overwritten")
+    if name and not name.isprintable():
+        raise UsageError(f"{name!r} is none that can be shown", field="--name", repair="Leave out control characters")
     old = load_bundle(bundle)
     table = load_site_labels(labels)
     answers = judge_site(Predictor(old, gate=gate), table)
