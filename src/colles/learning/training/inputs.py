@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from colles.core.dotted import dotted
 from colles.core.errors import CollesError, StaleInputError
 from colles.core.files import read_json, sha256_file, write_json
 from colles.core.recipe import Recipe
@@ -106,18 +106,10 @@ def _changed(kept: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
     # a network that is gone cannot be compared; a begun training that knew no digests neither
     old, new = kept.pop("contents", {}), inputs["contents"]
     other = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
-    before, now = dict(_flat(kept)), dict(_flat({key: value for key, value in inputs.items() if key != "contents"}))
+    before, now = dotted(kept), dotted({key: value for key, value in inputs.items() if key != "contents"})
     # a setting that is newer than the begun training had its default then
-    defaults = dict(_flat(Recipe().model_dump(mode="json")))
+    defaults = dotted(Recipe().model_dump(mode="json"))
     before = {**{key: defaults[key] for key in now.keys() - before.keys() if key in defaults}, **before}
     known = (before.keys() | now.keys()) - {f"train.{name}" for name in FREE}  # an earlier version may have kept one
     changed = sorted(key for key in known if before.get(key) != now.get(key))
     return changed + [f"network at {name}" for name in other]
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
