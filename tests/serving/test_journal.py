@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from colles.core.errors import OutputExistsError, StaleInputError, TableError, UsageError
+from colles.core.errors import OutputExistsError, StaleInputError, StorageError, TableError, UsageError
 from colles.serving.journal import Journal
 from colles.serving.output import row_of, save_predictions
 from colles.serving.predict import prepare_output
@@ -160,6 +160,13 @@ def test_a_second_run_into_a_table_that_is_being_written_lost_or_doubled_rows(tm
     assert save_predictions(answers(), table).counts["ok"] == 5
     assert paths(table) == [f"{number}.png" for number in range(5)]
     prepare_output(table, "m@1", **{how: True})
+
+
+def test_a_table_whose_name_leaves_no_room_for_the_journals_was_an_error_of_the_system(tmp_path: Path) -> None:
+    table = tmp_path / f"{'x' * 245}.csv"
+    assert prepare_output(table, "m@1") is None
+    with pytest.raises(StorageError, match="name too long"):
+        save_predictions(FIVE, table)
 
 
 def test_of_two_images_of_one_name_in_a_zip_file_both_had_the_last_ones_answer_after_resume(tmp_path: Path) -> None:

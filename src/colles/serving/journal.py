@@ -64,7 +64,7 @@ class Journal:
 
     def assert_free(self) -> None:
         """Raise `OutputExistsError` where another process writes it."""
-        if self.path.is_file():
+        if left_behind(self._table):
             with storage_errors(self._table, self.path):
                 self._held().close()
 
