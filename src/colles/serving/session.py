@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +31,15 @@ class Outputs:
     """(N, d) what the head reads."""
 
 
+@contextmanager
+def _failures(doing: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime has a class for each kind of failure and no common one
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(f"ONNX Runtime cannot {doing} the graph ({reason})", path=name) from error
+
+
 class Session:
     """An ONNX Runtime session on the CPU. Threads may share it."""
 
@@ -40,11 +51,8 @@ class Session:
         options.log_severity_level = 3
         # Threads that spin while they wait take the cores from those that read files.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
+        with _failures("load", name):
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has a class for each kind of failure and no common one
-            reason = " ".join(str(error).split())[:200]
-            raise BundleError(f"ONNX Runtime cannot load the graph ({reason})", path=name) from error
         self._name = name
         self._check(recipe, name)
 
@@ -86,11 +94,8 @@ class Session:
 
     def _one(self, names: list[str], part: NDArray[np.float32]) -> dict[str, Any]:
         """Compute one image; raise `BundleError` where the graph fails or gives what is no answer on one."""
-        try:
+        with _failures("run", self._name):
             found = dict(zip(names, self._session.run(names, {INPUT: part}), strict=True))
-        except Exception as error:  # as above
-            reason = " ".join(str(error).split())[:200]
-            raise BundleError(f"ONNX Runtime cannot run the graph ({reason})", path=self._name) from error
         shapes = {name: value.shape for name, value in found.items()}
         if len(shapes["logit"]) < 1 or found["logit"].size != len(part) or len(shapes.get("cam", part.shape)) != 4:
             text = f"the graph gives {shapes} on one image; wanted one logit, and a cam (1, 1, h, w)"
