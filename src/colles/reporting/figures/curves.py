@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from colles.reporting.figures.style import (
     GREY,
     INK,
-    LABEL_BOX,
     POINT_MARKERS,
     SUBSET_COLOURS,
     Drawing,
     draw,
-    shade,
+    name_line,
     unit_square,
 )
 from colles.reporting.formats import estimate, point_name, subset_name
@@ -39,7 +38,7 @@ def roc_curve(subsets: Subsets) -> Drawing | None:
             curve = part["curves"]["roc"]
             colour = SUBSET_COLOURS.get(name, INK)
             axes.plot(curve["fpr"], curve["tpr"], color=colour, linewidth=1.8 if rank == len(drawn) - 1 else 1.2)
-            _label(axes, f"{subset_name(name)}: AUROC {_figure(part, 'auroc')}", rank, len(drawn), colour)
+            name_line(axes, f"{subset_name(name)}: AUROC {_figure(part, 'auroc')}", rank, len(drawn), colour)
         last = list(drawn)[-1]
         _mark_points(axes, drawn[last], "roc", SUBSET_COLOURS.get(last, INK))
 
@@ -61,7 +60,7 @@ def precision_recall_curve(subsets: Subsets) -> Drawing | None:
             recall, precision = _reached(curve)
             axes.step(recall, precision, color=colour, linewidth=1.8 if rank == len(drawn) - 1 else 1.2, where="pre")
             label = f"{subset_name(name)}: AP {_figure(part, 'average_precision')}"
-            _label(axes, label, rank, len(drawn), colour)
+            name_line(axes, label, rank, len(drawn), colour)
         last = list(drawn)[-1]
         part = drawn[last]
         if part.get("n"):
@@ -93,11 +92,6 @@ def _figure(part: Mapping[str, Any], name: str) -> str:
 
 def _alt(what: str, drawn: Subsets, figure: str, words: str) -> str:
     return f"{what}: " + "; ".join(f"{subset_name(n)} {words} {_figure(part, figure)}" for n, part in drawn.items())
-
-
-def _label(axes: Axes, text: str, rank: int, of: int, colour: str) -> None:
-    axes.text(0.98, 0.04 + 0.065 * (of - 1 - rank), text, color=shade(colour), ha="right", transform=axes.transAxes,
-              zorder=6, bbox=LABEL_BOX)  # fmt: skip
 
 
 def _mark_points(axes: Axes, part: Mapping[str, Any], curve: str, colour: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from colles.reporting.figures.style import GREY, INK, LABEL_BOX, SUBSET_COLOURS, Drawing, draw, shade, unit_square
+from colles.reporting.figures.style import GREY, INK, SUBSET_COLOURS, Drawing, draw, name_line, unit_square
 from colles.reporting.formats import estimate, subset_name
 
 _NAMES = {"probability": "predicted", "frequency": "observed"}
@@ -32,8 +32,7 @@ def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> 
             axes.plot(x, y, color=colour, marker="o", markersize=4, linewidth=1.2)
             text = f"{subset_name(name)}: ECE {estimate((subsets[name].get('figures') or {}).get('ece'), 3)}"
             # below the diagonal, where the bars of rare fractures do not reach
-            axes.text(0.98, 0.04 + 0.065 * (len(drawn) - 1 - rank), text, color=shade(colour), ha="right",
-                      transform=axes.transAxes, bbox=LABEL_BOX)  # fmt: skip
+            name_line(axes, text, rank, len(drawn), colour)
 
     alt = "Reliability diagram: " + ", ".join(
         f"{subset_name(name)} in {len(c['observed'])} bins" for name, c in drawn.items()

@@ -99,6 +99,12 @@ def shade(colour: str) -> str:
     return _SHADES.get(colour, colour)
 
 
+def name_line(axes: Axes, text: str, rank: int, of: int, colour: str) -> None:
+    """Name one of a unit square's lines at its lower right, the first one uppermost."""
+    axes.text(0.98, 0.04 + 0.065 * (of - 1 - rank), text, color=shade(colour), ha="right", transform=axes.transAxes,
+              zorder=6, bbox=LABEL_BOX)  # fmt: skip
+
+
 def unit_square(axes: Axes, x: str, y: str) -> None:
     """Set both axes to 0–1 with a faint grid."""
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1.0]

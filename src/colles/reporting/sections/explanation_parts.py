@@ -13,16 +13,18 @@ _FIGURES = {"pointing": "Peak in a box", "pointing_margin": "Peak near a box"}
 
 def part_blocks(scores: Mapping[str, Any]) -> Iterator[Block]:
     """Yield tables of the default method of explain/scores.json: pointing by part, fractures found at false boxes."""
-    method = (scores.get("methods") or {}).get(scores.get("default")) or {}
+    default = scores.get("default")
+    method = (scores.get("methods") or {}).get(default) or {}
+    title = title_of(str(default), method)
     parts = method.get("subgroups") or ()
     if parts:
         rows = tuple(_part(part) for part in parts)
         heads = ("Part", "Images", *_FIGURES.values())
-        yield Table(heads, rows, f"{_title(scores, method)}: where it points well, and where less so, with intervals.")
+        yield Table(heads, rows, f"{title}: where it points well, and where less so, with intervals.")
     found = method.get("froc") or ()
     if found:
         rows = tuple((number(row.get("false_boxes_per_image"), 2), estimate(row.get("recall"), 2)) for row in found)
-        caption = f"{_title(scores, method)}: candidate boxes on {count(method.get('froc_images'))} images (FROC)."
+        caption = f"{title}: candidate boxes on {count(method.get('froc_images'))} images (FROC)."
         yield Table(("False boxes an image", "Fractures found"), rows, caption)
 
 
@@ -31,5 +33,6 @@ def _part(part: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"{column}: {part.get('value')}", count(part.get("n")), *(estimate(figures.get(f), 2) for f in _FIGURES))
 
 
-def _title(scores: Mapping[str, Any], method: Mapping[str, Any]) -> str:
-    return str(method.get("title") or str(scores.get("default")).replace("_", " "))
+def title_of(name: str, method: Mapping[str, Any]) -> str:
+    """Return what a reader calls a method of explain/scores.json."""
+    return str(method.get("title") or name.replace("_", " "))

@@ -8,7 +8,7 @@ from typing import Any
 from colles.reporting.blocks import Block, Figures, Heading, Note, Table, Text
 from colles.reporting.figures.forest import ForestRow, forest_plot
 from colles.reporting.formats import count, estimate, number
-from colles.reporting.sections.explanation_parts import part_blocks
+from colles.reporting.sections.explanation_parts import part_blocks, title_of
 
 _FIGURES = {
     "pointing": "Peak in a box",
@@ -64,10 +64,6 @@ def _name(method: str) -> str:
     return method.replace("_", " ")
 
 
-def _title(name: str, method: Scores) -> str:
-    return str(method.get("title") or _name(name))
-
-
 def _rows(methods: Mapping[str, Scores]) -> list[ForestRow]:
     rows = []
     for role, heading in (("method", "methods"), ("chance", "chance")):
@@ -77,7 +73,7 @@ def _rows(methods: Mapping[str, Scores]) -> list[ForestRow]:
             figure = (method.get("figures") or {}).get("pointing") or {}
             bounds = (figure.get("value"), figure.get("low"), figure.get("high"))
             weak = role == "chance" or bool(method.get("warnings"))
-            rows.append(ForestRow(_title(name, method)[:28], *bounds, estimate(figure, 2), weak))
+            rows.append(ForestRow(title_of(name, method)[:28], *bounds, estimate(figure, 2), weak))
     return rows
 
 
@@ -87,7 +83,7 @@ def _table(methods: Mapping[str, Scores]) -> Table:
     for name, method in methods.items():
         cells = (estimate((method.get("figures") or {}).get(figure), 2) for figure in figures)
         chance = " (chance)" if method.get("role") == "chance" else ""
-        rows.append((f"{_title(name, method)}{chance}", count(method.get("n")), *cells))
+        rows.append((f"{title_of(name, method)}{chance}", count(method.get("n")), *cells))
     heads = (_FIGURES[figure] for figure in figures)
     return Table(("Method", "Images", *heads), tuple(rows), "Maps against reference boxes, with intervals.")
 
@@ -99,7 +95,7 @@ def _checks(methods: Mapping[str, Scores]) -> Iterator[Block]:
             found = (method.get("checks") or {}).get(check)
             if found:
                 rows.append(
-                    (f"{_title(name, method)}: {title.lower()}", _passed(found), str(found.get("sentence") or ""))
+                    (f"{title_of(name, method)}: {title.lower()}", _passed(found), str(found.get("sentence") or ""))
                 )
     if rows:
         columns = ("Method and check", "Passed", "What was found")
@@ -107,7 +103,7 @@ def _checks(methods: Mapping[str, Scores]) -> Iterator[Block]:
             columns, tuple(rows), "Sanity checks: a map that fails one is not to be relied on.", frozenset({0, 1, 2})
         )
     for name, method in methods.items():
-        yield from (Note(f"{_title(name, method)}: {text}.", warning=True) for text in _plain(method.get("warnings")))
+        yield from (Note(f"{title_of(name, method)}: {text}.", warning=True) for text in _plain(method.get("warnings")))
 
 
 def _plain(warnings: Any) -> list[str]:
