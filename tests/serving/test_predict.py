@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from colles.cli.app import app
 from colles.core.errors import CollesError, MissingInputError, OutputExistsError, StaleInputError, UsageError
 from colles.core.records import Estimate
+from colles.core.stopping import StopOnSignal
 from colles.serving.bundle import load_bundle, write_bundle
-from colles.serving.stopping import StopOnSignal
 from colles.serving.transport import push_bundle
 
 # What a base install lacks: torch and everything that only comes with an extra.

@@ -107,11 +107,11 @@ def _run(settings: Settings, bundle: str | None, threads: int | None, *, gate: b
     import signal
 
     from colles.core.machine import LOOPBACK
+    from colles.core.stopping import StopOnSignal
     from colles.serving.bundle import load_bundle
     from colles.serving.dicom.events import Events
     from colles.serving.dicom.node import Node
     from colles.serving.predictor import Predictor
-    from colles.serving.stopping import StopOnSignal
 
     host = settings.address.host
     if host not in LOOPBACK:

@@ -8,6 +8,7 @@ from pathlib import Path
 from colles.core.errors import OutputExistsError, UsageError
 from colles.core.files import refuse_existing, remove
 from colles.core.progress import track
+from colles.core.stopping import StopOnSignal
 from colles.serving.apart import assert_apart
 from colles.serving.bundle import Bundle
 from colles.serving.decode import OnHeader
@@ -16,7 +17,6 @@ from colles.serving.journal import Answered, Journal, left_behind, read_rows
 from colles.serving.output import Tally, as_utf8, assert_writable, save_predictions
 from colles.serving.prediction import Prediction
 from colles.serving.predictor import Batch, Precision, Predictor
-from colles.serving.stopping import StopOnSignal
 
 _WITH_BOXES = (".json", ".jsonl")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,13 @@ from colles.core.files import atomic_path, refuse_existing
 from colles.core.machine import usable_cpus
 from colles.core.progress import track
 from colles.core.recipe import PhantomRecipe
+from colles.core.stopping import StopOnSignal
 from colles.datasets.phantom.copies import change, damage, encode
 from colles.datasets.phantom.layouts import write_fracatlas, write_yolo
 from colles.datasets.phantom.plan import FilePlan, plan_files
 from colles.datasets.phantom.render import render_view
 
+_AT_ONCE = 4  # pictures that a process draws in one go, and still draws after Ctrl-C
 SCHEMA = {
     "path": pl.String,
     "set": pl.String,
@@ -83,19 +87,30 @@ def _draw(folder: Path, plans: Sequence[FilePlan], size: int, workers: int) -> l
     work = partial(draw_file, folder=folder, size=size)
     if workers == 1 or len(plans) < 100:
         return [work(plan) for plan in track(plans, "phantom", total=len(plans))]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_quietly) as pool:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the processes begin with it blocked
+    spawned = ProcessPoolExecutor(workers, get_context("spawn"), _end_with_the_program)
+    with StopOnSignal() as stop, spawned as pool:
+        # The processes begin with Ctrl-C blocked and never heed it: they end with the pool.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            drawn = pool.map(work, plans, chunksize=16)
+            drawn = pool.map(work, plans, chunksize=_AT_ONCE)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return list(track(drawn, "phantom", total=len(plans)))
+        try:
+            return list(stop.each(track(drawn, "phantom", total=len(plans))))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _end_quietly() -> None:
-    # Ctrl-C reaches the drawing processes too: they end without a word, and the program says what there is to say.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+def _end_with_the_program() -> None:
+    # A program that is ended at once would leave its drawing processes waiting for work for ever.
+    threading.Thread(target=_outlive_nobody, daemon=True).start()
+
+
+def _outlive_nobody() -> None:
+    program = parent_process()
+    if program is not None:
+        program.join()
+        os._exit(1)
 
 
 def draw_file(plan: FilePlan, *, folder: Path, size: int) -> dict[str, Any]:
