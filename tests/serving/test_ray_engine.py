@@ -115,6 +115,7 @@ def test_of_two_members_with_one_name_each_keeps_its_pixels(tmp_path: Path) -> N
             archive.writestr("a.png", grey_png(level))
     images = [there(image) for image in find_images([tmp_path / "twice.zip"])]
     assert [image.read(10**6) for image in images] == [grey_png(10), grey_png(200)]
+    assert [str(image) for image in images] == [f"{tmp_path}/twice.zip!/a.png", f"{tmp_path}/twice.zip!/a.png (2)"]
 
 
 def test_a_worker_opens_an_archive_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

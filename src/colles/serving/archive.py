@@ -6,6 +6,7 @@ import lzma
 import os
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,9 +34,12 @@ class ZipMember:
     source: zipfile.ZipFile | None
     """The open archive; None where it cannot be read at all."""
     info: zipfile.ZipInfo | None
+    copy: int = 1
+    """Which of the members of this name it is: an archive may hold one name twice."""
 
     def __str__(self) -> str:
-        return f"{self.archive}!/{self.name}" if self.name else str(self.archive)
+        shown = f"{self.archive}!/{self.name}" if self.name else str(self.archive)
+        return shown if self.copy == 1 else f"{shown} ({self.copy})"
 
     @property
     def refusal(self) -> str | None:
@@ -105,30 +109,37 @@ def zip_members(archive: Path) -> Iterator[ZipMember]:
     except _DAMAGED:
         yield ZipMember(archive, "", None, None)
         return
-    # Equal names may occur; sorting by offset too keeps their order.
-    for info in sorted(opened.infolist(), key=lambda each: (each.filename, each.header_offset)):
-        member = ZipMember(archive, info.filename, opened, info)
+    for info, copy in _numbered(opened):
+        member = ZipMember(archive, info.filename, opened, info, copy)
         if not info.is_dir() and (member.refusal or _is_image(member)):
             yield member
 
 
 def member_of(archive: Path, name: str, place: int) -> ZipMember:
-    """Return a member by its name and the place of its header in the file: an archive may hold one name twice.
+    """Return a member by its name and the place of its header in the file.
 
     The archive stays open for the next call. It is one that cannot be read where it lacks the member.
     """
     opened = _open(archive)
-    info = None if opened is None else opened[1].get((name, place))
-    return ZipMember(archive, name, opened[0] if opened and info else None, info)
+    found = opened and opened[1].get((name, place))
+    return ZipMember(archive, name, opened[0], *found) if opened and found else ZipMember(archive, name, None, None)
 
 
 @lru_cache(maxsize=4)
-def _open(archive: Path) -> tuple[zipfile.ZipFile, dict[tuple[str, int], zipfile.ZipInfo]] | None:
+def _open(archive: Path) -> tuple[zipfile.ZipFile, dict[tuple[str, int], tuple[zipfile.ZipInfo, int]]] | None:
     try:
         opened = zipfile.ZipFile(archive)
     except _DAMAGED:
         return None
-    return opened, {(info.filename, info.header_offset): info for info in opened.infolist()}
+    return opened, {(info.filename, info.header_offset): (info, copy) for info, copy in _numbered(opened)}
+
+
+def _numbered(opened: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, int]]:
+    """Yield the members by name, and those of one name by their place, each with its number among them."""
+    seen: Counter[str] = Counter()
+    for info in sorted(opened.infolist(), key=lambda each: (each.filename, each.header_offset)):
+        seen[info.filename] += 1
+        yield info, seen[info.filename]
 
 
 def _is_image(member: ZipMember) -> bool:

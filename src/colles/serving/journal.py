@@ -17,11 +17,8 @@ from colles.serving.prediction import COLUMNS, STATUSES
 
 Row = dict[str, Any]
 _FLUSH = 1.0  # seconds between writes to the disk
-# A row keeps its place. A zip file may hold two images of one name: which answer is whose is not known then (-1).
-_UPSERT = """insert into rows (path, row, answered, score) values (?, ?, ?, ?)
-    on conflict do update set row = excluded.row, score = excluded.score, answered = case
-    when rows.answered = -1 or (rows.answered and excluded.answered and rows.score != excluded.score) then -1
-    else excluded.answered end"""
+_UPSERT = """insert into rows (path, row, answered) values (?, ?, ?)
+    on conflict do update set row = excluded.row, answered = excluded.answered"""  # a row keeps its place
 _OF_PATH = "from rows where path = ? and answered = 1"
 _NUMBERS = ("score", "probability", "seconds")
 _REPLACES = {"replaces": "the table"}
@@ -121,9 +118,7 @@ class Answered:
         self._bundle = bundle
         self._asked_again = {"unreadable"} if gate else {"unreadable", "refused"}
         self._rows = sqlite3.connect("", check_same_thread=False)
-        self._rows.execute(
-            "create table rows (path text primary key, row text, answered int, score real, written int default 0)"
-        )
+        self._rows.execute("create table rows (path text primary key, row text, answered int, written int default 0)")
 
     def add(self, rows: Iterable[Row], source: Path) -> None:
         """Take rows; unreadable files are to be tried again.
@@ -139,8 +134,7 @@ class Answered:
                     path=source,
                     repair="Choose another --out, or --overwrite it",
                 )
-            values = (row["path"], json.dumps(row), row["status"] not in self._asked_again, row["score"])
-            self._rows.execute(_UPSERT, values)
+            self._rows.execute(_UPSERT, (row["path"], json.dumps(row), row["status"] not in self._asked_again))
 
     def get(self, path: str) -> Row | None:
         """Return the earlier row of a path, None where it is to be judged."""
