@@ -401,3 +401,14 @@ def test_names_without_a_number_made_every_image_a_patient_without_a_word() -> N
     rows = [{"image_id": f"t/{name}.png", "label": n % 2} for n, name in enumerate(names)]
     [warning] = make_split(catalog_of(rows), RECIPE).summary["warnings"]
     assert warning.startswith("48 images, such as t/ax_ap.png, have no id and no number in their names")
+
+
+def test_a_numbered_study_leaked_where_the_other_patient_who_has_its_number_was_left_out() -> None:
+    """Whether a study's name is one patient's own was asked of the split's images alone."""
+    rows = [
+        {"image_id": f"t/{n}.{who}", "label": n // 2 % 2, "study_id": f"{n}", "patient_id": who, "group_id": group}
+        for n in range(40)
+        for who, group in ((f"p{n}", f"t:p{n}"), (f"q{n}", f"t:q{n}"), (None, f"t:{n}"))
+    ]
+    catalog = catalog_of([{**row, "label": None if ".q" in row["image_id"] else row["label"]} for row in rows])
+    assert_no_leak(make_split(catalog, RECIPE), catalog)

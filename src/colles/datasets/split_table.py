@@ -174,12 +174,11 @@ def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None
     if clusters is not None and torn:
         clusters = clusters.filter(~pl.col("group_id").is_in(list(torn)))
     sides: dict[str, str | None] = dict(split.frame.select("image_id", "subset").iter_rows())
-    rows = trust_names(catalog.frame).filter(pl.col("image_id").is_in(list(sides)))
     units: dict[str, list[str]] = {}
     for kind, table in (("group", split.frame), ("cluster", clusters)):
         for image, name in () if table is None else table.select("image_id", "group_id").iter_rows():
             units.setdefault(f"{kind} {name}", []).append(image)
-    leaks = list(find_leaks(rows, units.values(), sides))
+    leaks = list(find_leaks(trust_names(catalog.frame), units.values(), sides))
     if leaks:
         units_lie = "1 unit lies" if len(leaks) == 1 else f"{len(leaks)} units lie"
         text = f"{units_lie} on several sides of the split; first: {leaks[0].detail}"
