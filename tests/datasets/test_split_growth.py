@@ -380,3 +380,32 @@ def test_a_leak_of_a_kept_split_or_of_a_table_of_ones_own_was_to_be_mended_by_th
         assert_no_leak(make_split(linked, RECIPE, keep=made), linked)
     with pytest.raises(LeakError, match="one side of your table"):
         adopt_split(linked, made.frame)
+
+
+def test_a_link_by_an_image_without_a_side_passed_where_a_table_of_ones_own_gives_groups() -> None:
+    """The same table without groups was refused."""
+    rows = [{**row, "sha256": f"{number:064}"} for number, row in enumerate(patients(20, each=1))]
+    linking = {**rows[1], "image_id": "clinic/both.png", "sha256": rows[0]["sha256"], "label": None}
+    ids = [row["image_id"] for row in rows]
+    table = pl.DataFrame({"image_id": ids, "group_id": ids, "subset": ["train"] + ["test"] * 19})
+    with pytest.raises(LeakError, match="Joined group clinic:p0 lies in test, train"):
+        adopt_split(catalog_of([*rows, linking]), table)
+    assert len(adopt_split(catalog_of(rows), table)) == 20
+
+
+def test_a_leak_of_a_patient_was_told_as_one_of_a_duplicate() -> None:
+    rows = patients(20)
+    table = pl.DataFrame({"image_id": [row["image_id"] for row in rows], "subset": ["train", "test"] * 20})
+    with pytest.raises(LeakError, match=r"20 units lie on several sides of the split; first: Patient p0 \(clinic\)"):
+        adopt_split(catalog_of(rows), table.with_columns(group_id=pl.lit(None, pl.String)))
+
+
+def test_a_copy_that_a_person_added_to_a_split_was_not_seen(tmp_path: Path) -> None:
+    rows = [{**row, "sha256": f"{number:064}"} for number, row in enumerate(patients(60, each=1))]
+    copies = [{**row, "image_id": f"{row['image_id']}-copy", "patient_id": None, "group_id": None} for row in rows]
+    catalog = catalog_of([*rows, *copies])
+    path = make_split(catalog, RECIPE).save(tmp_path / "split.csv")
+    added = max(set(catalog.frame["image_id"]) - set(Split.load(path).frame["image_id"]))
+    path.write_text(path.read_text() + f"{added},mine,train\n")
+    with pytest.raises(LeakError, match=r"Duplicate clinic/p\d+_0\.png lies in t"):
+        Split.load(path).assert_matches(catalog)

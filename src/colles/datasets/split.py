@@ -11,6 +11,7 @@ import polars as pl
 from colles.core.errors import InputError, LeakError, StaleInputError, TableError, UsageError
 from colles.core.recipe import SplitRecipe
 from colles.core.tables import require_columns
+from colles.datasets.audit.audit import CLUSTER_SCHEMA
 from colles.datasets.balance import balance, deviation, doubts, group_summary
 from colles.datasets.catalog import Catalog
 from colles.datasets.extending import TOO_LARGE, Extension, extend_groups
@@ -22,7 +23,6 @@ from colles.datasets.stratify import Member, allocate
 
 __all__ = ["COLUMNS", "Split", "adopt_split", "assert_no_leak", "make_folds", "make_split", "split_digest"]
 _EXTERNAL = "external"
-_CLUSTERS = {"image_id": pl.String, "group_id": pl.String}
 _KIN = "kin or copy of an image of another source"
 
 
@@ -85,10 +85,10 @@ def adopt_split(catalog: Catalog, table: pl.DataFrame, *, clusters: pl.DataFrame
         raise TableError("the table names no image", repair="Give it a line an image: image_id, subset")
     _assert_clusters(catalog, clusters)
     assert_usable(table, catalog)
-    if table["group_id"].null_count():
-        readable = trust_names(catalog.frame).filter(pl.col("status") == "ok")
-        kin = kin_of(readable, copy_sets(readable, clusters))
-        table = table.with_columns(pl.col("group_id").fill_null(pl.col("image_id").replace_strict(kin)))
+    readable = trust_names(catalog.frame).filter(pl.col("status") == "ok")
+    copies = copy_sets(readable, clusters)
+    kin = kin_of(readable, copies)
+    table = table.with_columns(pl.col("group_id").fill_null(pl.col("image_id").replace_strict(kin)))
     rows = catalog.frame.filter(pl.col("image_id").is_in(table["image_id"].to_list()))
     summary = {
         "catalog_digest": catalog.digest,
@@ -102,13 +102,9 @@ def adopt_split(catalog: Catalog, table: pl.DataFrame, *, clusters: pl.DataFrame
         "warnings": [],
     }
     made = Split(table.select(COLUMNS).sort("image_id"), summary)
-    assert_no_leak(made, catalog, _equal_files(catalog) if clusters is None else clusters)
+    known = [(image, name, copies.get(image)) for image, name in kin.items()]
+    assert_no_leak(made, catalog, pl.DataFrame(known, schema=CLUSTER_SCHEMA, orient="row"))
     return made
-
-
-def _equal_files(catalog: Catalog) -> pl.DataFrame:
-    found = copy_sets(catalog.frame.filter(pl.col("status") == "ok"), None)
-    return pl.DataFrame({"image_id": list(found), "group_id": list(found.values())}, schema=_CLUSTERS)
 
 
 @dataclass

@@ -18,8 +18,10 @@ from colles.core.files import existing_file, read_json, sha256_json_list, write_
 from colles.core.names import SUBSET_WORDS, suggest
 from colles.core.records import SUBSETS
 from colles.core.tables import read_table, write_table
-from colles.datasets.audit.leaks import find_leaks
+from colles.datasets.audit.audit import cluster_table
+from colles.datasets.audit.leaks import find_leaks, joined_leaks
 from colles.datasets.catalog import Catalog
+from colles.datasets.exact import exact_copies
 from colles.datasets.naming import trust_names
 from colles.datasets.rows import PART
 
@@ -69,7 +71,9 @@ class Split:
             raise StaleInputError(text, path=self.path, field="catalog_digest", repair=_AGAIN)
         if self.summary.get("edited"):
             assert_usable(self.frame, catalog)
-            assert_no_leak(self, catalog)
+            # One that keeps an older split may have equal files on two sides, as it told when it was made.
+            equal = [] if self.summary.get("kept") else exact_copies(catalog.frame.filter(pl.col("status") == "ok"))
+            assert_no_leak(self, catalog, cluster_table(catalog.frame, equal))
 
     def save(self, path: str | Path) -> Path:
         """Write the table and, beside it, the summary as JSON; raise `UsageError` for a table that ends in .json."""
@@ -174,15 +178,20 @@ def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None
     if clusters is not None and torn:
         clusters = clusters.filter(~pl.col("group_id").is_in(list(torn)))
     sides: dict[str, str | None] = dict(split.frame.select("image_id", "subset").iter_rows())
-    units: dict[str, list[str]] = {}
-    for kind, table in (("group", split.frame), ("cluster", clusters)):
-        for image, name in () if table is None else table.select("image_id", "group_id").iter_rows():
-            units.setdefault(f"{kind} {name}", []).append(image)
-    leaks = list(find_leaks(trust_names(catalog.frame), units.values(), sides))
+    leaks = list(find_leaks(trust_names(catalog.frame), _copies(clusters), sides))
+    for groups in (split.frame, clusters):
+        leaks += [] if groups is None else list(joined_leaks(groups, sides, leaks))
     if leaks:
         units_lie = "1 unit lies" if len(leaks) == 1 else f"{len(leaks)} units lie"
         text = f"{units_lie} on several sides of the split; first: {leaks[0].detail}"
         raise LeakError(text, field="subset", repair=_one_side(split))
+
+
+def _copies(clusters: pl.DataFrame | None) -> list[list[str]]:
+    if clusters is None or "copy_id" not in clusters.columns:
+        return []
+    known = clusters.filter(pl.col("copy_id").is_not_null())
+    return list(known.group_by("copy_id", maintain_order=True).agg("image_id")["image_id"].to_list())
 
 
 def _one_side(split: Split) -> str:
