@@ -83,3 +83,29 @@ def test_a_damaged_header_is_refused_before_a_decoder_ends_the_process() -> None
         data[data.index(marker) + place] = value
         with pytest.raises(UnreadableImageError, match="header of its compressed picture is damaged"):
             read_image(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("place", "added"),
+    [(11, b""), (None, b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x02")],
+    ids=["a version of JFIF", "a colour transform of Adobe"],
+)
+def test_a_header_of_an_unknown_version_is_refused_before_a_decoder_ends_the_process(
+    place: int | None, added: bytes
+) -> None:
+    """gdcm aborted over what libjpeg only warns of: a film of a kilobyte ended `colles serve`."""
+    pytest.importorskip("gdcm", reason="gdcm comes with colles[dicom]")
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEGBaseline8Bit
+
+    from drawn_dicom import dicom, encoded
+
+    whole = picture_bytes(Image.effect_noise((128, 96), 50).convert("RGB"), "JPEG")
+    data = bytearray(whole if place else whole[:2] + added + whole[20:])
+    if place:
+        assert data[2:11] == b"\xff\xe0\0\x10JFIF\0"
+        data[place] = 2
+    ds = dicom(np.zeros((96, 128, 3), np.uint8), bits=8)
+    ds.PixelData, ds.file_meta.TransferSyntaxUID = encapsulate([bytes(data)]), JPEGBaseline8Bit
+    with pytest.raises(UnreadableImageError, match="header of its compressed picture is damaged"):
+        read_image(encoded(ds))
