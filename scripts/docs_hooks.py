@@ -42,7 +42,7 @@ def _section(command: Any, context: Any, name: str) -> list[str]:
     rows = [_row(parameter, context) for parameter in command.get_params(context)]
     if rows:
         lines += ["| argument or option | meaning |", "|---|---|", *rows, ""]
-    examples = [line for line in (command.epilog or "").split("\n\n")[1:] if line.strip()]
+    examples = (command.epilog or "").partition("\b\n")[2].splitlines()
     return [*lines, "```text", *examples, "```", ""] if examples else lines
 
 

@@ -46,10 +46,18 @@ def test_letters_that_a_terminal_lacks_end_in_no_defect(monkeypatch: pytest.Monk
     assert written.getvalue().startswith(b'[\n  "\\u00fc"\n]\n0?1')
 
 
-def test_no_verb_is_described_by_half_a_sentence() -> None:
-    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
-    assert "predict " in told
-    assert "..." not in told.partition("Commands:")[2]
+@pytest.mark.parametrize("group", ["", "data", "sweep", "bundle", "dicom"])
+def test_no_verb_is_described_by_half_a_sentence(group: str) -> None:
+    told = CliRunner().invoke(app, [*group.split(), "--help"], env={"COLUMNS": "80"}).stdout
+    assert "..." not in told.partition("Commands:")[2].partition("Examples:")[0]
+
+
+@pytest.mark.parametrize("verb", ["explain", "bundle", "dicom node"])
+def test_an_example_was_broken_at_the_terminals_width_and_ran_in_halves_when_copied(verb: str) -> None:
+    told = CliRunner().invoke(app, [*verb.split(), "--help"], env={"COLUMNS": "60"}).stdout
+    lines = told.partition("Examples:")[2].split("\n")
+    assert max(map(len, lines)) > 70
+    assert all(line.startswith("  colles ") for line in lines if line)
 
 
 def test_what_steers_a_terminal_was_printed_as_it_stood(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,13 +33,13 @@ _EXAMPLES = example(
     "colles bundle show models/mine",
     "colles bundle diff models/mine models/recalibrated",
     "colles bundle push models/mine mine.zip",
-    "colles bundle push models/mine upload --hub   (then: hf upload ORG/NAME upload)",
+    "colles bundle push models/mine upload --hub  # then: hf upload ORG/NAME upload",
     "colles bundle pull mine.zip --out models/mine",
 )
 
 
 def list_bundles(as_json: AsJson = False) -> None:
-    """List the bundles that are here or can be fetched, and which one is the default."""
+    """List the bundles that are here or can be fetched. Marks the default."""
     from colles.serving.known import default_bundle, known_bundles
 
     here, default = _here(), default_bundle()
@@ -75,7 +75,7 @@ def get(
     sha256: Annotated[str | None, typer.Option(help="Digest of the archive, in place of the registered one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a bundle by name: shows its licence, checks its sha256, goes on after an interrupt, and verifies it."""
+    """Fetch a bundle by name and verify it. Shows its licence, checks its sha256, goes on after an interrupt."""
     from colles.core.progress import say
     from colles.serving.fetch import fetch_bundle
     from colles.serving.known import find_known
@@ -94,7 +94,7 @@ def get(
 
 
 def show(bundle: Name, as_json: AsJson = False) -> None:
-    """Show what a bundle is, what it was trained on, how it decides, and what is known of its worth."""
+    """Show what a bundle is. Tells what it was trained on, how it decides, and what is known of its worth."""
     from colles.core.errors import BundleError
     from colles.serving.bundle import load_bundle
 
@@ -115,7 +115,7 @@ def show(bundle: Name, as_json: AsJson = False) -> None:
 
 
 def verify(bundle: Name, as_json: AsJson = False) -> None:
-    """Check every file's sha256, the metadata, the networks and the gate; exit 2 with the reason if one is wrong."""
+    """Check every file of a bundle. Sha256, metadata, networks and gate; exit 2 with the reason if one is wrong."""
     from colles.serving.bundle import INT8_MODEL, load_bundle
     from colles.serving.gate import Gate
     from colles.serving.known_answer import known_score
@@ -158,7 +158,7 @@ def push(
     target: Annotated[Path, typer.Argument(help="Folder to make, or a .zip file.")],
     hub: Annotated[bool, typer.Option("--hub", help="Lay it out as a repository of the Hugging Face Hub.")] = False,
 ) -> None:
-    """Copy a bundle to a folder, to a zip file, or to a folder in the layout of the Hugging Face Hub."""
+    """Copy a bundle to a folder or a zip file. With --hub in the layout of the Hugging Face Hub."""
     from colles.serving.bundle import load_bundle
     from colles.serving.transport import push_bundle
 
@@ -170,7 +170,7 @@ def pull(
     source: Annotated[Path, typer.Argument(help="Folder, zip file, or downloaded repository of the Hub.")],
     out: Annotated[Path, typer.Option(help="Bundle folder to make.")],
 ) -> None:
-    """Copy a bundle from somewhere, and verify it before it gets its name."""
+    """Copy a bundle from somewhere. It is verified before it gets its name."""
     from colles.serving.transport import pull_bundle
 
     typer.echo(f"{pull_bundle(source, out).name} in {out}")

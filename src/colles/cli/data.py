@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 @data.command("list", epilog=example("colles data list", "colles data list --json"))
 def list_sets(as_json: AsJson = False) -> None:
-    """List the data sets that colles knows, with their licences and whether they are here."""
+    """List the data sets that colles knows. Tells their licences, and whether they are here."""
     from colles.datasets.registry import load_registry
 
     known = load_registry().values()
@@ -55,7 +55,7 @@ def get(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch a data set: shows its licence, checks its sha256, goes on after an interrupt, then unpacks it."""
+    """Fetch a data set and unpack it. Shows its licence, checks its sha256, goes on after an interrupt."""
     from colles.core.files import refuse_existing
     from colles.core.progress import say
     from colles.datasets.obtain import obtain

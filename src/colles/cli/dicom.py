@@ -43,7 +43,7 @@ def results(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the answers on DICOM studies as a structured report and a picture an image."""
+    """Write the answers as DICOM: a report a study, a picture an image."""
     from colles.core.extras import require
     from colles.serving.bundle import load_bundle
     from colles.serving.inputs import find_images

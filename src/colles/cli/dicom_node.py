@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from colles.serving.dicom.node import Settings
     from colles.serving.dicom.peers import Destination
 
-EXAMPLES = example(
+_NODE = example(
     "colles dicom node --spool /var/lib/colles --send-to PACS@127.0.0.1:4242",
     "colles dicom node --spool /var/lib/colles --bundle mine --send-to PACS@10.0.0.5:104 --from PACS --host 10.0.0.9",
-    "colles dicom status --spool /var/lib/colles",
 )
+_STATUS = example("colles dicom status --spool /var/lib/colles", "colles dicom status --spool /var/lib/colles --json")
 SpoolFolder = Annotated[Path, typer.Option("--spool", metavar="DIR", help="Folder for what is received and made.")]
 
 
 def register(group: typer.Typer) -> None:
     """Add the verbs to `colles dicom`."""
-    group.command(epilog=EXAMPLES)(node)
-    group.command(epilog=EXAMPLES)(status)
+    group.command(epilog=_NODE)(node)
+    group.command(epilog=_STATUS)(status)
 
 
 def node(
@@ -64,7 +64,7 @@ def node(
     capture: Annotated[bool, typer.Option(help="Send pictures beside the report.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Tell events as JSON lines on standard output.")] = False,
 ) -> None:
-    """Receive studies by C-STORE, judge each when it is whole, and send the results back.
+    """Receive studies by C-STORE, judge them, send the results back.
 
     DICOM as it is spoken here has neither passwords nor encryption: for a closed network. Ctrl-C stops it; whatever was
     received is kept, and the same command goes on with it.
@@ -130,7 +130,7 @@ def _run(settings: Settings, bundle: str | None, threads: int | None, *, gate: b
 
 
 def status(spool: SpoolFolder, as_json: AsJson = False) -> None:
-    """Tell what is waiting, judged, sent and failed; exit 1 where something failed or waits for over an hour."""
+    """Tell what is waiting, judged, sent and failed. Exit 1 where something failed or waits for over an hour."""
     from dataclasses import asdict
 
     from colles.serving.dicom.spool import existing_spool

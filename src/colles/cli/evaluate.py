@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         "evaluate",
         epilog=example(
             "colles evaluate out/run/predictions.parquet --catalog catalog.parquet --out out/evaluation",
-            "colles evaluate theirs.csv --out out/theirs     (columns y_true, y_score)",
+            "colles evaluate theirs.csv --out out/theirs  # columns y_true, y_score",
             "colles evaluate predictions.parquet --out out/e --calibration isotonic --prevalence 0.1 --cost-ratio 10",
         ),
     )(evaluate)

@@ -19,7 +19,7 @@ _EXAMPLES = example(
     "colles export out/run --out models/mine",
     "colles export out/run --out models/mine-half --half",
     "colles export out/run --out models/mine-small --weights-only",
-    "colles export models/mine-small --out models/mine-whole   (makes the network again)",
+    "colles export models/mine-small --out models/mine-whole  # makes the network again",
 )
 
 

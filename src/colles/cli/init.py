@@ -18,8 +18,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         "init",
         epilog=example(
-            "colles init my_images --out mine.yaml     (a class a folder: fractured/, normal/)",
-            "colles init export_folder table.csv --out both.yaml     (a YOLO export and a table)",
+            "colles init my_images --out mine.yaml  # a class a folder: fractured/, normal/",
+            "colles init export_folder table.csv --out both.yaml  # a YOLO export and a table",
             "colles init yolo:clinic=/data/export --out clinic.yaml",
         ),
     )(init)

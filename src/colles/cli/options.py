@@ -77,5 +77,5 @@ def command(*words: object) -> str:
 
 
 def example(*commands: str) -> str:
-    """Format example commands for the end of a help page."""
-    return "Examples:\n\n" + "\n\n".join(commands)
+    """Format example commands for the end of a help page; none is broken into lines: a shell would run each."""
+    return "Examples:\n\n\b\n" + "\n".join(commands)

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "recalibrate",
         epilog=example(
-            "colles recalibrate fracture-fracatlas labels.csv --out models/ours     (columns path, label)",
+            "colles recalibrate fracture-fracatlas labels.csv --out models/ours  # columns path, label",
             "colles recalibrate out/mine/bundle labels.csv --out models/x --calibration isotonic --prevalence 0.08",
         ),
     )(recalibrate)

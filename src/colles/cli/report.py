@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
         epilog=example(
             "colles report out/demo --out out/demo/report.html --overwrite",
             "colles report out/demo --out paper/report.html --checklist claim,tripod-ai,stard-ai",
-            "colles report out/theirs --out theirs.html     (a folder of `colles evaluate`)",
+            "colles report out/theirs --out theirs.html  # a folder of `colles evaluate`",
         ),
     )(report)
 

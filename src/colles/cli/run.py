@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
         "run",
         epilog=example(
             "colles run recipes/demo.yaml --out out/demo",
-            "colles run --folder my_images --out out/mine     (a class a folder: fractured/, normal/)",
+            "colles run --folder my_images --out out/mine  # a class a folder: fractured/, normal/",
             "COLLES_DATA=/data colles run recipes/practicum.yaml --out out/practicum --set model.name=resnet50",
         ),
     )(run)

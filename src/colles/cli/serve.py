@@ -20,9 +20,9 @@ def register(app: typer.Typer) -> None:
     app.command(
         "serve",
         epilog=example(
-            "colles serve     (then open http://127.0.0.1:8000)",
+            "colles serve  # then open http://127.0.0.1:8000",
             "colles serve --bundle out/demo/bundle --port 8080 --threads 4",
-            "colles serve --allow-host colles.example     (behind a reverse proxy of that name)",
+            "colles serve --allow-host colles.example  # behind a reverse proxy of that name",
             "curl --data-binary @wrist.jpg http://127.0.0.1:8000/api/predict",
         ),
     )(serve)

@@ -50,7 +50,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a search that was begun here.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train one trial after the other and keep a JSON file of each; test is never looked at."""
+    """Train one trial after the other. Keeps a JSON file of each; test is never looked at."""
     from colles.cli.relaunch import relaunch_with_allocator
     from colles.core.errors import UsageError
     from colles.core.extras import require
@@ -91,7 +91,7 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rank trials by sensitivity and by F1, and list partial, failed and broken ones apart."""
+    """Rank trials by sensitivity and by F1. Partial, failed and broken ones are listed apart."""
     from colles.learning.sweep.logs import SweepLogs
 
     logs = SweepLogs.read(folder)
