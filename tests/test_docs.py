@@ -19,6 +19,7 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from chromium import MARKS, chromium
 from colles.cli.app import app
 from colles.core.recipe import Recipe
 from colles.core.section import Section
@@ -275,16 +276,23 @@ def _seeds(out: Path) -> None:
         pl.DataFrame({**columns, **scores}).write_parquet(out / f"seed-{seed}" / "predictions.parquet")
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_broken_link(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site; a broken link is an error."""
     pytest.importorskip("material", reason="the extra docs is not installed")
-    command = ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    folder = tmp_path_factory.mktemp("site")
+    command = ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    reference = (tmp_path / "site" / "reference" / "commands.html").read_text()
+    return folder
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_broken_link(site: Path) -> None:
+    reference = (site / "reference" / "commands.html").read_text()
     assert all(f"colles {verb.name}" in reference for verb in app.registered_commands)
-    settings = (tmp_path / "site" / "reference" / "recipe.html").read_text()
+    settings = (site / "reference" / "recipe.html").read_text()
     fields = {
         f"{section.__module__}.{section.__name__}.{name}"
         for section in _sections(Recipe)
@@ -292,8 +300,20 @@ def test_the_site_builds_without_a_broken_link(tmp_path: Path) -> None:
     }
     assert len(fields) > 100
     assert {field for field in fields if f'id="{field}"' not in settings} == set()
+    assert not re.search(r'id="colles\.core\.recipe[a-z_]*\.[A-Z_]+"', settings), "a constant among the settings"
     # nothing is fetched from another server
     assert not re.search(r'<(?:script|link|img)[^>]+(?:src|href)="https?://', reference.replace("canonical", ""))
+
+
+@MARKS[0]
+@MARKS[1]
+def test_the_copy_button_took_the_prompt_along(site: Path) -> None:
+    """Pasted into a shell, `$ make demo` is a program named `$`."""
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(f"file://{site / 'index.html'}")
+        copied = "code => (code.setAttribute('data-md-copying', ''), code.innerText)"  # as the theme's button does
+        assert page.locator("pre code").first.evaluate(copied).strip() == "make demo"
 
 
 def _sections(section: type[Section]) -> set[type[Section]]:
