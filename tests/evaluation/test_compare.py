@@ -14,11 +14,20 @@ from statsmodels.stats.multitest import multipletests
 
 from colles.core.errors import TableError
 from colles.evaluation.compare import all_equal, compare_predictions, two_sided_p
-from colles.evaluation.comparison_table import caption, decision_table, markdown, model_table, p_value, pair_table
-from colles.evaluation.decisions import compare_decisions, groups_p, holm, mcnemar
+from colles.evaluation.comparison_table import (
+    caption,
+    decision_table,
+    estimate,
+    markdown,
+    model_table,
+    p_value,
+    pair_table,
+)
+from colles.evaluation.decisions import compare_decisions, difference_interval, groups_p, holm, mcnemar
 from colles.evaluation.estimates import paired_difference
 from colles.evaluation.metrics.bootstrap import bootstrap_p, percentile_interval
 from colles.evaluation.metrics.delong import auroc_difference
+from colles.evaluation.metrics.intervals import wilson
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.scores import Scores
 
@@ -128,7 +137,7 @@ def test_a_difference_without_spread_is_undefined_not_certain():
         assert (pair[key]["value"], pair[key]["low"], pair[key]["high"]) == (1.0, None, None)
     assert (pair["p_delong"], pair["p_bootstrap"], pair["p_holm"]) == (None, None, None)
     assert (equal["p_delong"], equal["p_holm"]) == (1.0, 1.0)
-    assert pair_table(found)[1][0][1:] == ["+1.000", "undefined", "undefined", "undefined"]
+    assert pair_table(found)[1][0][1:] == ["+1.000", "undefined", "undefined", "+1.000", "undefined"]
     json.dumps(found, allow_nan=False)
 
 
@@ -168,12 +177,59 @@ def test_groups_that_all_agree_are_not_certain_and_no_interval_leaves_one():
     pair = tuple(Scores(y_true, scores, groups) for scores in (one, other))
     found = compare_decisions(pair, ({"f1": 0.5}, {"f1": 0.5}), 0.95)["f1"]
     estimate = found["sensitivity"]["difference"]
-    assert (estimate["method"], estimate["n_groups"], estimate["high"]) == ("tango_groups", 3, 1.0)
+    assert (estimate["method"], estimate["n_groups"], estimate["high"]) == ("score_groups", 3, 1.0)
     assert estimate["low"] < 0
+    estimate = found["specificity"]["difference"]
+    assert (estimate["method"], estimate["high"]) == ("tango_groups", pytest.approx(wilson(0, 3)[1]))
     other[:2] = 0.9
     found = compare_decisions(pair, ({"f1": 0.5}, {"f1": 0.5}), 0.95)["f1"]["sensitivity"]["difference"]
-    assert (found["method"], found["high"]) == ("student_groups", 1.0)
+    assert (found["method"], found["high"]) == ("score_groups", 1.0)
     assert -1 <= found["low"] < found["value"]
+
+
+def test_an_interval_of_grouped_decisions_left_out_zero_beside_a_p_above_five_percent():
+    """Ten patients, three images each; where four gained one, Student's was 0.01 to 0.26 and p 0.08."""
+    groups, gains = np.arange(30) // 3, np.zeros(30)
+    for gaining in range(11):
+        gains[::3] = np.arange(10) < gaining
+        (low, high), method = difference_interval(gains, groups, 0.95)
+        assert (low > 1e-9) == (groups_p(gains, groups) < 0.05) == (gaining > 5)
+        assert low <= gains.mean() <= high
+        assert method == ("score_groups" if gaining else "tango_groups")
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_limits_of_grouped_decisions_are_where_their_test_is_just_significant(level):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(25), rng.integers(1, 9, 25))
+    gains = rng.choice([-1.0, 0.0, 1.0], len(groups), p=[0.1, 0.6, 0.3])
+    (low, high), _ = difference_interval(gains, groups, level)
+    assert low < gains.mean() < high
+    assert [groups_p(gains - limit, groups) for limit in (low, high)] == pytest.approx([1 - level] * 2)
+
+
+@pytest.mark.parametrize("fractures", [2, 3, 9])
+def test_few_fractures_had_a_narrow_bootstrap_interval_beside_their_warning(fractures):
+    """Of two equal models with two fractures, 24 of 100 such intervals left out 0; of three, the test of all did so."""
+    y_true = [1] * fractures + [0] * 60
+    rng = np.random.default_rng(2)
+    found = compare({name: table_of(y_true, rng.random(len(y_true))) for name in "abc"})
+    for pair in found["pairs"]:
+        assert (pair["difference"]["low"], pair["difference"]["high"], pair["p_bootstrap"]) == (None, None, None)
+        delong = pair["difference_delong"]
+        assert (delong["low"] > 0 or delong["high"] < 0) == (pair["p_delong"] < 0.05)
+    assert found["all_equal"] is None
+
+
+def test_the_terminal_showed_a_bootstrap_interval_beside_delongs_p(better_and_worse):
+    found = compare(better_and_worse)
+    pair = found["pairs"][0]
+    header, (cells,) = pair_table(found)
+    shown = dict(zip(header, cells, strict=True))
+    assert shown["Difference of AUROC"] == estimate(pair["difference_delong"], sign="+")
+    assert shown["By bootstrap"] == estimate(pair["difference"], sign="+") != shown["Difference of AUROC"]
+    for name, key in (("p (DeLong)", "p_delong"), ("p (Holm)", "p_holm"), ("p (bootstrap)", "p_bootstrap")):
+        assert shown[name] == p_value(pair[key])
 
 
 def test_what_cannot_be_paired_is_refused(predictions_frame, better_and_worse):
@@ -322,7 +378,10 @@ def test_holm_is_over_the_pairs_within_one_point_and_class(better_and_worse, pre
     assert [test["p_holm"] for test in tests] == pytest.approx(holm([test["p_groups"] for test in tests]))
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.0004, "<0.001"), (0.0042, "0.004"), (0.042, "0.04"), (1.0, "1.00")])
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(0.0004, "<0.001"), (0.0042, "0.004"), (0.042, "0.04"), (0.0468, "0.047"), (0.05, "0.05"), (1.0, "1.00")],
+)
 def test_p_as_a_journal_prints_it(p, text):
     assert p_value(p) == text
 

@@ -79,7 +79,7 @@ def compare_predictions(
         "level": level,
         "auroc": {model["name"]: model["figures"]["auroc"] for model in models},
         "models": models,
-        "all_equal": all_equal(list(shared.values())) if len(shared) > 2 else None,
+        "all_equal": all_equal(list(shared.values())) if len(shared) > 2 and smaller_class(one) >= FEW else None,
         "warnings": [
             *_of_tables(tables, subset),
             *warnings,
@@ -160,6 +160,8 @@ def _compare(
     delong: Interval | None = paired_interval(difference, variance, units, level=recipe.level)
     p_bootstrap = bootstrap_p(replicates, size)
     p_delong = two_sided_p(difference, variance, units)
+    if units < FEW:  # resampling a handful repeats it
+        bootstrap = p_bootstrap = None
     if says_nothing(variance, one.y_score, other.y_score):  # too little data, not certainty
         bootstrap = delong = p_bootstrap = p_delong = None
     suffix = "" if one.groups is None else "_groups"

@@ -26,16 +26,14 @@ def model_table(found: Found) -> tuple[list[str], Rows]:
 
 
 def pair_table(found: Found) -> tuple[list[str], Rows]:
-    """Return header and rows: the difference of AUROC with its interval, and p by both methods and corrected."""
-    header = ["Pair", "Difference of AUROC", "p (DeLong)", "p (bootstrap)", "p (Holm)"]
-    rows = [
-        [_pair(pair), estimate(pair["difference"], sign="+"), *(p_value(pair[key]) for key in _P_OF_PAIR)]
-        for pair in found["pairs"]
-    ]
+    """Return header and rows: the difference of AUROC by each method, beside the p of that method."""
+    header = ["Pair", "Difference of AUROC", "p (DeLong)", "p (Holm)", "By bootstrap", "p (bootstrap)"]
+    rows = []
+    for pair in found["pairs"]:
+        delong = [estimate(pair["difference_delong"], sign="+"), p_value(pair["p_delong"]), p_value(pair["p_holm"])]
+        bootstrap = [estimate(pair["difference"], sign="+"), p_value(pair["p_bootstrap"])]
+        rows.append([_pair(pair), *delong, *bootstrap])
     return header, rows
-
-
-_P_OF_PAIR = ("p_delong", "p_bootstrap", "p_holm")
 
 
 def decision_table(found: Found, points: Sequence[str] | None = None) -> tuple[list[str], Rows]:
@@ -70,10 +68,10 @@ def estimate(figure: Found, sign: str = "") -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Format a p as a journal does: two digits from 0.01, three below, `<0.001`."""
+    """Format a p as a journal does: two digits from 0.01, three below or where two would round up to 0.05."""
     if p is None:
         return "undefined"
-    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 or 0.045 <= p < 0.05 else f"{p:.2f}"
 
 
 def caption(found: Found) -> str:

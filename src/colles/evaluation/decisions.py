@@ -10,8 +10,7 @@ from scipy.stats import binomtest, t
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
-from colles.evaluation.estimates import SPREAD
-from colles.evaluation.metrics.intervals import Interval, mean_interval, tango_paired
+from colles.evaluation.metrics.intervals import Interval, score_paired, tango_paired
 from colles.evaluation.operating import choose_operating_points
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.robustness import clean_rows
@@ -50,7 +49,7 @@ def _paired(
 ) -> dict[str, Any]:
     own = None if groups is None else dense(groups[rows])
     gains = first[rows].astype(float) - second[rows].astype(float)
-    (low, high), method = _difference_interval(gains, own, level)
+    (low, high), method = difference_interval(gains, own, level)
     n, n_groups = len(gains), len(gains) if own is None else int(own.max()) + 1
     difference = Estimate(
         value=float(gains.mean()), low=low, high=high, level=level, method=method, n=n, n_groups=n_groups
@@ -59,12 +58,12 @@ def _paired(
     return {**tested, "difference": difference.model_dump(), "p_groups": None if own is None else groups_p(gains, own)}
 
 
-def _difference_interval(gains: FloatArray, groups: IntArray | None, level: float) -> tuple[Interval, str]:
+def difference_interval(gains: FloatArray, groups: IntArray | None, level: float) -> tuple[Interval, str]:
     """Return the interval of a mean gain (N,) of −1, 0 and 1, and its method."""
-    found = None if groups is None else mean_interval(gains, groups, level=level)
-    if found is not None and found[1] - found[0] >= SPREAD:
-        return (max(-1.0, found[0]), min(1.0, found[1])), "student_groups"
-    # Groups without any spread are too little data, not certainty: their rows then count as copies.
+    sums = None if groups is None else np.bincount(groups, weights=gains).astype(np.float64)
+    if groups is not None and sums is not None and sums.any():
+        return score_paired(sums, np.bincount(groups), level=level), "score_groups"
+    # Groups that nothing tells apart are too little data, not certainty: their rows then count as copies.
     n = len(gains) if groups is None else int(groups.max()) + 1
     interval = tango_paired(n * float(np.mean(gains > 0)), n * float(np.mean(gains < 0)), n, level=level)
     return interval, "tango" if groups is None else "tango_groups"
