@@ -57,6 +57,14 @@ def test_two_columns_are_enough(judge):
     assert found["subgroups"] == found["robustness"] == []
 
 
+def test_the_terminal_named_no_level_and_a_threshold_of_1_that_calls(judge):
+    y_true, y_score = scores()
+    _, out, _, found = judge({"y_true": y_true, "y_score": 1 - (1 - y_score) / 10_000}, "--level", "0.9")
+    assert found["subsets"]["test"]["operating_points"]["f1"]["threshold"] < 1
+    assert "value (90 % interval)" in out
+    assert "│ 0.9999" in out and "│ 1 " not in out
+
+
 def test_more_columns_give_more_sections(judge):
     y_true, y_score = scores()
     number = np.arange(300)

@@ -247,6 +247,19 @@ def test_mcc_of_a_handful_of_groups_is_not_called_certain(recipe, n_groups):
     assert found.high - found.low > 0.8
 
 
+def test_mcc_of_the_fractures_of_three_patients_was_too_certain():
+    """The images of the other class, each a group, lent their number to the fractures."""
+    y_true = np.arange(200) < 100
+    groups = np.where(y_true, np.arange(200) % 3, np.arange(200) - 97)
+    called = np.where(y_true, np.arange(200) % 10 > 0, np.arange(200) % 10 == 0) * 0.9
+    found = point_estimates(Scores(y_true, called, groups), 0.5, EvaluateRecipe(replicates=4000))["mcc"]
+    assert (found.method, found.value) == ("jeffreys", pytest.approx(0.8))
+    # Three fractures, 90 % of them found, and a hundred others, 10 % of them called.
+    draws = np.random.default_rng(1).beta([2.7 + 0.5, 90.5], [0.3 + 0.5, 10.5], (4000, 2))
+    low, high = np.quantile([(a + b - 1) / np.sqrt((1 + a - b) * (1 + b - a)) for a, b in draws], [0.025, 0.975])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.02)
+
+
 def test_perfect_separation_of_many_is_not_called_certain(recipe):
     y_true = np.arange(200) < 100
     found = ranking_estimates(Scores(y_true, np.where(y_true, 0.9, 0.1)), recipe)
@@ -300,6 +313,26 @@ def _probabilities(n, seed, *, shift=0.0, slope=1.0):
     rng = np.random.default_rng(seed)
     linear = rng.normal(-2.0, 1.5, n)
     return rng.random(n) < expit(shift + slope * linear), expit(linear)
+
+
+def test_a_small_calibration_error_was_its_own_upper_limit():
+    """0.013 (0.000–0.013) of 641 images: right probabilities would show up to 0.04."""
+    rng = np.random.default_rng(0)
+    y_prob = expit(rng.normal(-1.0, 1.0, 400))
+    drawn = rng.random((200, 400)) < y_prob
+    errors = np.array([expected_calibration_error(y_true, y_prob) for y_true in drawn])
+    for place in np.argsort(errors)[:25:4]:
+        low, high = ece_interval(drawn[place], y_prob, None, level=0.95, seed=0)
+        assert low == 0.0
+        assert high > 0.85 * np.quantile(errors, 0.95)
+
+
+@pytest.mark.parametrize("n_groups", [5, 40])
+def test_ece_of_one_probability_has_students_interval_of_its_gap(n_groups):
+    groups = np.repeat(np.arange(n_groups), 30)
+    y_true = np.random.default_rng(0).random(len(groups)) < np.linspace(0.4, 0.9, n_groups)[groups]
+    low, high = ece_interval(y_true, np.full(len(groups), 0.05), groups, level=0.95, seed=0)
+    assert (low, high) == pytest.approx(mean_interval(y_true - 0.05, groups, level=0.95), abs=0.03 * (high - low))
 
 
 @pytest.mark.slow

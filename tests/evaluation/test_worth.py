@@ -117,6 +117,16 @@ def test_net_benefit_widens_where_patients_have_several_images(make_scores):
     assert grouped["high"][9] - grouped["low"][9] > 1.2 * (alone["high"][9] - alone["low"][9])
 
 
+@pytest.mark.parametrize("group", [1, 2])
+def test_net_benefit_of_a_model_that_calls_nobody_was_certain(group):
+    """0.000 (0.000 to 0.000): of the next forty patients some may be called, as 0 of 40 says nothing else."""
+    groups = None if group == 1 else np.arange(40) // group
+    curve = net_benefit(Scores(np.arange(40) % 4 == 0, np.full(40, 0.3), groups), np.full(40, 0.3), level=0.95)
+    most = wilson(0, 40 // group)[1]
+    assert (curve["model"][49], curve["low"][49], curve["high"][49]) == pytest.approx((0.0, -most, most))
+    assert curve["low"][59] == pytest.approx(-1.5 * most)
+
+
 def test_net_benefit_needs_both_classes():
     assert net_benefit(Scores(np.zeros(5, bool), np.full(5, 0.3)), np.full(5, 0.3), level=0.95)["model"] == []
 

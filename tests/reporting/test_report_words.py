@@ -20,7 +20,7 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Alarm, Figures, KeyFigures, Note, Table, Text
 from colles.reporting.checklists.topics_data import disjoint
 from colles.reporting.figures.flow_diagram import Exit, Station, flow_diagram
-from colles.reporting.formats import capital, estimate, number, per_hundred, threshold
+from colles.reporting.formats import capital, estimate, number, per_hundred, percent_level, threshold
 from colles.reporting.leaks import check_units
 from colles.reporting.report import write_report
 from colles.reporting.sections.audit import AuditSection
@@ -46,6 +46,12 @@ def _run(tmp_path, y_true: list[int], y_score: list[float], subset: list[str]) -
     pl.DataFrame({"y_true": y_true, "y_score": y_score, "subset": subset}).write_csv(file)
     judged = evaluate(Predictions.load(file), EvaluateRecipe(replicates=100))
     return Artefacts(tmp_path, "run", evaluation=judged.model_dump(mode="json"))
+
+
+def test_a_level_near_one_was_called_100_percent():
+    assert [percent_level({"level": level}) for level in (0.9, 0.95, 0.999, 0.9999)] == [
+        "90 %", "95 %", "99.9 %", "99.99 %",
+    ]  # fmt: skip
 
 
 def test_proportions_are_said_of_a_hundred() -> None:

@@ -97,10 +97,13 @@ def _print(evaluation: Evaluation) -> None:
 
 
 def _print_subset(title: str, subset: SubsetResult, units: str = "images") -> None:
+    from colles.reporting.formats import threshold
+
     figures = [[name, str(estimate), f"{estimate.n:,}"] for name, estimate in subset.figures.items()]
-    print_rows(title, ["figure", "value", units], figures)
+    level = next(iter(subset.figures.values())).level
+    print_rows(title, ["figure", f"value ({100 * level:g} % interval)", units], figures)
     points = [
-        [name + (" *" if at.chosen_here else ""), f"{at.threshold:.3g}", *(_short(at.figures[f]) for f in _AT_POINTS)]
+        [name + (" *" if at.chosen_here else ""), threshold(at.threshold), *(_short(at.figures[f]) for f in _AT_POINTS)]
         for name, at in subset.operating_points.items()
     ]
     flatters = any(at.chosen_here for at in subset.operating_points.values())

@@ -61,7 +61,7 @@ def run(
         print_json({"report": str(out / "report.html"), "stages": stages, "figures": told, "doubt": doubtful})
         return
     rows = [[name, str(estimate), str(estimate.n)] for name, estimate in figures]
-    value = f"value ({100 * figures[0][1].level:.3g} % interval)"
+    value = f"value ({100 * figures[0][1].level:g} % interval)"
     print_rows(f"{subset.capitalize()} set, thresholds chosen on val", ["figure", value, "images"], rows)
     if doubtful:
         typer.echo(doubtful)

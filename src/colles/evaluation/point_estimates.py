@@ -95,11 +95,11 @@ def _mcc_of(tables: FloatArray) -> FloatArray:
 
 
 def _jeffreys_tables(rng: np.random.Generator, c: Confusion, scores: Scores, replicates: int) -> FloatArray:
-    # Beta(½, ½) priors on both rates; rows of one group count as one.
-    shrink = scores.n_groups() / scores.n
-    sensitivity = rng.beta(c.tp * shrink + 0.5, c.fn * shrink + 0.5, replicates)
-    specificity = rng.beta(c.tn * shrink + 0.5, c.fp * shrink + 0.5, replicates)
+    # Beta(½, ½) priors on both rates; rows of a class in one group count as one.
     p, n = c.tp + c.fn, c.tn + c.fp
+    of_p, of_n = scores.n_groups(scores.y_true) / p, scores.n_groups(~scores.y_true) / n
+    sensitivity = rng.beta(c.tp * of_p + 0.5, c.fn * of_p + 0.5, replicates)
+    specificity = rng.beta(c.tn * of_n + 0.5, c.fp * of_n + 0.5, replicates)
     parts = (sensitivity * p, (1 - specificity) * n, specificity * n, (1 - sensitivity) * p)
     return np.stack(parts, axis=1)
 

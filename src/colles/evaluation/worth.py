@@ -14,6 +14,7 @@ from colles.evaluation.metrics.intervals import (
     mover_difference,
     mover_ratio,
     student_quantile,
+    wilson,
 )
 from colles.evaluation.results import AtPrevalence
 from colles.evaluation.scores import BoolArray, FloatArray, Scores
@@ -117,6 +118,9 @@ def net_benefit(scores: Scores, y_prob: FloatArray, *, level: float) -> dict[str
 
 def _mean_gain(scores: Scores, called: BoolArray, weight: float, level: float) -> tuple[float, float, float]:
     """Return mean, low and high of what a call gains: 1 for a fracture, −weight for another image."""
+    if not called.any():  # of these rows; of all patients there may be as many as Wilson's limit of none allows
+        most = wilson(0.0, scores.n_groups(), level=level)[1]
+        return 0.0, -weight * most, most
     if scores.groups is not None:
         gains = np.where(called, np.where(scores.y_true, 1.0, -weight), 0.0)
         return float(gains.mean()), *(mean_interval(gains, scores.groups, level=level) or (np.nan, np.nan))

@@ -139,4 +139,4 @@ def plural(n: int, noun: str, plural_noun: str | None = None) -> str:
 
 def percent_level(figure: Mapping[str, Any] | None) -> str:
     """Return the level of an Estimate's interval as text, `95 %`."""
-    return f"{100 * float((figure or {}).get('level') or 0.95):.3g} %"
+    return f"{100 * float((figure or {}).get('level') or 0.95):g} %"

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from colles.core.logistic import to_logit
-from colles.evaluation.metrics.intervals import Interval, wilson, wilson_groups
+from colles.evaluation.metrics.intervals import Interval, normal_quantile, student_quantile, wilson, wilson_groups
 from colles.evaluation.metrics.logistic import LogisticFit, fit_logistic
 from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores
 
@@ -60,7 +60,8 @@ def ece_interval(
 
     The ECE of noisy gaps is larger than that of the gaps themselves, above all where probabilities are right, so the
     gaps are scaled until the estimate would be a rare one: too high for the lower limit, too low for the upper. The
-    estimate always lies inside; 0 does where nothing speaks against it. None for fewer than two groups.
+    estimate always lies inside; 0 does where nothing speaks against it, and so does what right probabilities would
+    show: an estimate near the least that they can would else be its own upper limit. None for fewer than two groups.
     """
     cut = equal_mass_bins(y_true, y_prob)
     gaps = cut.n * (cut.observed - cut.predicted) / len(y_prob)
@@ -70,11 +71,11 @@ def ece_interval(
         return None
     covariance = _gap_covariance(y_true - y_prob, cut, gaps, own) * n_groups / (n_groups - 1)
     noise = np.random.default_rng(seed).multivariate_normal(np.zeros(len(gaps)), covariance, size=_DRAWS, method="eigh")
+    noise *= student_quantile(level, n_groups - 1) / normal_quantile(level)  # few groups show their spread badly
     value, tail = float(np.abs(gaps).sum()), (1 - level) / 2
     low, high = (_scale(gaps, noise, value, quantile) * value for quantile in (1 - tail, tail))
-    if high == 0.0:  # smaller than right probabilities would let expect: no factor of such gaps is a limit
-        high = float(np.quantile(np.abs(noise).sum(axis=1), level))
-    return min(low, value), max(min(high, 1.0), value)
+    right = float(np.quantile(np.abs(noise).sum(axis=1), level))
+    return min(low, value), max(min(max(high, right), 1.0), value)
 
 
 def _scale(gaps: FloatArray, noise: FloatArray, value: float, quantile: float) -> float:
