@@ -27,6 +27,8 @@ from colles.imaging.raw import RawImage, unreadable
 INFLATED = 400_000_000
 """Bytes that a deflated file may inflate to where only its header is wanted."""
 _PICTURES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_GREY = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
+_COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 _CUT = ("truncated", "less than expected", "shorter than", "expected length", "end of file", "not enough", "eof")
 
 
@@ -125,6 +127,19 @@ def _assert_size(ds: Any, name: str | None, max_pixels: int) -> None:
         raise unreadable("truncated", "the compressed picture ends too early", name)
     if not is_sound(frame):
         raise unreadable("unreadable", "the header of its compressed picture is damaged", name)
+    if not _can_be(ds):
+        raise unreadable("unreadable", "states bits or colours that no picture so compressed has", name)
+
+
+def _can_be(ds: Any) -> bool:
+    """Tell whether bits and colours fit the encoding: gdcm 3.2 ends the whole process where they do not."""
+    from pydicom.uid import JPEG2000TransferSyntaxes, JPEGTransferSyntaxes
+
+    syntax, bits = ds.file_meta.TransferSyntaxUID, (int(ds.BitsAllocated), int(ds.BitsStored))
+    if syntax in JPEGTransferSyntaxes:
+        return bits == (8, 8) or (bits[0] == 16 and 0 < bits[1] <= 16)
+    colours = _GREY if int(ds.SamplesPerPixel) == 1 else _COLOUR
+    return syntax not in JPEG2000TransferSyntaxes or str(ds.PhotometricInterpretation) in colours
 
 
 def _first_frame(ds: Any) -> NDArray[Any]:
