@@ -89,6 +89,11 @@ def test_nothing_is_loaded_and_nothing_is_inserted_as_html(page: Page) -> None:
     )
 
 
+def test_below_a_path_of_a_proxy_the_description_of_the_api_is_found(page: Page) -> None:
+    """`/openapi.json` stood there as text: at the proxy's root, and out of a keyboard's reach."""
+    assert page.html.count('<a href="openapi.json">') == 2 and "/openapi.json" not in page.html
+
+
 def test_words_of_a_foreign_bundle_are_escaped(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
     evil = "</template><script>alert(1)</script><img src=x onerror=alert(1)>"
     points = {
