@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import t
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from statsmodels.discrete.discrete_model import Logit
 
 from colles.core.errors import TableError
 from colles.evaluation.calibration import Calibrator, platt_targets, to_logit
@@ -136,6 +138,30 @@ def test_slope_and_intercept_of_good_and_of_extreme_probabilities():
     assert extreme.coefficients[0] == pytest.approx(0.5, abs=0.03)
     assert calibration_intercept(scores, expit(logit)).coefficients[0] == pytest.approx(0.0, abs=0.06)
     assert calibration_intercept(scores, expit(logit + 1)).coefficients[0] == pytest.approx(-1.0, abs=0.08)
+
+
+def test_slope_and_intercept_of_groups_have_statsmodels_clustered_errors():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), rng.integers(1, 9, 40))
+    linear = rng.normal(-0.5, 1.0, 40)[groups]
+    y_true = rng.random(40)[groups] < expit(0.5 * linear)
+    design = np.column_stack([linear, np.ones(len(linear))])
+    options = {"cov_type": "cluster", "cov_kwds": {"groups": groups, "use_correction": False}, "disp": 0}
+    peer = Logit(y_true.astype(float), design).fit(**options)
+    found = calibration_slope(Scores(y_true, expit(linear), groups), expit(linear))
+    assert found.coefficients == pytest.approx(peer.params, abs=1e-6)
+    assert found.variance == pytest.approx(peer.bse**2 * 40 / 39, rel=1e-5)
+    fewer = min(len(np.unique(groups[y_true])), len(np.unique(groups[~y_true])))
+    assert found.freedom == fewer - 1 < min(y_true.sum(), (~y_true).sum()) - 1
+    assert found.interval(0, level=0.95)[1] - peer.params[0] == pytest.approx(
+        t.ppf(0.975, fewer - 1) * np.sqrt(found.variance[0]), rel=1e-6
+    )
+
+
+def test_intercept_of_probabilities_far_too_low_is_found():
+    y_true = np.arange(40) % 2 == 0
+    fitted = calibration_intercept(Scores(y_true, np.full(40, 1e-5)), np.full(40, 1e-5))
+    assert fitted.coefficients[0] == pytest.approx(np.log((1 - 1e-5) / 1e-5))
 
 
 def test_copied_rows_do_not_narrow_the_slope():

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from published import delong_data, hanley
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit, xlogy
+from scipy.stats import norm, t
 from statsmodels.discrete.discrete_model import Logit
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.proportion import proportion_confint
 
 from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.estimates import calibration_estimates, paired_difference, ranking_estimates
-from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
+from colles.evaluation.metrics.bootstrap import bootstrap_ranking, logit_bootstrap_interval, percentile_interval
 from colles.evaluation.metrics.calibration_error import (
     calibration_slope,
     ece_interval,
@@ -139,6 +141,23 @@ def test_clustered_variance_of_lone_rows_is_delongs(make_scores):
     assert own == pytest.approx(alone)
 
 
+def test_clustered_variance_of_few_patients_with_both_classes_is_obuchowskis():
+    """Sums and counts as in Obuchowski 1997, section 2, over five patients and a lone image of each class."""
+    rng = np.random.default_rng(0)
+    groups = np.append(np.repeat(np.arange(5), [2, 3, 4, 5, 6]), [5, 6])
+    y_true = np.append(np.arange(20) % 2 == 0, [True, False])
+    y_score = y_true + rng.normal(size=22) + rng.normal(size=7)[groups]
+    value, found = auroc_variance(y_true, y_score, groups=groups)
+    wins = (y_score[y_true][:, None] > y_score[~y_true]).astype(float)
+    (m, n), area = wins.shape, wins.mean()
+    fractures = np.array([(wins.mean(1) - area)[groups[y_true] == code].sum() for code in range(7)])
+    others = np.array([(wins.mean(0) - area)[groups[~y_true] == code].sum() for code in range(7)])
+    s10, s01 = 6 / (5 * m) * (fractures**2).sum(), 6 / (5 * n) * (others**2).sum()
+    s11 = 7 / 6 * (fractures * others).sum()
+    assert value == pytest.approx(area)
+    assert found == pytest.approx(s10 / m + s01 / n + 2 * s11 / (m * n))
+
+
 def test_copies_of_every_row_add_nothing_where_groups_are_known(make_scores):
     scores = make_scores(200)
     three = [np.repeat(values, 3) for values in (scores.y_true, scores.y_score, np.arange(200))]
@@ -191,6 +210,26 @@ def test_groups_widen_the_interval_of_a_share(make_scores):
     assert (low, high) == pytest.approx(copies, abs=0.01)
 
 
+@pytest.mark.parametrize("n_groups", [4, 30])
+def test_groups_of_unlike_size_count_as_statsmodels_clustered_variance_says(n_groups):
+    rng = np.random.default_rng(n_groups)
+    groups = np.repeat(np.arange(n_groups), rng.integers(1, 12, n_groups))
+    hits = rng.random(len(groups)) < rng.random(n_groups)[groups]
+    fitted = OLS(hits.astype(float), np.ones(len(hits))).fit(
+        cov_type="cluster", cov_kwds={"groups": groups}, use_t=True
+    )
+    share, effective = hits.mean(), hits.mean() * (1 - hits.mean()) / fitted.bse[0] ** 2
+    alpha = 2 * norm.sf(t.ppf(0.975, n_groups - 1))
+    want = proportion_confint(share * effective, effective, alpha=alpha, method="wilson")
+    assert effective < len(hits)
+    assert wilson_groups(hits, groups, level=0.95) == pytest.approx(want)
+    assert mean_interval(hits.astype(float), groups, level=0.95) == pytest.approx(fitted.conf_int()[0])
+
+
+def test_one_group_is_one_image():
+    assert wilson_groups(np.ones(20, bool), np.zeros(20, np.int64), level=0.95) == pytest.approx(wilson(1.0, 1))
+
+
 def test_a_perfect_share_of_few_groups_is_not_certain():
     low, high = wilson_groups(np.ones(100, dtype=bool), np.repeat(np.arange(4), 25), level=0.95)
     assert low < 0.5
@@ -212,6 +251,31 @@ def test_newcombes_interval_agrees_with_hanley_mcneil_in_large_samples():
     assert high - low == pytest.approx(2 * 1.959964 * se, rel=0.01)
 
 
+@pytest.mark.parametrize(("positives", "negatives"), [(4, 9), (30, 6)])
+def test_newcombes_limits_are_where_hanley_and_mcneils_error_just_reaches(positives, negatives):
+    value, size = 0.85, (positives + negatives) / 2
+    for area in newcombe_auroc(value, positives, negatives, level=0.95):
+        q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+        variance = area * (1 - area) + (size - 1) * (q1 - area**2) + (size - 1) * (q2 - area**2)
+        assert abs(area - value) == pytest.approx(1.959964 * np.sqrt(variance / (positives * negatives)))
+    low, high = newcombe_auroc(1.0, negatives, positives, level=0.95)
+    assert newcombe_auroc(0.0, positives, negatives, level=0.95) == pytest.approx((1 - high, 1 - low))
+
+
+def test_logit_interval_by_hand():
+    for units, quantile in ((None, 1.959964), (11, 2.228139)):
+        low, high = logit_interval(0.9, 0.02, level=0.95, units=units)
+        half = quantile * 0.02 / 0.09
+        assert (logit(low), logit(high)) == pytest.approx((np.log(9) - half, np.log(9) + half))
+
+
+def test_bootstrap_error_is_that_about_the_value_of_few_groups():
+    drawn = np.array([0.86, 0.88] * 50)
+    se = np.sqrt((0.04**2 + 0.02**2) / 2 * 20 / 19)
+    want = logit_interval(0.9, se, level=0.95, units=20)
+    assert logit_bootstrap_interval(0.9, drawn, 20, level=0.95) == pytest.approx(want)
+
+
 @given(st.floats(0.001, 0.999), st.floats(1e-6, 0.5))
 def test_logit_interval_stays_inside(value, se):
     low, high = logit_interval(value, se, level=0.95)
@@ -221,6 +285,8 @@ def test_logit_interval_stays_inside(value, se):
 def test_mover_of_equal_independent_rates():
     low, high = mover_mean(0.8, 0.8, (0.7, 0.9), (0.7, 0.9))
     assert (low, high) == pytest.approx((0.8 - 0.1 / np.sqrt(2), 0.8 + 0.1 / np.sqrt(2)))
+    low, high = mover_mean(0.8, 0.6, (0.7, 0.85), (0.4, 0.8))
+    assert (low, high) == pytest.approx((0.7 - np.hypot(0.1, 0.2) / 2, 0.7 + np.hypot(0.05, 0.2) / 2))
 
 
 def test_few_fractures_give_an_interval_that_says_so(recipe):

@@ -46,6 +46,13 @@ def test_difference_interval_equals_newcombes_table(hits, n, other_hits, m, low,
     assert found == pytest.approx((low, high), abs=1e-4)
 
 
+def test_ratio_interval_turns_over_with_the_ratio():
+    one, other = (0.9, 0.3), (0.3, 0.9)
+    intervals = (0.7, 0.95), (0.1, 0.6)
+    low, high = mover_ratio(*one, *intervals)
+    assert mover_ratio(*other, *reversed(intervals)) == pytest.approx((1 / high, 1 / low))
+
+
 def test_no_false_alarm_leaves_a_lower_bound_alone():
     found = likelihood_ratios(share(90, 100), share(200, 200))["lr_positive"]
     assert found.value is found.high is None
