@@ -9,7 +9,7 @@ import pytest
 from frames import catalog_of
 
 from colles.core.errors import LeakError
-from colles.core.identity import with_keys
+from colles.core.identity import one_spelling, with_keys
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.leaks import find_leaks
 from colles.datasets.catalog import Catalog
@@ -95,7 +95,11 @@ def test_a_study_of_its_own_name_joins_images_without_a_patient() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("007", "7"), ("12.0", "12"), ("P-1", "p-1 "), ("0012.0", "12"), ("MRN 5", "mrn 5")]
+    ("one", "other"),
+    [
+        *(("007", "7"), ("12.0", "12"), ("P-1", "p-1 "), ("0012.0", "12"), ("MRN 5", "mrn 5")),
+        *(("M\u00fcller 1", "Mu\u0308ller 1"), ("\uff10\uff10\uff17", "7")),
+    ],
 )
 def test_an_id_written_in_two_ways_was_two_patients(one: str, other: str) -> None:
     """One table of a hospital lost its leading zeros in a spreadsheet, or wrote 12.0 for 12."""
@@ -103,6 +107,7 @@ def test_an_id_written_in_two_ways_was_two_patients(one: str, other: str) -> Non
     rows[0]["patient_id"], rows[1]["patient_id"] = one, other
     keys = with_keys(catalog_of([{**row, "group_id": f"t:{row['patient_id']}"} for row in rows]).frame)["patient_key"]
     assert keys[0] == keys[1] and keys.n_unique() == 39
+    assert one_spelling(one) == one_spelling(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("1.2.840.0", "1.2.840"), ("10", "1"), ("1.20", "1.2"), ("00", "01")])
@@ -124,3 +129,21 @@ def test_one_plain_id_in_two_sources_is_two_patients_and_a_split_did_not_say_so(
     assert "csv:NAME=" in warning
     salted = catalog_of([{**row, "id_scope": "salt"} for row in rows])
     assert make_split(salted, RECIPE).summary["warnings"] == []
+
+
+def test_patients_under_names_that_cannot_be_compared_passed_without_a_word() -> None:
+    """A table of plain ids beside DICOM files of the same hospital, or two catalogs of two salts put together."""
+
+    def said(*scopes: str | None) -> list[str]:
+        rows = [
+            {"image_id": f"{name}/{n}.png", "label": n % 2, "patient_id": f"{name}{n}", "id_scope": scope}
+            for name, scope in zip("abc", scopes, strict=False)
+            for n in range(30)
+        ]
+        found = make_split(catalog_of([{**row, "group_id": f"g:{row['patient_id']}"} for row in rows]), RECIPE)
+        return list(found.summary["warnings"])
+
+    [warning] = said(None, "one", "one")
+    assert warning.startswith("patients of a and b are named in ways that cannot be compared (a plain id, a pseudonym)")
+    assert said("one", "two")[0].startswith("patients of a and b are named in ways that cannot be compared (pseudonyms")
+    assert said(None, None) == said("one", "one") == []

@@ -133,3 +133,10 @@ def test_thumbnails_of_file_managers_and_nas_counted_as_images(tmp_path: Path, w
     write_image(folder / "recycle" / "d.png")
     found = [path.relative_to(folder).as_posix() for path in image_files(tmp_path / "set")]
     assert found == ["@home/c.png", "a.png", "recycle/d.png"]
+
+
+def test_a_path_that_no_disk_can_hold_ended_the_catalog(tmp_path: Path, write_image) -> None:
+    write_image(tmp_path / "a.png")
+    (tmp_path / "table.csv").write_text(f"path,label\na.png,1\n{'long' * 100}.png,0\n")
+    catalog = build_catalog([create_source("csv", tmp_path / "table.csv", salt=tmp_path / "salt")])
+    assert catalog.frame["reason"].to_list() == [None, "File name too long"]

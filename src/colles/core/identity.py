@@ -7,6 +7,7 @@ Pseudonyms hold wherever the same salt was used (`id_scope`): folders of one arc
 from __future__ import annotations
 
 import re
+from unicodedata import normalize
 
 import polars as pl
 
@@ -32,8 +33,11 @@ def known_id(text: str | None, *, numbered: bool = False) -> str | None:
 
 
 def one_spelling(text: str) -> str:
-    """Return what all spellings of an id have in common: blanks, case, leading zeros and a decimal `.0` are nothing."""
-    return re.sub(_NUMBER, r"\1", text.strip().lower())
+    """Return what all spellings of an id have in common: blanks, case, leading zeros and a decimal `.0` are nothing.
+
+    Nor is how Unicode writes a letter or digit: an accent apart (as macOS does in names), a digit in full width.
+    """
+    return re.sub(_NUMBER, r"\1", normalize("NFKC", text).strip().lower())
 
 
 def with_keys(frame: pl.DataFrame, *, as_written: bool = False) -> pl.DataFrame:
@@ -45,7 +49,7 @@ def with_keys(frame: pl.DataFrame, *, as_written: bool = False) -> pl.DataFrame:
     missing = [pl.lit(None, pl.String).alias(name) for name in _NEEDED if name not in frame.columns]
     rows = frame.with_columns(missing).with_columns(pl.col(*_NEEDED).cast(pl.String))
     if not as_written:
-        spelling = pl.col("patient_id", "study_id").str.strip_chars().str.to_lowercase()
+        spelling = pl.col("patient_id", "study_id").str.normalize("NFKC").str.strip_chars().str.to_lowercase()
         rows = rows.with_columns(spelling.str.replace(_NUMBER, "$1"))
     rows = rows.with_columns(pl.coalesce("id_scope", "source", pl.lit("")).alias("patient_key"))
     patients = pl.col("patient_id").drop_nulls().n_unique().over("patient_key", "study_id")

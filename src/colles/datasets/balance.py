@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,6 +14,9 @@ from colles.core.recipe import SplitRecipe
 from colles.core.records import SUBSETS
 from colles.datasets.grouping import Grouping
 from colles.datasets.stratify import Member
+
+_TWO_KINDS = "a plain id, a pseudonym", "one table (csv) of both, with patient_id, names them alike"
+_TWO_SALTS = "pseudonyms of two salts", "read both with one --salt"
 
 
 def balance(made: pl.DataFrame, rows: pl.DataFrame) -> dict[str, Any]:
@@ -106,7 +110,7 @@ def _nature(members: pl.DataFrame) -> str:
 
 def doubts(rows: pl.DataFrame, grouping: Grouping) -> list[str]:
     """Warn of what the catalog does not tell about patients; `rows` are its rows of the images that are split."""
-    return [*shared_ids(rows), *partly_known(rows), *alone(rows, grouping)]
+    return [*shared_ids(rows), *unlike_ids(rows), *partly_known(rows), *alone(rows, grouping)]
 
 
 def shared_ids(rows: pl.DataFrame) -> list[str]:
@@ -118,6 +122,18 @@ def shared_ids(rows: pl.DataFrame) -> list[str]:
     name, sources = found.sort("patient_id").row(0)
     text = f"{len(found)} patient ids stand in several sources, such as {name} in {', '.join(sources)}"
     return [f"{text}: taken for different patients; where one hospital gave them, give its tables one name: csv:NAME="]
+
+
+def unlike_ids(rows: pl.DataFrame) -> list[str]:
+    """Warn of two sources whose patients have names of other kinds: nobody can tell who is in both."""
+    named = rows.filter(pl.col("patient_id").is_not_null()).with_columns(pl.col("id_scope").fill_null(""))
+    scopes = dict(named.group_by("source").agg(pl.col("id_scope").unique()).sort("source").iter_rows())
+    for (one, first), (other, second) in combinations(scopes.items(), 2):
+        if set(first).isdisjoint(second):
+            kinds, repair = _TWO_KINDS if "" in (*first, *second) else _TWO_SALTS
+            text = f"patients of {one} and {other} are named in ways that cannot be compared ({kinds})"
+            return [f"{text}: one who is in both counts as two, on whatever sides; {repair}"]
+    return []
 
 
 def partly_known(rows: pl.DataFrame) -> list[str]:

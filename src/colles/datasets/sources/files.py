@@ -79,9 +79,9 @@ def begins_as_dicom(path: Path) -> bool:
 
 def first_bytes(path: Path) -> bytes:
     """Return what tells a file's form; nothing where it is none that can be read."""
-    if not path.is_file():  # a pipe would be waited for
-        return b""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return b""
         with path.open("rb") as stream:
             return stream.read(HEAD)
     except OSError:
