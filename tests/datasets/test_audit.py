@@ -9,7 +9,7 @@ import pytest
 from frames import catalog_of, store, texture
 from PIL import Image
 
-from colles.core.errors import MissingInputError, TableError
+from colles.core.errors import MissingInputError, StaleInputError, TableError, UnreadableImageError
 from colles.core.recipe import AuditRecipe
 from colles.datasets.audit import Audit, audit_catalog
 from colles.datasets.audit.duplicates import find_duplicates
@@ -198,6 +198,21 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     Path(row["path"]).unlink()
     with pytest.raises(MissingInputError, match=r"0\.png"):
         audit_catalog(catalog_of([row]), RECIPE)
+
+
+def test_a_file_that_changed_since_it_was_catalogued_was_compared_by_its_old_digest(tmp_path: Path) -> None:
+    row = store(tmp_path, "0.png", texture(0))
+    store(tmp_path, "0.png", texture(1))
+    with pytest.raises(StaleInputError, match=r"0\.png: the image has changed since it was catalogued"):
+        audit_catalog(catalog_of([row]), RECIPE)
+
+
+def test_a_file_that_cannot_be_decoded_here_counted_as_blank(tmp_path: Path) -> None:
+    """A catalog of DICOM files, on a machine without pydicom: no copy was found, and nothing said."""
+    row = store(tmp_path, "0.png", texture(0))
+    Path(row["path"]).write_bytes(b"of another form")
+    with pytest.raises(UnreadableImageError, match=r"0\.png: is not an image"):
+        audit_catalog(catalog_of([{**row, "sha256": None}]), RECIPE)
 
 
 def test_audit_comes_back_as_it_was_saved(rows: list[dict[str, Any]], tmp_path: Path) -> None:

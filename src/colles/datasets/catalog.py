@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import stat
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
@@ -19,7 +20,7 @@ import imagehash
 import polars as pl
 from PIL import Image
 
-from colles.core.errors import TableError, UnreadableImageError, UsageError
+from colles.core.errors import MissingInputError, StaleInputError, TableError, UnreadableImageError, UsageError
 from colles.core.files import existing_file, sha256_json_list
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
 from colles.core.machine import usable_cpus
@@ -31,7 +32,7 @@ from colles.datasets.rows import CatalogRows
 from colles.datasets.soundness import assert_sound
 from colles.datasets.sources import Source
 from colles.datasets.sources.base import joined
-from colles.imaging.read import RawImage, read_image, to_grey
+from colles.imaging.read import RawImage, read_bytes, read_image, to_grey
 from colles.imaging.statistics import describe_picture
 
 _HASH_SIDE = 16  # 16 × 16 bits: an 8 × 8 hash collides on radiographs
@@ -160,6 +161,24 @@ def absent(frame: pl.DataFrame) -> list[str]:
         return []
     hint = "; its backslashes are no separators here: write /" if "\\" in found[0] else ""
     return [f"{len(found)} of {frame.height} files are not there, such as {found[0]}{hint}"]
+
+
+def read_again(path: str, sha256: str | None) -> RawImage:
+    """Decode a file of a catalog again, which has to have its digest; None takes any bytes.
+
+    Raise `MissingInputError` where it is gone, `StaleInputError` where it has other bytes, `UnreadableImageError` where
+    it cannot be decoded here.
+    """
+    repair = "Run `colles catalog` again"
+    if not Path(path).is_file():
+        raise MissingInputError("the catalog's file is gone", path=path, repair=repair)
+    data = read_bytes(Path(path), sys.maxsize)  # the catalog has already applied the recipe's limits
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise StaleInputError("the image has changed since it was catalogued", path=path, repair=repair)
+    try:
+        return read_image(data, max_pixels=sys.maxsize, max_bytes=sys.maxsize)
+    except UnreadableImageError as error:
+        raise UnreadableImageError(error.message, path=path, repair=repair) from error
 
 
 def inspect_file(path: str, *, max_pixels: int, max_bytes: int) -> dict[str, Any]:

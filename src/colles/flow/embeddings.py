@@ -14,8 +14,8 @@ from colles.core.errors import TableError
 from colles.core.extras import require
 from colles.core.files import atomic_path
 from colles.core.progress import track
+from colles.datasets.catalog import read_again
 from colles.imaging.preprocess import to_canvas
-from colles.imaging.read import read_image
 
 Embeddings = dict[str, NDArray[np.float32]]
 
@@ -35,17 +35,18 @@ def load_embeddings(frame: pl.DataFrame, cache: Path) -> Embeddings:
     new = rows.unique("sha256", maintain_order=True).filter(~pl.col("sha256").is_in(list(known)))
     if len(new):
         # Rounded as the file keeps them, so that a second call sees the same.
-        rounded = (each.astype(np.float16).astype(np.float32) for each in _compute(new["path"].to_list()))
+        rounded = (each.astype(np.float16).astype(np.float32) for each in _compute(new))
         known |= dict(zip(new["sha256"].to_list(), rounded, strict=True))
         _write(cache, known)
     return {image: known[digest] for image, digest in rows.select("image_id", "sha256").iter_rows()}
 
 
-def _compute(paths: list[str]) -> Iterator[NDArray[np.float32]]:
+def _compute(rows: pl.DataFrame) -> Iterator[NDArray[np.float32]]:
     require("torch", "train")
     from colles.learning.embedding import PREPROCESS, embed
 
-    canvases = (to_canvas(read_image(path), PREPROCESS) for path in track(paths, "Embedding", total=len(paths)))
+    files = track(rows.select("path", "sha256").iter_rows(), "Embedding", total=len(rows))
+    canvases = (to_canvas(read_again(*file), PREPROCESS) for file in files)
     yield from embed(canvases)
 
 

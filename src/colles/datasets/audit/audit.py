@@ -90,7 +90,8 @@ def audit_catalog(
     Leaks are looked for across `split` (image_id, subset) where it is given, else across the sources' own splits.
     `embeddings` (image_id → features of a network) propose more pairs of copies.
     Raise `TableError` where the split does not belong to the catalog or names an image twice, `MissingInputError` where
-    a file is gone.
+    a file is gone, `StaleInputError` where it has other bytes than it was catalogued with, `UnreadableImageError` where
+    this machine cannot decode it.
     """
     frame = trust_names(catalog.frame)
     sides = _given_sides(frame) if split is None else _sides(frame, split)

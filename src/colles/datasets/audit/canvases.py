@@ -6,25 +6,24 @@ width and height are kept beside.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from itertools import repeat
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from colles.core.errors import MissingInputError, UnreadableImageError
 from colles.core.machine import usable_cpus
 from colles.core.progress import track
 from colles.datasets.audit.alignment import Picture
 from colles.datasets.audit.confirm import is_flat
 from colles.datasets.audit.descriptors import SIDE, Floats, fit, layout, spectrum
 from colles.datasets.audit.hashes import coefficients
-from colles.imaging.read import read_image, to_grey
+from colles.datasets.catalog import read_again
+from colles.imaging.read import to_grey
 
 CANVAS = 320  # pixels a side: the finest size at which pictures are compared
 _HASHED = 192
@@ -53,26 +52,20 @@ class Described:
         return len(self.index)
 
 
-def read_square(path: str) -> tuple[Square, int, int]:
-    """Read a picture as a grey square (S, S), and its width and height.
-
-    Raise `MissingInputError` or `UnreadableImageError`.
-    """
-    if not Path(path).is_file():
-        raise MissingInputError("the catalog's file is gone", path=path, repair="Run `colles catalog` again")
-    # The catalog has already applied the recipe's limits.
-    grey = to_grey(read_image(path, max_pixels=sys.maxsize, max_bytes=sys.maxsize))
+def read_square(path: str, sha256: str | None = None) -> tuple[Square, int, int]:
+    """Read a picture as a grey square (S, S), and its width and height; `sha256` as for `read_again`."""
+    grey = to_grey(read_again(path, sha256))
     square = cv2.resize(grey, (CANVAS, CANVAS), interpolation=cv2.INTER_AREA)
     return np.asarray(square, dtype=np.uint8), int(grey.shape[1]), int(grey.shape[0])
 
 
-def describe_files(paths: Sequence[str]) -> Described:
-    """Describe the pictures that are neither flat, nor of a few pixels, nor unreadable.
+def describe_files(paths: Sequence[str], digests: Iterable[str | None] = repeat(None)) -> Described:
+    """Describe the pictures that are neither flat nor of a few pixels; raise as `read_again` does.
 
     Threads do: decoding and resizing let go of the interpreter's lock.
     """
     with ThreadPoolExecutor(usable_cpus()) as pool:
-        made = list(track(pool.map(_describe, paths), "Describing", total=len(paths)))
+        made = list(track(pool.map(_describe, paths, digests), "Describing", total=len(paths)))
     found = [(index, each) for index, each in enumerate(made) if each is not None]
     if not found:
         return _nothing()
@@ -86,11 +79,8 @@ def _nothing() -> Described:
     return Described(np.zeros(0, np.int64), np.zeros((0, 2), np.int64), empty, empty, np.zeros((0, 1, 1), np.float16))
 
 
-def _describe(path: str) -> tuple[tuple[int, int], Floats, Floats, npt.NDArray[np.float16]] | None:
-    try:
-        square, width, height = read_square(path)
-    except UnreadableImageError:
-        return None
+def _describe(path: str, sha256: str | None) -> tuple[tuple[int, int], Floats, Floats, npt.NDArray[np.float16]] | None:
+    square, width, height = read_square(path, sha256)
     if min(width, height) < _SMALLEST or is_flat(square):
         return None
     small = cv2.resize(square, (_HASHED, _HASHED), interpolation=cv2.INTER_AREA)

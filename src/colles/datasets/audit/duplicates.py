@@ -98,7 +98,7 @@ def find_duplicates(frame: pl.DataFrame, recipe: AuditRecipe, embeddings: Embedd
     rows = frame.filter(pl.col("status") == "ok").sort("sha256", "image_id")
     ids, paths = rows["image_id"].to_list(), rows["path"].to_list()
     exact = exact_copies(rows)
-    seen = describe_files(paths)
+    seen = describe_files(paths, rows["sha256"])
     shown = [ids[index] for index in seen.index.tolist()]
     vectors = None if embeddings is None else chosen_embeddings(shown, embeddings)
     kin = _kin_numbers(shown, joined_copies(rows, exact))
