@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,37 @@ def test_a_list_as_a_key_ended_in_a_defect(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("? [train, split]\n: {seed: 1}\n")
     with pytest.raises(RecipeError, match=r"not valid YAML .*unhashable key"):
         load_recipe(tmp_path / "r.yaml")
+
+
+ALIASES = "a: &a [1, 1]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in pairwise("abcdefghi"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ALIASES, "more than 100000 values, with what aliases repeat"),
+        ("sweep: {space: {train.lr: &l [1, *l]}}", "more than 100000 values, with what aliases repeat"),
+        ("[" * 600, "recursion"),
+        (f"seed: {'9' * 5000}", "4300 digits"),
+        ("name: 2025-02-30", "day is out of range"),
+        ("train: {teachers: [[[[[[[[1]]]]]]]]}", r"train\.teachers\.0: must be text\. It is \[{7}\.\.\.\]{7} now"),
+        (f"train: {{sampler: {'x' * 9000}}}", r"It is 'x{40,60}\.\.\.x{40,60}' now"),
+    ],
+    ids=["aliases of aliases", "a list within itself", "depth", "digits", "no such day", "lists in lists", "length"],
+)
+def test_values_without_end_are_one_short_line(tmp_path: Path, text: str, words: str) -> None:
+    """They ended in a defect, filled the memory, or were repeated in the message as a whole."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(RecipeError, match=words) as caught:
+        load_recipe(file)
+    assert len(str(caught.value)) < 500
+
+
+def test_an_alias_repeats_a_value(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("train: {lr: &rate 0.01, head_lr: *rate}")
+    assert load_recipe(file).train.head_lr == 0.01
 
 
 def test_text_that_looks_like_a_number_can_be_quoted() -> None:

@@ -6,7 +6,9 @@ Every mistake is one line that names the file, the key and the nearest known key
 from __future__ import annotations
 
 import copy
+import reprlib
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +48,24 @@ _KINDS = {
     "missing": "is missing",
 }
 """pydantic's kinds of errors, in words."""
+_MOST_VALUES = 100_000
+"""Of a recipe, with what its aliases repeat."""
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
 
 
 class _EachKeyOnce(yaml.SafeLoader):
-    """YAML in which a key written twice is an error; PyYAML would silently drop what stands under the first."""
+    """YAML in which a key written twice is an error; PyYAML would silently drop what stands under the first.
+
+    So are aliases that repeat each other without end: a few lines of them fill any memory.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Return the tree of the document; raise `ConstructorError` for one that is too large."""
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and _written_out(node, {}) > _MOST_VALUES:
+            raise ConstructorError(None, None, f"more than {_MOST_VALUES} values, with what aliases repeat", None)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping; raise `ConstructorError` for a key that it has twice."""
@@ -61,6 +77,16 @@ class _EachKeyOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
+    """Count the values of a tree, those under an alias each time that they are repeated."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_VALUES  # of a node within itself
+        parts = chain(*node.value) if isinstance(node, yaml.MappingNode) else node.value
+        leaf = isinstance(node, yaml.ScalarNode)
+        known[id(node)] = 1 + (0 if leaf else sum(_written_out(part, known) for part in parts))
+    return known[id(node)]
+
+
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe file and apply `section.key=value` overrides (values are YAML).
 
@@ -69,7 +95,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     file = existing_file(path, repair="Name a recipe, such as recipes/demo.yaml")
     try:
         values = yaml.load(file.read_text(encoding="utf-8"), _EachKeyOnce) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2025-02-30, a number of 5000 digits, [[[[…
         reason = " ".join(str(error).split())
         raise RecipeError(f"not valid YAML ({reason})", path=file, repair="Mend the file") from error
     if not isinstance(values, dict):
@@ -135,9 +161,11 @@ def open_section(values: dict[str, Any], part: str) -> Any:
 def _value(text: str) -> Any:
     # YAML 1.1 reads 3e-4 (no dot) as text; a number is meant, but where it stands in quotes.
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set: {text!r} is no value in YAML", repair="Check its brackets and quotes") from error
+        value = yaml.load(text, _EachKeyOnce)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise RecipeError(
+            f"--set: {_SHORT.repr(text)} is no value in YAML", repair="Check its brackets, quotes and keys"
+        ) from error
     if isinstance(value, str) and text.strip()[0] not in "'\"":
         try:
             return float(value)
@@ -155,7 +183,7 @@ def _explain(error: ValidationError, values: Any, path: Path | None, overrides: 
     if first["type"] != "extra_forbidden":
         message = _KINDS.get(first["type"]) or str(first["msg"]).removeprefix("Value error, ")
         # of a whole section it would be a line that nobody reads
-        repair = None if isinstance(first["input"], dict) else f"It is {first['input']!r} now"
+        repair = None if isinstance(first["input"], dict) else f"It is {_SHORT.repr(first['input'])} now"
         return RecipeError(message, path=path, field=field, repair=repair)
     known = _known_keys(places[:-1])
     other = _OTHER_NAMES.get(places[-1], places[-1])
