@@ -163,6 +163,7 @@ def test_mixup_blends_pairs_and_keeps_both_fractures() -> None:
     assert mixed["image"].mean() == pytest.approx(1.5)
     assert (mixed["target"] >= batch["target"]).all()
     assert mixed["located"].sum() <= 3
+    assert mix_pairs(batch, 1e-300)["label"].sum() == pytest.approx(2.0)  # torch refused an α of 0 in 32 bits
 
 
 def test_training_images_grow_over_the_epochs(data: Data) -> None:

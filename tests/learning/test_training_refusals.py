@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 from tiny_training import Data, recipe
 
-from colles.core.errors import InputError, RecipeError, StaleInputError, TrainingError
+from colles.core.errors import InputError, MissingInputError, RecipeError, StaleInputError, TrainingError
 from colles.core.files import read_json
 from colles.core.recipe_text import load_recipe, recipe_from
 from colles.datasets.split import make_split
@@ -17,7 +18,7 @@ from colles.learning.cluster import placed
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import create_model
 from colles.learning.training import train
-from colles.learning.training.inputs import NAME
+from colles.learning.training.inputs import BEST, NAME
 from colles.learning.training.module import running_mean
 from colles.learning.training.teachers import load_teachers
 from colles.learning.training.two_stages import TwoStages
@@ -135,13 +136,51 @@ def test_a_training_without_an_epoch_is_refused(data: Data, tmp_path: Path) -> N
         ("seed=-1", "seed"),
         ("train.lr=1e300", r"train\.lr: must be a number of at most 1e18\. It is 1e\+300 now"),
         ("train.augment.scale=[0.5, 1e300]", r"train\.augment\.scale: must be a number of at most 1e18"),
-        ("train={seeds: 4294967297}", r"train\.seeds counts on from seed, of which 4294967295 is the largest"),
+        ("train.seeds=1000000000", r"train\.seeds: .* less than or equal to 1000"),
+        ("train.folds=1000000000", r"train\.folds: .* less than or equal to 1000"),
+        ("train={lr: 1, lr: 2}", "is no value in YAML"),
+        ("name=2025-02-30", "is no value in YAML"),
+        (f"train.lr={'[' * 600}", "is no value in YAML"),
         ("train.threads=1000000000", r"train\.threads: .* less than or equal to 1024"),
     ],
 )
 def test_slips_that_ended_in_a_defect(setting: str, words: str) -> None:
     with pytest.raises(RecipeError, match=words):
         recipe_from({}, [setting])
+
+
+def test_seeds_that_count_on_beyond_the_largest_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"train\.seeds counts on from seed, of which 4294967295 is the largest"):
+        recipe_from({"seed": 2**32 - 1, "train": {"seeds": 2}})
+
+
+def test_a_network_of_windows_met_a_size_that_does_not_fit_in_the_middle_of_its_training(
+    data: Data, tmp_path: Path
+) -> None:
+    """It ended at the first image of the second size, by an assertion of timm's."""
+    sizes = ("preprocess.size=160", "train.progressive=[160, 128]", "train.head_epochs=0")
+    with pytest.raises(RecipeError, match=r"train\.progressive: timm:test_maxvit takes no images of 128 pixels"):
+        train(*data, recipe("model.name=timm:test_maxvit", *sizes), tmp_path / "run")
+
+
+def test_a_finished_training_without_its_weights_named_no_way_out(data: Data, tmp_path: Path) -> None:
+    run = train(*data, recipe("train.epochs=0"), tmp_path / "run")
+    for name in reversed(BEST):
+        (run / "checkpoints" / name).unlink()
+        repair = rf"{name}: no such file\. Copy it back, or train into another folder"
+        with pytest.raises(MissingInputError, match=repair):
+            train(*data, recipe("train.epochs=0"), run, resume=True)
+
+
+def test_the_state_of_another_network_ended_in_a_list_of_its_tensors(data: Data, tmp_path: Path) -> None:
+    runs = [
+        train(*data, recipe("train.epochs=0", f"model.name=timm:{name}"), tmp_path / name)
+        for name in ("test_resnet", "test_efficientnet")
+    ]
+    shutil.copy(*(run / "checkpoints" / "resume_head.ckpt" for run in runs))
+    (runs[1] / "checkpoints" / "finished.json").unlink()
+    with pytest.raises(StaleInputError, match=r"another network's\. Resume with the versions it began with"):
+        train(*data, recipe("train.epochs=0"), runs[1], resume=True)
 
 
 def test_a_preset_by_name_can_be_changed_from_the_command_line() -> None:

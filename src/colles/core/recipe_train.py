@@ -91,9 +91,9 @@ class TrainRecipe(Section):
     mode: Literal["full", "quick", "skip"] = "full"
     """`quick` shortens both stages to a look (one epoch and two, a quarter of the images); `skip` takes the weights
     that the run folder has and scores again, on the division they were trained with."""
-    folds: int = Field(default=0, ge=0)
+    folds: int = Field(default=0, ge=0, le=1000)
     """Cross-validation by group: so many trainings on train and val, each judged on what it has not seen."""
-    seeds: int = Field(default=1, ge=1)
+    seeds: int = Field(default=1, ge=1, le=1000)
     """So many trainings that differ in their seed alone; their mean is the model."""
     head_epochs: int = Field(default=1, ge=0)
     """Epochs of the first stage, in which the head learns alone; skipped at 0 and for random weights."""

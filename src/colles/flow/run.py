@@ -60,12 +60,13 @@ def check_data(recipe: Recipe, recipe_folder: Path) -> None:
 def check_training(recipe: Recipe) -> None:
     """Raise before anything is made what would stop the training: no such device, network or teacher."""
     from colles.learning.devices import choose_device
-    from colles.learning.models import create_model
+    from colles.learning.models import assert_grows, create_model
     from colles.learning.training.teachers import load_teachers
 
     if recipe.train.mode != "skip":
         choose_device(recipe.train)
-        create_model(recipe.model, recipe.preprocess)
+        model = create_model(recipe.model, recipe.preprocess)
+        assert_grows(model, recipe.train.progressive, channels=recipe.preprocess.channels)
         load_teachers(recipe.train.teachers, recipe.preprocess, prior_shift=0.0, sizes=recipe.train.progressive)
 
 

@@ -15,7 +15,7 @@ from colles.learning.models.location import LocationClassifier, pyramid_stages
 from colles.learning.models.pretrained import LITE0, hub_backbone, lite0_backbone, load_local, warm_backbone
 from colles.learning.models.second_look import SecondLook
 from colles.learning.models.simple_cnn import SimpleCNN
-from colles.learning.models.timm_backbone import TimmClassifier, create_backbone
+from colles.learning.models.timm_backbone import TimmClassifier, assert_grows, create_backbone
 
 Builder = Callable[[ModelRecipe, PreprocessRecipe], FractureClassifier]
 TIMM_PREFIX = "timm:"
@@ -27,6 +27,7 @@ __all__ = [
     "SecondLook",
     "SimpleCNN",
     "TimmClassifier",
+    "assert_grows",
     "can_locate",
     "count_parameters",
     "create_model",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import timm
 from timm.models import group_parameters
 from torch import Tensor, nn
@@ -47,14 +49,22 @@ class TimmClassifier(FractureClassifier):
         return backbone_stages(self.backbone)
 
 
-def _probed(name: str, backbone: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
+def assert_grows(model: FractureClassifier, sizes: Sequence[int], *, channels: int) -> None:
+    """Raise `RecipeError` for the first of the `sizes` that a training grows through and the network does not take."""
+    for size in sizes:
+        _probed(model.name, model, (1, channels, size, size), field="train.progressive")
+
+
+def _probed(
+    name: str, network: nn.Module, shape: tuple[int, ...], *, field: str = "preprocess.size"
+) -> tuple[int, ...]:
     try:
-        return probe_features(backbone, shape)
+        return probe_features(network, shape)
     except (AssertionError, RuntimeError) as error:  # timm's, and torch's
         reason = " ".join(str(error).split())[:120]
         raise RecipeError(
             f"{name} takes no images of {shape[-1]} pixels ({reason})",
-            field="preprocess.size",
+            field=field,
             repair="Set it to what the network was made for, often 224 or 256, or choose another model.name",
         ) from error
 

@@ -7,12 +7,10 @@ from pathlib import Path
 from colles.core.recipe import Recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
-from colles.learning.training.inputs import describe_inputs, same_inputs
+from colles.learning.training.inputs import BEST, describe_inputs, same_inputs
 from colles.learning.training.location import decide_location
 from colles.learning.training.mode import shorten
 from colles.learning.training.several import joint_inputs, members_of
-
-_WEIGHTS = ("best.safetensors", "best.json")
 
 
 def is_begun(catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> bool | None:
@@ -31,7 +29,7 @@ def is_begun(catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> bool 
 
 def _is_begun(catalog: Catalog, split: Split, recipe: Recipe, out: Path) -> bool | None:
     folder = out / "checkpoints"
-    if (folder / "finished.json").is_file() and not all((folder / name).is_file() for name in _WEIGHTS):
+    if (folder / "finished.json").is_file() and not all((folder / name).is_file() for name in BEST):
         return False  # nothing would ever write them again
     decided = shorten(decide_location(recipe, catalog, split, quiet=True))
     return same_inputs(folder, describe_inputs(decided, catalog.digest, split.digest))

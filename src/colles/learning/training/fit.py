@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from colles.core.errors import StaleInputError
-from colles.core.files import alone, read_json, refuse_existing, sha256_json, write_json
+from colles.core.files import alone, existing_file, read_json, refuse_existing, sha256_json, write_json
 from colles.core.machine import usable_cpus
 from colles.core.provenance import collect_provenance
 from colles.core.recipe import Recipe
@@ -30,6 +30,7 @@ from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import FractureClassifier, count_parameters, create_model
 from colles.learning.training.allocator import keep_memory
 from colles.learning.training.inputs import (
+    BEST,
     MEMBERS,
     assert_same_division,
     assert_same_inputs,
@@ -155,6 +156,8 @@ def _fit(
 
 def _score(data: RadiographDataModule, recipe: Recipe, out: Path, device: str) -> FractureClassifier:
     """Write the scores of val and test by the best weights, and return these."""
+    for name in BEST:  # a finished training never writes them again
+        existing_file(out / "checkpoints" / name, repair="Copy it back, or train into another folder")
     best, _ = load_classifier(out)
     best.to(device if recipe.train.engine == "local" else "cpu")
     table = pl.concat([predict_subset(best, data, subset) for subset in SUBSETS[1:]])

@@ -14,6 +14,8 @@ from colles.core.recipe_train import FREE
 from colles.learning.weights_file import find_weights
 
 NAME = "inputs.json"
+BEST = ("best.safetensors", "best.json")
+"""What a finished training leaves beside them."""
 MEMBERS = "members.json"
 """In a run folder: it holds several trainings, whose mean is its model."""
 

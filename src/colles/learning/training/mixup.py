@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_LEAST = 1e-30  # of α, which would be 0 in 32 bits
+
 
 def mix_pairs(batch: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
     """Return a batch whose images, labels and weights are λ of their own and 1 − λ of another's, λ ~ Beta(α, α).
@@ -12,6 +14,7 @@ def mix_pairs(batch: dict[str, Tensor], alpha: float) -> dict[str, Tensor]:
     A blended picture shows the fractures of both, so the map's target is the larger of the two. Drawn with torch's
     generator.
     """
+    alpha = max(alpha, _LEAST)
     share = float(torch.distributions.Beta(alpha, alpha).sample())
     other = torch.randperm(len(batch["label"]))
     mixed = {name: share * batch[name] + (1.0 - share) * batch[name][other] for name in ("image", "label", "weight")}

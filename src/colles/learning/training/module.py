@@ -24,7 +24,7 @@ from colles.learning.training.losses import answer_loss, answer_map_loss, label_
 from colles.learning.training.mixup import mix_pairs
 from colles.learning.training.teachers import Teachers
 
-DIVERGED = "The last good weights are kept; lower train.lr"
+DIVERGED = "Lower train.lr, in another folder; the weights of finished epochs are kept"
 
 
 class ClassifierModule(lightning.LightningModule):

@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
 
-from colles.core.errors import TrainingError
+from colles.core.errors import StaleInputError, TrainingError
 
 
 def create_strategy(processes: int, device: str) -> Strategy | str:
@@ -47,7 +47,10 @@ def on_this_machine(processes: int, device: str) -> dict[str, Any]:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Raise a `TrainingError` with the one line that matters of what a process died of."""
+    """Raise a `TrainingError` with the one line that matters of what a process died of.
+
+    Another version of timm may build another network from the same recipe: its state is a `StaleInputError`.
+    """
     try:
         yield
     except ProcessRaisedException as error:
@@ -55,3 +58,10 @@ def readable_errors() -> Iterator[None]:
         raise TrainingError(line.partition("Error: ")[2] or line, field="train.processes") from error
     except ProcessException as error:
         raise TrainingError(f"a training process ended early ({error})", field="train.processes") from error
+    except RuntimeError as error:
+        if "loading state_dict" not in str(error):
+            raise
+        raise StaleInputError(
+            "the state to go on from is another network's",
+            repair="Resume with the versions it began with, or train into another folder",
+        ) from error

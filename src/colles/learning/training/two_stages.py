@@ -21,7 +21,7 @@ from colles.core.recipe import Recipe
 from colles.learning.checkpoint import describe_model
 from colles.learning.devices import lightning_precision
 from colles.learning.loaders.datamodule import RadiographDataModule
-from colles.learning.models import FractureClassifier
+from colles.learning.models import FractureClassifier, assert_grows
 from colles.learning.training.callbacks import DrawEpoch, EpochLog, KeepBest, SaveState, progress_bar
 from colles.learning.training.module import ClassifierModule
 from colles.learning.training.prior import prior_shift
@@ -64,6 +64,7 @@ class TwoStages:
             say("  the training is finished; scoring again")
             return
         recipe = self.recipe
+        assert_grows(self.model, recipe.train.progressive, channels=recipe.preprocess.channels)
         self.teachers = load_teachers(
             recipe.train.teachers, recipe.preprocess, prior_shift=self.shift, sizes=recipe.train.progressive
         )
