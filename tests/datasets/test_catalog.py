@@ -15,7 +15,7 @@ from colles.core.errors import MissingInputError, TableError, UsageError
 from colles.core.files import sha256_file
 from colles.core.schema import CATALOG_SCHEMA
 from colles.core.tables import write_table
-from colles.datasets.catalog import Catalog, build_catalog
+from colles.datasets.catalog import Catalog, absent, build_catalog
 from colles.datasets.sources import create_source
 
 
@@ -213,3 +213,16 @@ def test_a_catalog_of_ones_own_hands_changed_labels_and_lost_rows(
         Catalog.load(path)
     rows[2] |= {"image_id": "s/2", "label": None, "status": "ok"}
     assert len(Catalog.load(write_table(pl.DataFrame(rows), path))) == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "there"), [("M\u00fcller.png", r"'Mu\u0308ller.png'"), ("a.png", "'A.PNG'"), ("dangling.png", None)]
+)
+def test_a_file_whose_name_looks_the_same_was_not_there_without_a_reason(tmp_path, write_image, written, there) -> None:
+    write_image(tmp_path / "Mu\u0308ller.png")
+    write_image(tmp_path / "A.PNG")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "table.csv").write_text(f"path,label\n{written},1\n", encoding="utf-8")
+    [said] = absent(build_catalog([create_source("csv", tmp_path / "table.csv")]).frame)
+    told = f"; its folder has {there}, with case or accents written otherwise" if there else written
+    assert said.endswith(told)

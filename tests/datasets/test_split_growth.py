@@ -409,3 +409,9 @@ def test_a_copy_that_a_person_added_to_a_split_was_not_seen(tmp_path: Path) -> N
     path.write_text(path.read_text() + f"{added},mine,train\n")
     with pytest.raises(LeakError, match=r"Duplicate clinic/p\d+_0\.png lies in t"):
         Split.load(path).assert_matches(catalog)
+
+
+def test_a_table_of_file_names_was_to_be_emptied() -> None:
+    table = pl.DataFrame({"image_id": ["p0_0.png"], "group_id": ["p0"], "subset": ["train"]})
+    with pytest.raises(TableError, match=r"Name images as the catalog does, such as clinic/p0_0\.png, or take"):
+        adopt_split(catalog_of(patients(6)), table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import stat
 import sys
 import warnings
@@ -12,9 +13,9 @@ from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from os import strerror
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import imagehash
 import polars as pl
@@ -147,7 +148,7 @@ def _in_parallel(inspect: partial[dict[str, Any]], paths: list[str], workers: in
         return list(track(pool.map(inspect, paths), "catalog", total=len(paths)))
 
 
-ABSENT = strerror(errno.ENOENT)
+ABSENT = os.strerror(errno.ENOENT)
 """The reason of a file that is not there."""
 
 
@@ -159,8 +160,23 @@ def absent(frame: pl.DataFrame) -> list[str]:
     found = frame.filter(pl.col("reason") == ABSENT)["path"]
     if found.is_empty():
         return []
-    hint = "; its backslashes are no separators here: write /" if "\\" in found[0] else ""
-    return [f"{len(found)} of {frame.height} files are not there, such as {found[0]}{hint}"]
+    return [f"{len(found)} of {frame.height} files are not there, such as {found[0]}{_misspelt(Path(found[0]))}"]
+
+
+def _misspelt(path: Path) -> str:
+    if "\\" in str(path):
+        return "; its backslashes are no separators here: write /"
+    try:
+        names = sorted(os.listdir(path.parent))
+    except OSError:
+        return ""
+    meant = next((name for name in names if _bare(name) == _bare(path.name) and name != path.name), None)
+    return f"; its folder has {meant!a}, with case or accents written otherwise" if meant else ""
+
+
+def _bare(name: str) -> str:
+    # macOS writes accents apart from their letters.
+    return normalize("NFC", name).casefold()
 
 
 def read_again(path: str, sha256: str | None) -> RawImage:

@@ -158,15 +158,18 @@ def _assert_table(frame: pl.DataFrame, path: Path, *, grouped: bool) -> None:
 def assert_usable(frame: pl.DataFrame, catalog: Catalog) -> None:
     """Raise `TableError` where a split names images that the catalog lacks, or that have no label or no pixels."""
     rows = frame.join(catalog.frame.select("image_id", "label", "status"), on="image_id", how="left")
-    for condition, text in (
-        (pl.col("status").is_null(), "is not in the catalog"),
-        (pl.col("status") != "ok", "cannot be read"),
-        (pl.col("label").is_null(), "has no label"),
+    takes_out = "Take the lines out of the split"
+    [example] = catalog.frame["image_id"].head(1).to_list() or [""]
+    named = f"Name images as the catalog does, such as {example}, or take the lines out"
+    for condition, text, repair in (
+        (pl.col("status").is_null(), "is not in the catalog", named),
+        (pl.col("status") != "ok", "cannot be read", takes_out),
+        (pl.col("label").is_null(), "has no label", takes_out),
     ):
         found = rows.filter(condition)["image_id"].to_list()
         if found:
             more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-            raise TableError(f"{found[0]!r} {text}{more}", field="image_id", repair="Take the lines out of the split")
+            raise TableError(f"{found[0]!r} {text}{more}", field="image_id", repair=repair)
 
 
 def assert_no_leak(split: Split, catalog: Catalog, clusters: pl.DataFrame | None = None) -> None:
