@@ -17,9 +17,10 @@ from colles.core.records import Box
 from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import Catalog
 from colles.evaluation.sanity import judge_labels, judge_randomisation, judge_repeatability, judge_trainings
-from colles.flow.checks import check_methods
+from colles.flow.checks import Curves, check_methods
 from colles.flow.explain import Item, look
-from colles.flow.judge_run import judge_run, sources_of_run
+from colles.flow.export import find_catalog
+from colles.flow.judge_run import judge_run, subsets_of_run
 from colles.flow.known import items_of_subset
 from colles.flow.localise import Judge, judge_all, scores_of
 from colles.serving.maps import Maps, MapSource, Method
@@ -81,13 +82,16 @@ def test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it(drawn: Catalo
     )
     assert bright["role"] == "method" and scores["default"] == "bright" and scores["n_boxes"] == scores["n"] == 15
     assert bright["figures"]["pointing"]["method"] == "wilson_groups" and bright["iou_threshold"]["chosen_on"] == "val"
+    assert bright["iou_threshold"]["n"] == 8  # the fractures of val
     assert [row["recall"]["value"] for row in bright["froc"]] == [1] * 5 and bright["froc_images"] == 31
+    assert bright["froc"][0]["recall"]["n_groups"] == scores["n_groups"] == 11
     assert scores["methods"]["silhouette"]["role"] == "chance"  # here the brightest place is the body
     for name in ("centre", "box_share"):
         chance = scores["methods"][name]
         assert chance["role"] == "chance" and chance["figures"]["pointing"]["value"] < 0.4
     share = scores["methods"]["box_share"]["figures"]["pointing"]["value"]
     assert share == pytest.approx((12 / SIZE) ** 2)
+    assert 2 * share < scores["methods"]["box_share"]["figures"]["pointing_margin"]["value"] <= (20 / SIZE) ** 2
     parts = {(part["column"], part["value"]): part["n"] for part in bright["subgroups"]}
     assert parts[("source", "drawn")] == 15 and ("body_part", "hand") in parts and len(parts) == 5
     assert parts[("image_size", "under 500 px")] == 15
@@ -167,6 +171,21 @@ def test_boxes_of_images_without_fracture_mark_something_else(drawn: Catalog) ->
     assert judge.table == [] and len(judge.judged["bright"].detections) == 1
 
 
+def test_the_deepest_place_of_a_body_is_told_in_columns_and_rows(tmp_path: Path) -> None:
+    pixels = np.full((64, 128), 5, np.uint8)
+    pixels[20:50, 90:120] = 220
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    item = Item(tmp_path / "a.png", label=1, boxes=(Box(x1=98, y1=28, x2=112, y2=42),))
+    scores = scores_of(judge_all(look(Truth(), [item]), Judge(Truth())), "test")
+    assert scores["methods"]["silhouette"]["figures"]["pointing"]["value"] == 1
+
+
+def test_what_speaks_against_a_fracture_is_deleted_to_make_one_likelier() -> None:
+    against, canvas = Truth(), np.full((1, SIZE, SIZE), 255, np.uint8)
+    against.target = "no_fracture"
+    assert Curves(against, canvas).whole == pytest.approx(1 - Curves(Truth(), canvas).whole)
+
+
 def test_parts_by_image_size_stood_in_the_order_of_the_alphabet(tmp_path: Path) -> None:
     items = []
     for number, side in enumerate([2100, 700, 450, 1500] * 5):
@@ -205,8 +224,22 @@ def test_what_cannot_be_judged_says_why(drawn: Catalog, tmp_path: Path) -> None:
     other = table(drawn).with_columns(image_id=pl.lit("elsewhere/") + pl.col("image_id"))
     with pytest.raises(MissingInputError, match="holds no image of test"):
         judge_run(Truth(), drawn, other, ExplainRecipe())
-    with pytest.raises(MissingInputError, match="--catalog"):
-        sources_of_run(tmp_path)
+    with pytest.raises(MissingInputError, match="--split"):
+        subsets_of_run(tmp_path)
     only = table(drawn).filter(pl.col("subset") == "test")
     scores = judge_run(Truth(), drawn, only, ExplainRecipe(check_images=0, probe_images=0))
     assert "iou" not in scores["methods"]["bright"]["figures"] and any("no overlap" in note for note in scores["notes"])
+
+
+def test_a_training_is_judged_on_its_own_catalog_and_not_on_its_neighbours(drawn: Catalog, tmp_path: Path) -> None:
+    """The catalog beside the run came before the one that `colles train` had made inside it, which export took."""
+    run = tmp_path / "run"
+    (run / "data").mkdir(parents=True)
+    drawn.save(tmp_path / "catalog.parquet")
+    drawn.save(run / "data" / "catalog.parquet")
+    for folder in (tmp_path, run / "data"):
+        table(drawn).write_csv(folder / "split.csv")
+    assert find_catalog(run) == run / "data" / "catalog.parquet"
+    assert subsets_of_run(run) == run / "data" / "split.csv"
+    table(drawn).write_parquet(run / "predictions.parquet")
+    assert subsets_of_run(run) == run / "predictions.parquet"

@@ -81,6 +81,26 @@ def test_what_was_interrupted_ends_as_if_it_had_not_been(
         ask(run, out, resume=True)
 
 
+def test_maps_that_are_written_are_not_denied_where_their_judging_is_interrupted(
+    run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said that no result was written and the same command starts over, which it does not."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("colles.flow.judge_run.judge_run", stopped)
+    out, catalog, split = tmp_path / "out", tmp_path / "catalog.parquet", tmp_path / "split.csv"
+    run.catalog.save(catalog)
+    run.table.write_csv(split)
+    scored = {"scores": "test", "catalog": catalog, "split": split}
+    with pytest.raises(Interrupted, match="heat maps are complete"):
+        ask(run, out, **scored)
+    assert (out / "explanations.json").is_file()
+    with pytest.raises(KeyboardInterrupt):
+        ask(run, tmp_path / "none", images=None, **scored)
+
+
 def test_a_line_that_a_kill_cut_off_is_done_again(
     run: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,16 @@ def test_a_single_fracture_has_a_figure_without_an_interval(run: TinyRun, tmp_pa
     assert "peak in a box" in said
 
 
+def test_a_catalog_that_is_named_is_not_looked_for(run: TinyRun, tmp_path: Path) -> None:
+    """Where the run has none beside it, `--catalog` was answered with "not found. Name it with --catalog"."""
+    alone = tmp_path / "runs" / "alone"
+    shutil.copytree(run.folder, alone)
+    catalog = (alone / "catalog.parquet").rename(tmp_path / "elsewhere.parquet")
+    judge = (alone, "--scores", "test", "--no-checks", "--method", "input_gradient")
+    assert "no catalog" in call(*judge, "--out", tmp_path / "none")
+    assert "peak in a box" in call(*judge, "--catalog", catalog, "--out", tmp_path / "out")
+
+
 def test_a_split_whose_groups_are_numbers_or_missing(run: TinyRun, tmp_path: Path) -> None:
     """Numbers were read as numbers, and group 0 as none."""
     table = run.table.select("image_id", "subset").with_row_index("group_id")

@@ -92,7 +92,14 @@ def explain(
         entries, judged = _explain(source, model, images, out, look, catalog, recipe, judge=judge, resume=resume)
     if scores is not None:
         twins = [open_twin(folder, recipe.methods, target) for folder in against or []]
-        judged = _judge(source, model, out, catalog, split, scores, recipe, twins)
+        try:
+            judged = _judge(source, model, out, catalog, split, scores, recipe, twins)
+        except KeyboardInterrupt as error:
+            if not images:
+                raise  # nothing was written
+            raise Interrupted(
+                "the heat maps are complete; for the figures name --scores alone and another --out"
+            ) from error
     for note in source.notes:
         typer.echo(note, err=True)
     if as_json:
@@ -218,13 +225,12 @@ def _judge(
     from colles.datasets.catalog import Catalog
     from colles.datasets.split_table import read_split_table
     from colles.flow.explain_stage import SCORES
-    from colles.flow.judge_run import judge_run, sources_of_run
+    from colles.flow.export import find_catalog, training_of
+    from colles.flow.judge_run import judge_run, subsets_of_run
 
-    if catalog is None or split is None:
-        found = sources_of_run(model)
-        catalog, split = catalog or found[0], split or found[1]
-    frame = read_split_table(split, grouped=False)
-    judged = judge_run(source, Catalog.load(catalog), frame, recipe, subset=subset, twins=twins)
+    table = Catalog.load(catalog or find_catalog(training_of(model)))
+    frame = read_split_table(split or subsets_of_run(model), grouped=False)
+    judged = judge_run(source, table, frame, recipe, subset=subset, twins=twins)
     write_json(out / SCORES, judged)
     return judged
 

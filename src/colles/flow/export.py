@@ -41,7 +41,7 @@ def export_run(
             run, evaluation=evaluation, catalog=catalog, split=split, name=name, half=half, weights_only=weights_only
         )
         return complete_bundle(run, out, overwrite=overwrite)
-    inner = run / "train" if (run / "train" / "recipe.yaml").is_file() else run
+    inner = training_of(run)
     recipe = load_recipe(existing_file(inner / "recipe.yaml", "Name the folder of a colles train or colles run")).export
     if name is not None:
         recipe = recipe.model_copy(update={"name": name})
@@ -94,17 +94,25 @@ def _trained_on(run: Path) -> str | None:
     return digests.get("split") if isinstance(digests, dict) else None
 
 
+def training_of(run: Path) -> Path:
+    """Return the folder of the training inside a run of `colles run`; any other folder is its own."""
+    return run / "train" if (run / "train" / "recipe.yaml").is_file() else run
+
+
 def find_split(run: Path) -> Path | None:
     """Find the split that a run was trained on: inside it, or beside it; None where there is none."""
-    places = [run / "data" / "split.csv", run.parent / "split.csv"]
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in _places(run, "split.csv") if place.is_file()), None)
 
 
 def find_catalog(run: Path) -> Path:
     """Find the catalog that a run was trained on: inside it, or beside it."""
-    places = [run / "data" / "catalog.parquet", run.parent / "catalog.parquet"]
+    places = _places(run, "catalog.parquet")
     for place in places:
         if place.is_file():
             return place
     looked = " and ".join(str(place) for place in places)
     raise MissingInputError(f"no catalog; looked at {looked}", path=run, repair="Name it: --catalog catalog.parquet")
+
+
+def _places(run: Path, name: str) -> list[Path]:
+    return [run / "data" / name, run / name, run.parent / name]

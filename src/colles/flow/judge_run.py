@@ -18,6 +18,7 @@ from colles.evaluation.sanity import warnings_of
 from colles.flow.agreement import Twin, compare_twins
 from colles.flow.checks import check_methods
 from colles.flow.explain import Item, Shown, look
+from colles.flow.export import find_split, training_of
 from colles.flow.known import items_of_subset, with_boxes, without_fracture
 from colles.flow.localise import Judge, judge_all, scores_of
 from colles.flow.probes import probe_shortcuts
@@ -140,20 +141,15 @@ def untrained_of(source: MapSource, seed: int) -> MapSource | None:
     return None if twin is None else twin(seed)
 
 
-def sources_of_run(folder: Path) -> tuple[Path, Path]:
-    """Return the catalog and the table of subsets (split.csv or predictions.parquet) that belong to a run.
+def subsets_of_run(folder: Path) -> Path:
+    """Return the table of subsets (predictions.parquet or split.csv) that belongs to a run or bundle.
 
-    Raise `MissingInputError` saying where they were looked for.
+    Raise `MissingInputError` saying where it was looked for.
     """
-    catalogs = [folder / "catalog.parquet", folder.parent / "catalog.parquet", folder / "data" / "catalog.parquet"]
-    tables = [folder / "train" / "predictions.parquet", folder / "predictions.parquet"]
-    tables += [folder / "split.csv", folder.parent / "split.csv", folder / "data" / "split.csv"]
-    return _first(catalogs, "--catalog"), _first(tables, "--split")
-
-
-def _first(places: Sequence[Path], option: str) -> Path:
-    for place in places:
-        if place.is_file():
-            return place
-    looked = ", ".join(str(place) for place in places)
-    raise MissingInputError(f"not found; looked for {looked}", field=option, repair=f"Name it with {option}")
+    run = training_of(folder)
+    predictions = run / "predictions.parquet"
+    found = predictions if predictions.is_file() else find_split(run)
+    if found is None:
+        looked = f"no predictions.parquet in {run}, and no split.csv of its own or beside it"
+        raise MissingInputError(looked, field="--split", repair="Name it: --split split.csv")
+    return found
