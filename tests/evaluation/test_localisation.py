@@ -119,6 +119,13 @@ def test_a_random_point_scores_the_share_that_boxes_cover() -> None:
     assert set(found) == {"pointing", "pointing_margin", "share_of_mass", "energy_pointing", "auprc", "iou"}
 
 
+def test_half_of_the_mass_inside_is_the_energy_pointing_game() -> None:
+    inside = box_mask(BOX, SIZE, (40, 80)).astype(float)
+    scores = [score_map(inside + (200 / 3000) * part * (1 - inside), None, BOX, SIZE) for part in (0.9, 1.1)]
+    assert [score.share_of_mass for score in scores] == pytest.approx([1 / 1.9, 1 / 2.1])
+    assert localisation_estimates(scores, None, None)["energy_pointing"].value == 0.5
+
+
 def test_froc_by_hand() -> None:
     boxes = np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]])
     one = match(np.array([[5.0, 5], [6, 6], [50, 50]]), np.array([0.9, 0.8, 0.5]), boxes)

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colles.core.recipe import PreprocessRecipe
-from colles.imaging.heatmap import at_most, candidate_boxes, covered, locate_peak, peak, unletterbox
+from colles.imaging.heatmap import (
+    at_most,
+    candidate_boxes,
+    cells_on_image,
+    covered,
+    locate_peak,
+    peak,
+    peak_distance,
+    unletterbox,
+)
 from colles.imaging.preprocess import placement
 
 fits = st.sampled_from(["letterbox", "stretch"])
@@ -115,3 +124,24 @@ def test_a_smaller_grid_shows_the_same_place() -> None:
     wanted = peak(unletterbox(heat, place))
     assert (x * 6.4, y * 6.4) == pytest.approx(wanted, abs=16)  # a cell is 80 pixels
     assert covered(place) == pytest.approx((0, -190, 1280, 1090), abs=5)
+
+
+def test_a_cell_that_lies_in_part_on_the_image_counts() -> None:
+    place = placement(400, 150, PreprocessRecipe(size=64))  # rows 20 to 44 of the canvas, cells of 8
+    assert cells_on_image(place, 8, 8).any(axis=1).tolist() == [False] * 2 + [True] * 4 + [False] * 2
+    for row in (2, 5):
+        heat = np.zeros((8, 8))
+        heat[row, 3] = 1
+        assert locate_peak(heat, place) is not None
+
+
+def test_the_box_of_an_even_hill_is_even() -> None:
+    (found,) = candidate_boxes(gaussian((8, 8), 3.5, 4.5, 0.8), placement(64, 64, PreprocessRecipe(size=64)))
+    assert (found.x, found.y) == pytest.approx((28, 36), abs=0.01)
+    assert (found.box.x1 + found.box.x2, found.box.y1 + found.box.y2) == pytest.approx((56, 72), abs=0.01)
+
+
+def test_peaks_lie_apart_by_a_share_of_the_longer_side() -> None:
+    place = placement(100, 50, PreprocessRecipe(size=64))
+    assert peak_distance((0, 0), (30, 40), place) == 0.5
+    assert peak_distance(None, (30, 40), place) == 1 and peak_distance(None, None, place) == 0

@@ -55,3 +55,8 @@ def test_a_control_has_the_same_shape_elsewhere() -> None:
     moved = moved_mask(mask, np.random.default_rng(0), avoid)
     assert moved.sum() == mask.sum() and not (moved & (mask | avoid)).any()
     assert moved_mask(np.zeros((5, 5), bool), np.random.default_rng(0)).sum() == 0
+
+
+def test_the_border_is_a_sixteenth_of_the_shorter_side() -> None:
+    mask = border_mask(np.zeros((160, 480), np.uint8))
+    assert mask[80].sum() == mask[:, 240].sum() == 20 and mask[80, :10].all() and mask[80, -10:].all()
