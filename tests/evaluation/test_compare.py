@@ -345,6 +345,65 @@ def test_all_equal_is_delongs_contrast_of_his_own_example():
     )
 
 
+def test_copies_of_every_image_in_its_group_change_no_comparison(make_scores):
+    one, other, third = (make_scores(100, seed=seed).y_score for seed in range(3))
+    y_true, rows = make_scores(100).y_true, np.repeat(np.arange(100), 3)
+
+    def table(y_score, rows, **more):
+        ids = [f"{place} {row}" for place, row in enumerate(rows)]
+        columns = {"image_id": ids, "y_true": y_true[rows].astype(int), "y_score": y_score[rows], **more}
+        return Predictions(pl.DataFrame(columns))
+
+    models = {"one": one, "other": other, "third": third}
+    once = compare({name: table(score, np.arange(100)) for name, score in models.items()})
+    copied = compare({name: table(score, rows, group_id=rows.astype(str)) for name, score in models.items()})
+    assert copied["n_groups"] == once["n"] == 100
+    for first, second in zip(once["pairs"], copied["pairs"], strict=True):
+        for key in ("value", "low", "high"):
+            assert first["difference_delong"][key] == pytest.approx(second["difference_delong"][key])
+    assert copied["all_equal"] == pytest.approx(once["all_equal"])
+
+
+def test_the_level_is_that_of_every_interval_and_few_groups_widen_the_bootstraps(better_and_worse):
+    frames = {name: table.frame.filter(pl.col("subset") == "test") for name, table in better_and_worse.items()}
+    groups = frames["good"].group_by("group_id", maintain_order=True).agg(pl.col("y_true").max())
+    kept = pl.concat([groups.filter(pl.col("y_true") == label).head(12) for label in (0, 1)])["group_id"]
+    tables = {
+        name: Predictions(frame.filter(pl.col("group_id").is_in(kept.implode()))) for name, frame in frames.items()
+    }
+    for level in (0.8, 0.95):
+        found = compare_predictions(tables, level=level, replicates=2000)
+        pair = found["pairs"][0]
+        assert {pair[key]["level"] for key in ("difference", "difference_delong")} == {found["level"]} == {level}
+        scores = [table.scores for table in tables.values()]
+        value, variance = auroc_difference(
+            scores[0].y_true, scores[0].y_score, scores[1].y_score, groups=scores[0].groups
+        )
+        half = norm.ppf((1 + level) / 2) * variance**0.5
+        assert pair["difference_delong"]["high"] - value == pytest.approx(half)
+        # Expanded (Hesterberg 2015), the bootstrap is as wide as Student's interval of twelve groups.
+        width = pair["difference"]["high"] - pair["difference"]["low"]
+        assert width == pytest.approx(2 * t.ppf((1 + level) / 2, 11) * variance**0.5, rel=0.1)
+
+
+def test_groups_that_were_learned_from_are_told(better_and_worse):
+    leaky = {
+        name: Predictions(table.frame.with_columns(subset=pl.col("subset").replace("val", "train"), group_id=pl.lit("p")
+                          + (pl.int_range(pl.len()) % 150).cast(pl.String)))
+        for name, table in better_and_worse.items()
+    }  # fmt: skip
+    assert "good, noisy: 150 groups stand on train and test: the figures of test flatter" in compare(leaky)["warnings"]
+
+
+def test_thresholds_are_chosen_on_unchanged_images_of_val(better_and_worse):
+    noisy = better_and_worse["noisy"].frame
+    changed = noisy.filter(pl.col("subset") == "val").with_columns(condition=pl.lit("noise 1"), y_score=pl.lit(0.5))
+    mixed = Predictions(pl.concat([noisy.with_columns(condition=pl.lit("")), changed]))
+    one, other = (compare({"good": better_and_worse["good"], "b": table})["models"][1]["operating_points"]
+                  for table in (better_and_worse["noisy"], mixed))  # fmt: skip
+    assert one == other
+
+
 def test_all_equal_of_copies_says_nothing(make_scores):
     scores = make_scores(100)
     assert all_equal([scores, scores, scores]) is None
@@ -360,8 +419,18 @@ def test_the_tables_of_a_paper(better_and_worse, predictions_frame):
     header, rows = pair_table(found)
     assert [row[0] for row in rows] == ["good − noisy", "good − a|b", "noisy − a|b"]
     assert rows[1][1].startswith("+0.")
+    at = found["models"][0]["operating_points"]["rule_in"]["figures"]
+    shown = dict(zip(model_table(found)[0], model_table(found)[1][0], strict=True))
+    assert shown["Sensitivity at rule-in"] == estimate(at["sensitivity"])
+    assert shown["Specificity at rule-in"] == estimate(at["specificity"])
     header, rows = decision_table(found)
+    test = found["pairs"][0]["mcnemar"]["f1"]["sensitivity"]
+    assert rows[0][3:] == [
+        estimate(test["difference"], sign="+"), str(test["only_first"]), str(test["only_second"]),
+        p_value(test["p_groups"]), p_value(test["p_holm"]),
+    ]  # fmt: skip
     assert {row[2] for row in rows} == {"sensitivity", "specificity"}
+    assert "groups are the units of every interval" in caption(found)
     text = markdown(found)
     assert "All models equal: χ²" in text
     assert "in 150 groups" in text

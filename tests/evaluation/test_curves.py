@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from colles.evaluation.curves import MAX_POINTS, precision_recall_curve, roc_curve
+from colles.evaluation.curves import MAX_POINTS, curves, precision_recall_curve, roc_curve
 from colles.evaluation.scores import Scores
 
 
@@ -48,6 +48,18 @@ def test_small_precision_recall_curve_is_scikit_learns_corners(make_scores):
         recall_at.setdefault(round(r, 9), []).append(round(p, 9))
     curve = precision_recall_curve(scores)
     assert all(round(p, 9) in recall_at[round(r, 9)] for r, p in zip(curve["recall"], curve["precision"], strict=True))
+
+
+def test_reliability_and_net_benefit_are_those_of_the_probabilities(make_scores):
+    scores = make_scores(200)
+    probability = scores.y_score**3
+    found = curves(scores, probability, level=0.95)
+    assert np.average(found["reliability"]["predicted"], weights=found["reliability"]["n"]) == pytest.approx(
+        probability.mean()
+    )
+    called = probability >= 0.3
+    gain = np.where(called, np.where(scores.y_true, 1, -3 / 7), 0).mean()
+    assert found["net_benefit"]["model"][29] == pytest.approx(gain)
 
 
 def test_one_class_has_no_curve():

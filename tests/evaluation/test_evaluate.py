@@ -7,7 +7,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from colles.core.errors import TableError
 from colles.evaluation.evaluate import evaluate, evaluate_scores
@@ -349,3 +349,16 @@ def test_a_file_that_is_no_evaluation_is_named(tmp_path):
     (tmp_path / "evaluation.json").write_text('{"subsets": {}}')
     with pytest.raises(TableError, match=r"evaluation.json: predictions: not an evaluation"):
         Evaluation.load(tmp_path / "evaluation.json")
+
+
+def test_uncalibrated_errors_are_of_the_score_and_no_error_is_of_another_prevalence(predictions_frame, recipe):
+    table = Predictions(predictions_frame)
+    found, rare = (evaluate(table, recipe.model_copy(update={"prevalence": share})) for share in (None, 0.05))
+    test = table.subset("test").scores
+    for result in (found, rare):
+        figures = result.subsets["test"].figures
+        wanted = brier_score_loss(test.y_true, test.y_score)
+        assert figures["brier_score_uncalibrated"].value == pytest.approx(wanted)
+        probability = found.calibration.transform(test.y_score)
+        assert figures["brier"].value == pytest.approx(brier_score_loss(test.y_true, probability))
+    assert rare.calibration.prevalence == 0.05

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from colles.core.records import Estimate
@@ -91,6 +92,14 @@ def test_predictive_values_at_the_samples_own_prevalence_are_those_counted(make_
     assert npv == sorted(npv, reverse=True)
 
 
+def test_predictive_values_at_the_samples_own_share_are_the_counted_ones():
+    found = at_prevalences(likelihood_ratios(share(45, 50), share(180, 200)))
+    at = {row.prevalence: row for row in found}[0.2]
+    assert (at.ppv.value, at.npv.value) == pytest.approx((45 / 65, 180 / 185))
+    assert at.ppv.low < at.ppv.value < at.ppv.high
+    assert at.npv.low < at.npv.value < at.npv.high
+
+
 def test_optimism_of_an_undefined_figure_is_none():
     assert difference(share(9, 10), share(9, 10).model_copy(update={"value": None})) is None
     found = difference(share(56, 70), share(48, 80))
@@ -114,6 +123,20 @@ def test_net_benefit_of_calibrated_scores_is_at_least_that_of_calling_everybody_
     curve = net_benefit(scores, y_prob, level=0.95)
     best = np.maximum(curve["all"], 0)
     assert (np.array(curve["model"]) >= best - 0.002).all()
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_net_benefit_has_statsmodels_interval_of_a_mean(make_scores, level):
+    for scores in (make_scores(60), make_scores(60, group=3)):
+        curve = net_benefit(scores, scores.y_score, level=level)
+        for place, threshold in ((29, 0.3), (49, 0.5)):
+            weight = threshold / (1 - threshold)
+            gains = np.where(scores.y_score >= threshold, np.where(scores.y_true, 1.0, -weight), 0.0)
+            groups = np.arange(60) if scores.groups is None else scores.groups
+            options = {"cov_type": "cluster", "cov_kwds": {"groups": groups}, "use_t": True}
+            fitted = OLS(gains, np.ones(60)).fit(**options)
+            found = curve["model"][place], curve["low"][place], curve["high"][place]
+            assert found == pytest.approx((gains.mean(), *fitted.conf_int(1 - level)[0]))
 
 
 def test_net_benefit_widens_where_patients_have_several_images(make_scores):
