@@ -83,6 +83,17 @@ def test_images_of_a_catalog_are_found_by_any_path_and_judged_aloud(run: TinyRun
     assert "nothing was judged" in said
 
 
+def test_a_catalog_of_dotted_or_linked_folders_knew_none_of_its_images(run: TinyRun, tmp_path: Path) -> None:
+    row = next(row for row in run.catalog.frame.iter_rows(named=True) if row["boxes"])
+    path = Path(row["path"])
+    (tmp_path / "link").symlink_to(path.parent)
+    for folder in (path.parent / ".." / path.parent.name, tmp_path / "link"):
+        catalog = run.catalog.with_columns(path=pl.lit(f"{folder}/") + pl.col("path").str.split("/").list.last())
+        for given in (path, folder / path.name):
+            (item,) = items_of_paths([given], catalog)
+            assert item.image_id == row["image_id"]
+
+
 def test_a_single_fracture_has_a_figure_without_an_interval(run: TinyRun, tmp_path: Path) -> None:
     """The table ended in a TypeError."""
     assert _cell({"value": 0.35, "low": None, "high": None}) == "0.350"

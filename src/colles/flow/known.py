@@ -25,15 +25,22 @@ def item_of(row: Radiograph, outcome: str | None = None, group: str | None = Non
 def items_of_paths(paths: Sequence[Path], catalog: Catalog | None) -> list[Item]:
     """Return the images with what the catalog knows of them, by absolute path; unknown ones as they are.
 
-    A path counts without its dots, and as what its links lead to.
+    A path counts without its dots, and as what its links lead to, in the catalog too.
     """
     if catalog is None:
         return [Item(path) for path in paths]
-    names = [(os.path.normpath(path.absolute()), str(path.resolve())) for path in paths]
-    wanted = sorted({name for pair in names for name in pair})
-    rows = {row.path: row for row in catalog.where(pl.col("path").is_in(wanted)).rows()}
+    names = [_names(path) for path in paths]
+    files = sorted({os.path.basename(name) for pair in names for name in pair})
+    near = list(catalog.where(pl.col("path").str.split("/").list.last().is_in(files)).rows())
+    stored = [_names(Path(row.path)) for row in near]
+    rows = {target: row for (_, target), row in zip(stored, near, strict=True)}
+    rows |= {own: row for (own, _), row in zip(stored, near, strict=True)}
     found = [rows.get(own) or rows.get(target) for own, target in names]
     return [Item(path) if row is None else item_of(row) for path, row in zip(paths, found, strict=True)]
+
+
+def _names(path: Path) -> tuple[str, str]:
+    return os.path.normpath(path.absolute()), str(path.resolve())
 
 
 def items_of_subset(catalog: Catalog, frame: pl.DataFrame, subset: str) -> list[Item]:
