@@ -130,7 +130,8 @@ class TrainRecipe(Section):
     patience: int = Field(default=5, ge=1)
     """Epochs without a better `monitor` on val before the second stage stops."""
     monitor: Literal["auroc", "average_precision", "sensitivity_at_specificity_90", "f1", "loss"] = "auroc"
-    """Figure on val that the best epoch is chosen by."""
+    """Figure on val that the best epoch is chosen by. Recall alone is none: an epoch that calls
+    every image a fracture would be best by it."""
     sampler: Literal["plain", "weighted", "oversample", "balanced_batches"] = "weighted"
     """Each once; even in expectation, with replacement; the rarer class repeated; as that, half of every batch."""
     copies: Literal["one", "all"] = "one"
