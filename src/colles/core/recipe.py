@@ -200,7 +200,7 @@ class ExportRecipe(Section):
     tolerance: float = Field(default=1e-4, gt=0)
     """Largest difference of probability between checkpoint and ONNX that passes."""
     parity_images: int = Field(default=64, ge=1)
-    """Images, of all kinds of files, that the bundle and the checkpoint are compared on."""
+    """Images, of all kinds of files, that bundle and checkpoint are compared on; fewer where the run scored fewer."""
     gate: bool = True
     """Refuse pictures unlike the training images."""
     false_refusals: Share = 0.01
