@@ -326,6 +326,18 @@ def test_mcc_of_the_fractures_of_three_patients_was_too_certain():
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.02)
 
 
+def test_mcc_of_a_dozen_of_each_class_has_the_expanded_percentiles_of_binomial_draws():
+    y_true, place = np.arange(24) < 12, np.arange(24) % 12
+    called = np.where(np.where(y_true, place < 7, place < 2), 0.9, 0.1)
+    found = point_estimates(Scores(y_true, called), 0.5, EvaluateRecipe(replicates=20_000))["mcc"]
+    tp, fp = np.random.default_rng(1).binomial(12, [7 / 12, 2 / 12], (20_000, 2)).T
+    with np.errstate(invalid="ignore"):
+        drawn = (tp * (12 - fp) - fp * (12 - tp)) / np.sqrt((tp + fp) * 144.0 * (24 - tp - fp))
+    tail = norm.cdf(np.sqrt(12 / 11) * t.ppf(0.025, 11))
+    assert found.method == "bootstrap"
+    assert (found.low, found.high) == pytest.approx(np.nanquantile(drawn, [tail, 1 - tail]), abs=0.03)
+
+
 def test_perfect_separation_of_many_is_not_called_certain(recipe):
     y_true = np.arange(200) < 100
     found = ranking_estimates(Scores(y_true, np.where(y_true, 0.9, 0.1)), recipe)
