@@ -236,6 +236,17 @@ def _assert_extras(command: str) -> None:
     assert set(",".join(named).split(",")) <= {*known, ""}
 
 
+def test_the_tutorial_after_the_readme_laid_images_into_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cp -r` copies into a folder that is there, and `colles init` then missed the table of a FracAtlas."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "phantom/FracAtlas/images/Fractured").mkdir(parents=True)
+    copies = [c for p in pages() for _, text in blocks(p) for c in commands(text) if c.startswith("cp -r phantom/")]
+    assert len(copies) > 1
+    for command in copies:
+        _run(command)
+    assert [file.name for file in (tmp_path / "my_images").iterdir()] == ["Fractured"]
+
+
 @pytest.mark.slow
 def test_every_command_and_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
