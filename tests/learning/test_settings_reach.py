@@ -96,6 +96,32 @@ def test_dropout_hangs_on_epoch_and_step() -> None:
     for module.first_epoch, step in ((0, 0), (0, 0), (1, 0), (0, 1)):
         losses.append(float(module.training_step(batch, step)))
     assert losses[0] == losses[1] and len(set(losses)) == 3
+    module.recipe = module.recipe.model_copy(update={"mixup": 1.0})
+    assert float(module.training_step(batch, 1)) not in losses
+
+
+def test_a_stage_is_released_when_its_epoch_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = shell("train.unfreeze_every=2", "train.last_stages=2")
+    monkeypatch.setattr(ClassifierModule, "current_epoch", 4)
+    module.on_train_epoch_start()
+    stages = module.model.stages()
+    learning = sum(any(p.requires_grad for each in stage for p in each.parameters()) for stage in stages)
+    assert len(stages) > 4 and learning == 4
+
+
+def test_each_epoch_is_drawn_and_augmented_anew(data: Data) -> None:
+    settings = recipe("train.sampler=plain", "train.negatives=1")
+    loader = RadiographDataModule(*data, settings.preprocess, settings.train, seed=0)
+    drawn, shown = [], []
+    for loader.epoch in (0, 1, 0):
+        sampler = loader.train_dataloader().sampler
+        draws = list(sampler)
+        drawn.append([index for _, _, index in draws])
+        shown.append(loader.training_dataset()[(draws[0][0], 0, 0)]["image"])
+    assert drawn[0] == drawn[2] != drawn[1] and sorted(drawn[0]) != sorted(drawn[1])
+    assert torch.equal(shown[0], shown[2]) and not torch.equal(shown[0], shown[1])
+    labels = loader.shown_labels(0)
+    assert 2 * labels.sum() == len(labels) == len(drawn[0])
 
 
 def test_the_running_mean_is_what_is_judged_and_kept(data: Data, tmp_path: Path) -> None:
