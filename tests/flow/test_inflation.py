@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 
 from colles.core.errors import TableError
+from colles.core.files import sha256_file
 from colles.core.schema import CATALOG_SCHEMA
 from colles.flow.embeddings import embeddings_file, load_embeddings
 from colles.flow.inflation import measure_inflation
@@ -65,6 +67,21 @@ def test_embeddings_were_finer_the_first_time_than_out_of_their_file(
     assert all(np.array_equal(first[image], second[image]) for image in frame["image_id"])
 
 
+def test_embeddings_of_a_catalog_in_a_read_only_folder_were_computed_and_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The audit ended after the minutes that they took."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("colles.flow.embeddings._compute", lambda rows: iter(np.ones((3, 4), np.float32)))
+    monkeypatch.setattr(np, "savez", refuse)
+    assert len(load_embeddings(rows(3, 1), tmp_path / "catalog.embeddings.npz")) == 3
+    assert "cannot write (Permission denied): the features are not kept" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_damaged_file_of_embeddings_is_named(tmp_path: Path) -> None:
     cache = tmp_path / "catalog.embeddings.npz"
     cache.write_bytes(b"PK\x03\x04 cut off")
@@ -79,7 +96,7 @@ def test_missing_embeddings_are_computed_once(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     path = tmp_path / "a.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90), dtype=np.uint8)).save(path)
-    frame, cache = rows(2, 1).with_columns(path=pl.lit(str(path)), sha256=pl.lit("same")), tmp_path / "c.npz"
+    frame, cache = rows(2, 1).with_columns(path=pl.lit(str(path)), sha256=pl.lit(sha256_file(path))), tmp_path / "c.npz"
     found = load_embeddings(frame, cache)
     assert found["set/0-0"].shape == (1280,) and np.array_equal(found["set/0-0"], found["set/1-0"])
     path.unlink()  # a second time nothing is read

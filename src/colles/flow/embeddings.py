@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from colles.core.errors import TableError
+from colles.core.errors import StorageError, TableError
 from colles.core.extras import require
 from colles.core.files import atomic_path
-from colles.core.progress import track
+from colles.core.progress import say, track
 from colles.datasets.catalog import read_again
 from colles.imaging.preprocess import to_canvas
 
@@ -37,7 +37,10 @@ def load_embeddings(frame: pl.DataFrame, cache: Path) -> Embeddings:
         # Rounded as the file keeps them, so that a second call sees the same.
         rounded = (each.astype(np.float16).astype(np.float32) for each in _compute(new))
         known |= dict(zip(new["sha256"].to_list(), rounded, strict=True))
-        _write(cache, known)
+        try:
+            _write(cache, known)
+        except StorageError as error:  # they took minutes, and are good for this once
+            say(f"{cache}: {error.message}: the features are not kept, and computed again the next time")
     return {image: known[digest] for image, digest in rows.select("image_id", "sha256").iter_rows()}
 
 
