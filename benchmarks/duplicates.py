@@ -115,8 +115,10 @@ def _write(
 
 def _audit_pairs(folder: Path) -> Iterator[tuple[str, str]]:
     names = sorted(path.name for path in folder.iterdir())
-    columns = {name: pl.Series(name, [None] * len(names), dtype=pl.String) for name in ("base_name", "pixel_sha256")}
-    frame = pl.DataFrame({"image_id": names, "path": [str(folder / name) for name in names], "sha256": names})
+    columns = {
+        name: pl.Series(name, [None] * len(names), dtype=pl.String) for name in ("base_name", "pixel_sha256", "sha256")
+    }
+    frame = pl.DataFrame({"image_id": names, "path": [str(folder / name) for name in names]})
     frame = frame.with_columns(*columns.values(), status=pl.lit("ok"), source=pl.lit("planted"))
     for pair in find_duplicates(frame, AuditRecipe()).near:
         yield pair.first, pair.second
