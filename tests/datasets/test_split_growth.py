@@ -415,3 +415,14 @@ def test_a_table_of_file_names_was_to_be_emptied() -> None:
     table = pl.DataFrame({"image_id": ["p0_0.png"], "group_id": ["p0"], "subset": ["train"]})
     with pytest.raises(TableError, match=r"Name images as the catalog does, such as clinic/p0_0\.png, or take"):
         adopt_split(catalog_of(patients(6)), table)
+
+
+def test_a_table_of_ones_own_was_taken_in_without_a_word_on_unknown_patients() -> None:
+    """`colles split` warned of the same images."""
+    rows = [*patients(40, each=1), *({"image_id": f"clinic/{name}.png", "label": 1} for name in ("ap", "lat"))]
+    catalog = catalog_of(rows)
+    made = make_split(catalog, RECIPE)
+    alone = made.frame.with_columns(group_id=pl.lit(None, pl.String))
+    assert adopt_split(catalog, alone).summary["warnings"] == made.summary["warnings"] != []
+    one = pl.DataFrame({"image_id": ["clinic/ap.png", "clinic/lat.png"], "group_id": "mine", "subset": "train"})
+    assert adopt_split(catalog, one).summary["warnings"] == []

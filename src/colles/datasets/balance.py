@@ -108,9 +108,9 @@ def _nature(members: pl.DataFrame) -> str:
     return "neighbouring or linked files, which are"
 
 
-def doubts(rows: pl.DataFrame, grouping: Grouping) -> list[str]:
+def doubts(rows: pl.DataFrame, group: Mapping[str, str]) -> list[str]:
     """Warn of what the catalog does not tell about patients; `rows` are its rows of the images that are split."""
-    return [*shared_ids(rows), *unlike_ids(rows), *partly_known(rows), *alone(rows, grouping)]
+    return [*shared_ids(rows), *unlike_ids(rows), *partly_known(rows), *alone(rows, group)]
 
 
 def shared_ids(rows: pl.DataFrame) -> list[str]:
@@ -148,11 +148,11 @@ def partly_known(rows: pl.DataFrame) -> list[str]:
     return said
 
 
-def alone(rows: pl.DataFrame, grouping: Grouping) -> list[str]:
+def alone(rows: pl.DataFrame, group: Mapping[str, str]) -> list[str]:
     """Warn of images that nothing could be told of: without an id, and without a number in their names."""
     free = rows.filter(pl.col("patient_id").is_null() & pl.col("study_id").is_null()).sort("image_id")
-    size = Counter(grouping.group.values())
-    own = [image for image in free["image_id"].to_list() if grouping.group.get(image) == image and size[image] == 1]
+    size = Counter(group.values())
+    own = [image for image in free["image_id"].to_list() if group.get(image) == image and size[image] == 1]
     found = [image for image in own if not any(letter.isdigit() for letter in PurePosixPath(image).stem)]
     if not found:
         return []

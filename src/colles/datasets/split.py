@@ -99,7 +99,7 @@ def adopt_split(catalog: Catalog, table: pl.DataFrame, *, clusters: pl.DataFrame
             {"image_id": image, "reason": "not in the table"}
             for image in sorted(set(catalog.frame["image_id"]) - set(table["image_id"]))
         ],
-        "warnings": [],
+        "warnings": doubts(rows, dict(table.select("image_id", "group_id").iter_rows())),
     }
     made = Split(table.select(COLUMNS).sort("image_id"), summary)
     known = [(image, name, copies.get(image)) for image, name in kin.items()]
@@ -275,7 +275,7 @@ def _finish(
         "deviation": reached,
         "groups": groups,
         **images.notes,
-        "warnings": [*images.warnings, *warnings, *doubts(images.rows, images.grouping)],
+        "warnings": [*images.warnings, *warnings, *doubts(images.rows, group)],
         "excluded": [{"image_id": image, "reason": reason} for image, reason in excluded],
     }
     return Split(made, summary)
