@@ -216,10 +216,21 @@ def test_images_that_the_gate_refuses_stop_nothing_and_choose_nothing(dark_gate,
     done = recalibrate(drawn_bundle, site / "labels.csv", tmp_path / "new", RECIPE)
     assert done.refused > N / 10
     assert (done.n + done.refused, done.left_out) == (N, 0)
-    assert any(f"refuses {done.refused} of {N} images" in warning for warning in done.warnings)
+    assert any(f"refuses {done.refused} of {N} readable images" in warning for warning in done.warnings)
     origin = done.bundle.metadata.training["recalibrated"]
     assert (origin["images"], origin["refused"], origin["gate"]) == (done.n, done.refused, True)
     assert f"{done.refused} more were refused by its gate" in (tmp_path / "new" / "MODEL_CARD.md").read_text()
+
+
+def test_of_refused_and_unreadable_images_the_unreadable_ones_counted_as_judged(
+    dark_gate, drawn_bundle, site, tmp_path
+):
+    """17 of 60 were refused and thresholds were of the others, although 3 more could not be read."""
+    rows = [tuple(row) for row in csv.reader((site / "labels.csv").open())][1:]
+    labels = write_labels(site / "gone.csv", [*rows, *((f"gone{n}.png", "normal", "x") for n in range(3))])
+    done = recalibrate(drawn_bundle, labels, tmp_path / "new", RECIPE)
+    [said] = [warning for warning in done.warnings if "refuses" in warning]
+    assert f"{done.refused} of {N} readable images" in said and f"the other {done.n} " in said
 
 
 def test_without_the_gate_every_readable_image_counts(dark_gate, drawn_bundle, site, tmp_path):

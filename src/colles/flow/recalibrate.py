@@ -126,10 +126,10 @@ def _unlabelled(table: SiteLabels) -> str | None:
 def _refused(answers: SiteAnswers) -> str | None:
     if not answers.refused:
         return None
-    total = len(answers.predictions) + answers.unreadable + answers.refused
+    judged = len(answers.predictions)
     return (
-        f"the bundle refuses {answers.refused:,} of {total:,} images as unlike those it learned from: thresholds and "
-        "figures are of the others (--no-gate: of all)"
+        f"the bundle refuses {answers.refused:,} of {judged + answers.refused:,} readable images as unlike those it "
+        f"learned from: thresholds and figures are of the other {judged:,} (--no-gate: of all)"
     )
 
 
