@@ -54,6 +54,9 @@ def test_unknown_forms_and_garbage_are_named(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_text("not parquet")
     with pytest.raises(TableError, match="cannot be read as parquet"):
         read_table(tmp_path / "t.parquet")
+    (tmp_path / "t.json").write_text("[" * 3000)
+    with pytest.raises(TableError, match="cannot be read as json"):
+        read_table(tmp_path / "t.json")
 
 
 _PLAIN = 'path,label,note\n007,1,"two\nlines"\nü.png,0,\n'

@@ -342,6 +342,7 @@ def test_labels_in_words_go_through_the_class_map(tmp_path: Path) -> None:
         ("path,label,boxes\na.png,1,[[1]]\n", "line 2: cannot be understood"),
         ("path,label,boxes\na.png,1,[1\n", "line 2: cannot be understood"),
         ("path,label,boxes\na.png,1,5\n", "line 2: cannot be understood"),
+        pytest.param(f"path,label,boxes\na.png,1,{'[' * 3000}\n", "line 2: cannot be understood", id="depth"),
         ("path,label\n,1\n", "line 2: has no path"),
     ],
 )
@@ -373,6 +374,7 @@ def test_class_maps_are_read_from_every_form(tmp_path: Path, yolo_export: Path) 
         ("map.yaml", "a: 2\n", "a class means 1, 0 or nothing, not '2'"),
         ("map.yaml", "- a\n", "a class map is a table of names"),
         ("map.yaml", "a: [", "not valid YAML"),
+        pytest.param("map.yaml", "[" * 600, "not valid YAML", id="depth"),
         ("map.json", "{", "not valid JSON"),
         ("map.csv", "name,label\na,1\n", "lacks the column 'class'"),
     ],
@@ -512,6 +514,14 @@ def test_a_yolo_export_without_data_yaml_was_a_folder_to_be_called_fractured(wri
     (root / "data.yaml").unlink()
     with pytest.raises(UsageError, match=r"YOLO export \(train/labels\) without its data.yaml"):
         survey(str(root))
+
+
+def test_a_data_yaml_of_many_levels_ended_in_a_defect(write_yolo) -> None:
+    root = write_yolo({"train/a": "0 0.5 0.5 0.1 0.1", "train/b": ""})
+    (root / "data.yaml").write_text("[" * 600)
+    for read in (lambda: _rows("yolo", root), lambda: survey(str(root))):
+        with pytest.raises(AnnotationError, match=r"data\.yaml: not valid YAML"):
+            read()
 
 
 def test_of_two_columns_of_labels_the_first_was_taken_without_a_word(tmp_path: Path) -> None:

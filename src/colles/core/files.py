@@ -166,7 +166,7 @@ def read_json(path: str | Path) -> Any:
     file = existing_file(path)
     try:
         return json.loads(file.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # [[[[…, a number of 5000 digits
         raise TableError(f"not valid JSON ({error})", path=file, repair="Write it again") from error
 
 

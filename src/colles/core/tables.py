@@ -58,7 +58,7 @@ def read_table(
     try:
         long = map_table(file, mark) if mapped and (ending == ".parquet" or (ending == ".csv" and as_text)) else None
         frame = _read(file, mark, as_text, tuple(texts)) if long is None else without_last_blanks(long)
-    except (pl.exceptions.PolarsError, ValueError, TypeError, OSError) as error:
+    except (pl.exceptions.PolarsError, ValueError, TypeError, OSError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TableError(f"cannot be read as {ending[1:]} ({reason})", path=file, repair=_repair(file)) from error
     require_columns(frame, required, path=file)

@@ -211,7 +211,7 @@ def _unclear_name(root: Path, parts: tuple[str, ...], inside: set[str]) -> str:
 def _yolo_names(path: Path) -> list[str]:
     try:
         names = (yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}).get("names") or []
-    except (OSError, yaml.YAMLError, AttributeError, UnicodeDecodeError):
+    except (OSError, yaml.YAMLError, AttributeError, UnicodeDecodeError, RecursionError):
         return []  # the source itself says what is wrong with the file
     return [str(name) for name in (names.values() if isinstance(names, dict) else names)]
 

@@ -216,7 +216,7 @@ def read_boxes(value: Any, *, path: Path, field: str) -> tuple[Box, ...]:
     try:
         items = json.loads(value) if isinstance(value, str) and value.strip() else value or ()
         boxes = tuple(Box(**item) if isinstance(item, dict) else _corners(*item) for item in items)
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         repair = "boxes are a JSON list of [x1, y1, x2, y2] in pixels"
         raise TableError(f"cannot be understood (boxes {value!r})", path=path, field=field, repair=repair) from error
     for box in boxes:
@@ -259,7 +259,7 @@ def _raw_map(path: Path) -> dict[Any, Any]:
         # BaseLoader keeps every scalar as text: a class called `no` must not become False.
         text_loader = yaml.BaseLoader
         values = read_json(path) if path.suffix.lower() == ".json" else yaml.load(path.read_text("utf-8"), text_loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError("not valid YAML", path=path, repair="Write a line a class: name: 1") from error
     if not isinstance(values, dict):
         raise RecipeError("a class map is a table of names", path=path, repair="Write a line a class: name: 1")

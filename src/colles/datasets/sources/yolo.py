@@ -70,7 +70,7 @@ class Yolo(Source):
         try:
             # BaseLoader keeps every scalar as text: a class called `no` must not become False.
             described = yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise AnnotationError("not valid YAML", path=path, repair="Export the set again") from error
         if not isinstance(described, dict):
             raise AnnotationError("not valid YAML", path=path, repair="Export the set again")
