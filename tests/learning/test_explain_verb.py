@@ -94,6 +94,13 @@ def test_a_catalog_of_dotted_or_linked_folders_knew_none_of_its_images(run: Tiny
             assert item.image_id == row["image_id"]
 
 
+def test_a_link_to_itself_in_the_catalog_ended_in_a_defect(run: TinyRun, tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("a.png")
+    catalog = run.catalog.where(pl.col("label") == 1).with_columns(path=pl.lit(str(tmp_path / "a.png")))
+    (item,) = items_of_paths([tmp_path / "other" / "a.png"], catalog)
+    assert item.image_id is None
+
+
 def test_a_single_fracture_has_a_figure_without_an_interval(run: TinyRun, tmp_path: Path) -> None:
     """The table ended in a TypeError."""
     assert _cell({"value": 0.35, "low": None, "high": None}) == "0.350"

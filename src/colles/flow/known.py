@@ -40,7 +40,7 @@ def items_of_paths(paths: Sequence[Path], catalog: Catalog | None) -> list[Item]
 
 
 def _names(path: Path) -> tuple[str, str]:
-    return os.path.normpath(path.absolute()), str(path.resolve())
+    return os.path.normpath(path.absolute()), os.path.realpath(path)
 
 
 def items_of_subset(catalog: Catalog, frame: pl.DataFrame, subset: str) -> list[Item]:
