@@ -88,6 +88,19 @@ def test_one_patient_under_two_classes_subsets_and_regions_is_one() -> None:
     assert set(found.values()) == {f"p{n:03d}" for n in range(30)} and len(found) == 240
 
 
+@pytest.mark.parametrize("place", ["{side}/{name}/{n}.png", "{side}/{name}_{n}.png"])
+def test_a_person_whose_name_unicode_writes_in_two_ways_was_two(place: str) -> None:
+    """A folder copied from macOS beside one of another machine; an id of a table was one already."""
+    rows = [
+        {"image_id": "s/" + place.format(side=side, name=f"M{letter}ller {number}", n=n), "label": label}
+        for label, (side, letter) in enumerate((("normal", "u\u0308"), ("fractured", "\u00fc")))
+        for number in range(40)
+        for n in range(2)
+    ]
+    found = person_folders(catalog_of(rows).frame)
+    assert len(found) == 160 and len(set(found.values())) == 40
+
+
 def test_a_patient_of_several_studies_is_one() -> None:
     paths = [f"P{n:03d}/DX_{day}/positive" for n in range(25) for day in ("20200101", "20210304")]
     assert set(person_folders(catalog_of(of_folders(paths, 2)).frame).values()) == {f"P{n:03d}" for n in range(25)}

@@ -3,7 +3,8 @@
 Where there are no such folders, the beginnings of file names are looked at: `P012_1` and `P012_2` are one person's.
 
 A folder named for a class, a subset or a region says nothing of the person, so `fractured/p1` and `normal/p1` are one,
-and so are `A/p1` and `B/p1` where the images of A all have one label and those of B the other.
+and so are `A/p1` and `B/p1` where the images of A all have one label and those of B the other. Accents apart from their
+letters, as macOS writes them, make no other name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 from statistics import median
+from unicodedata import normalize
 
 import polars as pl
 
@@ -49,7 +51,7 @@ def person_folders(frame: pl.DataFrame) -> dict[str, str]:
 
 def _of_names(images: Sequence[str]) -> dict[str, str]:
     # P001_1 and P001_2, or 12_AP and 12_LAT: what stands up to a number, where most images share it with another.
-    stems = {image: PurePosixPath(image).stem for image in images}
+    stems = {image: PurePosixPath(normalize("NFC", image)).stem for image in images}
     beginnings = {image: [stem[: part.end()] for part in _WITH_NUMBER.finditer(stem)] for image, stem in stems.items()}
     for depth in range(max(map(len, beginnings.values()), default=0)):
         held: dict[str, set[str]] = {}
@@ -111,7 +113,7 @@ def _part_classes(folders: Sequence[list[str]], label: Mapping[str, int | None])
 
 
 def _telling(path: str) -> tuple[str, ...]:
-    return tuple(name for name in path.split("/")[:-1] if name and not _says_nothing(name))
+    return tuple(name for name in normalize("NFC", path).split("/")[:-1] if name and not _says_nothing(name))
 
 
 @lru_cache(maxsize=1 << 16)
