@@ -13,7 +13,7 @@ from colles.imaging.raw import unreadable
 _FRAME_MARKERS = (set(range(0xC0, 0xD0)) | {0xF7}) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xDA)} - {0xD9}
 _JPEG, _J2K, _JP2 = b"\xff\xd8", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "
-_END, _SCAN, _APP0, _APP14 = 0xD9, 0xDA, 0xE0, 0xEE
+_END, _SCAN = 0xD9, 0xDA
 # After a scan's header its data follow, where FF stands before 00 (JPEG-LS: before anything below 80) or a restart.
 _MARKER = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
 SCANS = 100
@@ -93,37 +93,3 @@ def is_cut(frame: bytes) -> bool:
     if not frame.startswith((_JPEG, _J2K)):
         return False
     return not frame.rstrip(b"\0").endswith(b"\xff\xd9")
-
-
-def is_sound(frame: bytes) -> bool:
-    """Tell whether a codestream's header leads to its data, by versions and sizes of samples that there are.
-
-    On anything else gdcm 3.2 ends the whole process, by an exception that nothing can catch or by a fault.
-    """
-    try:
-        if frame.startswith(_JP2):
-            frame = _boxed(frame)
-        if frame.startswith(_J2K):
-            (channels,) = struct.unpack(">H", frame[40:42])
-            return all(bits & 0x7F < 32 for bits in frame[42 : 42 + 3 * channels : 3])  # T.800, table A.11
-        return not frame.startswith(_JPEG) or _is_sound_jpeg(frame)
-    except (struct.error, IndexError, ValueError):
-        return False
-
-
-def _is_known(frame: bytes, marker: int, place: int) -> bool:
-    # Where libjpeg only warns of a version of JFIF or a colour transform of Adobe, gdcm aborts.
-    if marker == _APP0 and frame.startswith(b"JFIF\0", place):
-        return frame[place + 5] == 1
-    return not (marker == _APP14 and frame.startswith(b"Adobe", place)) or frame[place + 11] < 2  # 2: four channels
-
-
-def _is_sound_jpeg(frame: bytes) -> bool:
-    for marker, place in _segments(frame):
-        if marker == _SCAN:
-            return True
-        if marker < 0xC0 or marker in _STANDALONE or marker == _END or not _is_known(frame, marker, place + 4):
-            return False
-        if marker in _FRAME_MARKERS and not 2 <= frame[place + 4] <= 16:
-            return False
-    return False

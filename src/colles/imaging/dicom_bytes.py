@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import logging
+import warnings
 import zlib
 from typing import Any, BinaryIO
 
@@ -15,6 +17,12 @@ _DEFLATED, _EXPLICIT = b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.1\0\0\0"
 _PIECE = 1 << 16
 _RAW = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 _UNDEFINED = 0xFFFFFFFF
+
+
+def quieten() -> None:
+    """Silence pydicom: its warnings and log lines quote values of the file, such as a patient's name or study."""
+    warnings.filterwarnings("ignore", module=r"pydicom\b")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 
 def data_set(stream: BinaryIO, name: str | None, most: int, *, pixels: bool = True, last: int = 0xFFFFFFFF) -> Any:

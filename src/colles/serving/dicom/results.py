@@ -32,7 +32,7 @@ def stream_results(
     """
     require("highdicom", "dicom")
     from colles import __version__
-    from colles.imaging.read_dicom import quieten
+    from colles.imaging.dicom_bytes import quieten
     from colles.serving.dicom.capture import create_capture
     from colles.serving.dicom.headers import text_of
     from colles.serving.dicom.inherited import inherit

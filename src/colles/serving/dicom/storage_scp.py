@@ -52,7 +52,7 @@ def silence() -> None:
     """Silence pynetdicom and pydicom: their log lines quote data sets."""
     from pynetdicom import _config
 
-    from colles.imaging.read_dicom import quieten
+    from colles.imaging.dicom_bytes import quieten
 
     quieten()
     _config.LOG_HANDLER_LEVEL = "none"

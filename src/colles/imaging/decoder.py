@@ -1,0 +1,183 @@
+"""Decoders of compressed DICOM pictures, in processes of their own.
+
+They are written in C++, and some end the process that they run in over a damaged picture (gdcm 3.2 does so over its own
+assertions), which nothing in Python can catch: a film from a stranger would end a server.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colles.imaging.dicom_bytes import quieten
+from colles.imaging.dicom_frame import first_frame, whole_data_set
+
+ENDED = "its decoder ended"
+"""Kind of a `DecoderError` whose decoder took its process along, or too long."""
+_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from colles.imaging.decoder import serve; serve()"
+_LENGTHS = struct.Struct(">QQ")  # bytes of a message's JSON, and of what follows it
+_MOST = 120.0  # seconds that a picture may take; the largest that are read take a few
+
+
+class DecoderError(Exception):
+    """A picture could not be decoded; `kind` is the name of the decoder's own exception, or `ENDED`."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class _Decoder:
+    """One process, which answers one picture after another."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._asked, self._told = self._process.stdin, self._process.stdout
+
+    def decode(self, data: bytes, max_pixels: int) -> NDArray[Any]:
+        """Return the first frame; raise `DecoderError` of kind `ENDED` where the process is no more."""
+        late = threading.Timer(_MOST, self._process.kill)
+        late.daemon = True
+        late.start()
+        try:
+            _write(self._asked, {"max_pixels": max_pixels}, data)
+            told, pixels = _read(self._told)
+        except (OSError, EOFError) as error:
+            raise DecoderError(ENDED, ENDED) from error
+        finally:
+            late.cancel()
+        if "error" in told:
+            raise DecoderError(told["error"], told["text"])
+        return np.frombuffer(pixels, told["dtype"]).reshape(told["shape"])
+
+    def lives(self) -> bool:
+        """Tell whether the process is still there."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._asked, self._told):
+            with suppress(OSError):  # what it had not read
+                stream.close()
+
+
+_idle: list[_Decoder] = []
+
+
+def decode(data: bytes, max_pixels: int) -> NDArray[Any]:
+    """Decode the first frame of a DICOM file's bytes in another process; a thread waits for no other thread's.
+
+    Raise `DecoderError` with what the decoder raises, or where it ends.
+    """
+    if getattr(sys, "frozen", False) or not sys.executable:  # there is no Python to start
+        return first_frame(whole_data_set(data, None, max_pixels))
+    decoder = _taken()
+    try:
+        pixels = decoder.decode(data, max_pixels)
+    except BaseException as error:
+        if isinstance(error, DecoderError) and error.kind != ENDED:
+            _idle.append(decoder)
+        else:
+            decoder.close()
+        raise
+    _idle.append(decoder)
+    return pixels
+
+
+def _taken() -> _Decoder:
+    while True:
+        try:
+            decoder = _idle.pop()
+        except IndexError:
+            return _Decoder()
+        if decoder.lives():
+            return decoder
+        decoder.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    while _idle:
+        _idle.pop().close()
+
+
+def _forget() -> None:
+    _idle.clear()  # a forked process has copies of the pipes, which are the parent's to write to
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def serve() -> None:
+    """Answer what is asked on standard input until it ends: the program of a decoder's process."""
+    _settle()
+    asked = sys.stdin.buffer
+    with os.fdopen(os.dup(1), "wb") as told:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # decoders print
+        while True:
+            try:
+                question, data = _read(asked)
+            except EOFError:
+                return
+            _write(told, *_answer(bytes(data), question["max_pixels"]))
+
+
+def _settle() -> None:
+    for number in ("SIGINT", "SIGTERM", "SIGHUP"):  # the program that asks ends first, and what it asks is answered
+        if hasattr(signal, number):
+            signal.signal(getattr(signal, number), signal.SIG_IGN)
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the picture of a patient
+    except (ImportError, OSError, ValueError):
+        pass
+    quieten()
+
+
+def _answer(data: bytes, max_pixels: int) -> tuple[dict[str, Any], bytes]:
+    try:
+        pixels = first_frame(whole_data_set(data, None, max_pixels))
+    except Exception as error:  # decoders raise many kinds on damaged data
+        return {"error": type(error).__name__, "text": str(error)}, b""
+    return {"dtype": pixels.dtype.str, "shape": pixels.shape}, pixels.tobytes()
+
+
+def _write(stream: IO[bytes], told: dict[str, Any], rest: bytes) -> None:
+    text = json.dumps(told).encode()
+    stream.write(_LENGTHS.pack(len(text), len(rest)) + text)
+    stream.write(rest)
+    stream.flush()
+
+
+def _read(stream: IO[bytes]) -> tuple[dict[str, Any], bytearray]:
+    text, rest = _LENGTHS.unpack(_exactly(stream, _LENGTHS.size))
+    return json.loads(_exactly(stream, text)), _exactly(stream, rest)
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytearray:
+    held = bytearray(count)
+    view, place = memoryview(held), 0
+    while place < count:
+        read = stream.readinto(view[place:])  # type: ignore[attr-defined]
+        if not read:
+            raise EOFError
+        place += read
+    return held
