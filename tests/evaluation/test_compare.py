@@ -193,9 +193,21 @@ def test_an_interval_of_grouped_decisions_left_out_zero_beside_a_p_above_five_pe
     for gaining in range(11):
         gains[::3] = np.arange(10) < gaining
         (low, high), method = difference_interval(gains, groups, 0.95)
-        assert (low > 1e-9) == (groups_p(gains, groups) < 0.05) == (gaining > 5)
+        assert (groups_p(gains, groups) < 0.05) == (gaining > 5)
+        assert (low > 1e-9) == (5 < gaining < 10)
         assert low <= gains.mean() <= high
-        assert method == ("score_groups" if gaining else "tango_groups")
+        assert method == ("score_groups" if 0 < gaining < 10 else "tango_groups")
+
+
+@pytest.mark.parametrize("n_groups", [2, 6, 7, 40])
+@pytest.mark.parametrize("pattern", [(1.0, 0.0), (1.0, 1.0), (-1.0, 0.0)])
+def test_groups_that_all_gain_alike_had_an_interval_without_width(n_groups, pattern):
+    """Of seven patients and more it was 0.500 (0.500 to 0.500) where one model found one view more of each."""
+    groups, gains = np.repeat(np.arange(n_groups), 2), np.tile(pattern, n_groups)
+    (low, high), _ = difference_interval(gains, groups, 0.95)
+    assert -1 <= low <= gains.mean() <= high <= 1
+    assert high - low > 0.08
+    assert low <= 0 <= high or groups_p(gains, groups) < 0.05
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95])

@@ -60,10 +60,13 @@ def _paired(
 
 def difference_interval(gains: FloatArray, groups: IntArray | None, level: float) -> tuple[Interval, str]:
     """Return the interval of a mean gain (N,) of −1, 0 and 1, and its method."""
-    sums = None if groups is None else np.bincount(groups, weights=gains).astype(np.float64)
-    if groups is not None and sums is not None and sums.any():
-        return score_paired(sums, np.bincount(groups), level=level), "score_groups"
-    # Groups that nothing tells apart are too little data, not certainty: their rows then count as copies.
+    if groups is not None:
+        sums, sizes = np.bincount(groups, weights=gains).astype(np.float64), np.bincount(groups)
+        low, high = score_paired(sums, sizes, level=level)
+        alike = np.ptp(sums / sizes) == 0
+        if not alike or (sums.any() and (low, high) == (-1.0, 1.0)):
+            return (low, high), "score_groups"
+    # Groups that all gain alike, or nothing, are too little data, not certainty: their rows then count as copies.
     n = len(gains) if groups is None else int(groups.max()) + 1
     interval = tango_paired(n * float(np.mean(gains > 0)), n * float(np.mean(gains < 0)), n, level=level)
     return interval, "tango" if groups is None else "tango_groups"
