@@ -50,6 +50,8 @@ _KINDS = {
 """pydantic's kinds of errors, in words."""
 _MOST_VALUES = 100_000
 """Of a recipe, with what its aliases repeat."""
+_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+"""What PyYAML raises for slips: of 2025-02-30, a number of 5000 digits, `!!bool perhaps`, `!!timestamp soon`, [[[[…"""
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
 
@@ -77,6 +79,15 @@ class _EachKeyOnce(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _whole_number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    number = loader.construct_yaml_int(node)
+    str(number)  # that of 0xff…, too, has an end: Python's ValueError
+    return int(number)
+
+
+_EachKeyOnce.add_constructor("tag:yaml.org,2002:int", _whole_number)
+
+
 def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
     """Count the values of a tree, those under an alias each time that they are repeated."""
     if id(node) not in known:
@@ -95,7 +106,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     file = existing_file(path, repair="Name a recipe, such as recipes/demo.yaml")
     try:
         values = yaml.load(file.read_text(encoding="utf-8"), _EachKeyOnce) or {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # 2025-02-30, a number of 5000 digits, [[[[…
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise RecipeError(f"not valid YAML ({reason})", path=file, repair="Mend the file") from error
     if not isinstance(values, dict):
@@ -120,12 +131,12 @@ def _assert_version(version: Any, path: Path | None) -> None:
         return
     write = f"write recipe_version: {RECIPE_VERSION}, or leave it out"
     if not isinstance(version, int) or isinstance(version, bool):
-        message, repair = f"{version!r} is no version", f"Versions are whole numbers: {write}"
+        message, repair = f"{_SHORT.repr(version)} is no version", f"Versions are whole numbers: {write}"
     elif version < 1:
-        message = f"{version} is older than 1, the oldest that there is"
+        message = f"{_SHORT.repr(version)} is older than 1, the oldest that there is"
         repair = f"{write.capitalize()}; a key that is unknown today is then named, with the nearest known one"
     else:
-        message = f"{version} is newer than {RECIPE_VERSION}, the newest that this version of colles reads"
+        message = f"{_SHORT.repr(version)} is newer than {RECIPE_VERSION}, the newest that this version of colles reads"
         repair = f"Update colles; or take out what is new in it and {write}"
     raise RecipeError(message, path=path, field="recipe_version", repair=repair)
 
@@ -140,7 +151,9 @@ def _override(values: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise RecipeError(f"--set {text!r} is not section.key=value", repair="For example --set train.lr=3e-4")
+        raise RecipeError(
+            f"--set {_SHORT.repr(text)} is not section.key=value", repair="For example --set train.lr=3e-4"
+        )
     section = values
     for part in parts[:-1]:
         if section.get(part) is None:
@@ -162,7 +175,7 @@ def _value(text: str) -> Any:
     # YAML 1.1 reads 3e-4 (no dot) as text; a number is meant, but where it stands in quotes.
     try:
         value = yaml.load(text, _EachKeyOnce)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise RecipeError(
             f"--set: {_SHORT.repr(text)} is no value in YAML", repair="Check its brackets, quotes and keys"
         ) from error
