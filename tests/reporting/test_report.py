@@ -296,6 +296,8 @@ def both(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("split.json", '{"excluded": [3]}'),
         ("train/provenance.json", '{"digests": 3}'),
         ("recipe.yaml", "train: 3"),
+        ("recipe.yaml", "name: 2025-02-30"),
+        ("recipe.yaml", "[" * 600),
         ("split.csv", ""),
         ("split.csv", "a,b\n1,2\n"),
     ],

@@ -190,7 +190,7 @@ def _read_split(file: Path) -> pl.DataFrame:
 def _read_yaml(file: Path) -> Json:
     try:
         value = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TableError("not valid YAML", path=file, repair=RESTORE) from error
     sections = value if isinstance(value, dict) else {}
     for name, field in Recipe.model_fields.items():
