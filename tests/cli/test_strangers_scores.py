@@ -12,6 +12,7 @@ import pytest
 from scipy.special import expit, logit
 
 from colles.cli import app as program
+from colles.evaluation.comparison_table import estimate
 
 FAST = ("--replicates", "200")
 
@@ -63,6 +64,20 @@ def test_the_terminal_named_no_level_and_a_threshold_of_1_that_calls(judge):
     assert found["subsets"]["test"]["operating_points"]["f1"]["threshold"] < 1
     assert "value (90 % interval)" in out
     assert "│ 0.9999" in out and "│ 1 " not in out
+
+
+def test_the_terminal_showed_a_bootstrap_interval_beside_delongs_p(tmp_path, capsys, monkeypatch):
+    tables = [str(tmp_path / f"{name}.csv") for name in ("one", "other")]
+    for seed, table in enumerate(tables):
+        y_true, y_score = scores(seed=seed)
+        pl.DataFrame({"image_id": np.arange(300), "y_true": y_true, "y_score": y_score}).write_csv(table)
+    monkeypatch.setattr(sys, "argv", ["colles", "compare", *tables, "--out", str(tmp_path / "out"), *FAST])
+    with pytest.raises(SystemExit, match="0"):
+        program.main()
+    pair = json.loads((tmp_path / "out" / "comparison.json").read_text())["pairs"][0]
+    said = capsys.readouterr().out
+    assert estimate(pair["difference_delong"], sign="+") in said
+    assert estimate(pair["difference"], sign="+") not in said
 
 
 def test_more_columns_give_more_sections(judge):

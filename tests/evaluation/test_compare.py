@@ -210,6 +210,14 @@ def test_groups_that_all_gain_alike_had_an_interval_without_width(n_groups, patt
     assert low <= 0 <= high or groups_p(gains, groups) < 0.05
 
 
+def test_a_difference_of_grouped_decisions_is_at_most_one():
+    groups = np.repeat(np.arange(10), 2)
+    gains = np.where(groups > 0, 1.0, 0.0)
+    (low, high), _ = difference_interval(gains, groups, 0.95)
+    assert (low, high) == (pytest.approx(0.593, abs=0.001), 1.0)
+    assert difference_interval(-gains, groups, 0.95)[0] == (-1.0, -low)
+
+
 @pytest.mark.parametrize("level", [0.8, 0.95])
 def test_limits_of_grouped_decisions_are_where_their_test_is_just_significant(level):
     rng = np.random.default_rng(0)
