@@ -411,6 +411,34 @@ def test_a_copy_that_a_person_added_to_a_split_was_not_seen(tmp_path: Path) -> N
         Split.load(path).assert_matches(catalog)
 
 
+def test_equal_files_that_a_kept_split_has_on_two_sides_stop_no_edited_one() -> None:
+    """They were told when it was made."""
+    rows = [{**row, "sha256": f"{number:064}"} for number, row in enumerate(patients(60, each=1))]
+    old = make_split(catalog_of(rows), RECIPE)
+    one, other = (next(n for n, row in enumerate(rows) if sides(old)[row["image_id"]] == s) for s in ("train", "test"))
+    rows[other]["sha256"] = rows[one]["sha256"]
+    catalog = catalog_of(rows)
+    kept = make_split(catalog, RECIPE, keep=old)
+    assert any("on two sides" in warning for warning in kept.summary["warnings"])
+    third = min({0, 1, 2} - {one, other})
+    fewer = kept.frame.filter(pl.col("image_id") != rows[third]["image_id"])
+    Split(fewer, {**kept.summary, "edited": True}).assert_matches(catalog)
+    with pytest.raises(LeakError, match="Duplicate"):
+        Split(fewer, {**old.summary, "catalog_digest": catalog.digest, "edited": True}).assert_matches(catalog)
+
+
+def test_equal_file_names_in_two_folders_are_no_leak() -> None:
+    folders = ("normal", "fractured")
+    rows = [
+        {"image_id": f"s/{folder}/{n:03d}.png", "label": label, "base_name": f"{n:03d}"}
+        for label, folder in enumerate(folders)
+        for n in range(60)
+    ]
+    ids = [row["image_id"] for row in rows]
+    table = pl.DataFrame({"image_id": ids, "group_id": ids, "subset": ["train"] * 60 + ["test"] * 60})
+    assert len(adopt_split(catalog_of(rows), table)) == 120
+
+
 def test_a_table_of_file_names_was_to_be_emptied() -> None:
     table = pl.DataFrame({"image_id": ["p0_0.png"], "group_id": ["p0"], "subset": ["train"]})
     with pytest.raises(TableError, match=r"Name images as the catalog does, such as clinic/p0_0\.png, or take"):

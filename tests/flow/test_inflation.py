@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from colles.core.errors import TableError
+from colles.core.errors import StaleInputError, TableError
 from colles.core.files import sha256_file
 from colles.core.schema import CATALOG_SCHEMA
 from colles.flow.embeddings import embeddings_file, load_embeddings
@@ -80,6 +80,14 @@ def test_embeddings_of_a_catalog_in_a_read_only_folder_were_computed_and_lost(
     assert len(load_embeddings(rows(3, 1), tmp_path / "catalog.embeddings.npz")) == 3
     assert "cannot write (Permission denied): the features are not kept" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_features_of_a_file_that_changed_were_kept_under_its_old_digest(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "a.png").write_bytes(b"other bytes")
+    frame = rows(1, 1).with_columns(path=pl.lit(str(tmp_path / "a.png")), sha256=pl.lit("0" * 64))
+    with pytest.raises(StaleInputError, match=r"a\.png: the image has changed"):
+        load_embeddings(frame, tmp_path / "c.npz")
 
 
 def test_a_damaged_file_of_embeddings_is_named(tmp_path: Path) -> None:

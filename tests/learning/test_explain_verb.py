@@ -94,6 +94,14 @@ def test_a_catalog_of_dotted_or_linked_folders_knew_none_of_its_images(run: Tiny
             assert item.image_id == row["image_id"]
 
 
+def test_of_two_links_to_one_file_each_is_its_own_row(run: TinyRun, tmp_path: Path) -> None:
+    links = [tmp_path / "one.png", tmp_path / "two.png"]
+    for link in links:
+        link.symlink_to(run.catalog.frame["path"][0])
+    catalog = Catalog(run.catalog.frame.head(2).with_columns(path=pl.Series(map(str, links))))
+    assert [item.image_id for item in items_of_paths(links, catalog)] == catalog.frame["image_id"].to_list()
+
+
 def test_a_link_to_itself_in_the_catalog_ended_in_a_defect(run: TinyRun, tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to("a.png")
     catalog = run.catalog.where(pl.col("label") == 1).with_columns(path=pl.lit(str(tmp_path / "a.png")))
