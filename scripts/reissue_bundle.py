@@ -1,8 +1,8 @@
-"""Write the card of a bundle in models/ anew, with what is known of its data sets and of a set that it never saw.
+"""Write the card of a bundle in models/ anew, with the figures that its shipped predictions have by today's methods.
 
 `python scripts/reissue_bundle.py NAME [--about SOURCE=TEXT]... [--started-from TEXT]` puts the texts and the figures on
-the subset `external` of models/predictions/NAME.parquet into its metadata. Networks, thresholds and version stay. Run
-`scripts/publish_bundle.py NAME` afterwards.
+the subsets `test` and `external` of models/predictions/NAME.parquet into its metadata. Subgroups, for which a catalog
+is needed, stay, as do networks, thresholds and version. Run `scripts/publish_bundle.py NAME` afterwards.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from colles.core.files import atomic_path
 from colles.core.recipe_text import load_recipe
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.predictions import Predictions
+from colles.evaluation.results import Evaluation
 from colles.learning.export import subset_figures
 from colles.serving.bundle import RECIPE, Bundle, load_bundle, write_bundle
 from colles.serving.metadata import BundleMetadata
@@ -37,9 +38,15 @@ def renewed(bundle: Bundle, about: dict[str, str], started_from: str | None, pre
     started = {"weights_from": started_from} if started_from else {}
     changed = {
         "training": {**told.training, **started, "sources": more},
-        "external": subset_figures(judged, "external"),
+        "evaluation": _anew(told.evaluation, judged, "test"),
+        "external": _anew(told.external, judged, "external"),
     }
     return told.model_copy(update=changed)
+
+
+def _anew(known: dict[str, Any] | None, judged: Evaluation, subset: str) -> dict[str, Any] | None:
+    found = subset_figures(judged, subset)
+    return found and found | ({"subgroups": known["subgroups"]} if known else {})
 
 
 def main(arguments: list[str] | None = None) -> None:
