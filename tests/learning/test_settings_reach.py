@@ -130,6 +130,7 @@ def test_the_running_mean_is_what_is_judged_and_kept(data: Data, tmp_path: Path)
     kept = load_file(run / "checkpoints" / "best.safetensors")
     state = torch.load(run / "checkpoints" / "resume_all.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(value, state[f"average.module.{key}"]) for key, value in kept.items())
+    assert state["average.n_averaged"] > 0
     assert not torch.equal(kept["head.weight"], state["model.head.weight"])
     table = pl.read_parquet(run / "predictions.parquet").filter(pl.col("subset") == "val")
     logit = torch.logit(table["y_score"].to_torch())
