@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,7 @@ def test_gdcm_ended_the_program_over_a_header(name: str) -> None:
     assert caught.value.status == "unreadable"
 
 
+@pytest.mark.slow
 def test_after_a_film_that_ended_its_decoder_the_next_is_read() -> None:
     with pytest.raises(UnreadableImageError):
         read_image(WRONG["a version of JFIF"])
@@ -153,8 +155,107 @@ def test_a_picture_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPat
     decoder.decode(film(JPEGLSLossless), MOST)
     decoder._idle[0]._process.send_signal(signal.SIGSTOP)
     monkeypatch.setattr(decoder, "_MOST", 0.2)
+    with pytest.raises(decoder.DecoderError, match=decoder.LATE):
+        decoder.decode(film(JPEGLSLossless), MOST)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_a_decoder_that_another_ended_over_a_sound_picture_made_it_unreadable() -> None:
+    decoder.decode(film(JPEGLSLossless), MOST)
+    process = decoder._idle[0]._process
+    process.send_signal(signal.SIGSTOP)
+    killer = threading.Timer(0.2, process.kill)
+    killer.start()
+    assert np.array_equal(decoder.decode(film(JPEGLSLossless), MOST), GREY)
+    killer.join()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_the_end_of_a_service_made_a_film_unreadable_whose_decoder_was_just_starting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    real = subprocess.Popen
+
+    def popen(*args: Any, **options: Any) -> Any:
+        begun.append(real(*args, **options))
+        if len(begun) == 1:
+            begun[0].send_signal(signal.SIGTERM)
+        return begun[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    assert np.array_equal(decoder.decode(film(JPEGLSLossless), MOST), GREY) and len(begun) == 2
+
+
+def test_a_system_that_starts_no_process_made_compressed_films_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert np.array_equal(decoder.decode(film(JPEGLSLossless), MOST), GREY)
+
+
+def test_a_picture_that_ended_its_decoder_is_never_decoded_in_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder.decode(film(JPEGLSLossless), MOST)
+    monkeypatch.setattr(decoder, "_started", lambda: None)
+    monkeypatch.setattr(decoder, "first_frame", lambda _: pytest.fail("decoded in the program"))
+    monkeypatch.setattr(decoder._Decoder, "lives", lambda _: True)
+    decoder._idle[0]._process.kill()
     with pytest.raises(decoder.DecoderError, match=decoder.ENDED):
         decoder.decode(film(JPEGLSLossless), MOST)
+
+
+def test_a_path_object_in_sys_path_made_compressed_films_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, Path("extra")])
+    assert np.array_equal(decoder.decode(film(JPEGLSLossless), MOST), GREY)
+
+
+def test_a_json_py_in_the_working_directory_was_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "json.py").write_text("open('was_run', 'w').close()")
+    monkeypatch.setattr(sys, "path", [str(Path(entry).resolve()) for entry in sys.path])
+    monkeypatch.chdir(tmp_path)
+    assert np.array_equal(decoder.decode(film(JPEGLSLossless), MOST), GREY)
+    assert not (tmp_path / "was_run").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@pytest.mark.slow
+def test_an_idle_decoder_held_its_last_picture() -> None:
+    decoder.decode(film(JPEGLSLossless), MOST)
+    before = held()
+    noise = np.random.default_rng(0).integers(0, 256, (6000, 7000), dtype=np.uint8)  # above malloc's 32 MiB
+    decoder.decode(film(JPEGLSLossless, pixels=noise), MOST)
+    assert held() < before + 20_000
+
+
+def held() -> int:
+    """Return the KiB that the idle decoder has in memory."""
+    status = Path(f"/proc/{decoder._idle[0]._process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+HANGS = """
+import ctypes
+from colles.imaging import decoder
+decoder._MOST = 0.3
+decoder._answer = lambda *_: ctypes.PyDLL(None).sleep(60)  # as in a decoder's own code, which holds Python's lock
+decoder.serve()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="no C library by that name")
+def test_a_decoder_that_never_answers_outlived_the_program_that_asked() -> None:
+    with subprocess.Popen([sys.executable, "-c", HANGS], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        decoder._write(process.stdin, {"max_pixels": MOST}, b"picture")
+        process.stdin.close()
+        try:
+            assert process.wait(20) == 1
+        finally:
+            process.kill()
 
 
 PROGRAM = """

@@ -7,6 +7,7 @@ assertions), which nothing in Python can catch: a film from a stranger would end
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import json
 import os
 import signal
@@ -23,15 +24,15 @@ from numpy.typing import NDArray
 from colles.imaging.dicom_bytes import quieten
 from colles.imaging.dicom_frame import first_frame, whole_data_set
 
-ENDED = "its decoder ended"
-"""Kind of a `DecoderError` whose decoder took its process along, or too long."""
+ENDED, LATE = "its decoder ended", "its decoder took too long"
+"""Kinds of a `DecoderError` whose decoder took its process along, or was ended after `_MOST` seconds."""
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from colles.imaging.decoder import serve; serve()"
 _LENGTHS = struct.Struct(">QQ")  # bytes of a message's JSON, and of what follows it
 _MOST = 120.0  # seconds that a picture may take; the largest that are read take a few
 
 
 class DecoderError(Exception):
-    """A picture could not be decoded; `kind` is the name of the decoder's own exception, or `ENDED`."""
+    """A picture could not be decoded; `kind` is the name of the decoder's own exception, `ENDED` or `LATE`."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -42,27 +43,34 @@ class _Decoder:
     """One process, which answers one picture after another."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
+        path = [entry for entry in sys.path if isinstance(entry, str)]  # Python passes over the others, such as a Path
+        # -P: else a json.py in the working directory would be run, before the path is set
+        command = [sys.executable, "-P", "-c", _PROGRAM, json.dumps(path)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._asked, self._told = self._process.stdin, self._process.stdout
+        self._end = ENDED
 
     def decode(self, data: bytes, max_pixels: int) -> NDArray[Any]:
-        """Return the first frame; raise `DecoderError` of kind `ENDED` where the process is no more."""
-        late = threading.Timer(_MOST, self._process.kill)
+        """Return the first frame; raise `DecoderError`, of kind `ENDED` or `LATE` where the process is no more."""
+        late = threading.Timer(_MOST, self._give_up)
         late.daemon = True
         late.start()
         try:
             _write(self._asked, {"max_pixels": max_pixels}, data)
             told, pixels = _read(self._told)
         except (OSError, EOFError) as error:
-            raise DecoderError(ENDED, ENDED) from error
+            raise DecoderError(self._end, self._end) from error
         finally:
             late.cancel()
         if "error" in told:
             raise DecoderError(told["error"], told["text"])
         return np.frombuffer(pixels, told["dtype"]).reshape(told["shape"])
+
+    def _give_up(self) -> None:
+        self._end = LATE
+        self._process.kill()
 
     def lives(self) -> bool:
         """Tell whether the process is still there."""
@@ -83,15 +91,25 @@ _idle: list[_Decoder] = []
 def decode(data: bytes, max_pixels: int) -> NDArray[Any]:
     """Decode the first frame of a DICOM file's bytes in another process; a thread waits for no other thread's.
 
-    Raise `DecoderError` with what the decoder raises, or where it ends.
+    Raise `DecoderError` with what the decoder raises, or where it ends twice or takes too long.
     """
-    if getattr(sys, "frozen", False) or not sys.executable:  # there is no Python to start
+    try:
+        return _asked(_kept() or _started(), data, max_pixels)
+    except DecoderError as error:
+        # It may have been an earlier picture's doing, the system's for want of memory, or a signal's to all processes.
+        another = _started() if error.kind == ENDED else None
+        if another is None:  # and never in this process: it may be the picture's doing
+            raise
+    return _asked(another, data, max_pixels)
+
+
+def _asked(decoder: _Decoder | None, data: bytes, max_pixels: int) -> NDArray[Any]:
+    if decoder is None:
         return first_frame(whole_data_set(data, None, max_pixels))
-    decoder = _taken()
     try:
         pixels = decoder.decode(data, max_pixels)
     except BaseException as error:
-        if isinstance(error, DecoderError) and error.kind != ENDED:
+        if isinstance(error, DecoderError) and error.kind not in (ENDED, LATE):
             _idle.append(decoder)
         else:
             decoder.close()
@@ -100,15 +118,25 @@ def decode(data: bytes, max_pixels: int) -> NDArray[Any]:
     return pixels
 
 
-def _taken() -> _Decoder:
+def _kept() -> _Decoder | None:
     while True:
         try:
             decoder = _idle.pop()
         except IndexError:
-            return _Decoder()
+            return None
         if decoder.lives():
             return decoder
         decoder.close()
+
+
+def _started() -> _Decoder | None:
+    """Return a new one; None where there is no Python to start, or the system starts no more processes."""
+    if getattr(sys, "frozen", False) or not sys.executable:
+        return None
+    try:
+        return _Decoder()
+    except OSError:
+        return None
 
 
 @atexit.register
@@ -133,10 +161,19 @@ def serve() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # decoders print
         while True:
             try:
-                question, data = _read(asked)
+                _answer_next(asked, told)
             except EOFError:
                 return
-            _write(told, *_answer(bytes(data), question["max_pixels"]))
+
+
+def _answer_next(asked: IO[bytes], told: IO[bytes]) -> None:  # on its return nothing of the picture is held
+    question, held = _read(asked)
+    data = bytes(held)
+    del held
+    faulthandler.dump_traceback_later(2 * _MOST, exit=True)  # should the program that asked be no more
+    answer = _answer(data, question["max_pixels"])
+    faulthandler.cancel_dump_traceback_later()
+    _write(told, *answer)
 
 
 def _settle() -> None:
@@ -146,7 +183,8 @@ def _settle() -> None:
     try:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold the picture of a patient
+        # A core would hold the picture of a patient. Linux hands one to a program (apport) at 0 too, but not at 1.
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     except (ImportError, OSError, ValueError):
         pass
     quieten()
