@@ -220,6 +220,20 @@ def test_a_json_py_in_the_working_directory_was_run(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "was_run").exists()
 
 
+def test_a_site_that_prints_made_compressed_films_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('Welcome to the cluster', end='')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert np.array_equal(decoder.decode(film(JPEGLSLossless), MOST), GREY)
+
+
+def test_a_resource_py_beside_a_script_made_compressed_films_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "resource.py").write_text("class Resource: ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert np.array_equal(decoder.decode(film(JPEGLSLossless), MOST), GREY)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 @pytest.mark.slow
 def test_an_idle_decoder_held_its_last_picture() -> None:

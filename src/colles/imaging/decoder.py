@@ -26,7 +26,17 @@ from colles.imaging.dicom_frame import first_frame, whole_data_set
 
 ENDED, LATE = "its decoder ended", "its decoder took too long"
 """Kinds of a `DecoderError` whose decoder took its process along, or was ended after `_MOST` seconds."""
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from colles.imaging.decoder import serve; serve()"
+_PROGRAM = """
+import json, sys
+try:
+    import resource  # before the folder of a script is on the path, which may hold another
+except ImportError:
+    pass
+sys.path[:] = json.loads(sys.argv[1])
+from colles.imaging.decoder import serve
+serve()
+"""
+_READY = b"colles decodes\n"  # what stands before it was printed by the start of Python, such as a sitecustomize
 _LENGTHS = struct.Struct(">QQ")  # bytes of a message's JSON, and of what follows it
 _MOST = 120.0  # seconds that a picture may take; the largest that are read take a few
 
@@ -50,7 +60,7 @@ class _Decoder:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._asked, self._told = self._process.stdin, self._process.stdout
-        self._end = ENDED
+        self._end, self._ready = ENDED, False
 
     def decode(self, data: bytes, max_pixels: int) -> NDArray[Any]:
         """Return the first frame; raise `DecoderError`, of kind `ENDED` or `LATE` where the process is no more."""
@@ -58,6 +68,8 @@ class _Decoder:
         late.daemon = True
         late.start()
         try:
+            while not self._ready:
+                self._ready = self._line() == _READY
             _write(self._asked, {"max_pixels": max_pixels}, data)
             told, pixels = _read(self._told)
         except (OSError, EOFError) as error:
@@ -67,6 +79,12 @@ class _Decoder:
         if "error" in told:
             raise DecoderError(told["error"], told["text"])
         return np.frombuffer(pixels, told["dtype"]).reshape(told["shape"])
+
+    def _line(self) -> bytes:
+        line = self._told.readline()
+        if not line:
+            raise EOFError
+        return line
 
     def _give_up(self) -> None:
         self._end = LATE
@@ -159,6 +177,8 @@ def serve() -> None:
     asked = sys.stdin.buffer
     with os.fdopen(os.dup(1), "wb") as told:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # decoders print
+        told.write(b"\n" + _READY)
+        told.flush()
         while True:
             try:
                 _answer_next(asked, told)
