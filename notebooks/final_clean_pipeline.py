@@ -125,7 +125,7 @@ weeks.models_table(judged)
 # %%
 tables = {label: Predictions.load(run / "predictions.parquet") for label, run in runs.items()}
 pair = compare_predictions(tables, replicates=500)["pairs"][0]
-print(f"AUROC of {pair['first']} minus {pair['second']}:", colles.Estimate.model_validate(pair["difference"]))
+print(f"AUROC of {pair['first']} minus {pair['second']}:", colles.Estimate.model_validate(pair["difference_delong"]))
 
 # %% [markdown]
 # ### The shipped networks
