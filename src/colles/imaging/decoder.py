@@ -163,12 +163,8 @@ def _close_all() -> None:
         _idle.pop().close()
 
 
-def _forget() -> None:
-    _idle.clear()  # a forked process has copies of the pipes, which are the parent's to write to
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):  # a forked process has copies of the pipes, which are the parent's to write to
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 def serve() -> None:
@@ -232,10 +228,6 @@ def _read(stream: IO[bytes]) -> tuple[dict[str, Any], bytearray]:
 
 def _exactly(stream: IO[bytes], count: int) -> bytearray:
     held = bytearray(count)
-    view, place = memoryview(held), 0
-    while place < count:
-        read = stream.readinto(view[place:])  # type: ignore[attr-defined]
-        if not read:
-            raise EOFError
-        place += read
+    if stream.readinto(held) < count:  # type: ignore[attr-defined]
+        raise EOFError
     return held

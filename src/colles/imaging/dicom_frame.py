@@ -38,12 +38,18 @@ def first_frame(ds: Any) -> NDArray[Any]:
     return np.asarray(pixel_array(ds, index=0))
 
 
-def _bits_below(ds: Any) -> int:
-    """Return how many bits lie below the samples of pixels that are stored as they are; 0 for all compressed ones."""
+def needs_decoder(ds: Any) -> bool:
+    """Tell whether the samples are neither stored as they are nor as runs (RLE), which pydicom reads by itself."""
     from pydicom.uid import RLELossless
 
-    syntax, high = ds.file_meta.TransferSyntaxUID, int(ds.get("HighBit") or 0)
-    if (syntax.is_encapsulated and syntax != RLELossless) or high >= int(ds.BitsAllocated):
+    syntax = ds.file_meta.TransferSyntaxUID
+    return bool(syntax.is_encapsulated) and syntax != RLELossless
+
+
+def _bits_below(ds: Any) -> int:
+    """Return how many bits lie below the samples of pixels that are stored as they are; 0 for all compressed ones."""
+    high = int(ds.get("HighBit") or 0)
+    if needs_decoder(ds) or high >= int(ds.BitsAllocated):
         return 0
     return max(0, high + 1 - int(ds.BitsStored))
 

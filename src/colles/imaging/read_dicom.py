@@ -18,7 +18,7 @@ from colles.core.records import Status
 from colles.imaging.codestream import assert_few_scans, frame_size, is_cut
 from colles.imaging.decoder import DecoderError, decode
 from colles.imaging.dicom_bytes import data_set, quieten
-from colles.imaging.dicom_frame import first_frame, whole_data_set
+from colles.imaging.dicom_frame import first_frame, needs_decoder, whole_data_set
 from colles.imaging.dicom_grey import as_displayed
 from colles.imaging.dicom_mark import HEAD, is_dicom
 from colles.imaging.raw import RawImage, unreadable
@@ -113,10 +113,7 @@ def _assert_size(ds: Any, name: str | None, max_pixels: int) -> None:
 
 
 def _frame(ds: Any, data: bytes, max_pixels: int) -> NDArray[Any]:
-    from pydicom.uid import RLELossless
-
-    syntax = ds.file_meta.TransferSyntaxUID
-    return decode(data, max_pixels) if syntax.is_encapsulated and syntax != RLELossless else first_frame(ds)
+    return decode(data, max_pixels) if needs_decoder(ds) else first_frame(ds)
 
 
 def _failed(error: Exception, ds: Any, name: str | None) -> CollesError:
