@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import yaml
 from PIL import Image
 
 from colles.core.errors import InputError, MissingInputError, UsageError
@@ -26,7 +25,7 @@ from colles.datasets.sources.base import (
     is_unlabelled,
     tells_class,
 )
-from colles.datasets.sources.files import begins_as_dicom, files_below
+from colles.datasets.sources.files import begins_as_dicom, files_below, yaml_texts
 from colles.imaging.read import DICOM_ENDINGS, IMAGE_ENDINGS
 
 _SAMPLE = 200  # files whose header is read for their size
@@ -210,8 +209,8 @@ def _unclear_name(root: Path, parts: tuple[str, ...], inside: set[str]) -> str:
 
 def _yolo_names(path: Path) -> list[str]:
     try:
-        names = (yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}).get("names") or []
-    except (OSError, yaml.YAMLError, AttributeError, UnicodeDecodeError, RecursionError):
+        names = (yaml_texts(path) or {}).get("names") or []
+    except (OSError, AttributeError, ValueError):
         return []  # the source itself says what is wrong with the file
     return [str(name) for name in (names.values() if isinstance(names, dict) else names)]
 

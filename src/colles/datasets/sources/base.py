@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
 from colles.core.errors import AnnotationError, RecipeError, TableError
 from colles.core.files import existing_file, read_json
 from colles.core.names import SUBSET_WORDS
 from colles.core.records import Box, Radiograph
-from colles.datasets.sources.files import files_below
+from colles.datasets.sources.files import files_below, yaml_texts
 from colles.evaluation.labels import MISSING, NO, YES
 from colles.imaging.turning import as_shown
 
@@ -256,10 +255,8 @@ def _raw_map(path: Path) -> dict[Any, Any]:
         table = read_table(path, ("class", "label"), as_text=True)
         return dict(table.select("class", "label").iter_rows())
     try:
-        # BaseLoader keeps every scalar as text: a class called `no` must not become False.
-        text_loader = yaml.BaseLoader
-        values = read_json(path) if path.suffix.lower() == ".json" else yaml.load(path.read_text("utf-8"), text_loader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        values = read_json(path) if path.suffix.lower() == ".json" else yaml_texts(path)
+    except ValueError as error:
         raise RecipeError("not valid YAML", path=path, repair="Write a line a class: name: 1") from error
     if not isinstance(values, dict):
         raise RecipeError("a class map is a table of names", path=path, repair="Write a line a class: name: 1")

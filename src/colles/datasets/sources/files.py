@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from colles.core.errors import InputError, MissingInputError
 from colles.core.files import existing_folder
@@ -49,6 +52,14 @@ def files_below(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
 
 def _say_loop(link: Path) -> None:
     say(f"{link} links back to a folder that holds it; left out")
+
+
+def yaml_texts(path: Path) -> Any:
+    """Read YAML with every scalar as text: a class called `no` is not False; raise `ValueError` where it is none."""
+    try:
+        return yaml.load(path.read_text("utf-8"), yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:  # RecursionError: [[[[…
+        raise ValueError("not valid YAML") from error
 
 
 def _has_image_ending(path: Path) -> bool:

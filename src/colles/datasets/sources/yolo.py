@@ -14,15 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from colles.core.errors import AnnotationError, MissingInputError
 from colles.core.files import existing_file, existing_folder
 from colles.core.progress import say
 from colles.core.records import Box, Radiograph
 from colles.core.walk import is_hidden
 from colles.datasets.sources.base import SUBSET_FOLDERS, Source, box_meanings, mapped_label, place_boxes
-from colles.datasets.sources.files import image_files
+from colles.datasets.sources.files import image_files, yaml_texts
 
 _MARK = ".rf."  # Roboflow writes it between an image's name and the digest of its version
 
@@ -68,9 +66,8 @@ class Yolo(Source):
     def _described(self) -> dict[str, Any]:
         path = existing_file(self.root / "data.yaml", repair="A YOLO export has one, with the class names")
         try:
-            # BaseLoader keeps every scalar as text: a class called `no` must not become False.
-            described = yaml.load(path.read_text("utf-8"), yaml.BaseLoader) or {}
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            described = yaml_texts(path) or {}
+        except ValueError as error:
             raise AnnotationError("not valid YAML", path=path, repair="Export the set again") from error
         if not isinstance(described, dict):
             raise AnnotationError("not valid YAML", path=path, repair="Export the set again")
