@@ -4,7 +4,8 @@ PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 OUT ?= out/demo
 RECIPE ?= recipes/demo.yaml
-# A file's tests share a process and its fixtures.
+# A file's tests share a process and its fixtures; the files stand in an order of tests/conftest.py.
+SHARED = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # One numeric thread a test process: two processes with two threads each are slower than one.
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 WORKERS ?= 2
@@ -27,10 +28,10 @@ demo: setup      ## the whole pipeline on simulated radiographs, ending with an 
 	$(BIN)/colles run $(RECIPE) --out $(OUT)
 
 test: setup      ## all tests
-	$(TEST_ENV) $(PY) -m pytest -n $(WORKERS) --dist loadfile
+	$(TEST_ENV) $(PY) -m pytest $(SHARED)
 
 fast: setup      ## the tests that take under two minutes
-	$(TEST_ENV) $(PY) -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not real_data"
+	$(TEST_ENV) $(PY) -m pytest $(SHARED) -m "not slow and not real_data"
 
 check: setup     ## format, lint, types, import contract
 	$(BIN)/ruff format --check .

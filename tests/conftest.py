@@ -20,6 +20,14 @@ for name in ("FORCE_COLOR", "PY_COLORS", "NO_COLOR"):
 for name in ("NO_PROXY", "no_proxy"):  # servers of the tests are on this machine
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files whose tests take longest, so that no process waits for another's last file."""
+    long = {item.path for item in items if item.get_closest_marker("timeout")}
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in long, item.path not in slow))
+
+
 Draw = Callable[..., NDArray[np.uint8]]
 WriteImage = Callable[..., Path]
 
