@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ for name in ("FORCE_COLOR", "PY_COLORS", "NO_COLOR"):
     os.environ.pop(name, None)
 for name in ("NO_PROXY", "no_proxy"):  # servers of the tests are on this machine
     os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it puts into the background ignore it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -36,3 +36,12 @@ def test_colours_and_proxies_that_are_set_change_nothing() -> None:
         [sys.executable, "-c", command], capture_output=True, text=True, env=environment, cwd=Path(__file__).parent
     )
     assert done.stdout.split() == ["None", "True"], done.stderr
+
+
+@pytest.mark.slow
+def test_interrupts_were_lost_where_a_shell_had_put_the_tests_into_the_background() -> None:
+    stopped = "import conftest, os, signal; os.kill(os.getpid(), signal.SIGINT); print('went on')"
+    command = ["sh", "-c", 'trap "" INT && exec "$@"', "sh", sys.executable, "-c", stopped]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
+    assert done.stdout == ""
+    assert "KeyboardInterrupt" in done.stderr

@@ -21,7 +21,7 @@ from served import serve
 ROOT = Path(__file__).parents[1]
 LIMIT, SOURCE_LIMIT = 25_000_000, 40_000_000  # bytes
 TOOLS = {"dev"}  # of this repository alone: resolved and not installed
-HEAVY = {"train"}  # gigabytes: installed where uv's cache holds them, which costs links and no download
+HEAVY = {"train"}  # gigabytes: installed where uv's cache holds them, which costs links and only the index's pages
 UNREACHABLE = re.compile(
     r"network (was disabled|timeout)|error sending request|dns error|connection refused|timed out", re.I
 )
@@ -39,13 +39,18 @@ def install(python: Path, *what: str, download: bool = True) -> subprocess.Compl
     """Install with the lock's versions: from uv's cache where that suffices, else from the package index."""
     arguments = ["pip", "install", "--python", python, "-c", "requirements.lock", *what]
     done = uv(*arguments[:2], "--offline", *arguments[2:])
-    return done if done.returncode == 0 or not download else uv(*arguments)
+    if done.returncode == 0:
+        return done
+    if download:
+        return uv(*arguments)
+    uv(*arguments, "--dry-run")  # a set-up from the lock asks for fewer pages than resolving does
+    return uv(*arguments[:2], "--offline", *arguments[2:])
 
 
 def assert_installed(done: subprocess.CompletedProcess[str]) -> None:
     """Skip where the package index cannot be reached; any other failure is one."""
     if done.returncode != 0 and UNREACHABLE.search(done.stderr):
-        pytest.skip(f"neither uv's cache nor a package index has the dependencies: {done.stderr[-300:]}")
+        pytest.skip(f"neither uv's cache nor a package index has the dependencies: {done.stderr[:300]}")
     assert done.returncode == 0, done.stderr
 
 
