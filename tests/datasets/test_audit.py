@@ -161,6 +161,16 @@ def test_a_copy_of_an_image_that_the_split_leaves_out_hid_the_leak_to_its_patien
     assert audit_catalog(catalog_of(rows), RECIPE, split=told).summary["leaks"]["units"] == {"patient": 1}
 
 
+def test_a_leak_through_an_id_spelt_in_two_ways_and_an_image_without_a_side_was_not_seen(
+    rows: list[dict[str, Any]],
+) -> None:
+    rows[2] |= {"patient_id": "007", "group_id": "set:007"}
+    rows[1] |= {"patient_id": "7", "group_id": "set:7"}  # not divided; jpeg.jpg copies it
+    split = pl.DataFrame({"image_id": ["set/2.png", "set/jpeg.jpg"], "subset": ["train", "test"]})
+    audit = audit_catalog(catalog_of(rows), RECIPE, split=split)
+    assert kinds(audit)["split_leak"] == {frozenset({"set/2.png", "set/jpeg.jpg"})}
+
+
 def test_a_split_that_names_an_image_twice_is_refused(rows: list[dict[str, Any]]) -> None:
     split = pl.DataFrame({"image_id": ["set/1.png", "set/1.png"], "subset": ["train", "test"]})
     with pytest.raises(TableError, match=r"1 images of the split appear twice, such as set/1\.png"):

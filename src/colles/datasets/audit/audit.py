@@ -32,8 +32,8 @@ from colles.datasets.audit.leaks import Leak, find_leaks, joined_leaks, leak_cou
 from colles.datasets.audit.practices import leaking_practices
 from colles.datasets.audit.shortcuts import find_shortcuts, shortcut_issues
 from colles.datasets.catalog import Catalog
+from colles.datasets.grouping import kin_of
 from colles.datasets.naming import trust_names
-from colles.datasets.union_find import Groups
 
 CLUSTER_SCHEMA = {"image_id": pl.String, "group_id": pl.String, "copy_id": pl.String}
 
@@ -45,7 +45,7 @@ class Audit:
     summary: dict[str, Any]
     issues: tuple[Issue, ...]
     clusters: pl.DataFrame
-    """image_id, group_id (duplicates joined), copy_id (null where the image has no duplicate); readable images."""
+    """image_id, group_id (kin and duplicates joined), copy_id (null where there is no duplicate); readable images."""
 
     @property
     def has_leak(self) -> bool:
@@ -125,20 +125,13 @@ def audit_catalog(
 
 
 def cluster_table(frame: pl.DataFrame, copies: Iterable[Iterable[str]]) -> pl.DataFrame:
-    """Join the catalog's groups with the sets of copies, a row a readable image.
+    """Join kin (catalog group, patient, study, base name) and the sets of copies, a row a readable image.
 
     A joined group takes the first name of its members' groups in alphabetical order, so it is the same on every run.
     """
-    rows = frame.filter(pl.col("status") == "ok").sort("image_id")
-    group = {i: g if g is not None else i for i, g in rows.select("image_id", "group_id").iter_rows()}
-    joined: Groups[str] = Groups(group.values())
-    copy_of: dict[str, str] = {}
-    for ids in copies:
-        members = sorted(ids)
-        joined.join_all(group[image] for image in members)
-        copy_of |= dict.fromkeys(members, members[0])
-    name = {member: min(names) for names in joined.sets() for member in names}
-    table = [(image, name[own], copy_of.get(image)) for image, own in group.items()]
+    copy_of = {image: min(ids) for ids in map(list, copies) for image in ids}
+    kin = kin_of(trust_names(frame.filter(pl.col("status") == "ok")), copy_of)
+    table = [(image, name, copy_of.get(image)) for image, name in kin.items()]
     return pl.DataFrame(table, schema=CLUSTER_SCHEMA, orient="row")
 
 
