@@ -98,6 +98,15 @@ def test_val_is_marked_as_its_own_judge_and_optimism_is_val_minus_test(predictio
     assert not found.warnings
 
 
+def test_a_criterion_out_of_reach_was_said_of_val_alone(recipe):
+    """Without val a rule_in of specificity 0.67 stood as "specificity >= 0.95", and no warning said so."""
+    y_true, y_score = [1, 1, 1, 0, 0, 0] * 5, [1.0, 1.0, 0.4, 1.0, 0.2, 0.1] * 5
+    said = "rule_in: specificity >= 0.95 cannot be reached on {}"
+    assert said.format("test") in evaluate_scores(y_true, y_score, recipe=recipe).warnings
+    val = Predictions(pl.DataFrame({"y_true": y_true, "y_score": y_score, "subset": ["val"] * 30}))
+    assert said.format("val") in evaluate(val, recipe).warnings
+
+
 def test_subgroups_of_the_catalog(predictions_frame, catalog, recipe):
     found = evaluate(Predictions(predictions_frame), recipe, catalog_frame=catalog)
     names = {(group.subset, group.column, group.value) for group in found.subgroups}

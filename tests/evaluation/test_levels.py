@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from colles.evaluation.aggregation import AGGREGATIONS, aggregate, best_aggregation, unit_scores_of
 from colles.evaluation.evaluate import evaluate
+from colles.evaluation.levels import choose_level
 from colles.evaluation.predictions import Predictions
 from colles.evaluation.results import Evaluation
 from colles.evaluation.scores import Scores
@@ -70,6 +71,12 @@ def test_both_levels_are_reported_and_val_chooses(studies, recipe, tmp_path):
         assert level.candidates[how].value == pytest.approx(roc_auc_score(val["y_true"], val[how]))
     assert level.aggregation == max(level.candidates, key=lambda how: level.candidates[how].value)
     assert level.aggregation != "mean"
+    for name in ("val", "test"):
+        rows = studies.filter(pl.col("subset") == name)
+        units = [s.to_numpy() for s in rows.group_by("study_id", maintain_order=True).agg("y_score")["y_score"]]
+        label = rows.group_by("study_id", maintain_order=True).agg(pl.col("y_true").max())["y_true"]
+        made = {"max": [s.max() for s in units], "noisy_or": [1 - (1 - s).prod() for s in units]}[level.aggregation]
+        assert level.subsets[name].figures["auroc"].value == pytest.approx(roc_auc_score(label, made))
     assert (found.subsets["test"].n, level.subsets["test"].n) == (450, 150)
     assert level.operating_points["rule_in"].threshold != found.operating_points["rule_in"].threshold
     assert level.operating_points["rule_out"].digest != found.operating_points["rule_out"].digest
@@ -88,6 +95,7 @@ def test_ids_may_come_from_the_catalog(studies, recipe):
     catalog = studies.select("image_id", patient_id="study_id")
     found = evaluate(Predictions(studies.drop("study_id")), recipe, catalog_frame=catalog)
     assert list(found.levels) == ["patient"]
+    assert (found.levels["patient"].unit, found.levels["patient"].calibration.fitted_on) == ("patient", "val")
 
 
 @pytest.mark.parametrize("ids", [None, "own"])
@@ -130,11 +138,25 @@ def test_without_val_the_choice_is_marked(studies, recipe):
     assert any(warning.startswith("by study: ") and "judged on" in warning for warning in found.warnings)
 
 
-def test_few_fractured_studies_are_warned_of_by_their_name(studies, recipe):
+def test_a_site_chooses_thresholds_on_the_aggregation_that_it_chose(recipe):
+    y_true, units = np.repeat(np.arange(20) % 2 == 0, 2), np.repeat(np.arange(20), 2)
+    y_score = np.where(y_true, 0.6, np.where(np.arange(40) % 2 == 0, 0.9, 0.1))
+    best, locked = choose_level(Scores(y_true, y_score), units, "site", recipe)
+    assert best == "mean"
+    assert locked.points["f1"].threshold == pytest.approx(0.55) and locked.points["f1"].chosen_on == "site"
+
+
+def test_a_subset_without_ids_is_left_out_of_a_level(studies, recipe):
+    ids = pl.when(pl.col("subset") == "test").then(pl.col("study_id"))
+    level = evaluate(Predictions(studies.with_columns(study_id=ids)), recipe).levels["study"]
+    assert list(level.subsets) == ["test"] and level.chosen_on == "test"
+
+
+@pytest.mark.parametrize(("column", "words"), [("study_id", "150 studies"), ("patient_id", "150 patients")])
+def test_few_fractured_studies_are_warned_of_by_their_name(studies, recipe, column, words):
     keep = (pl.col("subset") == "val") | (pl.col("y_true") == 0) | pl.col("study_id").is_in(["s200", "s201", "s202"])
-    found = evaluate(
-        Predictions(studies.with_columns(y_true=pl.when(keep).then(pl.col("y_true")).otherwise(0))), recipe
-    )
-    fractured = found.levels["study"].subsets["test"].n_positive
-    assert fractured <= 3
-    assert any(w.startswith("by study: test: ") and "among 150 studies" in w for w in found.warnings)
+    rows = studies.with_columns(y_true=pl.when(keep).then(pl.col("y_true")).otherwise(0))
+    found = evaluate(Predictions(rows.rename({"study_id": column})), recipe)
+    unit = column.removesuffix("_id")
+    assert found.levels[unit].subsets["test"].n_positive <= 3
+    assert any(w.startswith(f"by {unit}: test: ") and f"among {words}" in w for w in found.warnings)

@@ -12,7 +12,7 @@ from colles.core.errors import TableError
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import OperatingPoint
 from colles.evaluation.metrics.confusion import Confusion, confusion_at
-from colles.evaluation.operating import certainty_estimates, choose_operating_points, scores_digest
+from colles.evaluation.operating import certainty_estimates, choose_operating_points, default_point, scores_digest
 from colles.evaluation.scores import Scores
 
 
@@ -86,6 +86,53 @@ def test_a_criterion_out_of_reach_is_said():
     assert 0.2 < point.threshold <= 0.9
 
 
+def test_where_calling_nothing_is_cheapest_the_cost_is_out_of_reach():
+    scores = Scores(np.array([True, False]), np.array([0.2, 0.9]))
+    for prevalence, reached in ((0.1, False), (0.5, True)):
+        recipe = EvaluateRecipe(cost_ratio=1, prevalence=prevalence)
+        assert choose_operating_points(scores, chosen_on="val", recipe=recipe)["cost"].reached is reached
+
+
+@pytest.mark.parametrize("target", [0.55, 0.7, 0.9, 0.95])
+def test_a_rate_that_is_met_exactly_is_met(target):
+    """0.55 of 20 is 11.000000000000002, and 1 − 0.9 of 20 is 1.9999999999999996."""
+    y_true, enough = np.arange(40) % 2 == 0, round(20 * target)
+    rule_out = Scores(y_true, np.where(y_true, np.where(np.arange(40) < 2 * enough, 0.9, 0.1), 0.1))
+    rule_in = Scores(y_true, np.where(~y_true, np.where(np.arange(40) < 2 * enough, 0.1, 0.9), 0.9))
+    recipe = EvaluateRecipe(rule_out_sensitivity=target, rule_in_specificity=target)
+    for name, scores in (("rule_out", rule_out), ("rule_in", rule_in)):
+        point = choose_operating_points(scores, chosen_on="val", recipe=recipe)[name]
+        assert point.threshold == pytest.approx(0.5) and point.reached
+
+
+def test_rule_out_and_rule_in_have_targets_of_their_own():
+    y_true = np.arange(40) % 2 == 0
+    recipe = EvaluateRecipe(rule_out_sensitivity=0.5, rule_in_specificity=1.0)
+    points = choose_operating_points(Scores(y_true, np.linspace(0.9, 0.1, 40)), chosen_on="val", recipe=recipe)
+    assert points["rule_out"].criterion == "sensitivity >= 0.5" and points["rule_in"].criterion == "specificity >= 1"
+    assert points["rule_out"].threshold < points["rule_in"].threshold
+    called = np.linspace(0.9, 0.1, 40) >= points["rule_out"].threshold
+    assert called[y_true].sum() == 10
+
+
+def test_a_threshold_that_calls_every_image_is_the_lowest_score():
+    scores = Scores(np.array([False, True]), np.array([0.9, 0.2]))
+    point = choose_operating_points(scores, chosen_on="val", recipe=EvaluateRecipe(rule_out_sensitivity=1))["rule_out"]
+    assert point.threshold == 0.2
+
+
+def test_between_neighbouring_numbers_the_lower_one_is_not_called():
+    for upper in (np.nextafter(0.5, 1), np.nextafter(np.nextafter(0.5, 1), 1)):
+        scores = Scores(np.array([True, False]), np.array([upper, np.nextafter(upper, 0)]))
+        point = choose_operating_points(scores, chosen_on="val")["f1"]
+        assert confusion_at(scores.y_true, scores.y_score, point.threshold).fp == 0
+
+
+def test_no_data_chose_the_default():
+    point = default_point(Scores(np.array([True, False]), np.array([0.9, 0.2])))
+    assert (point.threshold, point.criterion, point.chosen_on) == (0.5, "score >= 0.5", "none")
+
+
 def test_points_name_their_data():
     scores = Scores(np.array([True, False]), np.array([0.9, 0.2]))
     point = choose_operating_points(scores, chosen_on="val")["f1"]
@@ -94,6 +141,8 @@ def test_points_name_their_data():
     assert point.threshold == pytest.approx(0.55)
     assert scores_digest(Scores(scores.y_true[::-1], scores.y_score[::-1])) == point.digest
     assert scores_digest(Scores(scores.y_true[::-1], scores.y_score)) != point.digest
+    tied = Scores(scores.y_true, np.array([0.5, 0.5]))
+    assert scores_digest(tied) == scores_digest(Scores(tied.y_true[::-1], tied.y_score))
 
 
 @settings(deadline=None, max_examples=40)
@@ -122,6 +171,16 @@ def test_uncertain_share_and_certain_error_counted_by_hand():
     assert found["uncertain_share"].value == pytest.approx(2 / 6)
     assert found["certain_error"].value == pytest.approx(2 / 4)
     assert found["certain_error"].n == 4
+
+
+def test_scores_at_a_threshold_are_called_and_equal_thresholds_do_not_cross():
+    scores = Scores(np.array([True, False, False]), np.array([0.7, 0.3, 0.6]))
+    points = {"rule_out": _point("rule_out", 0.3), "rule_in": _point("rule_in", 0.7), "f1": _point("f1", 0.5)}
+    found = certainty_estimates(scores, points, level=0.95)
+    assert found["uncertain_share"].value == pytest.approx(2 / 3)
+    assert (found["certain_error"].value, found["certain_error"].n) == (0.0, 1)
+    equal = {**points, "rule_out": _point("rule_out", 0.7)}
+    assert certainty_estimates(scores, equal, level=0.95)["certain_error"].value == 0.0
 
 
 def test_crossed_points_leave_nothing_uncertain():

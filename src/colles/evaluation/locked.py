@@ -41,20 +41,22 @@ def lock(scores: Mapping[str, Scores], recipe: EvaluateRecipe) -> Locked:
     if name is None:
         first = next(iter(scores.values()))
         return Locked({"default": default_point(first)}, None, (f"{why}, so only the threshold 0.5 is judged",))
-    points = {"default": default_point(scores[name])}
-    points |= choose_operating_points(scores[name], chosen_on=name, recipe=recipe)
-    said = [f"{', '.join(n for n in points if n != 'default')}: {SELF_CHOSEN} ({name}), because {why}"]
+    chosen = choose_operating_points(scores[name], chosen_on=name, recipe=recipe)
+    said = [f"{', '.join(chosen)}: {SELF_CHOSEN} ({name}), because {why}", *_missed(chosen, name)]
     if recipe.prevalence is not None:
         said.append(f"probabilities are not moved to a prevalence of {recipe.prevalence:g}, because {why}")
-    return Locked(points, None, tuple(said))
+    return Locked({"default": default_point(scores[name]), **chosen}, None, tuple(said))
 
 
 def lock_on(scores: Scores, name: str, recipe: EvaluateRecipe) -> Locked:
     """Choose operating points and calibration on one subset of both classes."""
     points = choose_operating_points(scores, chosen_on=name, recipe=recipe)
-    missed = tuple(f"{p.name}: {p.criterion} cannot be reached on {name}" for p in points.values() if not p.reached)
     calibrator, failed = _calibrate(scores, name, recipe)
-    return Locked(points, calibrator, (*missed, *failed))
+    return Locked(points, calibrator, (*_missed(points, name), *failed))
+
+
+def _missed(points: Mapping[str, OperatingPoint], name: str) -> list[str]:
+    return [f"{p.name}: {p.criterion} cannot be reached on {name}" for p in points.values() if not p.reached]
 
 
 def _calibrate(scores: Scores, name: str, recipe: EvaluateRecipe) -> tuple[Calibrator | None, tuple[str, ...]]:
