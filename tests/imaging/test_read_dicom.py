@@ -184,6 +184,56 @@ def test_a_table_of_8_bits_for_12_stored_ones_does_not_wrap() -> None:
     np.testing.assert_allclose(image.pixels / 65535, (stored >> 4) / 255, atol=1e-5)
 
 
+def test_the_first_of_several_tables_counts_and_no_value_of_it_wraps_round() -> None:
+    stored, falling = ramp(), lut([4095 - value for value in range(4096)], 0, 12)
+    rising = lut([2 * value for value in range(4096)], 0, 12)  # half of them beyond the 12 bits that it states
+    image = read_image(encoded(dicom(stored, VOILUTSequence=[rising, falling])))
+    np.testing.assert_allclose(image.pixels / 65535, np.clip(stored / 2047.5, 0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("first", "kind"), [(63488, np.int16), (40000, np.uint16)])
+def test_a_table_begins_below_zero_where_the_stored_values_do(first: int, kind: type) -> None:
+    rise = ramp().astype(np.int32)
+    stored = (rise + first - (2**16 if kind is np.int16 else 0)).astype(kind)  # 63488 is -2048, written as unsigned
+    table = lut(list(range(4096)), first, 12)
+    bits = 16 if kind is np.uint16 else 12
+    voi = read_image(encoded(dicom(stored, bits=bits, VOILUTSequence=[table])))
+    np.testing.assert_allclose(voi.pixels / 65535, rise / 4095, atol=1e-5)
+    modality = read_image(encoded(dicom(stored, bits=bits, ModalityLUTSequence=[table])))
+    np.testing.assert_array_equal(modality.pixels, rise)
+
+
+def test_a_table_of_bytes_has_its_entries_and_nothing_of_what_fills_it_up() -> None:
+    stored = ramp(top=300)
+    voi = lut([0], 0, 8)
+    voi.LUTDescriptor = [255, 0, 8]
+    voi.add_new(0x00283006, "OW", bytes(range(1, 256)) + b"\0")
+    image = read_image(encoded(dicom(stored, VOILUTSequence=[voi])))
+    np.testing.assert_allclose(image.pixels / 65535, (stored.clip(0, 254) + 1) / 255, atol=1e-5)
+
+
+def test_a_table_of_65536_entries_states_0() -> None:
+    voi = lut([0], 0, 16)
+    voi.LUTDescriptor = [0, 0, 16]
+    voi.add_new(0x00283006, "OW", np.arange(65535, -1, -1, dtype="<u2").tobytes())
+    stored = ramp(top=65535)
+    np.testing.assert_array_equal(
+        read_image(encoded(dicom(stored, bits=16, VOILUTSequence=[voi]))).pixels, 65535 - stored
+    )
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize(("bits", "slope"), [(8, 2), (12, 2), (12, 0.0001), (6, 1)])
+def test_rescaled_values_beyond_the_stored_bits_keep_their_order_and_fill_the_range(
+    photometric: str, bits: int, slope: float
+) -> None:
+    stored = ramp(np.uint8 if bits <= 8 else np.uint16, 2**bits - 1)
+    ds = dicom(stored, bits=bits, photometric=photometric, RescaleSlope=slope, RescaleIntercept=0)
+    share = stored / (2**bits - 1)
+    grey = to_grey(read_image(encoded(ds)))
+    np.testing.assert_allclose(grey, 255 * (share if photometric == "MONOCHROME2" else 1 - share), atol=0.51)
+
+
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2.5"])
 def test_the_lowest_bits_were_read_where_the_samples_lie_in_the_highest(syntax: str, signed: bool) -> None:
@@ -209,7 +259,7 @@ def test_a_table_of_words_in_a_big_endian_file_was_read_as_little_endian() -> No
     np.testing.assert_allclose(read_image(stream.getvalue()).pixels / 65535, 1 - ramp() / 4095, atol=1e-5)
 
 
-@pytest.mark.parametrize("left", [{}, {"LUTDescriptor": [4096, 0, 0]}, {"LUTData": None}])
+@pytest.mark.parametrize("left", [{}, {"LUTDescriptor": [4096, 0, 0]}, {"LUTDescriptor": [4096, 0]}, {"LUTData": None}])
 @pytest.mark.parametrize("keyword", ["VOILUTSequence", "ModalityLUTSequence"])
 def test_a_sequence_without_a_table_in_it_made_a_film_unreadable_or_white(keyword: str, left: dict) -> None:
     item = lut(list(range(4096)), 0, 12) if left else pydicom.Dataset()
@@ -233,6 +283,13 @@ def test_padding_is_black_and_does_not_stretch_the_rest() -> None:
     assert (plain.pixels[:4] == stored[4:].min()).all()
     inverted = read_image(encoded(dicom(stored, photometric="MONOCHROME1", PixelPaddingValue=0)))
     assert (to_grey(inverted)[:4] == 0).all()
+    bright = {"PixelPaddingValue": 3000, "PixelPaddingRangeLimit": 2500}  # the lower one is the limit
+    stored[:2], stored[2:4] = 3000, 2500
+    above = read_image(encoded(dicom(stored, photometric="MONOCHROME1", **bright)))
+    assert (to_grey(above)[:4] == 0).all() and to_grey(above)[4, 0] == 255
+    stored[:4] = 0
+    every = read_image(encoded(dicom(stored, PixelPaddingValue=0, PixelPaddingRangeLimit=4095)))
+    np.testing.assert_array_equal(every.pixels, stored)
     windowed = read_image(encoded(dicom(stored, PixelPaddingValue=0, WindowCenter=500, WindowWidth=100)))
     assert (windowed.pixels[:4] == 0).all() and (windowed.pixels[4:] == 65535).all()
 
@@ -244,8 +301,8 @@ def test_colour_and_palettes() -> None:
     ds = dicom(index, bits=8, photometric="PALETTE COLOR")
     for name in ("Red", "Green", "Blue"):
         setattr(ds, f"{name}PaletteColorLookupTableDescriptor", [256, 0, 8])
-        setattr(ds, f"{name}PaletteColorLookupTableData", bytes(range(256)))
-    np.testing.assert_array_equal(to_grey(read_image(encoded(ds))), index)
+        setattr(ds, f"{name}PaletteColorLookupTableData", bytes(range(255, -1, -1)))
+    np.testing.assert_array_equal(to_grey(read_image(encoded(ds))), 255 - index)
 
 
 def test_of_several_frames_the_first_is_read() -> None:

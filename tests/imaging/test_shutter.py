@@ -81,3 +81,18 @@ def test_what_lies_behind_a_shutter_does_not_press_the_rest_together() -> None:
     stored[10, 12] = 2000
     grey = to_grey(read_image(encoded(dicom(stored, **RECTANGLE))))
     assert (grey[10, 12], grey[5, 12], grey[0, 0]) == (255, 0, 0)
+
+
+def test_padding_and_a_shutter_hide_what_either_hides() -> None:
+    stored = np.full((40, 60), 3000, np.uint16)
+    stored[10, 12] = 2500
+    shown = read_image(encoded(dicom(stored, **WINDOW, **RECTANGLE, PixelPaddingValue=2500))).pixels > 0
+    assert shown[11, 12] and not shown[10, 12] and not shown[0, 0]
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_of_a_film_of_8_bits_what_lies_behind_a_shutter_was_grey(photometric: str) -> None:
+    stored = np.full((40, 60), 100, np.uint8)  # 8 bits are shown as they are: black is 0, not the lowest of the rest
+    for window in ({}, {"WindowCenter": 128, "WindowWidth": 256}):
+        grey = to_grey(read_image(encoded(dicom(stored, bits=8, photometric=photometric, **RECTANGLE, **window))))
+        assert grey[0, 0] == 0 and grey[10, 15] in (100, 155)

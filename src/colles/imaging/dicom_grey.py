@@ -34,8 +34,8 @@ def as_displayed(stored: NDArray[Any], ds: Any) -> tuple[NDArray[Any], Shown | N
     if str(ds.PhotometricInterpretation) == "MONOCHROME1":
         values, shown = _inverted(values, ds, shown)
     if hidden is not None:
-        rest = values[~hidden]
-        values[hidden] = 0 if shown else (rest.min() if rest.size else 0)
+        # What is shown without a stretch is black at 0, the rest at its lowest value.
+        values[hidden] = 0 if shown or values.dtype == np.uint8 else values[~hidden].min()
     return np.ascontiguousarray(values), shown
 
 
