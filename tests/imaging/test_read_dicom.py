@@ -244,8 +244,9 @@ def test_the_lowest_bits_were_read_where_the_samples_lie_in_the_highest(syntax: 
     np.testing.assert_array_equal(read_image(encoded(ds)).pixels, values)
 
 
-def test_a_wrong_high_bit_moves_no_samples() -> None:
-    np.testing.assert_array_equal(read_image(encoded(dicom(ramp(), HighBit=15))).pixels, ramp())
+@pytest.mark.parametrize("high", [0, 15, 16, 40])
+def test_a_wrong_high_bit_moves_no_samples(high: int) -> None:
+    np.testing.assert_array_equal(read_image(encoded(dicom(ramp(), HighBit=high))).pixels, ramp())
 
 
 def test_a_table_of_words_in_a_big_endian_file_was_read_as_little_endian() -> None:
@@ -408,6 +409,16 @@ def test_a_jpeg_that_ends_too_early_is_truncated_and_not_half_grey() -> None:
     assert refusal(encoded(ds)).status == "truncated"
 
 
+def test_a_jpeg2000_that_ends_too_early_is_truncated_and_not_half_grey() -> None:
+    from pydicom.encaps import encapsulate, get_frame
+
+    ds = dicom(ramp())
+    ds.compress(pydicom.uid.JPEG2000Lossless, generate_instance_uid=False)
+    frame = get_frame(ds.PixelData, 0, number_of_frames=1)
+    ds.PixelData = encapsulate([frame[: len(frame) * 3 // 4]])
+    assert refusal(encoded(ds)).status == "truncated"
+
+
 def test_a_bomb_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("colles.imaging.read_dicom._frame", lambda *_: pytest.fail("was decoded"))
     ds = dicom(ramp())
@@ -456,6 +467,12 @@ def test_a_file_without_a_picture_is_unsupported() -> None:
         del ds[keyword]
     error = refusal(encoded(ds))
     assert error.status == "unsupported" and "holds no picture (Digital X-Ray" in error.message
+
+
+def test_a_file_that_ends_before_its_pixels_is_truncated() -> None:
+    ds = dicom(ramp())
+    del ds["PixelData"]
+    assert refusal(encoded(ds)).status == "truncated"
 
 
 def test_an_encoding_without_decoder_says_what_to_install() -> None:
