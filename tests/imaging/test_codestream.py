@@ -29,6 +29,15 @@ def test_the_size_of_a_jp2_is_that_of_its_own_codestream(jp2: bytes) -> None:
     assert frame_size(jp2[:12] + box + jp2[12:]) == (40, 24, 3)
 
 
+def test_a_picture_that_begins_inside_its_grid_and_a_filled_up_marker_have_their_size(jp2: bytes) -> None:
+    place = jp2.index(b"\xff\x4f\xff\x51")
+    shifted = jp2[place : place + 8] + struct.pack(">4I", 48, 30, 8, 6) + jp2[place + 24 :]
+    assert frame_size(shifted) == (40, 24, 3)
+    jpeg = picture_bytes(Image.new("L", (40, 24)), "JPEG")
+    frame = jpeg.index(b"\xff\xc0")
+    assert frame_size(jpeg[:frame] + b"\xff\xff" + jpeg[frame:]) == (40, 24, 1)
+
+
 def test_a_jp2_without_a_codestream_has_no_size(jp2: bytes) -> None:
     for data in (jp2[:12], jp2[:50], jp2[:12] + bytes(100), jp2[:12] + struct.pack(">I4sQ", 1, b"free", 2**63)):
         assert frame_size(data) is None

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colles.core.recipe import PreprocessRecipe
+from colles.core.records import Box
 from colles.imaging.heatmap import (
+    Candidate,
     at_most,
     candidate_boxes,
     cells_on_image,
@@ -108,11 +110,35 @@ def test_candidates_stay_inside_the_image_and_an_empty_map_has_none() -> None:
     heat[0, 2], heat[5, 3] = 1, 0.5
     found = candidate_boxes(heat, place, top=0.5)
     assert [round(each.score, 2) for each in found] == [0.5, 0.25]
+    assert [each.score for each in candidate_boxes(heat / 5, place, top=0.5)] == pytest.approx([0.5, 0.25])
     for each in found:
         assert 0 <= each.box.x1 < each.box.x2 <= 100 and 0 <= each.box.y1 < each.box.y2 <= 300
         assert each.box.contains(each.x, each.y)
     assert candidate_boxes(np.zeros((6, 6)), place) == []
     assert len(candidate_boxes(np.random.default_rng(0).random((20, 20)) ** 9, place, limit=3)) == 3
+
+
+def test_two_tops_of_one_hill_are_one_candidate() -> None:
+    heat = np.zeros((8, 8))
+    heat[4, 2:5] = 0.9, 0.6, 0.8
+    (found,) = candidate_boxes(heat, placement(64, 64, PreprocessRecipe(size=64)))
+    assert found.box.x1 < 20 and found.box.x2 > 36
+
+
+def test_a_peak_whose_cell_reaches_into_the_padding_stays_on_the_image() -> None:
+    for width, height in ((400, 60), (60, 400)):  # cells of 16 pixels about an image of 10
+        for cell in (1, 2):
+            heat = np.zeros((4, 4))
+            heat[(cell, 2) if width > height else (2, cell)] = 1
+            x, y = locate_peak(heat, placement(width, height, PreprocessRecipe(size=64))) or (-1, -1)
+            assert 0 <= x < width and 0 <= y < height
+
+
+def test_a_row_of_a_candidate_keeps_hundredths_of_a_pixel() -> None:
+    box = Box(x1=1.234, y1=2.347, x2=30.456, y2=40.567)
+    assert Candidate(box, 10.123, 20.987, 0.1234567).row() == {
+        "x1": 1.23, "y1": 2.35, "x2": 30.46, "y2": 40.57, "x": 10.12, "y": 20.99, "score": 0.123457
+    }  # fmt: skip
 
 
 def test_a_smaller_grid_shows_the_same_place() -> None:
@@ -128,7 +154,10 @@ def test_a_smaller_grid_shows_the_same_place() -> None:
 
 def test_a_cell_that_lies_in_part_on_the_image_counts() -> None:
     place = placement(400, 150, PreprocessRecipe(size=64))  # rows 20 to 44 of the canvas, cells of 8
-    assert cells_on_image(place, 8, 8).any(axis=1).tolist() == [False] * 2 + [True] * 4 + [False] * 2
+    kept = [False] * 2 + [True] * 4 + [False] * 2
+    assert cells_on_image(place, 8, 8).any(axis=1).tolist() == kept
+    upright = cells_on_image(placement(150, 400, PreprocessRecipe(size=64)), 8, 8)
+    assert upright.any(axis=0).tolist() == kept and upright.any(axis=1).all()
     for row in (2, 5):
         heat = np.zeros((8, 8))
         heat[row, 3] = 1

@@ -42,6 +42,15 @@ def test_a_letterbox_keeps_the_aspect_and_centres() -> None:
     assert box == Box(x1=10, y1=30, x2=20, y2=40, name="wrist")
 
 
+def test_an_odd_rest_of_the_padding_lies_below_and_on_the_right() -> None:
+    recipe = PreprocessRecipe(size=32)  # shipped weights learnt from canvases like this
+    for width, height, pads in ((96, 93, (0, 0)), (96, 88, (0, 1)), (93, 96, (0, 0)), (88, 96, (1, 0))):
+        place = placement(width, height, recipe)
+        assert (place.pad_x, place.pad_y) == pads
+        end = place.pad_x + place.inner_width, place.pad_y + place.inner_height
+        assert place.to_canvas_xy(width, height) == pytest.approx(end, abs=1e-9)
+
+
 def test_shrinking_averages_areas() -> None:
     board = np.indices((64, 64)).sum(0) % 2 * 255
     canvas = to_canvas(board.astype(np.uint8), PreprocessRecipe(size=32))

@@ -136,6 +136,9 @@ def test_deep_colours_may_be_a_colour_picture(colours: np.ndarray) -> None:
     image, eight = read_image(_png(colours)), read_image(_png((colours >> 8).astype(np.uint8)))
     found, told = (look_at(each, to_grey(each)).colour for each in (image, eight))
     assert found == pytest.approx(told, abs=0.02) and found > 0.5
+    luma = colours @ np.array([0.299, 0.587, 0.114])  # Rec. 601, as of 8 bits
+    expected = 255 * (luma - luma.min()) / np.ptp(luma)
+    np.testing.assert_allclose(to_grey(image), expected, atol=0.51)
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])

@@ -1,4 +1,4 @@
-"""The whole of one report, item by item: codes with their schemes, answers under their concepts, images at their groups."""
+"""The whole of one report, item by item: codes and their schemes, answers under their concepts, images at groups."""
 
 from __future__ import annotations
 
