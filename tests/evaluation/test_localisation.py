@@ -133,7 +133,7 @@ def test_froc_by_hand() -> None:
     two = match(np.array([[25.0, 25]]), np.array([0.4]), boxes)
     none = match(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 4)))
     false = match(np.array([[1.0, 1]]), np.array([0.45]), np.zeros((0, 4)))
-    rows = recall_at([one, two, none, false], np.arange(4), (0.0, 0.25, 0.5))
-    assert [row["recall"].value for row in rows] == [0.25, 0.25, 0.5]
-    assert rows[0]["recall"].n == 4
-    assert recall_at([], np.zeros(0, int))[0]["recall"].value is None
+    recalls = recall_at([one, two, none, false], np.arange(4), (0.0, 0.25, 0.5))
+    assert {rate: recall.value for rate, recall in recalls.items()} == {0.0: 0.25, 0.25: 0.25, 0.5: 0.5}
+    assert recalls[0.0].n == 4
+    assert all(recall.value is None for recall in recall_at([], np.zeros(0, int)).values())

@@ -38,20 +38,18 @@ def match(points: NDArray[np.float64], scores: FloatArray, boxes: Boxes) -> Dete
     return Detections(best, scores[~inside.any(axis=0)])
 
 
-def recall_at(
-    found: Sequence[Detections], groups: IntArray, rates: Sequence[float] = RATES, *, level: float = 0.95
-) -> list[dict[str, float | Estimate]]:
-    """Return the recall over all boxes at each rate of false candidates an image; `groups` (N,) codes of the images.
+def recall_at(found: Sequence[Detections], groups: IntArray, rates: Sequence[float] = RATES) -> dict[float, Estimate]:
+    """Return the recall over all boxes by rate of false candidates an image; `groups` (N,) codes of the images.
 
     The threshold is the lowest at which there are at most that many; boxes of one group count together.
     """
     best = np.concatenate([each.best for each in found]) if found else np.zeros(0)
     owner = np.repeat(groups, [len(each.best) for each in found]) if found else np.zeros(0, np.int64)
     false = np.sort(np.concatenate([each.false for each in found]))[::-1] if found else np.zeros(0)
-    rows: list[dict[str, float | Estimate]] = []
+    recalls = {}
     for rate in rates:
         allowed = int(rate * len(found))
         # Candidates must score above the first one that would be one too many.
         limit = false[allowed] if allowed < len(false) else -np.inf
-        rows.append({"false_boxes_per_image": rate, "recall": share_estimate(best > limit, owner, level=level)})
-    return rows
+        recalls[rate] = share_estimate(best > limit, owner)
+    return recalls

@@ -18,6 +18,7 @@ from colles.evaluation.scores import BoolArray, FloatArray, IntArray, dense
 
 MARGIN = 1 / 16
 """Of the image's longer side."""
+_LEVEL = 0.95  # coverage of all intervals here
 THRESHOLDS: FloatArray = np.round(np.arange(0.05, 1.0, 0.05), 2)
 """Shares of the map's maximum at which its overlap with the boxes is measured."""
 SIZES = (("small (< 0.5 % of the picture)", 0.005), ("medium (0.5–2 %)", 0.02), ("large (> 2 %)", np.inf))
@@ -142,61 +143,57 @@ def fit_threshold(scores: Sequence[MapScore]) -> float | None:
 
 
 def localisation_estimates(
-    scores: Sequence[MapScore], groups: IntArray | None, threshold: float | None, *, level: float = 0.95
+    scores: Sequence[MapScore], groups: IntArray | None, threshold: float | None
 ) -> dict[str, Estimate]:
     """Return every figure of one method over images; `groups` (N,) codes, None where each image is its own."""
     mass = np.array([score.share_of_mass for score in scores])
     found = {
-        "pointing": share_estimate(np.array([s.hit for s in scores], bool), groups, level=level),
-        "pointing_margin": share_estimate(np.array([s.hit_margin for s in scores], bool), groups, level=level),
-        "share_of_mass": mean_estimate(mass, groups, level=level),
-        "energy_pointing": share_estimate(mass >= 0.5, groups, level=level),
-        "auprc": mean_estimate(np.array([score.auprc for score in scores]), groups, level=level),
+        "pointing": share_estimate(np.array([s.hit for s in scores], bool), groups),
+        "pointing_margin": share_estimate(np.array([s.hit_margin for s in scores], bool), groups),
+        "share_of_mass": mean_estimate(mass, groups),
+        "energy_pointing": share_estimate(mass >= 0.5, groups),
+        "auprc": mean_estimate(np.array([score.auprc for score in scores]), groups),
     }
     if threshold is not None:
         place = int(np.abs(THRESHOLDS - threshold).argmin())
-        found["iou"] = mean_estimate(np.array([score.iou[place] for score in scores]), groups, level=level)
+        found["iou"] = mean_estimate(np.array([score.iou[place] for score in scores]), groups)
     return found
 
 
-def chance_estimates(
-    shares: FloatArray, margin_shares: FloatArray, groups: IntArray | None, *, level: float = 0.95
-) -> dict[str, Estimate]:
+def chance_estimates(shares: FloatArray, margin_shares: FloatArray, groups: IntArray | None) -> dict[str, Estimate]:
     """Return what a random point and an even map score: the share of each picture that its boxes cover (N,)."""
-    strict = mean_estimate(shares, groups, level=level)
-    wide = mean_estimate(margin_shares, groups, level=level)
+    strict = mean_estimate(shares, groups)
+    wide = mean_estimate(margin_shares, groups)
     return {"pointing": strict, "pointing_margin": wide, "share_of_mass": strict, "auprc": strict}
 
 
-def share_estimate(hits: BoolArray, groups: IntArray | None, *, level: float = 0.95) -> Estimate:
+def share_estimate(hits: BoolArray, groups: IntArray | None) -> Estimate:
     """Estimate a share of images: Wilson's interval, with a design effect where they come in groups."""
     if not len(hits):
-        return _nothing(level)
+        return _nothing()
     codes = None if groups is None else dense(groups)
     share = float(hits.mean())
     if codes is None:
-        (low, high), method, count = wilson(share, len(hits), level=level), "wilson", len(hits)
+        (low, high), method, count = wilson(share, len(hits), level=_LEVEL), "wilson", len(hits)
     else:
-        (low, high), method, count = wilson_groups(hits, codes, level=level), "wilson_groups", int(codes.max()) + 1
-    return Estimate(value=share, low=low, high=high, level=level, method=method, n=len(hits), n_groups=count)
+        (low, high), method, count = wilson_groups(hits, codes, level=_LEVEL), "wilson_groups", int(codes.max()) + 1
+    return Estimate(value=share, low=low, high=high, level=_LEVEL, method=method, n=len(hits), n_groups=count)
 
 
-def mean_estimate(
-    values: FloatArray, groups: IntArray | None, *, level: float = 0.95, bounded: bool = True
-) -> Estimate:
+def mean_estimate(values: FloatArray, groups: IntArray | None, *, bounded: bool = True) -> Estimate:
     """Estimate a mean over images: Student's interval over groups, cut to 0–1 where the values are `bounded` so."""
     if not len(values):
-        return _nothing(level)
+        return _nothing()
     codes = None if groups is None else dense(groups)
-    low, high = mean_interval(values, codes, level=level) or (None, None)
+    low, high = mean_interval(values, codes, level=_LEVEL) or (None, None)
     if bounded and low is not None and high is not None:
         low, high = max(0.0, low), min(1.0, high)
     count = len(values) if codes is None else int(codes.max()) + 1
     name = "student" if codes is None else "student_groups"
     return Estimate(
-        value=float(values.mean()), low=low, high=high, level=level, method=name, n=len(values), n_groups=count
+        value=float(values.mean()), low=low, high=high, level=_LEVEL, method=name, n=len(values), n_groups=count
     )
 
 
-def _nothing(level: float) -> Estimate:
-    return Estimate(value=None, low=None, high=None, level=level, method="undefined", n=0, n_groups=0)
+def _nothing() -> Estimate:
+    return Estimate(value=None, low=None, high=None, level=_LEVEL, method="undefined", n=0, n_groups=0)

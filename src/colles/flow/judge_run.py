@@ -20,11 +20,9 @@ from colles.flow.checks import check_methods
 from colles.flow.explain import Item, Shown, look
 from colles.flow.export import find_split, training_of
 from colles.flow.known import items_of_subset, with_boxes, without_fracture
-from colles.flow.localise import Judge, judge_all, scores_of
+from colles.flow.localise import TUNES, Judge, judge_all, scores_of
 from colles.flow.probes import probe_shortcuts
 from colles.serving.maps import MapSource
-
-TUNES = "val"
 
 
 def judge_run(

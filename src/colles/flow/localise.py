@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,8 @@ from colles.serving.decode import Sample
 from colles.serving.maps import MapSource, Method
 
 SCHEMA_VERSION = 1
+TUNES = "val"
+"""Subset whose boxes choose the threshold of the overlap."""
 GRID = 256
 """Longer side, in pixels, of the grid on which mass, overlap and precision are measured."""
 CHANCE = {
@@ -63,13 +65,10 @@ class Judged:
 class Judge:
     """Collect what the methods of one source score on one subset."""
 
-    def __init__(
-        self, source: MapSource, untrained: MapSource | None = None, *, chance: bool = True, seed: int = 0
-    ) -> None:
+    def __init__(self, source: MapSource, untrained: MapSource | None = None, *, seed: int = 0) -> None:
         """`seed` is what the sample of slow methods was drawn by."""
         self.source, self.seed = source, seed
         self.untrained = untrained
-        self.chance = chance
         self.judged: defaultdict[str, Judged] = defaultdict(Judged)
         self.table: list[dict[str, Any]] = []
         self.lost: Counter[str] = Counter()
@@ -91,7 +90,7 @@ class Judge:
         if len(boxes):
             self.table.append(_facts(shown.item, boxes, size))
         self._methods(shown, shown.sample, boxes, size)
-        if len(boxes) and self.chance:
+        if len(boxes):
             self._chance(shown, shown.sample, boxes, size)
 
     def _methods(self, shown: Shown, sample: Sample, boxes: Boxes, size: Size) -> None:
@@ -154,10 +153,10 @@ def _detect(heat: NDArray[np.float32], sample: Sample, boxes: Boxes, method: Met
     return match(points, np.array([each.score for each in found], np.float64), boxes)
 
 
-def scores_of(judge: Judge, subset: str, *, tune: Judge | None = None, tuned_on: str = "val") -> dict[str, Any]:
+def scores_of(judge: Judge, subset: str, *, tune: Judge | None = None) -> dict[str, Any]:
     """Return the content of scores.json without checks and probes; thresholds of the overlap come from `tune`."""
-    methods = {method.name: _method(judge, method, tune, tuned_on) for method in judge.source.methods}
-    methods |= {name: _baseline(judge, name, tune, tuned_on) for name in CHANCE if name in judge.judged}
+    methods = {method.name: _method(judge, method, tune) for method in judge.source.methods}
+    methods |= {name: _baseline(judge, name, tune) for name in CHANCE if name in judge.judged}
     if judge.table:
         methods["box_share"] = _box_share(judge)
     everyone = list(range(len(judge.table)))
@@ -181,9 +180,9 @@ def _lost(reason: str, count: int) -> str:
     return f"{count} image{'' if count == 1 else 's'}: {reason}"
 
 
-def _method(judge: Judge, method: Method, tune: Judge | None, tuned_on: str) -> dict[str, Any]:
+def _method(judge: Judge, method: Method, tune: Judge | None) -> dict[str, Any]:
     judged = judge.judged[method.name]
-    found = {"title": method.title, "role": "method", **_figures(judge, method.name, tune, tuned_on)}
+    found = {"title": method.title, "role": "method", **_figures(judge, method.name, tune)}
     if method.slow and judged.scores and len(judged.scores) < len(judge.table):
         found["sample"] = {"n": len(judged.scores), "of": len(judge.table), "seed": judge.seed}
     spent = judge.source.spent.get(method.name)
@@ -203,28 +202,28 @@ def _froc(judged: Judged) -> list[dict[str, Any]]:
         return []
     names = name_codes(judged.detection_groups)
     codes = np.arange(len(judged.detections)) if names is None else names
-    return [{**row, "recall": _dump(row["recall"])} for row in recall_at(judged.detections, codes)]
+    found = recall_at(judged.detections, codes)
+    return [{"false_boxes_per_image": rate, "recall": recall.model_dump(mode="json")} for rate, recall in found.items()]
 
 
-def _baseline(judge: Judge, name: str, tune: Judge | None, tuned_on: str) -> dict[str, Any]:
-    return {"title": CHANCE[name], "role": "chance", **_figures(judge, name, tune, tuned_on), "warnings": []}
+def _baseline(judge: Judge, name: str, tune: Judge | None) -> dict[str, Any]:
+    return {"title": CHANCE[name], "role": "chance", **_figures(judge, name, tune), "warnings": []}
 
 
 def _box_share(judge: Judge) -> dict[str, Any]:
     shares, wide = (np.array([facts[name] for facts in judge.table]) for name in ("share", "margin_share"))
     figures = chance_estimates(shares, wide, judge.groups(list(range(len(judge.table)))))
-    dumped = {name: _dump(figure) for name, figure in figures.items()}
-    return {"title": "a random point", "role": "chance", "n": len(shares), "figures": dumped, "warnings": []}
+    return {"title": "a random point", "role": "chance", "n": len(shares), "figures": _dumped(figures), "warnings": []}
 
 
-def _figures(judge: Judge, name: str, tune: Judge | None, tuned_on: str) -> dict[str, Any]:
+def _figures(judge: Judge, name: str, tune: Judge | None) -> dict[str, Any]:
     judged = judge.judged[name]
     on = tune.judged[name].scores if tune is not None else []
     threshold = fit_threshold(on)
     return {
         "n": len(judged.scores),
         "figures": _estimates(judge, judged, list(range(len(judged.rows))), threshold),
-        "iou_threshold": None if threshold is None else {"value": threshold, "chosen_on": tuned_on, "n": len(on)},
+        "iou_threshold": None if threshold is None else {"value": threshold, "chosen_on": TUNES, "n": len(on)},
         "subgroups": list(_subgroups(judge, judged, threshold)),
     }
 
@@ -244,10 +243,8 @@ def _subgroups(judge: Judge, judged: Judged, threshold: float | None) -> Iterabl
 
 def _estimates(judge: Judge, judged: Judged, places: list[int], threshold: float | None) -> dict[str, Any]:
     groups = judge.groups([judged.rows[place] for place in places]) if places else None
-    found = localisation_estimates([judged.scores[place] for place in places], groups, threshold)
-    return {name: _dump(figure) for name, figure in found.items()}
+    return _dumped(localisation_estimates([judged.scores[place] for place in places], groups, threshold))
 
 
-def _dump(figure: Any) -> dict[str, Any]:
-    assert isinstance(figure, Estimate)
-    return figure.model_dump(mode="json")
+def _dumped(figures: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: figure.model_dump(mode="json") for name, figure in figures.items()}
