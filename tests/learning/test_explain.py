@@ -14,10 +14,10 @@ from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.imaging.heatmap import locate_peak, peak, unletterbox
 from colles.imaging.preprocess import to_input
 from colles.learning.explain import EXPLAINERS, TorchMaps, create_explainer
-from colles.learning.explain.base import TARGETS
 from colles.learning.explain.explainers import default_method
 from colles.learning.models import MODELS, FractureClassifier, create_model
 from colles.serving.decode import Sample, decode
+from colles.serving.maps import TARGETS
 
 TIMM_MODELS = sorted(set(MODELS) - {"simple_cnn"})
 

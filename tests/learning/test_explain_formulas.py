@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
 from colles.learning.explain import create_explainer
-from colles.learning.explain.base import TARGETS
 from colles.learning.models import FractureClassifier, create_model
+from colles.serving.maps import TARGETS
 
 SIZE = PreprocessRecipe(size=32, channels=1, mean=(0.5,), std=(0.5,))
 

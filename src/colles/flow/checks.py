@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,10 +92,9 @@ def on_grid(native: Native, sample: Sample) -> Native:
 def _randomise(
     source: MapSource, checked: Checked, names: Sequence[str], seed: int
 ) -> tuple[list[str], dict[str, FloatArray]]:
-    steps: Callable[[int], Iterator[tuple[str, MapSource]]] | None = getattr(source, "randomised", None)
     layers: list[str] = []
     rows: dict[str, list[FloatArray]] = {name: [] for name in names}
-    for layer, other in steps(seed) if steps is not None else ():
+    for layer, other in source.randomised(seed):
         layers.append(layer)
         drawn = _maps(other, checked.canvases, names)
         for name in names:

@@ -22,7 +22,7 @@ from colles.serving.bundle import Bundle, find_bundle, load_bundle
 from colles.serving.decision import DecisionRule
 from colles.serving.decode import Sample, decode
 from colles.serving.manifest import MANIFEST
-from colles.serving.maps import GRAPH_METHODS, BundleMaps, Maps, MapSource, Method, graph_methods
+from colles.serving.maps import GRAPH_METHODS, TARGETS, BundleMaps, Maps, MapSource, Method, Target, graph_methods
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +63,25 @@ def open_maps(folder: Path, names: Sequence[str], target: str = "fracture") -> M
 
     Raise `UsageError` for an unknown method or one that the model cannot have, `MissingInputError` for no model.
     """
-    if target not in ("fracture", "no_fracture"):
-        raise UsageError(f"unknown target {target!r}", field="target", repair="Use fracture or no_fracture")
+    wanted = _target(target)
     place = folder if folder.exists() else find_bundle(folder)
     bundle = load_bundle(place) if (place / MANIFEST).is_file() else None
     if bundle is not None and set(names) <= set(GRAPH_METHODS) and _in_graph(bundle, names):
-        return BundleMaps(bundle, names, target)
+        return BundleMaps(bundle, names, wanted)
     require("torch", "train")
     from colles.learning.checkpoint import load_classifier
     from colles.learning.explain.torch_maps import TorchMaps
 
     rule = _rule_of(place) if bundle is None else DecisionRule.from_operating_points(bundle.metadata.operating_points)
     model, recipe = load_classifier(place)
-    return TorchMaps(model, recipe, names, target=target, rule=rule)  # type: ignore[arg-type]
+    return TorchMaps(model, recipe, names, target=wanted, rule=rule)
+
+
+def _target(text: str) -> Target:
+    found = next((target for target in TARGETS if target == text), None)
+    if found is None:
+        raise UsageError(f"unknown target {text!r}", field="target", repair=f"Use {' or '.join(TARGETS)}")
+    return found
 
 
 def _in_graph(bundle: Bundle, names: Sequence[str]) -> bool:

@@ -49,7 +49,7 @@ def judge_run(
             field="boxes",
             repair="Judge on a source with boxes, or leave scores out",
         )
-    untrained = untrained_of(source, recipe.seed)
+    untrained = source.untrained(recipe.seed)
     judge = Judge(source, untrained, seed=recipe.seed)
     say(f"  {subset}: {len(boxed)} fractures with boxes, {len(others)} images without fracture")
     compared = draw(boxed, max(recipe.sample, recipe.check_images), recipe.seed) if twins else []
@@ -131,12 +131,6 @@ def _tune(
 def draw(items: Sequence[Item], count: int, seed: int) -> list[Item]:
     """Return at most `count` of the images, drawn by seed, in their order."""
     return [items[place] for place in drawn_places(len(items), count, np.random.default_rng(seed))]
-
-
-def untrained_of(source: MapSource, seed: int) -> MapSource | None:
-    """Return the same network with random weights, explained by the default method; None where torch is not used."""
-    twin = getattr(source, "untrained", None)
-    return None if twin is None else twin(seed)
 
 
 def subsets_of_run(folder: Path) -> Path:

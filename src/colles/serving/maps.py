@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,10 @@ from colles.serving.predictor import Predictor
 
 GRAPH_METHODS = ("auto", "location", "cam", "gradcam")
 """What a bundle's graph can give without torch."""
+
+
+Target = Literal["fracture", "no_fracture"]
+TARGETS: tuple[Target, ...] = get_args(Target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class MapSource(ABC):
     rule: DecisionRule | None = None
     """None where no operating points are known."""
     batch: int = 1
-    target: str = "fracture"
+    target: Target = "fracture"
     spent: dict[str, list[float]]
     """By method, the seconds that each image took so far."""
     notes: tuple[str, ...] = ()
@@ -72,6 +77,14 @@ class MapSource(ABC):
         """The first of the methods."""
         return self.methods[0].name
 
+    def untrained(self, seed: int) -> MapSource | None:
+        """Return the same network with random weights, explained by the default method; None without its layers."""
+        return None
+
+    def randomised(self, seed: int) -> Iterator[tuple[str, MapSource]]:
+        """Yield (layer, the same methods on a network whose layers down to this one are drawn anew), if it has any."""
+        return iter(())
+
 
 class BundleMaps(MapSource):
     """The map output of a bundle's graph; no torch.
@@ -82,7 +95,7 @@ class BundleMaps(MapSource):
 
     batch = 8
 
-    def __init__(self, bundle: Bundle, names: Sequence[str], target: str = "fracture") -> None:
+    def __init__(self, bundle: Bundle, names: Sequence[str], target: Target = "fracture") -> None:
         """Raise `UsageError` where none of the methods can be had from this bundle's graph."""
         self.recipe = bundle.metadata.preprocessing
         self.target = target

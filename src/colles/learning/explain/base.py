@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from colles.learning.models.base import FractureClassifier
-
-Target = Literal["fracture", "no_fracture"]
-TARGETS: tuple[Target, ...] = ("fracture", "no_fracture")
+from colles.serving.maps import Target
 
 
 class Explainer(ABC):

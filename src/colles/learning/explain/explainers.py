@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from colles.core.errors import UsageError
 from colles.core.names import suggest
-from colles.learning.explain.base import TARGETS, Explainer, Target
+from colles.learning.explain.base import Explainer
 from colles.learning.explain.gradcam import GradCam
 from colles.learning.explain.gradcam_plus import GradCamPlus
 from colles.learning.explain.input_gradient import InputGradient
@@ -16,6 +16,7 @@ from colles.learning.explain.own_map import Cam, Location, has_location_map
 from colles.learning.explain.scorecam import ScoreCam
 from colles.learning.explain.smoothgrad import SmoothGrad
 from colles.learning.models.base import FractureClassifier
+from colles.serving.maps import TARGETS, Target
 
 EXPLAINERS: dict[str, type[Explainer]] = {
     "location": Location,

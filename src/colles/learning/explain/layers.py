@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from colles.core.errors import UsageError
 from colles.core.names import suggest
-from colles.learning.explain.base import Explainer, Target, with_gradient
+from colles.learning.explain.base import Explainer, with_gradient
 from colles.learning.models.base import FractureClassifier
+from colles.serving.maps import Target
 
 
 class LayerExplainer(Explainer):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from colles.core.errors import UsageError
 from colles.core.recipe import ModelRecipe, PreprocessRecipe
-from colles.learning.explain.base import Explainer, OutputExplainer, Target
+from colles.learning.explain.base import Explainer, OutputExplainer
 from colles.learning.explain.explainers import AUTO, create_explainer, default_method
 from colles.learning.explain.layers import LayerExplainer
 from colles.learning.explain.own_map import has_location_map
@@ -22,7 +22,7 @@ from colles.learning.models import create_model
 from colles.learning.models.base import FractureClassifier
 from colles.learning.models.ensemble import Ensemble, create_ensemble
 from colles.serving.decision import DecisionRule
-from colles.serving.maps import Maps, MapSource, Method
+from colles.serving.maps import Maps, MapSource, Method, Target
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +48,7 @@ class TorchMaps(MapSource):
         # Channels last is up to a fifth faster on a processor.
         self.model = model.eval().to(memory_format=torch.channels_last)
         self.recipe = recipe
-        self.target: Target = target
+        self.target = target
         self.rule = rule
         self.spent = {}
         resolved = dict.fromkeys(default_method(model) if name == AUTO else name for name in names)
