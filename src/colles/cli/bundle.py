@@ -237,7 +237,7 @@ def _studies(told: BundleMetadata) -> str:
     return f"a {told.study.unit} by the {told.study.aggregation} of its images' scores, {points}"
 
 
-def _gate(told: Any) -> str:
+def _gate(told: BundleMetadata) -> str:
     if told.gate is None:
         return "none: whatever can be read is judged"
     return f"limit {told.gate.limit}, from {told.gate.trained_on} images; refuses {told.gate.false_refusals:.1%} of val"

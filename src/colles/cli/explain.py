@@ -13,7 +13,9 @@ from colles.cli.options import AsJson, Overwrite, example, print_json, printable
 
 if TYPE_CHECKING:
     from colles.core.recipe import ExplainRecipe
-    from colles.flow.pictures import Entry
+    from colles.flow.agreement import Twin
+    from colles.flow.pictures import Entry, Look
+    from colles.serving.maps import MapSource
 
 _METHODS = (
     "auto (default: the model's own location map where it has one, else Grad-CAM), location, cam, gradcam, gradcam++, "
@@ -149,13 +151,13 @@ def _recipe(method: list[str] | None, limit: int, sample: int, seed: int, checks
 
 
 def _explain(
-    source: Any,
+    source: MapSource,
     model: Path,
     images: list[str],
     out: Path,
-    look: Any,
+    look: Look,
     catalog: Path | None,
-    recipe: Any,
+    recipe: ExplainRecipe,
     *,
     judge: bool,
     resume: bool,
@@ -212,14 +214,14 @@ def _files(images: list[str], out: Path) -> list[Path]:
 
 
 def _judge(
-    source: Any,
+    source: MapSource,
     model: Path,
     out: Path,
     catalog: Path | None,
     split: Path | None,
     subset: str,
-    recipe: Any,
-    twins: list[Any],
+    recipe: ExplainRecipe,
+    twins: list[Twin],
 ) -> dict[str, Any]:
     from colles.core.files import write_json
     from colles.datasets.catalog import Catalog
@@ -235,7 +237,7 @@ def _judge(
     return judged
 
 
-def _report(source: Any, entries: list[Entry], judged: dict[str, Any] | None, out: Path) -> None:
+def _report(source: MapSource, entries: list[Entry], judged: dict[str, Any] | None, out: Path) -> None:
     from colles.flow.explain_images import mean_seconds
 
     if entries:

@@ -14,7 +14,7 @@ from colles.core.errors import UsageError
 from colles.core.files import atomic_path
 from colles.core.records import Box
 from colles.flow.explain import Item, Shown
-from colles.imaging.heatmap import candidate_boxes, covered, locate_peak, unletterbox
+from colles.imaging.heatmap import Candidate, candidate_boxes, covered, locate_peak, unletterbox
 from colles.imaging.montage import side_by_side
 from colles.imaging.overlay import NOTE_ROOM, OPACITY, overlay
 from colles.serving.decode import Sample
@@ -100,7 +100,7 @@ def _save_method(
     return _entry(shown.item, **values), picture
 
 
-def _shown_candidates(found: list[Any], method: Method) -> list[Box]:
+def _shown_candidates(found: list[Candidate], method: Method) -> list[Box]:
     # Where values are probabilities, a candidate below one in two is not drawn.
     return [each.box for each in found[:3] if method.absolute and each.score >= 0.5]
 

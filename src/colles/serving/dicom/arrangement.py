@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from colles.core.errors import UsageError
 from colles.serving.dicom.answers import Judged
@@ -23,7 +26,8 @@ class Subject:
 
     header: Any
     prediction: Prediction
-    picture: Any
+    picture: Image.Image | Path | None
+    """As `Judged` has it; None where it was not judged."""
     uid: str
     """SOPInstanceUID; empty where there is none that could be referred to."""
     kind: str

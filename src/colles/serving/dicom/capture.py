@@ -23,6 +23,7 @@ _DIRECTIONS = frozenset("LRAPHF")
 
 def create_capture(subject: Subject, study: Study, number: int) -> Dataset:
     """Return the capture of a judged image, which is the `number`-th of the report."""
+    assert subject.picture is not None  # a judged image without one has no capture
     pixels = _pixels(subject.picture)
     ds = new_result(study, "capture", SecondaryCaptureImageStorage, "OT", number, subject.uid)
     ds.SeriesNumber, ds.SeriesDescription = SERIES_NUMBER, SERIES
