@@ -101,7 +101,7 @@ def _written_out(node: yaml.Node, known: dict[int, int]) -> int:
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe file and apply `section.key=value` overrides (values are YAML).
 
-    Relative `data.root` is taken from the recipe's folder. Raise `MissingInputError` or `RecipeError`.
+    Paths in it stay as they are written. Raise `MissingInputError` or `RecipeError`.
     """
     file = existing_file(path, repair="Name a recipe, such as recipes/demo.yaml")
     try:

@@ -185,13 +185,13 @@ class OperatingPoint(Record):
     """A threshold, the criterion that chose it, and the data that it was chosen on."""
 
     name: str
-    """`f1`, `youden`, `rule_out`, `rule_in`."""
+    """`f1`, `youden`, `rule_out`, `rule_in`, `cost`; `default` where no data chose it."""
     threshold: float
     """On the score (uncalibrated sigmoid output, 0–1); score ≥ threshold is positive."""
     criterion: str
     """In words, such as `sensitivity >= 0.95`."""
     chosen_on: str
-    """Subset, `val` as a rule."""
+    """Subset, `val` as a rule; `none` of `default`."""
     digest: str
     """sha256 of the labels and scores that chose it."""
     reached: bool = True

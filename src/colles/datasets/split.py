@@ -118,9 +118,11 @@ class _Images:
     external: tuple[str, ...] = ()
     """Sources that are held out."""
     fixed: dict[str, str] = field(default_factory=dict)
+    """group → subset, for groups that hold images of the kept split."""
     kept: set[str] = field(default_factory=set)
+    """image_ids of the kept split."""
     outside: set[str] = field(default_factory=set)
-    """Their groups."""
+    """Groups of the sources that are held out."""
     notes: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     copies: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,9 @@
     DIR/studies/STUDY/results-…/000-….dcm   the results, the report first
     DIR/studies/STUDY/study.json            `StudyState`
     DIR/failed/STUDY.json                   `Failure`
+    DIR/node.json                           what the node was told that was started last
     DIR/salt                                the secret that names are made with
+    DIR/incoming, DIR/trash                 what is half received, and half removed
 
 Names are salted digests of UIDs: nothing of a peer or a patient is in them. What is to be judged follows from the
 files alone, so a kill at any moment loses nothing: objects are there or were never acknowledged.
