@@ -22,6 +22,7 @@ from colles.imaging.read import read_image, to_grey
 Score = Callable[[NDArray[np.float32]], NDArray[np.float64]]
 """Network input (N, C, S, S) → scores (N,)."""
 SUBSET = "test"
+_BATCH = 8
 _LOOKED_AT = ("image_id", "group_id", "subset", "y_true", "y_score")
 
 
@@ -46,7 +47,7 @@ def perturbed_predictions(
             continue
         batch = np.stack([_canvas(grey, row["image_id"], kind, strength, preprocess) for _, kind, strength in wanted])
         found = np.concatenate(
-            [score(to_input(part, preprocess)) for part in np.array_split(batch, _parts(len(batch)))]
+            [score(to_input(part, preprocess)) for part in np.array_split(batch, -(-len(batch) // _BATCH))]
         )
         rows.append(row)
         names.append([name for name, _, _ in wanted])
@@ -92,10 +93,6 @@ def _canvas(
     # The image's own seed: the order and number of images change nothing.
     rng = np.random.default_rng([zlib.crc32(image_id.encode()), zlib.crc32(kind.encode()), strength])
     return to_canvas(PERTURBATIONS[kind](grey, strength, rng), preprocess)
-
-
-def _parts(count: int, batch: int = 8) -> int:
-    return max(1, -(-count // batch))
 
 
 def write_robustness(run: Path, predictions: Path, catalog: pl.DataFrame, recipe: RobustnessRecipe, out: Path) -> Path:

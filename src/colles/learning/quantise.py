@@ -18,7 +18,6 @@ from colles.learning.onnx_graph import strip
 from colles.learning.rounding import round_weights
 from colles.serving.session import INPUT
 
-FloatArray = NDArray[np.float64]
 FIRST = (3, 9, 15)
 """How many convolutions at the start may stay fp32, the fastest network first (docs/experiments.md)."""
 _PERCENTILE = 99.999

@@ -66,7 +66,7 @@ def _content(subjects: Sequence[Subject], bundle: Bundle, whole: StudyPrediction
         if subject.can_be_shown:
             groups += _groups(subject, number, bundle, study, algorithm)
     if whole is not None:
-        groups.append(_of_study(subjects, whole, bundle, study))
+        groups.append(_of_study(subjects, whole, study))
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_observer(bundle, study)),
         procedure_reported=ours.PLAIN_RADIOGRAPHY,
@@ -180,7 +180,7 @@ def _place(place: Candidate, rank: int, subject: Subject, number: int, study: St
     )
 
 
-def _of_study(subjects: Sequence[Subject], whole: StudyPrediction, bundle: Bundle, study: Study) -> Any:
+def _of_study(subjects: Sequence[Subject], whole: StudyPrediction, study: Study) -> Any:
     sources = [sr.SourceImageForMeasurementGroup(each.kind, each.uid) for each in subjects if each.reason is None]
     tracking = _tracking(study, "study")
     if whole.status != "ok" or not sources:
