@@ -62,7 +62,7 @@ class FinishedRun:
 
 
 def _assert_same_predictions(evaluation: Evaluation, predictions: Predictions, run: Path) -> None:
-    if evaluation.model_dump(mode="json")["predictions"]["digest"] != predictions.digest:
+    if evaluation.predictions.digest != predictions.digest:
         raise StaleInputError(
             "the evaluation is of other predictions than this run's",
             path=run / "predictions.parquet",

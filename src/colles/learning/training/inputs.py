@@ -106,9 +106,9 @@ def _division(path: Path) -> dict[str, Any]:
 
 def _changed(kept: dict[str, Any], inputs: dict[str, Any]) -> list[str]:
     # a network that is gone cannot be compared; a begun training that knew no digests neither
-    old, new = kept.pop("contents", {}), inputs["contents"]
+    old, new = kept.get("contents", {}), inputs["contents"]
     other = sorted(name for name in old.keys() & new.keys() if old[name] != new[name])
-    before, now = dotted(kept), dotted({key: value for key, value in inputs.items() if key != "contents"})
+    before, now = (dotted({**each, "contents": {}}) for each in (kept, inputs))
     # a setting that is newer than the begun training had its default then
     defaults = dotted(Recipe().model_dump(mode="json"))
     before = {**{key: defaults[key] for key in now.keys() - before.keys() if key in defaults}, **before}
