@@ -19,7 +19,6 @@ from typing import IO, Any
 from colles.core.errors import MissingInputError, OutputExistsError, StorageError, TableError, UsageError
 
 _STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES, errno.EPERM}
-_CHUNK = 1 << 20
 LOCK = ".lock"
 """File in a folder that one process at a time may work in; see `alone`."""
 
@@ -199,11 +198,8 @@ def refuse_existing(path: str | Path, repair: str = "Choose another --out, or ad
 
 def sha256_file(path: str | Path) -> str:
     """Digest a file's bytes (hexadecimal sha256)."""
-    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sha256_json(value: Any) -> str:
