@@ -34,7 +34,7 @@ def parse_labels(labels: pl.Series) -> pl.Series:
     Raise `TableError` naming the number of rows that are NaN, or the values that are none of these.
     """
     if labels.dtype.is_float():
-        _refuse_nan(labels)
+        _refuse_nan(labels.is_nan())
     if labels.dtype.is_numeric() or labels.dtype == pl.Boolean:
         numbers = labels.cast(pl.Float64)
         _refuse_unknown(labels, numbers.is_in([0.0, 1.0]) | numbers.is_null())
@@ -44,7 +44,7 @@ def parse_labels(labels: pl.Series) -> pl.Series:
     words = _words(labels)
     known = {**dict.fromkeys(POSITIVE, 1), **dict.fromkeys(NEGATIVE, 0)}
     parsed = words.replace_strict(known, default=None, return_dtype=pl.Int8)
-    _refuse_nan_words(words)
+    _refuse_nan(words == "nan")
     understood = parsed.is_not_null() | words.is_null() | words.is_in(list(MISSING))
     _refuse_unknown(labels, understood & ~words.is_in(_either(words)).fill_null(False))
     return parsed
@@ -69,18 +69,10 @@ def _either(words: pl.Series) -> list[str]:
     return [*(letters if len(letters) == 1 else ()), *({"none"} & found if not found & NEGATIVE else ())]
 
 
-def _refuse_nan(labels: pl.Series) -> None:
-    _raise_nan(int(labels.is_nan().sum()), len(labels))
-
-
-def _refuse_nan_words(words: pl.Series) -> None:
-    _raise_nan(int((words == "nan").sum()), len(words))
-
-
-def _raise_nan(bad: int, total: int) -> None:
-    if bad:
+def _refuse_nan(bad: pl.Series) -> None:
+    if bad.any():
         raise TableError(
-            f"{bad} of {total} labels are NaN",
+            f"{bad.sum()} of {len(bad)} labels are NaN",
             field="y_true",
             repair="Leave those rows out, or leave the cell empty if the label is unknown",
         )
