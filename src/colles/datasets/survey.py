@@ -25,7 +25,7 @@ from colles.datasets.sources.base import (
     is_unlabelled,
     tells_class,
 )
-from colles.datasets.sources.files import begins_as_dicom, files_below, yaml_texts
+from colles.datasets.sources.files import begins_as_dicom, files_below, has_image_ending, yaml_texts
 from colles.imaging.read import DICOM_ENDINGS, IMAGE_ENDINGS
 
 _SAMPLE = 200  # files whose header is read for their size
@@ -122,7 +122,7 @@ def detect_kind(path: Path) -> str:
     existing_folder(path)
     if _is_set(path):
         return "yolo" if (path / "data.yaml").is_file() else "fracatlas"
-    pictures = files_below(path, _is_picture)
+    pictures = files_below(path, has_image_ending)
     if any(file.suffix.lower() not in DICOM_ENDINGS for file in pictures) or _say_classes(path, pictures):
         _refuse_annotated(path, pictures)
         return "folder"
@@ -148,10 +148,6 @@ def _refuse_annotated(root: Path, pictures: list[Path]) -> None:
 
 def _say_classes(root: Path, files: list[Path]) -> bool:
     return any(guess_label(part) is not None for file in files for part in file.relative_to(root).parts[:-1])
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_ENDINGS
 
 
 def _classes(kind: str, path: Path) -> dict[str, int | None]:
@@ -180,7 +176,7 @@ def _is_set(folder: Path) -> bool:
 
 
 def _folder_classes(root: Path) -> dict[str, int | None]:
-    folders = sorted({path.relative_to(root).parts[:-1] for path in files_below(root, _is_picture)})
+    folders = sorted({path.relative_to(root).parts[:-1] for path in files_below(root, has_image_ending)})
     places = {parts: _class_place(parts) for parts in folders}
     inside = {part for parts, place in places.items() if place is not None for part in parts[place + 1 :]}
     names = [_unclear_name(root, parts, inside) if place is None else parts[place] for parts, place in places.items()]

@@ -15,6 +15,7 @@ from colles.core.errors import AnnotationError, RecipeError, TableError
 from colles.core.files import existing_file, read_json
 from colles.core.names import SUBSET_WORDS
 from colles.core.records import Box, Radiograph
+from colles.core.tables import read_table
 from colles.datasets.sources.files import files_below, yaml_texts
 from colles.evaluation.labels import MISSING, NO, YES
 from colles.imaging.turning import as_shown
@@ -88,6 +89,11 @@ class Source(ABC):
     def image_id(self, path: Path) -> str:
         """Return the id of a file: the source's name and the path inside the source."""
         return f"{self.name}/{path.relative_to(self.root).as_posix()}"
+
+
+def base_name(path: Path) -> str:
+    """Return the name that augmented copies of one radiograph share: what stands before Roboflow's `.rf.`."""
+    return path.stem.split(".rf.")[0]
 
 
 def place_boxes(row: Radiograph, *, shares: bool, stored: bool = False) -> Radiograph:
@@ -250,8 +256,6 @@ def read_class_map(source: ClassMap | str | Path | None) -> dict[str, int | None
 
 def _raw_map(path: Path) -> dict[Any, Any]:
     if path.suffix.lower() == ".csv":
-        from colles.core.tables import read_table
-
         table = read_table(path, ("class", "label"), as_text=True)
         return dict(table.select("class", "label").iter_rows())
     try:

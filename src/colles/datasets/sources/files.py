@@ -26,8 +26,8 @@ def image_files(folder: Path) -> list[Path]:
     Pictures under another ending, or under none, are left out with a line.
     """
     files = files_below(folder, lambda path: True)
-    found = [path for path in files if _has_image_ending(path)]
-    _say_left_out(folder, [path for path in files if not _has_image_ending(path) and _is_picture(path)])
+    found = [path for path in files if has_image_ending(path)]
+    _say_left_out(folder, [path for path in files if not has_image_ending(path) and _is_picture(path)])
     if not found:
         raise MissingInputError(
             "holds no images", path=folder, repair=f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}"
@@ -62,7 +62,8 @@ def yaml_texts(path: Path) -> Any:
         raise ValueError("not valid YAML") from error
 
 
-def _has_image_ending(path: Path) -> bool:
+def has_image_ending(path: Path) -> bool:
+    """Tell whether a file's name ends as that of an image that is read."""
     return path.suffix.lower() in IMAGE_ENDINGS
 
 

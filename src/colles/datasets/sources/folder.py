@@ -9,7 +9,7 @@ from typing import Any
 from colles.core.errors import RecipeError
 from colles.core.progress import say
 from colles.core.records import Radiograph
-from colles.datasets.sources.base import SUBSET_FOLDERS, Source, guess_label, mapped_label, tells_class
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, base_name, guess_label, mapped_label, tells_class
 from colles.datasets.sources.files import image_files
 from colles.datasets.sources.headers import HeaderIds
 
@@ -33,8 +33,8 @@ class Folder(Source):
         for path in files:
             image_id = self.image_id(path)
             folders = path.relative_to(self.root).parts[:-1]
-            base = path.stem.split(".rf.")[0]
-            group = f"{self.name}:{base}" if ".rf." in path.stem else image_id
+            base = base_name(path)
+            group = f"{self.name}:{base}" if base != path.stem else image_id
             ids: dict[str, Any] = {"group_id": group, **headers.of(path)}
             yield Radiograph(
                 image_id=image_id,

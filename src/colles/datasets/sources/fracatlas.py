@@ -74,7 +74,7 @@ class FracAtlas(Source):
             boxes=boxes.get(path.name, ()),
             body_part=_body_part(described),
             view=_view(described),
-            hardware=_flag(described, "hardware"),
+            hardware=_hardware(described),
             base_name=path.stem,
             group_id=image_id,
             upper_limb=_upper_limb(described),
@@ -114,8 +114,8 @@ def _yolo_boxes(folder: Path) -> dict[str, tuple[Box, ...]]:
     return {f"{path.stem}.jpg": tuple(box for _, box in parse_rows(path, _CLASSES)) for path in files}
 
 
-def _flag(described: Mapping[str, Any], name: str) -> bool | None:
-    value = described.get(name)
+def _hardware(described: Mapping[str, Any]) -> bool | None:
+    value = described.get("hardware")
     return None if value is None else bool(value)
 
 

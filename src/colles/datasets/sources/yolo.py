@@ -19,10 +19,8 @@ from colles.core.files import existing_file, existing_folder
 from colles.core.progress import say
 from colles.core.records import Box, Radiograph
 from colles.core.walk import is_hidden
-from colles.datasets.sources.base import SUBSET_FOLDERS, Source, box_meanings, mapped_label, place_boxes
+from colles.datasets.sources.base import SUBSET_FOLDERS, Source, base_name, box_meanings, mapped_label, place_boxes
 from colles.datasets.sources.files import image_files, yaml_texts
-
-_MARK = ".rf."  # Roboflow writes it between an image's name and the digest of its version
 
 
 class Yolo(Source):
@@ -38,7 +36,7 @@ class Yolo(Source):
         classes = self._classes(described)
         self._named = _named_subsets(described)
         files = [(path, folder) for folder in self._subset_folders() for path in image_files(folder / "images")]
-        marked = any(_MARK in path.stem for path, _ in files)
+        marked = any(base_name(path) != path.stem for path, _ in files)
         named = Counter(path.with_suffix("") for path, _ in files)
         for path, folder in files:
             yield self._row(path, folder, classes, grouped=marked or named[path.with_suffix("")] > 1)
@@ -93,7 +91,7 @@ class Yolo(Source):
 
     def _row(self, path: Path, folder: Path, classes: list[str], *, grouped: bool) -> Radiograph:
         labels = folder / "labels" / path.relative_to(folder / "images").with_suffix(".txt")
-        base = path.stem.split(_MARK)[0]
+        base = base_name(path)
         subset = path.relative_to(self.root).parts[:2]
         label, boxes, reason = self._annotation(labels, classes)
         image_id = self.image_id(path)
