@@ -22,7 +22,7 @@ def decision_curve(curve: Mapping[str, Sequence[Any]], prevalence: float) -> Dra
     if not rows:
         return None
     threshold, model = ([curve[name][i] for i in rows] for name in ("threshold", "model"))
-    everybody = [prevalence - (1 - prevalence) * t / (1 - t) for t in threshold]
+    called = [everybody(t, prevalence) for t in threshold]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -31,7 +31,7 @@ def decision_curve(curve: Mapping[str, Sequence[Any]], prevalence: float) -> Dra
             x, low, high = zip(*band, strict=True)
             axes.fill_between(x, low, high, color=BLUE, alpha=0.13, linewidth=0)
         axes.axhline(0, color=INK, linewidth=0.9)
-        axes.plot(threshold, everybody, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)))
+        axes.plot(threshold, called, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)))
         axes.plot(threshold, model, color=BLUE, linewidth=1.8)
         axes.set(xlim=(0, max(threshold)), ylim=_limits([prevalence, *model], band))
         axes.set(xlabel="Probability from which somebody acts", ylabel="Net benefit per patient")
@@ -42,6 +42,11 @@ def decision_curve(curve: Mapping[str, Sequence[Any]], prevalence: float) -> Dra
 
     alt = f"Decision curve: net benefit of the model between {min(model):.3f} and {max(model):.3f}, nobody 0"
     return draw("net_benefit", alt, (5.2, 3.6), paint)
+
+
+def everybody(threshold: float, prevalence: float) -> float:
+    """Return the net benefit of acting on everybody."""
+    return prevalence - (1 - prevalence) * threshold / (1 - threshold)
 
 
 def _limits(benefits: Sequence[float], band: Sequence[tuple[Any, Any, Any]]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Figures, Missing, Note, Table, Text
-from colles.reporting.figures.decision import decision_curve
+from colles.reporting.figures.decision import decision_curve, everybody
 from colles.reporting.formats import hundredths, number, subset_name
 from colles.reporting.sections.base import Section
 
@@ -48,16 +48,12 @@ class NetBenefit(Section):
         ]
 
 
-def _everybody(threshold: float, share: float) -> float:
-    return share - (1 - share) * threshold / (1 - threshold)
-
-
 def useful_ranges(curve: Mapping[str, Sequence[Any]], share: float) -> list[tuple[float, float]]:
     """Return the runs of thresholds, first and last, at which the model beats acting on everybody and on nobody."""
     found: list[tuple[float, float]] = []
     went_on = False
     for threshold, value in zip(curve["threshold"], curve["model"], strict=True):
-        better = value is not None and value > max(0.0, _everybody(threshold, share)) + 1e-9
+        better = value is not None and value > max(0.0, everybody(threshold, share)) + 1e-9
         if better:
             found.append((found.pop()[0] if went_on else threshold, threshold))
         went_on = better
@@ -82,5 +78,5 @@ def _table(curve: Mapping[str, Sequence[Any]], share: float) -> Table:
         low, high = ((curve.get(key) or [None] * (index + 1))[index] for key in ("low", "high"))
         span = "" if low is None or high is None else f" ({number(low)} to {number(high)})"
         model = number(curve["model"][index]) + span
-        rows.append((f"{100 * threshold:.0f} %", model, number(_everybody(threshold, share))))
+        rows.append((f"{100 * threshold:.0f} %", model, number(everybody(threshold, share))))
     return Table(("Acts from", "The model", "Everybody"), tuple(rows), "Net benefit per patient; nobody is 0.")
