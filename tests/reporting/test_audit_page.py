@@ -14,7 +14,7 @@ from colles.datasets.audit import Audit
 from colles.datasets.catalog import Catalog
 from colles.reporting.audit_charts import practices
 from colles.reporting.audit_page import write_audit_page
-from colles.reporting.thumbnails import thumbnail
+from colles.reporting.pictures import thumbnail
 
 
 def catalog_of(folder: Path, count: int) -> Catalog:
@@ -87,7 +87,7 @@ def test_thumbnails_are_small_grey_jpegs(catalog: Catalog, tmp_path: Path) -> No
 
     data = thumbnail(catalog.frame["path"][0])
     assert data is not None
-    image = Image.open(io.BytesIO(base64.b64decode(data)))
+    image = Image.open(io.BytesIO(base64.b64decode(data.removeprefix("data:image/jpeg;base64,"))))
     assert (image.format, image.mode, image.size) == ("JPEG", "L", (160, 96))
     assert thumbnail(tmp_path / "absent.png") is None
 

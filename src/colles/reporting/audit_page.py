@@ -16,7 +16,7 @@ from colles.core.records import SUBSETS, Issue
 from colles.datasets.audit import Audit
 from colles.datasets.catalog import Catalog
 from colles.reporting import audit_charts as charts
-from colles.reporting.thumbnails import thumbnail
+from colles.reporting.pictures import thumbnail
 
 _CLUSTERS = 40  # issues shown with pictures: about 1 MB
 _PICTURES = 8  # of one issue

@@ -8,8 +8,12 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from colles.core.errors import UnreadableImageError
+from colles.imaging.read import read_image, to_grey
+
 _QUALITY = 80
 _MAX_PIXELS = 50_000_000
+_THUMBNAIL = 160  # pixels
 
 
 def data_address(file: Path, side: int) -> str | None:
@@ -21,6 +25,19 @@ def data_address(file: Path, side: int) -> str | None:
             picture = image.convert("L" if image.mode in ("1", "L") else "RGB")
     except (OSError, UnidentifiedImageError, ValueError):
         return None
+    return _address(picture, side)
+
+
+def thumbnail(path: str | Path) -> str | None:
+    """Return a radiograph, small and grey, as a `data:` address; None where the file is gone or cannot be read."""
+    try:
+        grey = to_grey(read_image(path))
+    except UnreadableImageError:
+        return None
+    return _address(Image.fromarray(grey), _THUMBNAIL)
+
+
+def _address(picture: Image.Image, side: int) -> str:
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
