@@ -21,7 +21,6 @@ FIGURE_NAMES = {
     "ppv": "PPV",
     "npv": "NPV",
     "mcc": "MCC",
-    "brier_uncalibrated": "Brier score, uncalibrated",
     "ece_uncalibrated": "Calibration error, uncalibrated",
     "sensitivity_at_specificity_90": "Sensitivity at specificity 0.90",
     "sensitivity_at_specificity_95": "Sensitivity at specificity 0.95",

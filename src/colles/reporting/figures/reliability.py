@@ -10,9 +10,6 @@ from matplotlib.figure import Figure
 from colles.reporting.figures.style import GREY, INK, SUBSET_COLOURS, Drawing, draw, name_line, unit_square
 from colles.reporting.formats import estimate, subset_name
 
-_NAMES = {"probability": "predicted", "frequency": "observed"}
-"""Other names of the same columns."""
-
 
 def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> Drawing | None:
     """Draw one line a subset, with the interval of each bin; `axis` names what was predicted."""
@@ -43,12 +40,11 @@ def reliability_diagram(subsets: Mapping[str, Mapping[str, Any]], axis: str) -> 
 def bins(part: Mapping[str, Any]) -> dict[str, Sequence[float]] | None:
     """Return the bins of one subset's reliability curve without the empty ones, or None where there are none."""
     curve = (part.get("curves") or {}).get("reliability") or {}
-    columns = {_NAMES.get(key, key): column for key, column in curve.items()}
-    pairs = zip(columns.get("predicted") or [], columns.get("observed") or [], strict=False)
+    pairs = zip(curve.get("predicted") or [], curve.get("observed") or [], strict=False)
     kept = [i for i, (x, y) in enumerate(pairs) if x is not None and y is not None]
     if not kept:
         return None
-    return {key: [column[i] for i in kept] for key, column in columns.items() if _full(column, kept)}
+    return {key: [column[i] for i in kept] for key, column in curve.items() if _full(column, kept)}
 
 
 def _full(column: Any, kept: Sequence[int]) -> bool:

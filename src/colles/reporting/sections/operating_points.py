@@ -12,7 +12,7 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Figures, Heading, Missing, Note, Slider, Table, Text
 from colles.reporting.figures.confusion import confusion_matrices
 from colles.reporting.figures.curves import polyline
-from colles.reporting.formats import capital, estimate, figure_name, number, point_name, subset_name, threshold
+from colles.reporting.formats import capital, estimate, figure_name, point_name, subset_name, threshold
 from colles.reporting.sections.base import Section
 from colles.reporting.sections.predictive_values import predictive_blocks
 
@@ -104,14 +104,9 @@ def _optimism(run: Artefacts) -> Sequence[Block]:
     figures = [figure for figure in _OPTIMISM if any(figure in gaps for gaps in found.values())]
     if not figures:
         return []
-    rows = tuple((figure_name(f), *(_gap(gaps.get(f)) for gaps in found.values())) for f in figures)
+    rows = tuple((figure_name(f), *(estimate(gaps.get(f)) for gaps in found.values())) for f in figures)
     caption = "Optimism: validation minus test. Above 0 the set that chose the threshold flatters it."
     return [Table(("Figure", *(capital(point_name(name)) for name in found)), rows, caption)]
-
-
-def _gap(value: Any) -> str:
-    # older evaluations hold the bare difference
-    return estimate(value) if isinstance(value, Mapping) else number(value)
 
 
 def _slider(run: Artefacts, subset: str) -> Sequence[Block]:
