@@ -72,7 +72,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column names the row, columns in `numeric` are set right."""
+    """A table."""
 
     kind: ClassVar[str] = "table"
     columns: tuple[str, ...]

@@ -63,7 +63,7 @@ def _severity(issues: Sequence[dict[str, Any]]) -> int:
 
 def _example(issue: dict[str, Any]) -> str:
     images = [str(image) for image in issue.get("images") or ()]
-    more = f" and {plural(len(images) - 2, 'more')}".replace("mores", "more") if len(images) > 2 else ""
+    more = f" and {count(len(images) - 2)} more" if len(images) > 2 else ""
     return f"{issue.get('detail') or ''} [{', '.join(images[:2])}{more}]"
 
 

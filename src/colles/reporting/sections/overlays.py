@@ -12,6 +12,7 @@ from colles.reporting.pictures import data_address
 
 SIDE = 360
 """Longer side of an embedded picture, pixels."""
+_LETTERS = 40  # of a name below it
 
 
 def overlay_picture(entry: Mapping[str, Any], folder: Path, *, several: bool = False) -> Picture | None:
@@ -33,7 +34,7 @@ def overlay_picture(entry: Mapping[str, Any], folder: Path, *, several: bool = F
     return Picture(address, f"Heat map by {method} on {name}, {outcome}", lines)
 
 
-def short_name(image_id: str, letters: int = 40) -> str:
+def short_name(image_id: str) -> str:
     """Return the end of an image's id, which tells images apart, without its folders."""
     name = image_id.rsplit("/", 1)[-1]
-    return name if len(name) <= letters else f"{name[: letters - 12]}…{name[-11:]}"
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 12]}…{name[-11:]}"
