@@ -91,6 +91,11 @@ class Artefacts:
         return [name for name in self.subsets if name not in ("train", "val", self.reported)]
 
     @property
+    def simulated(self) -> bool:
+        """Tell whether the recipe simulates its radiographs."""
+        return bool(((self.recipe or {}).get("data") or {}).get("phantom"))
+
+    @property
     def unlike(self) -> bool:
         """Tell whether the predictions beside the evaluation are not those that it judged."""
         return self.evaluation is not None and self.predictions is not None and self.judged is None

@@ -7,9 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from colles.reporting.artefacts import Artefacts
+from colles.reporting.artefacts import Artefacts, conditions
 from colles.reporting.failures import failures_table
-from colles.reporting.worth_tables import scores_table, worth_tables
 
 _ESTIMATE: dict[str, Any] = {
     "value": pl.Float64,
@@ -97,13 +96,13 @@ def subgroups_table(run: Artefacts) -> pl.DataFrame:
             "n_positive": group.get("n_positive"),
             "warning": group.get("warning"),
         }
-        for point, figure, estimate in subgroup_figures(group):
+        for point, figure, estimate in figures_of(group):
             rows.append({**head, "operating_point": point, "figure": figure, **_flat(estimate)})
     return pl.DataFrame(rows, schema=SUBGROUPS_SCHEMA)
 
 
-def subgroup_figures(group: Mapping[str, Any]) -> Iterator[tuple[str | None, str, Mapping[str, Any]]]:
-    """Yield (operating point or None, figure, estimate) of one subgroup."""
+def figures_of(group: Mapping[str, Any]) -> Iterator[tuple[str | None, str, Mapping[str, Any]]]:
+    """Yield (operating point or None, figure, estimate) of one subgroup or condition."""
     for figure, estimate in (group.get("figures") or {}).items():
         yield None, figure, estimate
     for point, content in (group.get("operating_points") or {}).items():
@@ -123,6 +122,13 @@ def counts_table(catalog: pl.DataFrame, split: pl.DataFrame | None) -> pl.DataFr
     return pl.DataFrame(rows, schema=COUNTS_SCHEMA, orient="row")
 
 
+def count_boxed(catalog: pl.DataFrame) -> int:
+    """Count the images that have boxes."""
+    if "boxes" not in catalog.columns or not catalog.schema["boxes"].is_nested():
+        return 0
+    return int(catalog.select((pl.col("boxes").list.len().fill_null(0) > 0).sum()).item())
+
+
 def with_subset(catalog: pl.DataFrame, split: pl.DataFrame | None) -> pl.DataFrame:
     """Add the column `subset` to catalog rows (`left out` where the split does not name the image)."""
     frame = catalog.drop("subset", strict=False)
@@ -130,6 +136,50 @@ def with_subset(catalog: pl.DataFrame, split: pl.DataFrame | None) -> pl.DataFra
         return frame.with_columns(subset=pl.lit("no split"))
     named = split.select(pl.col("image_id").cast(pl.String), pl.col("subset").cast(pl.String)).unique("image_id")
     return frame.join(named, on="image_id", how="left").with_columns(pl.col("subset").fill_null(LEFT_OUT))
+
+
+def worth_tables(run: Artefacts) -> dict[str, pl.DataFrame]:
+    """Return decision curves, predictive values and robustness, each where the evaluation has it."""
+    found = {
+        "net_benefit": list(_net_benefit(run)),
+        "predictive_values": list(_predictive(run)),
+        "robustness": list(_robustness(run)),
+    }
+    return {name: pl.DataFrame(rows, infer_schema_length=None) for name, rows in found.items() if rows}
+
+
+def scores_table(scores: Mapping[str, Any]) -> pl.DataFrame:
+    """Return a row a method and figure of explain/scores.json."""
+    rows = [
+        {"method": name, "role": method.get("role"), "figure": figure, **_flat(estimate)}
+        for name, method in (scores.get("methods") or {}).items()
+        for figure, estimate in (method.get("figures") or {}).items()
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _net_benefit(run: Artefacts) -> Iterator[dict[str, Any]]:
+    for subset, content in run.subsets.items():
+        curve = (content.get("curves") or {}).get("net_benefit") or {}
+        for index, threshold in enumerate(curve.get("threshold") or ()):
+            columns = {name: values[index] for name, values in curve.items() if name != "threshold"}
+            yield {"subset": subset, "threshold": threshold, **columns}
+
+
+def _predictive(run: Artefacts) -> Iterator[dict[str, Any]]:
+    for subset in run.subsets:
+        for point, content in run.points(subset).items():
+            for row in content.get("at_prevalence") or ():
+                for figure in ("ppv", "npv"):
+                    head = {"subset": subset, "operating_point": point, "prevalence": row.get("prevalence")}
+                    yield {**head, "figure": figure, **_flat(row.get(figure) or {})}
+
+
+def _robustness(run: Artefacts) -> Iterator[dict[str, Any]]:
+    for condition in conditions(run):
+        head = {"subset": condition.get("subset"), "condition": condition.get("value")}
+        for point, figure, estimate in figures_of(condition):
+            yield {**head, "operating_point": point, "figure": figure, **_flat(estimate)}
 
 
 def _flat(estimate: Mapping[str, Any]) -> dict[str, Any]:

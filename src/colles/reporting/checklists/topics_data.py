@@ -11,7 +11,7 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.division import how_divided
 from colles.reporting.formats import count, plural, share, subset_name
 from colles.reporting.leaks import check_units, patients_unknown
-from colles.reporting.tables import with_subset
+from colles.reporting.tables import count_boxed, with_subset
 
 _ASKED = ("patient_id", "age", "sex", "body_part", "view", "hardware", "manufacturer")
 
@@ -22,13 +22,8 @@ def sources(run: Artefacts) -> str | None:
         return None
     counted = run.catalog.group_by("source").len().sort("source")
     named = ", ".join(f"{source} ({count(n)})" for source, n in counted.iter_rows())
-    phantom = " They are simulated radiographs (phantoms)." if is_phantom(run) else ""
+    phantom = " They are simulated radiographs (phantoms)." if run.simulated else ""
     return f"{plural(run.catalog.height, 'file')}: {named}.{phantom}"
-
-
-def is_phantom(run: Artefacts) -> bool:
-    """Tell whether the recipe simulates its radiographs."""
-    return bool(((run.recipe or {}).get("data") or {}).get("phantom"))
 
 
 def eligibility(run: Artefacts) -> str | None:
@@ -120,7 +115,7 @@ def reference(run: Artefacts) -> str | None:
     """Tell what the label is."""
     if run.catalog is None:
         return None
-    boxed = int(run.catalog.select((pl.col("boxes").list.len().fill_null(0) > 0).sum()).item())
+    boxed = count_boxed(run.catalog)
     doubts = sum(
         i.get("kind") in ("label_conflict", "mislabelled_metadata") for i in (run.audit or {}).get("issues") or ()
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from colles.reporting.artefacts import Artefacts, Json
-from colles.reporting.checklists.topics_data import is_phantom
 from colles.reporting.formats import capital, count, point_name, subset_name, threshold
 
 
@@ -24,7 +23,7 @@ def goal(run: Artefacts) -> str | None:
     """Say what the run is."""
     if run.recipe is None or not run.subsets:
         return None
-    on = "simulated radiographs" if is_phantom(run) else "radiographs"
+    on = "simulated radiographs" if run.simulated else "radiographs"
     judged = "external" if "external" in run.subsets else "internal"
     return f"Development and {judged} testing of a model that tells fractured {on} from others."
 

@@ -12,7 +12,7 @@ from colles.reporting.artefacts import Artefacts
 from colles.reporting.blocks import Block, Missing, Table, Text, long_table
 from colles.reporting.formats import count, plural, share, subset_name
 from colles.reporting.sections.base import Section
-from colles.reporting.tables import LEFT_OUT, counts_table
+from colles.reporting.tables import LEFT_OUT, count_boxed, counts_table
 
 _LABELS = ("fracture", "no fracture", "unknown")
 
@@ -27,7 +27,7 @@ class Data(Section):
         if run.catalog is None:
             return [Missing("No catalog.", "colles catalog --source KIND=PATH --out catalog.parquet")]
         catalog = run.catalog
-        boxed = _with_boxes(catalog)
+        boxed = count_boxed(catalog)
         sentence = (
             f"{plural(catalog.height, 'file')} from {plural(catalog['source'].n_unique(), 'source')}; "
             f"{plural(boxed, 'image')} with boxes around a fracture. A label that is not known stays unknown; "
@@ -35,12 +35,6 @@ class Data(Section):
         )
         table = _crossed(counts_table(catalog, run.split))
         return [Text(sentence), *_corrected(catalog), _sources(catalog), table]
-
-
-def _with_boxes(catalog: pl.DataFrame) -> int:
-    if "boxes" not in catalog.columns or not catalog.schema["boxes"].is_nested():
-        return 0
-    return int(catalog.select((pl.col("boxes").list.len().fill_null(0) > 0).sum()).item())
 
 
 def _corrected(catalog: pl.DataFrame) -> list[Block]:

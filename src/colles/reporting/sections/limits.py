@@ -38,7 +38,7 @@ _ALWAYS = (
 
 
 def _data(run: Artefacts) -> Iterator[str]:
-    if ((run.recipe or {}).get("data") or {}).get("phantom"):
+    if run.simulated:
         yield (
             "The radiographs are simulated (phantoms): the figures show that the software works and say nothing about "
             "patients."
@@ -51,8 +51,8 @@ def _data(run: Artefacts) -> Iterator[str]:
         ("hardware", "hardware (plates, casts)"),
         ("sex", "sex"),
     ):
-        known = rows.height if column not in rows.columns else rows[column].null_count()
-        if rows.height and known == rows.height:
+        lacking = rows.height if column not in rows.columns else rows[column].null_count()
+        if rows.height and lacking == rows.height:
             yield f"The sources do not state {words}, so nothing here is broken down by it."
     unknown = rows.filter(pl.col("label").is_null()).height
     if unknown:
