@@ -37,7 +37,7 @@ def test_what_only_looks_like_a_group_or_a_split_is_left_alone(predictions_frame
         group=pl.Series(["cast", "plate"] * 450), set=pl.Series(["ours", "theirs"] * 450), study=pl.lit("HAND-1")
     )
     found = Predictions(rows)
-    assert (found.groups, found.subsets, found.warnings) == (None, ("test",), ())
+    assert (found.scores.groups, found.subsets, found.warnings) == (None, ("test",), ())
 
 
 def test_two_columns_for_one_patient_are_refused(predictions_frame):

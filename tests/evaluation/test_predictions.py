@@ -32,7 +32,7 @@ def table(y_true, y_score, **columns) -> pl.DataFrame:
 def test_labels_in_the_forms_people_write(labels):
     found = Predictions(table(labels, [0.9, 0.1, 0.8]))
     assert found.frame["y_true"].to_list() == [1, 0, 1]
-    assert found.y_true.tolist() == [True, False, True]
+    assert found.scores.y_true.tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("labels", [[1, 0, 2], [0.5, 0.0, 1.0], ["fracture", "maybe", "normal"], [-1, 0, 1]])
@@ -68,13 +68,13 @@ def test_nan_labels_are_refused_but_missing_ones_left_out():
         Predictions(table([1.0, 0.0, float("nan")], [0.5, 0.2, 0.1]))
     found = Predictions(table([1, 0, None], [0.5, 0.2, 0.1]))
     assert found.frame["y_true"].to_list() == [1, 0, None]
-    assert len(found.y_true) == len(found.y_score) == 2
+    assert len(found.scores.y_true) == len(found.scores.y_score) == 2
     assert "1 of 3 rows have no label" in found.warnings[0]
 
 
 def test_logits_are_mapped_and_named():
     found = Predictions(table([1, 0], [2.0, -3.0]))
-    assert found.y_score == pytest.approx(1 / (1 + np.exp([-2.0, 3.0])))
+    assert found.scores.y_score == pytest.approx(1 / (1 + np.exp([-2.0, 3.0])))
     assert "logits" in found.warnings[0]
 
 
@@ -94,7 +94,7 @@ def test_scores_that_no_sigmoid_can_map_are_refused():
 
 
 def test_rounding_beyond_one_is_not_a_logit():
-    assert Predictions(table([1, 0], [1.0000001, 0.2])).y_score.tolist() == [1.0, 0.2]
+    assert Predictions(table([1, 0], [1.0000001, 0.2])).scores.y_score.tolist() == [1.0, 0.2]
 
 
 def test_duplicate_ids_are_refused():
@@ -139,7 +139,7 @@ def test_a_table_survives_saving(tmp_path, predictions_frame, ending):
     first = Predictions(predictions_frame)
     again = Predictions.load(first.save(tmp_path / f"p.{ending}"))
     assert again.digest == first.digest
-    assert again.groups.tolist() == first.groups.tolist()
+    assert again.scores.groups.tolist() == first.scores.groups.tolist()
 
 
 def test_ids_of_digits_in_a_csv_keep_their_zeros(tmp_path):
@@ -167,13 +167,13 @@ def test_subsets(predictions_frame):
 
 
 def test_groups_that_nobody_shares_are_none(predictions_frame):
-    assert Predictions(predictions_frame.with_columns(group_id="image_id")).groups is None
-    assert Predictions(predictions_frame.drop("group_id")).groups is None
-    assert len(set(Predictions(predictions_frame).groups)) == 300
+    assert Predictions(predictions_frame.with_columns(group_id="image_id")).scores.groups is None
+    assert Predictions(predictions_frame.drop("group_id")).scores.groups is None
+    assert len(set(Predictions(predictions_frame).scores.groups)) == 300
 
 
 def test_a_missing_group_is_a_group_of_its_own():
-    groups = Predictions(table([1, 0, 1, 0], [0.1] * 4, group_id=["a", None, "a", None])).groups
+    groups = Predictions(table([1, 0, 1, 0], [0.1] * 4, group_id=["a", None, "a", None])).scores.groups
     assert len(set(groups)) == 3
 
 

@@ -17,7 +17,7 @@ from colles.core.tables import has_values, read_table, require_columns, write_ta
 from colles.evaluation.foreign import with_known_names
 from colles.evaluation.groups import GROUP_COLUMNS, group_column, with_groups, without_placeholders
 from colles.evaluation.labels import parse_labels
-from colles.evaluation.scores import BoolArray, FloatArray, IntArray, Scores, group_codes, unit_scores
+from colles.evaluation.scores import FloatArray, Scores, group_codes, unit_scores
 
 DEFAULT_SUBSET = "test"
 """Where a table names no subset, all its rows are test."""
@@ -90,21 +90,6 @@ class Predictions:
         for number, part in enumerate(self.frame.select(columns).iter_slices(_DIGEST_ROWS)):
             digest.update(part.write_csv(include_header=number == 0).encode("utf-8"))
         return digest.hexdigest()
-
-    @property
-    def y_true(self) -> BoolArray:
-        """Labels (N,) of the labelled rows; True is a fracture."""
-        return self.scores.y_true
-
-    @property
-    def y_score(self) -> FloatArray:
-        """Scores (N,) of the labelled rows, 0–1."""
-        return self.scores.y_score
-
-    @property
-    def groups(self) -> IntArray | None:
-        """Group codes (N,) of the labelled rows; None where every row is its own group."""
-        return self.scores.groups
 
     @property
     def scores(self) -> Scores:
