@@ -248,6 +248,7 @@ def test_the_tutorial_after_the_readme_laid_images_into_images(tmp_path: Path, m
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_every_command_and_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLLES_DATA", str(tmp_path))
