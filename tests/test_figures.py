@@ -18,7 +18,7 @@ from colles.serving.metadata import BundleMetadata
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "models"
 NAMES = sorted(path.stem for path in (MODELS / "predictions").glob("*.parquet"))
-ROWS = {  # the subgroup of a card's figures that a row of the tables shows; none: all test images
+PARTS = {  # the subgroup of a card's figures that a column of the tables shows; none: all test images
     "FracAtlas": ("source", "fracatlas"),
     "FracAtlas, upper limb": ("source × upper_limb", "fracatlas"),
     "YOLO export": ("source", "bonefractureyolo"),
@@ -57,29 +57,29 @@ def _numbers(told: Any, at: str = "") -> dict[str, float]:
 @pytest.mark.parametrize("page", ["README.md", "docs/figures.md"])
 def test_the_table_shows_the_figures_of_the_cards(page: str) -> None:
     header, *rows = _table((ROOT / page).read_text("utf-8"))
-    names = [next((name for name in NAMES if f"`{name}`" in cell), None) for cell in header]
-    assert sorted(filter(None, names)) == NAMES
-    assert [row[0] for row in rows] == list(ROWS)
-    for row in rows:
-        for name, cell in zip(names, row, strict=True):
-            if name:
-                assert _INTERVAL.findall(cell) == _published(metadata(name), row[0], row[1]), (name, row[0])
+    assert [cell.rpartition(", ")[0] for cell in header[1:]] == list(PARTS)
+    told = {name: row[1:] for row in rows for name in NAMES if f"`{name}`" in row[0]}
+    assert sorted(told) == NAMES
+    for name, cells in told.items():
+        for head, cell in zip(header[1:], cells, strict=True):
+            part, _, images = head.rpartition(", ")
+            assert _INTERVAL.findall(cell) == _published(metadata(name), part, images), (name, head)
 
 
 def _table(text: str) -> list[list[str]]:
-    """Return the cells of a page's first table whose corner says test images, without the line of dashes."""
-    lines = text[text.index("| test images |") :].partition("\n\n")[0].splitlines()
+    """Return the cells of a page's first table of networks, without the line of dashes."""
+    lines = text[text.index("| network |") :].partition("\n\n")[0].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [cells[0], *cells[2:]]
 
 
-def _published(told: BundleMetadata, row: str, images: str) -> list[str]:
-    """Return the AUROC of a row as it is printed, or nothing where the network was not judged on all of its images."""
-    parts = [part for part in (told.evaluation, told.external) if part]
-    wanted = ROWS[row]
+def _published(told: BundleMetadata, part: str, images: str) -> list[str]:
+    """Return the AUROC of a part as it is printed, or nothing where the network was not judged on all of its images."""
+    wholes = [whole for whole in (told.evaluation, told.external) if whole]
+    wanted = PARTS[part]
     if wanted:
-        parts = [part for whole in parts for part in whole["subgroups"] if (part["column"], part["value"]) == wanted]
-    found = [part for part in parts if f"{part['n']} ({part['n_positive']})" == images]
+        wholes = [sub for whole in wholes for sub in whole["subgroups"] if (sub["column"], sub["value"]) == wanted]
+    found = [whole for whole in wholes if f"{whole['n']} ({whole['n_positive']})" == images]
     return [f"{auroc['value']:.3f} ({auroc['low']:.3f}–{auroc['high']:.3f})" for auroc in map(_auroc, found)]
 
 
