@@ -66,18 +66,7 @@ class Entry:
 
     def values(self) -> dict[str, Any]:
         """Return the entry as it is written."""
-        return {
-            "config_id": self.config_id,
-            "params": dict(self.params),
-            "best_score": self.best_score,
-            "best_sensitivity": self.best_sensitivity,
-            "best_f1_score": self.best_f1_score,
-            "best_auroc": self.best_auroc,
-            "seconds": self.seconds,
-            "error": self.error,
-            "epochs": self.epochs,
-            "pruned": self.pruned,
-        }
+        return {name: value for name, value in vars(self).items() if name != "file"}
 
 
 def write_entry(folder: Path, entry: Entry) -> Path:

@@ -82,10 +82,10 @@ def _engine(job: SweepJob) -> None:
 
 
 def _write_best(job: SweepJob, logs: SweepLogs) -> None:
-    scored = [entry for entry in logs.of("complete") if entry.best_score is not None]
-    if not scored:
+    complete = logs.of("complete")
+    if not complete:
         failed = logs.of("failed")
         reason = f"; first error: {failed[0].error}" if failed else ""
         raise TrainingError(f"no trial of {len(logs.entries)} was finished{reason}", path=job.out, repair=_MEND)
-    best = max(scored, key=lambda entry: entry.best_score or 0.0)
+    best = max(complete, key=lambda entry: entry.best_score or 0.0)
     save_recipe(point_recipe(job.recipe, best.params), job.out / "best_recipe.yaml")

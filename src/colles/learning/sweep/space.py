@@ -74,8 +74,9 @@ def point_recipe(recipe: Recipe, params: Mapping[str, Any]) -> Recipe:
             section = open_section(section, part)
         known = section.get(key)
         # a preset stands for a whole section
-        some = isinstance(known, dict) and isinstance(value, dict) and "preset" not in value
-        section[key] = known | value if some and known is not None else value
+        if isinstance(known, dict) and isinstance(value, dict) and "preset" not in value:
+            value = known | value
+        section[key] = value
     values["train"] |= {"monitor": recipe.sweep.objective, "folds": 0, "seeds": 1}  # a trial is one training
     return recipe_from(values)
 
