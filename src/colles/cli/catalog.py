@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from colles.cli.options import AsJson, Overwrite, example, print_json
 from colles.core.limits import MAX_BYTES, MAX_PIXELS
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def register(app: typer.Typer) -> None:
@@ -76,11 +79,8 @@ def catalog(
         say(warning)
 
 
-def summarise(frame: object) -> dict[str, object]:
+def summarise(frame: pl.DataFrame) -> dict[str, Any]:
     """Count rows by label and status."""
-    import polars as pl
-
-    assert isinstance(frame, pl.DataFrame)
     label = frame["label"]
     corrected = frame["correction"]
     status = dict(frame.group_by("status").len().sort("status").iter_rows())
@@ -94,10 +94,8 @@ def summarise(frame: object) -> dict[str, object]:
     }
 
 
-def _sentence(counts: dict[str, object], out: Path) -> str:
-    status = counts["status"]
-    assert isinstance(status, dict)
-    bad = ", ".join(f"{count} {name}" for name, count in status.items() if name != "ok")
+def _sentence(counts: dict[str, Any], out: Path) -> str:
+    bad = ", ".join(f"{count} {name}" for name, count in counts["status"].items() if name != "ok")
     return (
         f"{counts['images']} images ({counts['fractured']} fractured, {counts['not_fractured']} not, "
         f"{counts['unknown']} unknown){'; ' + bad if bad else ''} in {out}"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
     from colles.serving.inputs import ImageList
     from colles.serving.output import Tally
+    from colles.serving.studies import StudyTally
     from colles.serving.study_ids import StudyIds
 
 
@@ -94,7 +95,7 @@ def predict(
         predictor = Predictor(loaded, threads=threads, gate=gate, precision=precision)
         on_header = None if ids is None else ids.on_header
         tally = predict_to_table(predictor, found, out, overlays=overlays, on_header=on_header, **shared)
-    tables: list[tuple[Path, Any]] = [(out, tally)]
+    tables: list[tuple[Path, Tally | StudyTally]] = [(out, tally)]
     if studies is not None and ids is not None and not tally.interrupted:
         from colles.serving.studies import write_studies
 
@@ -122,7 +123,9 @@ def _refuse_with_ray(overlays: Path | None, threads: int | None) -> None:
         raise UsageError(text, field="--threads", repair="Leave out --threads, or --engine ray")
 
 
-def _tell(loaded: Bundle, named: str, tables: list[tuple[Path, Any]], overlays: Path | None, as_json: bool) -> None:
+def _tell(
+    loaded: Bundle, named: str, tables: list[tuple[Path, Tally | StudyTally]], overlays: Path | None, as_json: bool
+) -> None:
     (out, tally), *studies = tables
     doubtful = _doubt(loaded)
     if doubtful:
