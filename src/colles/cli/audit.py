@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from colles.cli.options import AsJson, Overwrite, example, print_json, print_row
 
 if TYPE_CHECKING:
     from colles.datasets.audit.audit import Audit
+    from colles.datasets.audit.duplicates import Embeddings
     from colles.datasets.catalog import Catalog
 
 
@@ -56,6 +57,7 @@ def audit(
     features = _features(catalog, table) if embed or inflation else None
     found = audit_catalog(table, AuditRecipe(), split=given, embeddings=features)
     if inflation:
+        assert features is not None
         found = _with_inflation(found, table, features)
     found.save(out)
     write_audit_page(found, table, out / "audit.html")
@@ -64,13 +66,13 @@ def audit(
         _refuse_leak(found, out)
 
 
-def _features(catalog: Path, table: Catalog) -> Any:
+def _features(catalog: Path, table: Catalog) -> Embeddings:
     from colles.flow.embeddings import embeddings_file, load_embeddings
 
     return load_embeddings(table.frame, embeddings_file(catalog))
 
 
-def _with_inflation(found: Audit, table: Catalog, features: Any) -> Audit:
+def _with_inflation(found: Audit, table: Catalog, features: Embeddings) -> Audit:
     from dataclasses import replace
 
     from colles.datasets.naming import trust_names

@@ -14,10 +14,9 @@ from colles.core.errors import StorageError, TableError
 from colles.core.extras import require
 from colles.core.files import atomic_path
 from colles.core.progress import say, track
+from colles.datasets.audit.duplicates import Embeddings
 from colles.datasets.catalog import read_again
 from colles.imaging.preprocess import to_canvas
-
-Embeddings = dict[str, NDArray[np.float32]]
 
 
 def embeddings_file(catalog: Path) -> Path:
@@ -53,7 +52,7 @@ def _compute(rows: pl.DataFrame) -> Iterator[NDArray[np.float32]]:
     yield from embed(canvases)
 
 
-def _read(cache: Path) -> Embeddings:
+def _read(cache: Path) -> dict[str, NDArray[np.float32]]:
     if not cache.exists():
         return {}
     try:

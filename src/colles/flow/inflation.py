@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from colles.core.recipe import EvaluateRecipe
 from colles.core.records import Estimate
+from colles.datasets.audit.duplicates import Embeddings
 from colles.datasets.audit.fold_groups import FOLDS, by_source, enough, with_fold_groups
 from colles.evaluation.estimates import auroc_estimate, smaller_class
 from colles.evaluation.metrics.bootstrap import bootstrap_ranking, percentile_interval
 from colles.evaluation.metrics.ranking import auroc
 from colles.evaluation.scores import Scores
-from colles.flow.embeddings import Embeddings
 
 _PENALTY = 0.003  # inverse strength; 1,280 standardised features of some thousand images
 _STEPS = 200
