@@ -15,8 +15,9 @@ import torch
 from pytorch_lightning.strategies import DDPStrategy
 from safetensors.torch import load_file
 from tiny_training import Data, recipe
+from torch.multiprocessing.spawn import ProcessRaisedException
 
-from colles.core.errors import RecipeError, TrainingError
+from colles.core.errors import RecipeError, StaleInputError, TrainingError
 from colles.learning.loaders.samplers import EpochSampler
 from colles.learning.models import FractureClassifier
 from colles.learning.training import processes, train
@@ -132,3 +133,10 @@ def train_without_a_loss(data: Data, out: Path) -> str:
 @pytest.mark.filterwarnings("ignore")
 def test_a_loss_that_diverges_in_a_process_is_one_line(data: Data, tmp_path: Path) -> None:
     assert "the loss is nan at step 0 of epoch 0" in in_a_fresh_process(train_without_a_loss, data, tmp_path)
+
+
+def test_the_state_of_another_network_ended_in_torchs_words_in_a_process() -> None:
+    said = "RuntimeError: Error(s) in loading state_dict for ClassifierModule:\n\tsize mismatch for model.head.weight"
+    named = pytest.raises(StaleInputError, match="the state to go on from is another network's")
+    with named, processes.readable_errors():
+        raise ProcessRaisedException(said, 0, 1)

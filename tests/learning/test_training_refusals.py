@@ -10,15 +10,17 @@ import polars as pl
 import pytest
 from tiny_training import Data, recipe
 
-from colles.core.errors import InputError, MissingInputError, RecipeError, StaleInputError, TrainingError
+from colles.core.errors import BundleError, InputError, MissingInputError, RecipeError, StaleInputError, TrainingError
 from colles.core.files import read_json
 from colles.core.recipe_text import load_recipe, recipe_from
 from colles.datasets.split import make_split
+from colles.learning.checkpoint import describe_model, load_classifier, save_checkpoint
 from colles.learning.cluster import placed
 from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import create_model
 from colles.learning.training import train
-from colles.learning.training.inputs import BEST, NAME
+from colles.learning.training.callbacks import KeepBest
+from colles.learning.training.inputs import BEST, NAME, read_inputs
 from colles.learning.training.module import running_mean
 from colles.learning.training.teachers import load_teachers
 from colles.learning.training.two_stages import TwoStages
@@ -191,3 +193,25 @@ def test_a_preset_by_name_can_be_changed_from_the_command_line() -> None:
 def test_a_batch_of_one_small_image_ended_in_torchs_words(data: Data, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"train\.batch_size: a batch of one image of so few pixels"):
         train(*data, recipe("train.batch_size=1", "train.head_epochs=0", "train.epochs=1"), tmp_path / "run")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "null", '{"contents": [1]}', '{"contents": null}'])
+def test_inputs_that_were_edited_by_hand_were_a_defect(text: str, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text(text)
+    with pytest.raises(StaleInputError, match=r"inputs\.json: does not say what was trained"):
+        read_inputs(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"val": {"auroc": "high"}}', '{"val": {"loss": 1}}'])
+def test_a_best_figure_that_was_edited_by_hand_was_a_defect(text: str, tmp_path: Path) -> None:
+    (tmp_path / BEST[1]).write_text(text)
+    with pytest.raises(StaleInputError, match=r"best\.json: does not say the best auroc on val"):
+        KeepBest(tmp_path, "auroc", {}).recall()
+
+
+def test_a_shift_that_was_edited_by_hand_was_a_defect(tmp_path: Path) -> None:
+    settings = recipe()
+    model = create_model(settings.model, settings.preprocess)
+    meta = {**describe_model(settings.model, settings.preprocess, model), "prior_shift": "much"}
+    with pytest.raises(BundleError, match="does not say which network it is"):
+        load_classifier(save_checkpoint(model, tmp_path / "best.safetensors", meta))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -102,13 +101,13 @@ def _architecture(weights: Path) -> tuple[ModelRecipe, PreprocessRecipe, str, fl
         else:
             known = {key: values["model"][key] for key in _DESCRIBED if key in values["model"]}
             named, preprocess = ModelRecipe(**known), PreprocessRecipe.model_validate(values["preprocessing"])
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+        shift = float(values.get("prior_shift") or 0.0)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:  # pydantic's errors are ValueErrors
         reason = " ".join(str(error).split())
         raise BundleError(
             f"does not say which network it is ({reason})", path=metadata, repair="Export again"
         ) from error
     # The weights come from the file beside, so nothing is to be downloaded first.
-    shift = float(values.get("prior_shift") or 0.0)
     return named.model_copy(update={"weights": "none"}), preprocess, origin, shift
 
 

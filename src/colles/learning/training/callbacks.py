@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as lightning
 from pytorch_lightning.callbacks import Callback, Checkpoint, ProgressBar, RichProgressBar
 
-from colles.core.errors import StorageError
+from colles.core.errors import StaleInputError, StorageError
 from colles.core.files import atomic_path, read_json, remove, storage_errors
 from colles.core.progress import say
 from colles.learning.checkpoint import save_checkpoint
@@ -140,8 +140,13 @@ class KeepBest(Callback):
     def recall(self) -> None:
         """Read the best figure from the disk: training processes of their own do not tell it."""
         beside = self.folder / "best.json"
-        if beside.is_file():
+        if not beside.is_file():
+            return
+        try:
             self.best = float(read_json(beside)["val"][self.monitor])
+        except (KeyError, TypeError, ValueError) as error:
+            repair = "Copy it back, or train into another folder"
+            raise StaleInputError(f"does not say the best {self.monitor} on val", path=beside, repair=repair) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""

@@ -16,6 +16,7 @@ from colles.learning.weights_file import find_weights
 NAME = "inputs.json"
 BEST = ("best.safetensors", "best.json")
 """What a finished training leaves beside them."""
+_AGAIN = "Copy it back, or train into another folder"
 MEMBERS = "members.json"
 """In a run folder: it holds several trainings, whose mean is its model."""
 
@@ -49,9 +50,17 @@ def save_inputs(folder: Path, inputs: dict[str, Any]) -> None:
 
 
 def read_inputs(folder: Path) -> dict[str, Any] | None:
-    """Return what the training begun in `folder` depends on; None where that was not kept."""
+    """Return what the training begun in `folder` depends on; None where that was not kept.
+
+    Raise `StaleInputError` for a file that says something else.
+    """
     file = folder / NAME
-    return dict(read_json(file)) if file.is_file() else None
+    if not file.is_file():
+        return None
+    inputs = read_json(file)
+    if not isinstance(inputs, dict) or not isinstance(inputs.get("contents", {}), dict):
+        raise StaleInputError("does not say what was trained", path=file, repair=_AGAIN)
+    return inputs
 
 
 def assert_same_inputs(folder: Path, inputs: dict[str, Any]) -> None:

@@ -54,13 +54,18 @@ def readable_errors() -> Iterator[None]:
     try:
         yield
     except ProcessRaisedException as error:
+        _refuse_foreign_state(error)
         line = str(error).strip().splitlines()[-1]
         raise TrainingError(line.partition("Error: ")[2] or line, field="train.processes") from error
     except ProcessException as error:
         raise TrainingError(f"a training process ended early ({error})", field="train.processes") from error
     except RuntimeError as error:
-        if "loading state_dict" not in str(error):
-            raise
+        _refuse_foreign_state(error)
+        raise
+
+
+def _refuse_foreign_state(error: Exception) -> None:
+    if "loading state_dict" in str(error):
         raise StaleInputError(
             "the state to go on from is another network's",
             repair="Resume with the versions it began with, or train into another folder",
