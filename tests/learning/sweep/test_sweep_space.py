@@ -104,3 +104,8 @@ def test_a_trial_is_one_process(data: Data, tmp_path: Path, setting: str) -> Non
     recipe = sweep_recipe(setting, space={"train.lr": [1e-3, 1e-4]})
     with pytest.raises(RecipeError, match="a trial is one process"):
         SweepJob.create(*data, recipe, tmp_path)
+
+
+def test_a_search_that_trains_nothing_tried_every_trial() -> None:
+    with pytest.raises(RecipeError, match=r"train\.mode: a trial has no weights to keep"):
+        read_space(sweep_recipe("train.mode=skip"))

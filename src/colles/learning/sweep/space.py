@@ -54,6 +54,9 @@ def read_space(recipe: Recipe) -> tuple[Parameter, ...]:
 
     Every choice and both ends of every range are tried in the recipe, so a mistake shows before the first trial.
     """
+    if recipe.train.mode == "skip":
+        text = "a trial has no weights to keep"
+        raise RecipeError(text, field="train.mode", repair="Set it to full, or to quick for a look")
     if not recipe.sweep.space:
         raise RecipeError("nothing to search", field="sweep.space", repair="For example sweep.space: {train.lr: …}")
     found = tuple(_parameter(name, recipe.sweep.space[name]) for name in sorted(recipe.sweep.space))
