@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -25,6 +27,7 @@ from colles.learning.explain.base import Explainer
 from colles.learning.explain.explainers import EXPLAINERS
 from colles.learning.explain.randomise import cascade
 from colles.learning.models import FractureClassifier, create_model
+from colles.serving.maps import Maps, MapSource, Method
 
 PREPROCESS = PreprocessRecipe(size=64, channels=1, mean=(0.5,), std=(0.5,))
 RECIPE = ModelRecipe(name="timm:test_resnet", weights="none")
@@ -197,3 +200,27 @@ def test_parts_that_are_rare_say_nothing(tmp_path: Path) -> None:
     assert [row["name"] for row in rows] == ["marker", "border", "hardware"]
     assert rows[0]["n"] < 8 and not rows[0]["found"] and "says nothing" in rows[0]["sentence"]
     assert rows[1]["n"] == 9 and rows[1]["change"]["value"] is not None
+
+
+class Itself(MapSource):
+    """A source whose map is the picture, so that it moves as the picture does."""
+
+    recipe, methods = PREPROCESS, (Method("itself", "itself"),)
+
+    def explain(self, batch: NDArray[np.float32], names: Sequence[str]) -> Maps:
+        return Maps(self.score(batch), {"itself": batch[:, 0] + 1}, {})
+
+    def score(self, batch: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.full(len(batch), 0.5)
+
+
+def test_maps_that_are_moved_back_the_wrong_way_went_unnoticed(tmp_path: Path) -> None:
+    """Doubled shifts in place of none pass for an unsteady method."""
+    items = []
+    for number in range(6):
+        pixels = np.zeros((64, 64), np.uint8)
+        pixels[20 + number : 26 + number, 40 - number : 44 - number] = 200
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        items.append(Item(tmp_path / f"{number}.png", str(number)))
+    found = check_methods(Itself(), items)["itself"]["checks"]["repeatability"]
+    assert found["images"] == 6 and found["correlation"] == 1 and found["peak_shift"] == 0
