@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
@@ -34,9 +33,8 @@ def test_an_ensemble_is_judged_like_one_network() -> None:
 def test_a_layer_that_is_never_called_is_refused_in_one_line() -> None:
     """It ended in an IndexError, on a name that the repair of another error had listed."""
     model = create_model(ModelRecipe(name="timm:test_efficientnet", weights="none", location="on"), SIZE).eval()
-    source = TorchMaps(model, SIZE, ["gradcam@backbone.blocks"])
     with pytest.raises(UsageError, match=r"never calls backbone\.blocks by itself"):
-        source.explain(np.zeros((1, 3, 64, 64), np.float32), ["gradcam@backbone.blocks"])
+        TorchMaps(model, SIZE, ["gradcam@backbone.blocks"])
 
 
 def test_black_is_black_in_every_channel() -> None:

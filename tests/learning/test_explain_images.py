@@ -49,7 +49,7 @@ def test_a_batch_with_a_broken_and_a_black_image_goes_on(run: TinyRun, tmp_path:
     good = Path(run.catalog.frame["path"][0])
     broken, black = tmp_path / "broken.png", tmp_path / "black.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n")
-    Image.fromarray(np.zeros((30, 50), np.uint8)).save(black)
+    Image.fromarray(np.zeros((60, 100), np.uint8)).save(black)
     out = tmp_path / "out"
     entries = explained(run.folder, [good, broken, black], ["gradcam", "input_gradient"], out)
     assert json.loads((out / "explanations.json").read_text()) == entries
@@ -60,6 +60,7 @@ def test_a_batch_with_a_broken_and_a_black_image_goes_on(run: TinyRun, tmp_path:
         heat = np.load(out / entry["map"])
         with Image.open(entry["path"]) as image, Image.open(out / entry["overlay"]) as picture:
             assert heat.shape == image.size[::-1] and picture.size == image.size
+        assert ("nearly one grey level" in (entry["note"] or "")) == (entry in entries[3:])
         if entry["peak"] is None:
             assert not heat.any() and "zero" in entry["note"]
         else:

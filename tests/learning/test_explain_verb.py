@@ -155,3 +155,27 @@ def test_json_does_not_silence_what_was_left_out(run: TinyRun, tmp_path: Path) -
     result = CliRunner().invoke(app, ["explain", str(run.folder), image, *methods, "--out", str(tmp_path), "--json"])
     assert [entry["method"] for entry in json.loads(result.stdout)] == ["gradcam"]
     assert "location was left out" in result.stderr
+
+
+def test_figures_of_older_maps_stayed_beside_new_ones(run: TinyRun, tmp_path: Path) -> None:
+    image = next(row["path"] for row in run.catalog.frame.iter_rows(named=True) if row["boxes"])
+    arguments = (run.folder, image, "--method", "input_gradient", "--out", tmp_path / "out")
+    call(*arguments, "--catalog", run.folder / "catalog.parquet")
+    assert (tmp_path / "out" / "scores.json").is_file()
+    call(*arguments, "--overwrite")
+    assert not (tmp_path / "out" / "scores.json").exists()
+    call(*arguments, "--catalog", run.folder / "catalog.parquet", "--overwrite")
+    assert (tmp_path / "out" / "scores.json").is_file()
+
+
+@pytest.mark.parametrize("layer", ["backbone.layer11", "head"])
+def test_a_mistyped_layer_left_a_folder_that_the_next_try_refused(layer: str, run: TinyRun, tmp_path: Path) -> None:
+    image = run.catalog.frame["path"][0]
+    said = call(run.folder, image, "--method", f"gradcam@{layer}", "--out", tmp_path / "out")
+    assert layer in said and not (tmp_path / "out").exists()
+
+
+def test_the_first_networks_features_were_named_twice(run: TinyRun, tmp_path: Path) -> None:
+    methods = ("--method", "location", "--method", "input_gradient")
+    said = call(run.folder, "--scores", "test", "--no-checks", *methods, "--out", tmp_path / "out")
+    assert said.count("location was left out") == 1

@@ -89,6 +89,8 @@ def explain(
     recipe = _recipe(method, limit, sample, seed, checks)
     entries: list[Entry] = []
     judged = None
+    if overwrite and scores is None and not judge:
+        _remove_scores(out)
     if images:
         look = Look(opacity=opacity, contour=contour or None, maps=maps, overlays=overlays)  # type: ignore[arg-type]
         entries, judged = _explain(source, model, images, out, look, catalog, recipe, judge=judge, resume=resume)
@@ -102,7 +104,7 @@ def explain(
             raise Interrupted(
                 "the heat maps are complete; for the figures name --scores alone and another --out"
             ) from error
-    for note in source.notes:
+    for note in source.notes if as_json or judged is None else ():  # the table of figures is followed by them
         typer.echo(note, err=True)
     if as_json:
         print_json(entries if scores is None else judged)
@@ -140,6 +142,13 @@ def _check_out(out: Path, resume: bool, overwrite: bool, *, resumable: bool) -> 
 
         if not is_begun(out):
             refuse_existing(out, "It is complete: choose another --out, or add --overwrite")
+
+
+def _remove_scores(out: Path) -> None:
+    from colles.core.files import remove
+    from colles.flow.explain_stage import SCORES
+
+    remove(out / SCORES)  # of earlier maps
 
 
 def _recipe(method: list[str] | None, limit: int, sample: int, seed: int, checks: bool) -> ExplainRecipe:

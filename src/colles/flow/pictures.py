@@ -17,6 +17,7 @@ from colles.flow.explain import Item, Shown
 from colles.imaging.heatmap import Candidate, candidate_boxes, covered, locate_peak, unletterbox
 from colles.imaging.montage import side_by_side
 from colles.imaging.overlay import NOTE_ROOM, OPACITY, overlay
+from colles.serving.checks import refuse_look
 from colles.serving.decode import Sample
 from colles.serving.maps import MapSource, Method
 from colles.serving.output import as_utf8
@@ -141,6 +142,8 @@ def _note(item: Item, sample: Sample, place: tuple[float, float] | None) -> str 
     width, height = sample.place.width, sample.place.height
     outside = sum(box.x1 >= width or box.y1 >= height or box.x2 <= 0 or box.y2 <= 0 for box in item.boxes)
     notes = [BLANK] if place is None else []
+    if odd := refuse_look(sample.look):
+        notes.append(f"no radiograph looks like this ({odd})")
     if outside:
         notes.append(f"{outside} reference {'box lies' if outside == 1 else 'boxes lie'} outside the image")
     return "; ".join(notes) or None

@@ -61,9 +61,16 @@ class TorchMaps(MapSource):
         self.notes += _of_first_member(model, self.explainers)
         if not self.explainers:
             raise UsageError("; ".join(refused.values()), field="method", repair="Use gradcam or input_gradient")
+        self._try_named_layers()
         self.methods = tuple(
             Method(name, _title(each, name), each.slow, each.absolute) for name, each in self.explainers.items()
         )
+
+    def _try_named_layers(self) -> None:
+        """Raise `UsageError` for a layer that cannot be looked at, before anything is written."""
+        for each in self.explainers.values():
+            if isinstance(each, LayerExplainer) and each.layer is not None:
+                each.look(self.model, torch.zeros(1, self.recipe.channels, self.recipe.size, self.recipe.size))
 
     def explain(self, batch: NDArray[np.float32], names: Sequence[str]) -> Maps:
         """Return scores and maps of the named methods; the network's own maps come from the pass that scores."""
