@@ -271,7 +271,7 @@ def test_what_cannot_be_paired_is_refused(predictions_frame, better_and_worse):
 def test_three_fractures_of_one_patient_were_said_to_be_fewer_than_two_images():
     rows = {"image_id": list("abcdef"), "y_true": [1, 1, 1, 0, 0, 0], "group_id": list("ppp123")}
     table = Predictions(pl.DataFrame({**rows, "y_score": [0.9, 0.8, 0.7, 0.3, 0.2, 0.1]}))
-    with pytest.raises(TableError, match="at least two groups of each class"):
+    with pytest.raises(TableError, match="at least two groups of each class; the tables share 6 images, of which 3"):
         compare({"a": table, "b": table})
 
 

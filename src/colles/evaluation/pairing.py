@@ -108,5 +108,8 @@ def _refuse_unlike(scores: Mapping[str, Scores], ids: pl.DataFrame, tables: Mapp
     if smaller_class(first) < 2:
         units = "images" if first.groups is None else "groups"
         raise TableError(
-            f"a comparison needs at least two {units} of each class", field="y_true", repair="Compare on more images"
+            f"a comparison needs at least two {units} of each class; the tables share {first.n:,} images, of which "
+            f"{first.n_positive:,} are fractured",
+            field="y_true",
+            repair="Compare on more images; models of different runs on the same split (split.keep)",
         )
