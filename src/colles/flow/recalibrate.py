@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from colles.core.drawn import drawn_places
 from colles.core.errors import TableError, UsageError
 from colles.core.files import atomic_path, refuse_existing
 from colles.core.recipe import EvaluateRecipe
@@ -22,7 +24,7 @@ from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.scores import Scores
 from colles.evaluation.subgroups import few_warning
-from colles.flow.site import SITE, SiteAnswers, SiteLabels, judge_site, load_site_labels
+from colles.flow.site import SITE, SiteAnswers, SiteLabels, judge_site, learned_from, load_site_labels
 from colles.flow.site_int8 import judge_int8_on_site
 from colles.serving.bundle import CARD, INT8_MODEL, LICENSE, METADATA, MODEL, WEIGHTS, Bundle, load_bundle, write_bundle
 from colles.serving.decision import DecisionRule
@@ -34,6 +36,8 @@ _MADE_ANEW = {METADATA, CARD, LICENSE}
 """Files of the old bundle that are not copied."""
 JUDGED = "site, by five folds"
 """Each image judged by thresholds and a calibration that other groups chose."""
+_LOOKED_AT = 100
+"""Images, at most, of which it is asked whether the bundle learned from them: each costs as much as an answer."""
 LEAST = 10
 """Images of a class, below which thresholds are chance: those of three fractures left no image undecided."""
 
@@ -76,7 +80,9 @@ def recalibrate(
         raise UsageError(f"{name!r} is none that can be shown", field="--name", repair="Leave out control characters")
     old = load_bundle(bundle)
     table = load_site_labels(labels)
-    answers = judge_site(Predictor(old, gate=gate), table)
+    predictor = Predictor(old, gate=gate)
+    answers = judge_site(predictor, table)
+    learned = _learned(predictor, answers)
     predictions, scores = answers.predictions, answers.predictions.scores
     locked = lock_on(_enough(scores, labels), SITE, recipe)
     figures, points = crossfit(scores, SITE, recipe)
@@ -91,7 +97,7 @@ def recalibrate(
         "evaluation": _evaluation(scores, figures, points),
         "external": None,  # was measured at the old thresholds
         "int8": int8,
-        "training": {**old.metadata.training, "recalibrated": _origin(old, table, answers, gate)},
+        "training": {**old.metadata.training, "recalibrated": _origin(old, table, answers, gate) | learned},
     })  # fmt: skip
     made = _write(old, metadata, out)
     of_images = (
@@ -99,6 +105,7 @@ def recalibrate(
         group_warning(predictions.groups_from),
         _unlabelled(table),
         _refused(answers),
+        _flattered(learned),
         _crossed(rule),
     )
     warnings = (*(text for text in of_images if text), *locked.warnings, *said)
@@ -130,6 +137,21 @@ def _refused(answers: SiteAnswers) -> str | None:
     return (
         f"the bundle refuses {answers.refused:,} of {judged + answers.refused:,} readable images as unlike those it "
         f"learned from: thresholds and figures are of the other {judged:,} (--no-gate: of all)"
+    )
+
+
+def _learned(predictor: Predictor, answers: SiteAnswers) -> dict[str, int]:
+    paths = answers.predictions.frame["image_id"].to_list()
+    looked = [paths[place] for place in drawn_places(len(paths), _LOOKED_AT, np.random.default_rng(0))]
+    return {"looked_at": len(looked), "learned_from": learned_from(predictor, looked)}
+
+
+def _flattered(learned: dict[str, int]) -> str | None:
+    if not learned["learned_from"]:
+        return None
+    return (
+        f"the bundle learned from {learned['learned_from']} of {learned['looked_at']} images looked at, or more: it "
+        "knows them, so thresholds and figures flatter; use images that it has not seen"
     )
 
 

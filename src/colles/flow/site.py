@@ -15,6 +15,8 @@ from colles.core.tables import read_table
 from colles.datasets.sources.columns import with_known_names
 from colles.evaluation.labels import parse_labels
 from colles.evaluation.predictions import Predictions
+from colles.imaging.preprocess import to_input
+from colles.serving.decode import Sample, decode
 from colles.serving.prediction import Prediction
 from colles.serving.predictor import Predictor
 
@@ -92,6 +94,16 @@ def judge_site(predictor: Predictor, labels: SiteLabels) -> SiteAnswers:
     frame = labels.frame.rename({"path": "image_id"}).with_columns(y_score=pl.Series(scores, dtype=pl.Float64))
     readable = frame.filter(pl.col("y_score").is_not_null()).with_columns(subset=pl.lit(SITE))
     return SiteAnswers(Predictions(readable), len(unreadable), len(reasons) - len(unreadable))
+
+
+def learned_from(predictor: Predictor, paths: Sequence[str]) -> int:
+    """Count the images that the bundle learned from, as far as its gate keeps them; 0 where it answers without one."""
+    gate, session, recipe = predictor.judge.gate, predictor.session, predictor.recipe
+    if gate is None:
+        return 0
+    samples = [sample for path in paths if isinstance(sample := decode(path, recipe), Sample)]
+    embeddings = [session.run(to_input(sample.canvas[None], recipe), embedding=True).embedding for sample in samples]
+    return sum(int(gate.keeps(embedding)[0]) for embedding in embeddings if embedding is not None)
 
 
 def answers_on(predictor: Predictor, paths: Sequence[str], what: str) -> list[Prediction]:

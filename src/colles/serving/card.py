@@ -158,12 +158,17 @@ def _recalibrated(metadata: BundleMetadata) -> str:
     if not origin:
         return ""
     refused = f", {origin['refused']} more were refused by its gate and left out" if origin.get("refused") else ""
+    known = origin.get("learned_from")
+    flattered = (
+        f" It had learned from {known} or more of {origin['looked_at']} looked at: they flatter." if known else ""
+    )
     return (
         "## Recalibrated\n"
         f"Thresholds and calibration were chosen anew on {origin.get('images')} labelled images of one site, "
         f"{origin.get('fractures')} with a fracture{refused}. The weights are those of `{origin.get('from')}`. The "
         "figures below are of these images alone, each judged by thresholds and a calibration that other groups chose: "
         "of the data that it learned from, and of any other site, they say nothing."
+        f"{flattered}"
     )
 
 

@@ -34,6 +34,8 @@ LEAST = 20
 """Training images below which there is no gate."""
 POWER = 0.5
 """Of new gates; those made before it was told have 1."""
+SAME = 1e-3
+"""Distance to one reference below which it is the same picture: learned ones reached 1e-4, other films 0.01."""
 _ARRAY = "references"
 _WIDEST = 1 << 16
 
@@ -94,11 +96,18 @@ class Gate:
 
     def distance(self, embeddings: FloatArray) -> NDArray[np.float64]:
         """Return how unlike training each embedding (n, d) is: 0 for the same direction, 1 for none in common."""
-        # Not by BLAS: its threads spin for each other, which cost six milliseconds of the cores an image.
-        cosines = np.einsum("nd,rd->nr", _directions(embeddings, self.power), self.references)
+        cosines = self._cosines(embeddings)
         count = min(NEIGHBOURS, len(self.references))
         nearest = np.partition(cosines, cosines.shape[1] - count, axis=1)[:, -count:]
         return np.asarray(1.0 - nearest.mean(axis=1), dtype=np.float64)
+
+    def keeps(self, embeddings: FloatArray) -> NDArray[np.bool_]:
+        """Tell which embeddings (n, d) are those of references: the network learned from these pictures."""
+        return np.asarray(self._cosines(embeddings).max(axis=1) > 1 - SAME, dtype=np.bool_)
+
+    def _cosines(self, embeddings: FloatArray) -> FloatArray:
+        # Not by BLAS: its threads spin for each other, which cost six milliseconds of the cores an image.
+        return np.asarray(np.einsum("nd,rd->nr", _directions(embeddings, self.power), self.references))
 
     def refuse(self, embeddings: FloatArray) -> Sequence[str | None]:
         """Return a reason an embedding that is refused, else None."""
