@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 
 from colles.cli.app import app
 from colles.core.errors import CollesError, DownloadError, OutputExistsError, StorageError, UsageError
+from colles.core.recipe import DataRecipe
 from colles.datasets.download import fetch_archive
 from colles.datasets.obtain import obtain
 from colles.datasets.registry import DataSet, find_data_set, load_registry
 from colles.datasets.sources import create_source
+from colles.flow.sources import data_root
 from served import Served, serve
 
 
@@ -214,6 +216,16 @@ def test_the_verb_lists_what_it_knows(tmp_path: Path, monkeypatch: pytest.Monkey
     assert set(listed) == set(load_registry())
     assert listed["fracatlas"]["here"] == str(tmp_path / "FracAtlas")
     assert listed["bonefractureyolo"]["here"] is None
+
+
+def test_a_tilde_in_the_variable_was_another_folder_to_data_than_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COLLES_DATA", "~/sets")
+    (tmp_path / "sets" / "FracAtlas").mkdir(parents=True)
+    listed = {row["name"]: row for row in json.loads(CliRunner().invoke(app, ["data", "list", "--json"]).stdout)}
+    assert listed["fracatlas"]["here"] == str(data_root(DataRecipe(), tmp_path / "recipes") / "FracAtlas")
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,14 @@ def test_another_salt_kept_the_old_names_of_patients(tmp_path: Path, write_image
         (tmp_path / "salt").write_text(salt)
         found.add(digest_source(create_source("folder", tmp_path / "set", salt=tmp_path / "salt")))
     assert len(found) == 2
+
+
+def test_a_tilde_was_the_home_folder_in_each_path_of_a_recipe_but_a_class_map(
+    tmp_path: Path, write_image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_image(tmp_path / "set" / "x" / "a.png")
+    (tmp_path / "map.yaml").write_text("x: 1\n")
+    data = DataRecipe(sources=(SourceRecipe(kind="folder", path="~/set", class_map="~/map.yaml"),))
+    (source,) = open_sources(data, tmp_path / "recipes", tmp_path, tmp_path / "salt")
+    assert [row.label for row in source.radiographs()] == [1]

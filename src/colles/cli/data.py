@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,7 +76,9 @@ def get(
 
 
 def _root() -> Path:
-    return Path(os.environ.get("COLLES_DATA") or "data")
+    from colles.datasets.registry import named_root
+
+    return named_root() or Path("data")
 
 
 def _here(item: DataSet) -> str | None:

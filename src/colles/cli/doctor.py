@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,10 +20,10 @@ def register(app: typer.Typer) -> None:
 def doctor(as_json: AsJson = False) -> None:
     """Check environment, machine, data, bundles and extras. Exits with 1 where something needed is broken."""
     from colles.core.errors import CheckError
+    from colles.datasets.registry import named_root
     from colles.flow.doctor import examine
 
-    root = os.environ.get("COLLES_DATA")
-    checks = examine(Path(root) if root else None)
+    checks = examine(named_root())
     broken = [check for check in checks if check.state == "broken"]
     if as_json:
         print_json({"healthy": not broken, "checks": [check.model_dump() for check in checks]})

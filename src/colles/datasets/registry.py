@@ -1,15 +1,19 @@
-"""Public data sets by name: where their owners publish them, under which terms, and what the file has to be."""
+"""Public data sets by name: where their owners publish them, under which terms, and where they lie on this machine."""
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 import yaml
 
 from colles.core.errors import UsageError
 from colles.core.names import suggest
 from colles.core.records import Record
+
+DATA_VARIABLE = "COLLES_DATA"
 
 
 class DataSet(Record):
@@ -38,6 +42,12 @@ class DataSet(Record):
     citation: str
     obtain: str | None = None
     """How to come by the archive where there is no `url`."""
+
+
+def named_root() -> Path | None:
+    """Return the folder of the data sets that COLLES_DATA names; None where it is not set."""
+    named = os.environ.get(DATA_VARIABLE)
+    return Path(named).expanduser() if named else None
 
 
 @lru_cache

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from colles.core.errors import MissingInputError, RecipeError
 from colles.core.files import sha256_file, sha256_json
 from colles.core.recipe import DataRecipe, SourceRecipe
-from colles.datasets.registry import load_registry
+from colles.datasets.registry import DATA_VARIABLE, load_registry, named_root
 from colles.datasets.sources import Source, create_source, read_class_map
-
-DATA_VARIABLE = "COLLES_DATA"
 
 
 def data_root(data: DataRecipe, recipe_folder: Path) -> Path:
@@ -20,11 +17,8 @@ def data_root(data: DataRecipe, recipe_folder: Path) -> Path:
     The recipe's `data.root` comes first, then the variable COLLES_DATA, then the recipe's folder.
     """
     if data.root:
-        root = Path(data.root).expanduser()
-        return root if root.is_absolute() else recipe_folder / root
-    if os.environ.get(DATA_VARIABLE):
-        return Path(os.environ[DATA_VARIABLE]).expanduser()
-    return recipe_folder
+        return recipe_folder / Path(data.root).expanduser()
+    return named_root() or recipe_folder
 
 
 def phantom_sources(folder: Path) -> tuple[SourceRecipe, ...]:
@@ -75,8 +69,7 @@ def _open(source: SourceRecipe, root: Path, recipe_folder: Path, salt: Path) -> 
 
 
 def _place(source: SourceRecipe, root: Path) -> Path:
-    path = Path(source.path).expanduser()
-    path = path if path.is_absolute() else root / path
+    path = root / Path(source.path).expanduser()
     if not path.exists():
         raise MissingInputError(
             f"the source {source.name or source.kind} is not there",
@@ -89,7 +82,7 @@ def _place(source: SourceRecipe, root: Path) -> Path:
 
 def _class_map(source: SourceRecipe, recipe_folder: Path) -> dict[str, int | None] | str | None:
     file = source.class_map
-    return str(recipe_folder / file) if isinstance(file, str) and not Path(file).is_absolute() else file
+    return str(recipe_folder / Path(file).expanduser()) if isinstance(file, str) else file
 
 
 def _how_to_fetch(folder: str) -> str:

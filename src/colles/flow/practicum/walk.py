@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,9 @@ from colles.core.recipe import Recipe
 from colles.core.recipe_text import recipe_from
 from colles.datasets.audit.audit import Audit
 from colles.datasets.catalog import Catalog
+from colles.datasets.registry import DATA_VARIABLE, named_root
 from colles.datasets.split import Split
 from colles.flow.run import run_stages
-from colles.flow.sources import DATA_VARIABLE
 from colles.flow.stages import Stages
 from colles.flow.workspace import Ledger, Workspace
 
@@ -77,8 +76,8 @@ class Practicum:
 
 def open_practicum(work: str | Path = "out/notebook") -> Practicum:
     """Choose the data: the real sets where COLLES_DATA holds both, else phantoms; files go under `work`."""
-    root = os.environ.get(DATA_VARIABLE)
-    if root and all((Path(root) / name).is_dir() for name in SETS):
+    root = named_root()
+    if root is not None and all((root / name).is_dir() for name in SETS):
         sources = [{"kind": kind, "name": name.lower(), "path": name} for name, kind in SETS.items()]
         recipe = recipe_from({**_SMALL, "data": {"sources": sources}, "split": {"val": 0.15, "test": 0.2}})
         return Practicum(recipe, Workspace(Path(work) / "real"), real=True)
