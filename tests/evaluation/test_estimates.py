@@ -31,9 +31,11 @@ def overlapping(positives: int, n: int = 60, *, copies: int = 1) -> Scores:
     return Scores(y_true.repeat(copies), y_score.repeat(copies), groups)
 
 
+@pytest.mark.parametrize("rarer", ["fractures", "others"])
 @pytest.mark.parametrize(("copies", "suffix"), [(1, ""), (2, "_groups")])
-def test_nine_of_a_class_are_few_and_ten_are_not(recipe, copies, suffix):
-    few, enough = (ranking_estimates(overlapping(k, copies=copies), recipe, both_methods=True) for k in (9, 10))
+def test_nine_of_a_class_are_few_and_ten_are_not(recipe, copies, suffix, rarer):
+    cases = [overlapping(k if rarer == "fractures" else 60 - k, copies=copies) for k in (9, 10)]
+    few, enough = (ranking_estimates(scores, recipe, both_methods=True) for scores in cases)
     assert {name: found.method for name, found in few.items()} == {
         name: "newcombe" if name == "auroc" else "wilson_smaller_class" for name in RANKING_FIGURES
     }

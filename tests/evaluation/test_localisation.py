@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import sem, t
 from sklearn.metrics import average_precision_score
+from statsmodels.stats.proportion import proportion_confint
 
-from colles.evaluation.froc import match, recall_at
+from colles.evaluation.froc import Detections, match, recall_at
 from colles.evaluation.localisation import (
     THRESHOLDS,
+    MapScore,
     box_mask,
     chance_estimates,
     clip_boxes,
@@ -20,6 +23,7 @@ from colles.evaluation.localisation import (
     localisation_estimates,
     mean_estimate,
     pixel_precision,
+    points_at,
     score_map,
     share_estimate,
     widen,
@@ -93,8 +97,97 @@ def test_a_box_below_a_pixel_still_marks_one() -> None:
     assert box_mask(np.array([[79.9, 39.9, 80, 40]]), SIZE, (4, 8)).sum() == 1
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 300), st.floats(0, 1), st.floats(0, 1))
+def test_a_box_marks_the_cells_whose_middle_lies_in_it(cells: int, pixels: int, one: float, other: float) -> None:
+    """On either axis alone: a map need not have the picture's shape."""
+    low, high = sorted((one * pixels, other * pixels))
+    middles = (np.arange(cells) + 0.5) * pixels / cells
+    wanted = np.flatnonzero((low <= middles) & (middles < high)).tolist()
+    tiny = [min(int((low + high) / 2 * cells / pixels), cells - 1)]
+    across = box_mask(np.array([[low, 0, high, 50]]), (pixels, 50), (2, cells))
+    down = box_mask(np.array([[0, low, 50, high]]), (50, pixels), (cells, 2))
+    assert np.flatnonzero(across[0]).tolist() == np.flatnonzero(down[:, 1]).tolist()
+    if np.abs(middles - low).min() > 1e-9 and np.abs(middles - high).min() > 1e-9:
+        assert np.flatnonzero(across[1]).tolist() == (wanted or tiny)
+
+
+def test_boxes_are_cut_to_width_and_height() -> None:
+    cut, lost = clip_boxes(np.array([[50.0, 10, 120, 60], [5, 9, 9, 9], [45, 5, 60, 35]]), SIZE)
+    assert cut.tolist() == [[50, 10, 80, 40], [45, 5, 60, 35]] and lost == 1
+    assert widen(np.array([[0.0, 30, 10, 38]]), SIZE).tolist() == [[0, 25, 15, 40]]
+
+
+def test_a_point_on_the_edge_of_a_box_lies_in_it_and_one_beside_any_of_its_sides_does_not() -> None:
+    edge, beside = [(10, 15), (30, 15), (20, 10), (20, 20)], [(9, 15), (31, 15), (20, 9), (20, 21)]
+    both = np.concatenate([np.array([[60.0, 30, 70, 35]]), BOX])
+    assert all(points_at(point, boxes) for point in edge for boxes in (BOX, both))
+    assert not any(points_at(point, boxes) for point in beside for boxes in (BOX, both))
+    found = match(np.array([*edge, *beside], float), np.arange(8) / 10, BOX)
+    assert found.best.tolist() == [0.3] and found.false.tolist() == [0.4, 0.5, 0.6, 0.7]
+
+
 def test_sizes_have_names() -> None:
-    assert [lesion_size(share)[:5] for share in (0.001, 0.01, 0.5)] == ["small", "mediu", "large"]
+    shares = (0.001, 0.0049, 0.005, 0.0199, 0.02, 0.5)
+    assert [lesion_size(share)[:5] for share in shares] == ["small", "small", "mediu", "mediu", "large", "large"]
+
+
+def test_negative_and_missing_values_of_a_map_are_none() -> None:
+    heat = box_mask(BOX, SIZE, (40, 80)).astype(float)
+    heat[0, :] = np.nan
+    heat[-1, :] = -5.0
+    found = score_map(heat, (20, 15), BOX, SIZE)
+    assert (found.share_of_mass, found.auprc) == (1, 1) and (found.iou == 1).all()
+
+
+def _score(hit: bool, mass: float, iou: list[float]) -> MapScore:
+    return MapScore(hit, not hit, mass, mass / 2, np.array(iou + [0.0] * (len(THRESHOLDS) - len(iou))))
+
+
+def test_the_threshold_of_the_overlap_is_the_best_on_average_and_read_where_it_was_fitted() -> None:
+    scores = [_score(True, 0.5, [0.9, 0.6, 0.1]), _score(False, 0.4, [0.0, 0.6, 0.8])]
+    assert fit_threshold(scores) == THRESHOLDS[1]
+    for place, overlap in enumerate((0.45, 0.6, 0.45)):
+        found = localisation_estimates(scores, None, THRESHOLDS[place])
+        assert found["iou"].value == pytest.approx(overlap)
+    values = {name: figure.value for name, figure in found.items()}
+    del values["iou"]
+    assert values == pytest.approx(
+        {"pointing": 0.5, "pointing_margin": 0.5, "share_of_mass": 0.45, "energy_pointing": 0.5, "auprc": 0.225}
+    )
+
+
+def test_every_figure_counts_copies_of_a_radiograph_once() -> None:
+    rng = np.random.default_rng(0)
+    once = [_score(bool(rng.random() < 0.6), rng.random(), [rng.random()]) for _ in range(20)]
+    codes = np.repeat(np.arange(20) * 3 + 1, 4)  # some codes belong to images that are not judged
+    copied = localisation_estimates([once[place] for place in codes // 3], codes, THRESHOLDS[0])
+    shares = np.array([score.share_of_mass for score in once])
+    chance = chance_estimates(shares[codes // 3], shares[codes // 3] / 2, codes)
+    alone = localisation_estimates(once, np.arange(20), THRESHOLDS[0])
+    for found, own in ((copied, alone), (chance, chance_estimates(shares, shares / 2, None))):
+        for name, figure in found.items():
+            assert (figure.n, figure.n_groups, own[name].n_groups) == (80, 20, 20)
+            assert figure.method == f"{own[name].method}_groups"
+            assert (figure.value, figure.low, figure.high) == pytest.approx(
+                (own[name].value, own[name].low, own[name].high), abs=0.02
+            )
+    assert chance["pointing_margin"].value == pytest.approx(shares.mean() / 2)
+    assert chance["pointing"] == chance["share_of_mass"] == chance["auprc"]
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_shares_and_means_of_images_have_wilsons_and_students_interval(level: float) -> None:
+    hits, values = np.arange(12) < 9, np.linspace(0.1, 0.8, 12)
+    share, mean = share_estimate(hits, None, level=level), mean_estimate(values, None, level=level)
+    assert (share.low, share.high) == pytest.approx(proportion_confint(9, 12, alpha=1 - level, method="wilson"))
+    assert (mean.low, mean.high) == pytest.approx(t.interval(level, 11, values.mean(), sem(values)))
+    wide, spread = np.array([0.0, 1.0]), np.array([-1.0, 3.0])
+    assert (mean_estimate(wide, None).low, mean_estimate(wide, None).high) == (0, 1)
+    assert mean_estimate(spread, None, bounded=False).low < -1
+    assert share_estimate(np.repeat(hits, 2), np.repeat(np.arange(12), 2), level=level).high == pytest.approx(
+        share.high, abs=0.02
+    )
 
 
 def test_intervals_widen_where_images_come_in_groups() -> None:
@@ -137,3 +230,21 @@ def test_froc_by_hand() -> None:
     assert {rate: recall.value for rate, recall in recalls.items()} == {0.0: 0.25, 0.25: 0.25, 0.5: 0.5}
     assert recalls[0.0].n == 4
     assert all(recall.value is None for recall in recall_at([], np.zeros(0, int)).values())
+
+
+def test_froc_counts_false_candidates_of_every_image_and_boxes_by_group() -> None:
+    """Ten images, false candidates of 0.95, 0.85 … 0.05, and in six of them a box found at 0.9, 0.8 … 0.4."""
+    found = [Detections(np.array([0.9 - k / 10] if k < 6 else []), np.array([0.95 - k / 10])) for k in range(10)]
+    groups = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
+    recalls = recall_at(found, groups, (0.0, 0.1, 0.19, 0.5, 1.0, 5.0), level=0.9)
+    assert {rate: recall.value for rate, recall in recalls.items()} == pytest.approx(
+        {0.0: 0, 0.1: 1 / 6, 0.19: 1 / 6, 0.5: 5 / 6, 1.0: 1, 5.0: 1}
+    )
+    assert {(recall.n, recall.n_groups, recall.level) for recall in recalls.values()} == {(6, 3, 0.9)}
+    assert list(recall_at(found, groups)) == [0.1, 0.25, 0.5, 1.0, 2.0]
+
+
+def test_a_candidate_as_high_as_the_first_false_one_too_many_does_not_count() -> None:
+    found = [Detections(np.array([0.5, 0.6]), np.array([0.5]))]
+    recalls = recall_at(found, np.zeros(1, int), (0.0, 1.0))
+    assert [recalls[rate].value for rate in (0.0, 1.0)] == [0.5, 1]
