@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import sem, t
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, jaccard_score
 from statsmodels.stats.proportion import proportion_confint
 
 from colles.evaluation.froc import Detections, match, recall_at
@@ -22,6 +22,7 @@ from colles.evaluation.localisation import (
     lesion_size,
     localisation_estimates,
     mean_estimate,
+    overlaps,
     pixel_precision,
     points_at,
     score_map,
@@ -70,6 +71,16 @@ def test_pixel_precision_is_scikit_learns(seed: int, levels: int) -> None:
     mask[0, 0] = True
     values = np.round(rng.random((7, 9)), levels)
     assert pixel_precision(values, mask) == pytest.approx(average_precision_score(mask.ravel(), values.ravel()))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_overlap_is_scikit_learns_jaccard_score(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values, mask = rng.random((7, 9)) * rng.choice([0.3, 5.0]), rng.random((7, 9)) < 0.3
+    mask[0, 0] = True
+    cuts = [values.ravel() >= share * values.max() for share in THRESHOLDS]
+    assert overlaps(values, mask) == pytest.approx([jaccard_score(mask.ravel(), cut) for cut in cuts])
 
 
 def test_overlap_is_measured_at_a_share_of_the_maximum() -> None:

@@ -9,7 +9,7 @@ from colles.core.recipe import EvaluateRecipe
 from colles.evaluation.evaluate import evaluate
 from colles.evaluation.labels import parse_answers
 from colles.evaluation.predictions import Predictions
-from colles.evaluation.sizes import image_size
+from colles.evaluation.sizes import image_size, lesion_rows
 from colles.evaluation.subgroups import subgroup_rows, with_ages, with_sizes
 
 
@@ -72,6 +72,52 @@ def test_a_source_that_is_no_single_value_is_no_subgroup(values):
 @pytest.mark.parametrize("boxes", [[[1.0, 2.0, 3.0, 4.0]] * 4, [[{"a": 1}]] * 4, [[{"x1": "a", "y1": "b"}]] * 4])
 def test_boxes_of_another_form_make_no_area(boxes):
     assert found(width=[512] * 4, height=[300] * 4, boxes=boxes) == {("image_size", "500 px to 1,000 px"): 4}
+
+
+def test_sizes_of_pictures_that_are_not_square_counted_by_hand():
+    boxes = [[(0, 0, 10, 40), (50, 100, 70, 110)], [], None, [(0, 0, 100, 10)]]
+    frame = pl.DataFrame(
+        {
+            "y_true": [1, 0, 1, 1],
+            "width": [400, 1200, 400, None],
+            "height": [1200, 400, None, 500],
+            "boxes": [
+                None
+                if some is None
+                else [dict(zip(("x1", "y1", "x2", "y2"), map(float, box), strict=True)) for box in some]
+                for some in boxes
+            ],
+        }
+    )
+    rows = with_sizes(frame)
+    assert rows["image_size"].to_list() == ["1,000 px to 2,000 px"] * 2 + [None, None]
+    assert rows["lesion_area"].to_list() == [600 / 480_000, None, None, None]
+    named = with_sizes(frame.with_columns(lesion_area=pl.lit(0.5), image_size=pl.lit("own")))
+    assert (named["lesion_area"].to_list(), named["image_size"].to_list()) == ([0.5] * 4, ["own"] * 4)
+    assert with_sizes(frame.drop("height")).columns == ["y_true", "width", "boxes"]
+
+
+def test_the_limits_of_bands_belong_to_the_upper_one():
+    areas = [0.00499, 0.005, 0.00999, 0.01, 0.02999, 0.03]
+    frame = pl.DataFrame({"y_true": [1] * 6, "lesion_area": areas})
+    assert [(value, rows["lesion_area"].to_list()) for _, value, rows in lesion_rows(frame)] == [
+        ("under 0.5 %", areas[:1]),
+        ("0.5 % to 1 %", areas[1:3]),
+        ("1 % to 3 %", areas[3:5]),
+        ("3 % and more", areas[5:]),
+    ]
+    ages = with_ages(pl.DataFrame({"age": [-0.1, 0, 17.9, 18, 64.9, 65, 125, 125.1]}))["age_band"].to_list()
+    assert ages == [
+        None, *["under 18 years"] * 2, *["18 years to 65 years"] * 2, *["65 years and more"] * 2, None,
+    ]  # fmt: skip
+    own = pl.DataFrame({"age": [30], "age_band": ["old"]})
+    assert with_ages(own)["age_band"].to_list() == ["old"]
+
+
+def test_a_size_of_fracture_has_all_images_without_one_beside_it_whatever_their_boxes():
+    frame = pl.DataFrame({"y_true": [1, 1, 1, 0, 0, None], "lesion_area": [0.001, 0.02, None, 0.001, None, 0.1]})
+    found = {value: rows["lesion_area"].to_list() for _, value, rows in lesion_rows(frame)}
+    assert found == {"under 0.5 %": [0.001, 0.001, None], "1 % to 3 %": [0.02, 0.001, None]}
 
 
 @pytest.mark.parametrize("side", [1, 499, 500, 999.5, 1000, 2000, 3000])
