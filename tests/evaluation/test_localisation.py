@@ -73,7 +73,7 @@ def test_pixel_precision_is_scikit_learns(seed: int, levels: int) -> None:
     assert pixel_precision(values, mask) == pytest.approx(average_precision_score(mask.ravel(), values.ravel()))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 10_000))
 def test_overlap_is_scikit_learns_jaccard_score(seed: int) -> None:
     rng = np.random.default_rng(seed)

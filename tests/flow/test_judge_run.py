@@ -153,6 +153,42 @@ class Detail(Truth):
         return np.abs(np.diff(batch[:, 0], axis=2)).mean(axis=(1, 2)).astype(np.float64)
 
 
+def test_curves_of_a_score_that_falls_with_every_patch_are_its_mean() -> None:
+    """Detail is lost in proportion to the deleted share, so any order of patches has the area of a straight line."""
+    noise = np.random.default_rng(0).integers(0, 255, (2, SIZE, SIZE)).astype(np.uint8)
+    curves = Curves(Detail(), noise)
+    order = np.random.default_rng(1).permutation(256)
+    deletion, insertion = curves.areas([order, order[::-1]])
+    half = (curves.whole + curves.gone) / 2
+    assert (curves.gone < curves.whole / 5).all()
+    assert deletion == pytest.approx(half, rel=0.06) and insertion == pytest.approx(half, rel=0.06)
+
+
+def test_what_is_deleted_first_is_shown_first() -> None:
+    """Half of the picture holds all detail: it is gone, or back, after half of the patches."""
+    canvas = np.full((1, SIZE, SIZE), 128, np.uint8)
+    canvas[0, : SIZE // 2] = np.random.default_rng(0).integers(0, 255, (SIZE // 2, SIZE))
+    curves = Curves(Detail(), canvas)
+    for order, deletion, insertion in ((np.arange(256), 0.25, 0.75), (np.arange(256)[::-1], 0.75, 0.25)):
+        found = [float(area[0] - curves.gone[0]) for area in curves.areas([order])]
+        assert found == pytest.approx(np.array([deletion, insertion]) * (curves.whole - curves.gone)[0], rel=0.25)
+
+
+class Fixed(Truth):
+    """A map that stays where it is, whatever the image shows."""
+
+    def explain(self, batch: np.ndarray, names: Sequence[str]) -> Maps:
+        noise = np.random.default_rng(7).random((SIZE, SIZE), dtype=np.float32)
+        return Maps(self.score(batch), dict.fromkeys(names, np.stack([noise] * len(batch))), {})
+
+
+def test_a_map_moves_with_its_image(drawn: Catalog) -> None:
+    items = items_of_subset(drawn, table(drawn), "test")[:6]
+    moving, still = (check_methods(source, items)["bright"]["checks"]["repeatability"] for source in (Truth(), Fixed()))
+    assert moving["correlation"] > 0.95 and moving["peak_shift"] == 0
+    assert not still["passed"] and still["correlation"] < 0.3
+
+
 def test_a_map_of_noise_beats_no_random_order_by_leaving_out_the_padding(tmp_path: Path) -> None:
     """Random places were drawn from the padding too, where nothing can be deleted, so that any map beat them."""
     items = []

@@ -39,7 +39,7 @@ def with_sizes(frame: pl.DataFrame) -> pl.DataFrame:
     width, height = _number("width"), _number("height")
     longer = pl.when(width.is_not_null() & height.is_not_null()).then(pl.max_horizontal(width, height))
     added = {IMAGE_SIZE: in_words(longer, IMAGE_CUTS, IMAGE_NAMES)}
-    if LESION_AREA not in frame.columns and _has_boxes(frame):
+    if _has_boxes(frame):
         added[LESION_AREA] = _covered() / (width * height)
     return frame.with_columns(**{name: column for name, column in added.items() if name not in frame.columns})
 
