@@ -178,10 +178,23 @@ def test_a_missing_group_is_a_group_of_its_own():
 
 
 @pytest.mark.parametrize(
-    "groups", [np.array([1.0, np.nan, 1.0, np.nan]), np.array(["a", np.nan, "a", np.nan], dtype=object)]
+    "groups",
+    [
+        np.array([1.0, np.nan, 1.0, np.nan]),
+        np.array(["a", np.nan, "a", np.nan], dtype=object),
+        np.array(["a", None, "a", None]),
+    ],
 )
 def test_groups_that_are_nan_are_missing(groups):
     assert Scores.from_arrays([1, 0, 1, 0], [0.1] * 4, groups).n_groups() == 3
+
+
+def test_marked_rows_keep_their_groups_numbered_anew():
+    scores = Scores.from_arrays([1, 0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4, 0.5], list("aabcc"))
+    part = scores.where(np.array([False, False, True, True, True]))
+    assert (part.groups.tolist(), part.n_groups(), part.y_score.tolist()) == ([0, 1, 1], 2, [0.3, 0.4, 0.5])
+    assert scores.where(np.array([True, False, True, False, True])).groups is None
+    assert scores.n_groups(np.array([True, True, False, False, True])) == 2
 
 
 def test_arrays_of_other_length_are_refused():

@@ -251,6 +251,28 @@ def test_checks_run_without_a_network_too(drawn: Catalog) -> None:
     assert not scores["probes"][1]["found"]
 
 
+def test_a_recipe_bounds_what_is_judged(drawn: Catalog) -> None:
+    recipe = ExplainRecipe(score_images=6, check_images=4, probe_images=3)
+    scores = judge_run(Truth(), drawn, table(drawn), recipe)
+    bright = scores["methods"]["bright"]
+    assert (scores["n"], bright["froc_images"], bright["iou_threshold"]["n"]) == (6, 12, 3)
+    assert bright["checks"]["repeatability"]["images"] == bright["checks"]["faithfulness"]["images"] == 4
+    assert bright["checks"]["repeatability"]["correlation"] > 0.9  # of fractures: a blank map has none
+    assert scores["probes"][1]["n"] == 6
+
+
+def test_val_tunes_no_threshold_for_itself_and_a_missing_twin_is_named(drawn: Catalog) -> None:
+    recipe = ExplainRecipe(sample=4, check_images=0, probe_images=0)
+    val, test = (judge_run(Truth(), drawn, table(drawn), recipe, subset=subset) for subset in ("val", "test"))
+    assert "no overlap is stated: its threshold is fitted on val itself" in val["notes"]
+    assert val["methods"]["bright"]["iou_threshold"] is None and "iou" not in val["methods"]["bright"]["figures"]
+    assert not any("overlap" in note for note in test["notes"])
+    left_out = "the untrained network was left out: it needs torch (judge the run, or install it)"
+    assert left_out in val["notes"] and left_out in test["notes"]
+    beside = judge_run(SlowFirst(), drawn, table(drawn), recipe)
+    assert beside["methods"]["untrained"]["role"] == "chance" and left_out not in beside["notes"]
+
+
 def test_what_cannot_be_judged_says_why(drawn: Catalog, tmp_path: Path) -> None:
     bare = drawn.with_columns(boxes=pl.lit(None, dtype=CATALOG_SCHEMA["boxes"]))
     with pytest.raises(MissingInputError, match="no fractured image of test has a reference box"):
