@@ -1,4 +1,7 @@
-"""Free-response ROC: the share of reference boxes that candidates find, at k false candidates an image."""
+"""Free-response ROC: the share of reference boxes that candidates find, at k false candidates an image.
+
+Bunch PC, Hamilton JF, Sanderson GK, Simmons AH, J Appl Photogr Eng 1978; 4: 166–171.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class MapScore:
     """One map against one image's boxes."""
 
     hit: bool
-    """The peak lies in a box; a map without a peak misses."""
+    """The peak lies in a box; a map without a peak misses (Zhang J et al., Int J Comput Vis 2018; 126: 1084–1102)."""
     hit_margin: bool
     """The same with boxes widened by the margin."""
     share_of_mass: float

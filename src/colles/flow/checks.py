@@ -158,7 +158,8 @@ def _random_order(sample: Sample, seed: int) -> NDArray[np.int64]:
 class Curves:
     """Deletion and insertion: the score while the image turns into its blurred copy, or back, in an order of patches.
 
-    Both ends are the same for every order, so they are scored once.
+    Of Petsiuk V, Das A, Saenko K, RISE, BMVC 2018, arXiv:1806.07421. Both ends are the same for every order, so they
+    are scored once.
     """
 
     def __init__(self, source: MapSource, canvases: NDArray[np.uint8]) -> None:
