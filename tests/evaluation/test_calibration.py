@@ -88,6 +88,13 @@ def test_isotonic_undoes_any_rising_distortion():
     assert expected_calibration_error(held, found.transform(scores.y_score**3)) < 0.02
 
 
+@pytest.mark.parametrize("method", ["platt", "temperature", "isotonic"])
+def test_scores_that_run_backwards_do_not_rise(make_scores, method):
+    scores = make_scores(300)
+    assert Calibrator.fit(scores.y_true, scores.y_score, method=method).rises
+    assert not Calibrator.fit(~scores.y_true, scores.y_score, method=method).rises
+
+
 def test_isotonic_of_equal_scores_cannot_be_fitted():
     with pytest.raises(TableError, match="all scores are equal"):
         Calibrator.fit([1, 0, 1], [0.3, 0.3, 0.3], method="isotonic")
@@ -102,6 +109,7 @@ def test_another_prevalence_shifts_the_logit_as_bayes_says(make_scores, method):
     before, after = (each.transform(0.6) / (1 - each.transform(0.6)) for each in (found, rare))
     assert after / before == pytest.approx((0.1 / 0.9) / (share / (1 - share)))
     assert rare.at_fitted_prevalence() == found
+    assert rare.for_prevalence(0.3) == found.for_prevalence(0.3)
 
 
 def test_a_shift_calibrates_on_a_rarer_population():
