@@ -99,6 +99,7 @@ def test_what_a_part_moves_counted_by_hand() -> None:
     fractured, known = np.array([True, False, True, False]), np.array([True, True, True, False])
     found = _describe(PARTS[0], Moves(before, covered, control, fractured, known, None))
     assert found["change"]["value"] == pytest.approx((2 - 1 - 1 - 4) / 4)
+    assert found["change"]["low"] < -1 and found["change"]["high"] > 1  # of a logit, not of a share
     assert (found["change_fractured"], found["change_others"]) == (0.5, -1)
     assert (found["auroc_before"], found["auroc_after"]) == (0.5, 1)
 

@@ -111,7 +111,7 @@ def _isotonic(scores: Scores) -> dict[str, tuple[float, ...]]:
         raise TableError(
             "calibration found no answer (all scores are equal)", field="y_score", repair="Use calibration: none"
         )
-    fitted = IsotonicRegression(out_of_bounds="clip").fit(scores.y_score, platt_targets(scores.y_true))
+    fitted = IsotonicRegression().fit(scores.y_score, platt_targets(scores.y_true))
     return {"x": tuple(fitted.X_thresholds_.tolist()), "y": tuple(fitted.y_thresholds_.tolist())}
 
 
