@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from colles.core.errors import MissingInputError, ParityError
 from colles.core.recipe import PreprocessRecipe
+from colles.evaluation.scores import FloatArray
 from colles.imaging.preprocess import to_canvas, to_input
 from colles.imaging.read import read_image
 from colles.learning.models.base import FractureClassifier
 from colles.learning.scoring import score_batch
 from colles.serving.predictor import Predictor
 
-Scores = NDArray[np.float64]
 _BATCH = 8
 
 
@@ -91,7 +91,7 @@ def _upwards(value: float) -> float:
     return float(f"{math.ceil(value / unit) * unit:.0e}")
 
 
-def score_files(model: FractureClassifier, preprocess: PreprocessRecipe, paths: Sequence[Path]) -> Scores:
+def score_files(model: FractureClassifier, preprocess: PreprocessRecipe, paths: Sequence[Path]) -> FloatArray:
     """Return the checkpoint's scores (N,), 0 to 1, of image files."""
     return np.concatenate([score_batch(model, batch) for batch in _batches(paths, preprocess)])
 
@@ -105,7 +105,7 @@ def score_rows(model: FractureClassifier, preprocess: PreprocessRecipe, rows: pl
 
 def _scores(
     model: FractureClassifier, preprocess: PreprocessRecipe, predictor: Predictor, paths: Sequence[Path]
-) -> tuple[Scores, Scores]:
+) -> tuple[FloatArray, FloatArray]:
     pairs = [(score_batch(model, batch), predictor.session.run(batch).score) for batch in _batches(paths, preprocess)]
     trained, exported = zip(*pairs, strict=True)
     return np.concatenate(trained), np.concatenate(exported)
@@ -117,7 +117,7 @@ def _batches(paths: Sequence[Path], preprocess: PreprocessRecipe) -> Iterator[ND
         yield to_input(np.stack(canvases), preprocess)
 
 
-def _largest(predictor: Predictor, one: Scores, other: Scores) -> float:
+def _largest(predictor: Predictor, one: FloatArray, other: FloatArray) -> float:
     # A difference must hide neither in the score nor, magnified by a steep calibration, in the probability.
     probability = np.abs(predictor.calibrate(one) - predictor.calibrate(other))
     return float(max(probability.max(), np.abs(one - other).max()))

@@ -25,7 +25,8 @@ from colles.core.files import atomic_path
 if TYPE_CHECKING:
     from colles.serving.bundle import Bundle
 
-FloatArray = NDArray[np.float32]
+Features = NDArray[np.float32]
+"""(N, d), a row an image."""
 FILE = "gate.npz"
 NEIGHBOURS = 5
 REFERENCES = 1000
@@ -44,7 +45,7 @@ _WIDEST = 1 << 16
 class Gate:
     """Refuse embeddings that lie too far from training's."""
 
-    references: FloatArray
+    references: Features
     """(n, d) training images' embeddings, each of length 1 up to its rounding to 16 bits."""
     limit: float
     """Largest distance (0–2) that is let through."""
@@ -52,7 +53,7 @@ class Gate:
     """What the size of each number of an embedding is raised to; the references are so already."""
 
     @classmethod
-    def fit(cls, train: FloatArray, val: FloatArray, *, false_refusals: float) -> Self:
+    def fit(cls, train: Features, val: Features, *, false_refusals: float) -> Self:
         """Fit on training embeddings (n, d); the limit lets all but `false_refusals` of val's (m, d) through.
 
         Raise `ValueError` for fewer than `LEAST` training images or no val image.
@@ -94,22 +95,22 @@ class Gate:
             np.savez(temporary, **arrays)
         return folder / FILE
 
-    def distance(self, embeddings: FloatArray) -> NDArray[np.float64]:
+    def distance(self, embeddings: Features) -> NDArray[np.float64]:
         """Return how unlike training each embedding (n, d) is: 0 for the same direction, 1 for none in common."""
         cosines = self._cosines(embeddings)
         count = min(NEIGHBOURS, len(self.references))
         nearest = np.partition(cosines, cosines.shape[1] - count, axis=1)[:, -count:]
         return np.asarray(1.0 - nearest.mean(axis=1), dtype=np.float64)
 
-    def keeps(self, embeddings: FloatArray) -> NDArray[np.bool_]:
+    def keeps(self, embeddings: Features) -> NDArray[np.bool_]:
         """Tell which embeddings (n, d) are those of references: the network learned from these pictures."""
         return np.asarray(self._cosines(embeddings).max(axis=1) > 1 - SAME, dtype=np.bool_)
 
-    def _cosines(self, embeddings: FloatArray) -> FloatArray:
+    def _cosines(self, embeddings: Features) -> NDArray[np.float32]:
         # Not by BLAS: its threads spin for each other, which cost six milliseconds of the cores an image.
         return np.asarray(np.einsum("nd,rd->nr", _directions(embeddings, self.power), self.references))
 
-    def refuse(self, embeddings: FloatArray) -> Sequence[str | None]:
+    def refuse(self, embeddings: Features) -> Sequence[str | None]:
         """Return a reason an embedding that is refused, else None."""
         return [
             None
@@ -120,7 +121,7 @@ class Gate:
         ]
 
 
-def _stored(data: bytes) -> FloatArray:
+def _stored(data: bytes) -> Features:
     # The header comes first: a file of two megabytes can claim, and unpack to, gigabytes.
     with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(f"{_ARRAY}.npy") as stream:
         np.lib.format.read_magic(stream)
@@ -132,7 +133,7 @@ def _stored(data: bytes) -> FloatArray:
         return np.frombuffer(stream.read(2 * shape[0] * shape[1]), np.float16).reshape(shape).astype(np.float32)
 
 
-def _directions(embeddings: FloatArray, power: float) -> FloatArray:
+def _directions(embeddings: Features, power: float) -> Features:
     raised = embeddings if power == 1.0 else np.sign(embeddings) * np.abs(embeddings) ** power
     lengths = np.linalg.norm(raised, axis=1, keepdims=True)
     return np.asarray(raised / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -10,10 +10,8 @@ from matplotlib.figure import Figure
 from colles.reporting.figures.style import CLASS_COLOURS, GREY, Drawing, draw, shade
 from colles.reporting.formats import point_name, subset_name, threshold
 
-Scores = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
-
-def score_histogram(scores: Scores, thresholds: Mapping[str, float]) -> Drawing:
+def score_histogram(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], thresholds: Mapping[str, float]) -> Drawing:
     """Draw the density of scores of each class; `scores` maps a subset to (y_true, y_score)."""
 
     def paint(figure: Figure) -> None:

@@ -25,10 +25,10 @@ _CHECKS = {
     "repeatability": "Repeatable",
     "faithfulness": "Faithful",
 }
-Scores = Mapping[str, Any]
+Content = Mapping[str, Any]
 
 
-def score_blocks(scores: Scores | None) -> list[Block]:
+def score_blocks(scores: Content | None) -> list[Block]:
     """Return the blocks of explain/scores.json; nothing where it is absent."""
     if not scores or not scores.get("methods"):
         return []
@@ -50,7 +50,7 @@ def score_blocks(scores: Scores | None) -> list[Block]:
     ]
 
 
-def _about(scores: Scores) -> str:
+def _about(scores: Content) -> str:
     margin = scores.get("margin")
     near = f" “Near” allows {number(margin, 4)} of the {scores.get('margin_of')} around it." if margin else ""
     return (
@@ -64,7 +64,7 @@ def _name(method: str) -> str:
     return method.replace("_", " ")
 
 
-def _rows(methods: Mapping[str, Scores]) -> list[ForestRow]:
+def _rows(methods: Mapping[str, Content]) -> list[ForestRow]:
     rows = []
     for role, heading in (("method", "methods"), ("chance", "chance")):
         part = {name: method for name, method in methods.items() if (method.get("role") or "method") == role}
@@ -77,7 +77,7 @@ def _rows(methods: Mapping[str, Scores]) -> list[ForestRow]:
     return rows
 
 
-def _table(methods: Mapping[str, Scores]) -> Table:
+def _table(methods: Mapping[str, Content]) -> Table:
     figures = [name for name in _FIGURES if any(name in (m.get("figures") or {}) for m in methods.values())]
     rows = []
     for name, method in methods.items():
@@ -88,7 +88,7 @@ def _table(methods: Mapping[str, Scores]) -> Table:
     return Table(("Method", "Images", *heads), tuple(rows), "Maps against reference boxes, with intervals.")
 
 
-def _checks(methods: Mapping[str, Scores]) -> Iterator[Block]:
+def _checks(methods: Mapping[str, Content]) -> Iterator[Block]:
     rows = []
     for name, method in methods.items():
         for check, title in _CHECKS.items():
@@ -110,11 +110,11 @@ def _plain(warnings: Any) -> list[str]:
     return [str(text).rstrip(".") for text in warnings or ()]
 
 
-def _passed(found: Scores) -> str:
+def _passed(found: Content) -> str:
     return {True: "yes", False: "NO"}.get(found.get("passed"), "–")  # type: ignore[arg-type]
 
 
-def _probes(probes: Sequence[Scores]) -> Iterator[Block]:
+def _probes(probes: Sequence[Content]) -> Iterator[Block]:
     if not probes:
         return
     yield Heading("Does the score rest on something else?")
