@@ -17,7 +17,7 @@ from colles.datasets.grouping import kin_of
 from colles.datasets.sources import SOURCES, create_source, parse_source
 from colles.datasets.sources.base import guess_label
 from colles.datasets.sources.columns import with_known_names
-from colles.datasets.survey import survey
+from colles.datasets.survey import survey, survey_all
 
 
 def _rows(kind: str, root: Path, **options) -> list[Radiograph]:
@@ -493,6 +493,28 @@ def test_a_table_of_patients_beside_class_folders_was_passed_over_without_a_word
     (root / "patients.csv").write_text("path,patient_id\n", encoding="utf-8")
     assert len(_rows("folder", root)) == 2
     assert "patients.csv not read for labels or patients; such a table is a source" in capsys.readouterr().err
+    (root / "patients.csv").rename(root / "normal" / "patients.csv")
+    assert len(_rows("folder", root)) == 2
+    assert "normal/patients.csv not read for labels" in capsys.readouterr().err
+
+
+def test_a_zip_file_beside_the_images_was_left_out_without_a_word(tmp_path: Path, write_image, capsys) -> None:
+    root = tmp_path / "set"
+    write_image(root / "fractured" / "a.png")
+    (root / "more.zip").touch()
+    assert len(_rows("folder", root)) == 1
+    assert "1 packed, such as more.zip; unpack what holds images" in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"neither a folder nor a table\. Unpack it, and name the folder"):
+        survey(str(root / "more.zip"))
+
+
+def test_folders_that_differ_behind_a_dot_had_one_name(tmp_path: Path, write_image) -> None:
+    for version in ("clinic 1.2", "clinic 1.3"):
+        write_image(tmp_path / version / "fractured" / "a.png")
+    assert [item.name for item in survey_all([str(path) for path in sorted(tmp_path.iterdir())])] == [
+        "clinic_1.2",
+        "clinic_1.3",
+    ]
 
 
 def test_pictures_under_another_ending_were_left_out_without_a_word(tmp_path: Path, write_image, capsys) -> None:
@@ -507,6 +529,7 @@ def test_pictures_under_another_ending_were_left_out_without_a_word(tmp_path: Pa
     assert len(_rows("folder", root)) == 1
     said = capsys.readouterr().err
     assert "4 pictures whose ending is not read (.jfif 1, .jp2 1, none 2), such as fractured/IM000001" in said
+    assert "DICOM files are a source whatever their endings: dicom=FOLDER" in said
 
 
 def test_a_yolo_export_without_data_yaml_was_a_folder_to_be_called_fractured(write_yolo) -> None:

@@ -51,7 +51,7 @@ def init(
 
     recipe_from(recipe_values(found, choices, run))
     write_text(out, recipe_text(found, choices, run))
-    unclear = [label for item in found for label in item.unclear]
+    unclear = list(dict.fromkeys(label for item in found for label in item.unclear))
     if as_json:
         chosen = {choice.key: {"value": choice.value, "why": choice.why} for choice in choices}
         print_json(

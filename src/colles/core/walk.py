@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NoReturn
 
 from colles.core.errors import InputError
@@ -17,6 +17,12 @@ _DEBRIS = frozenset(
         *("thumbs.db", "desktop.ini"),
     )
 )
+_PACKED = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
+
+
+def is_packed(path: PurePath) -> bool:
+    """Tell by the ending whether a file is an archive."""
+    return path.suffix.lower() in _PACKED and not path.name.lower().endswith(".nii.gz")
 
 
 def is_hidden(name: str) -> bool:

@@ -16,6 +16,7 @@ from colles.core.errors import InputError, MissingInputError, UsageError
 from colles.core.files import existing_folder
 from colles.core.records import Radiograph, Record
 from colles.core.tables import COCO, is_coco, read_table
+from colles.core.walk import is_packed
 from colles.datasets.sources import SOURCES, create_source
 from colles.datasets.sources.base import (
     SUBSET_FOLDERS,
@@ -110,7 +111,8 @@ def _parse(text: str) -> tuple[str, str, Path]:
         path, name = Path(text).expanduser(), ""
         kind = detect_kind(path)
     whole = Path(os.path.abspath(path))  # the folder that . and .. mean has a name
-    return kind, name or whole.stem.replace(" ", "_") or kind, path
+    named = whole.name if whole.is_dir() else whole.stem  # clinic_1.2 and clinic_1.3 are two folders
+    return kind, name or named.replace(" ", "_") or kind, path
 
 
 def detect_kind(path: Path) -> str:
@@ -118,7 +120,8 @@ def detect_kind(path: Path) -> str:
     if path.is_file():
         if path.suffix.lower() in _TABLES:
             return "csv"
-        raise UsageError(f"{path} is neither a folder nor a table", repair="Name the folder that holds the images")
+        repair = "Unpack it, and name the folder" if is_packed(path) else "Name the folder that holds the images"
+        raise UsageError(f"{path} is neither a folder nor a table", repair=repair)
     existing_folder(path)
     if _is_set(path):
         return "yolo" if (path / "data.yaml").is_file() else "fracatlas"

@@ -10,15 +10,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from colles.core.walk import is_hidden
+from colles.core.walk import is_hidden, is_packed
 from colles.imaging.dicom_mark import HEAD
 from colles.imaging.read import unreadable
 from colles.serving.kinds import is_image
 
 ENDING = ".zip"
-_PACKED = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 _ENCRYPTED = 0x1  # general purpose bit 0 (APPNOTE.TXT 4.4.4)
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
@@ -47,7 +46,7 @@ class ZipMember:
         pure = PurePosixPath(self.name.replace("\\", "/"))
         if pure.is_absolute() or ".." in pure.parts or self.name[1:2] == ":":
             return "its name leads out of the archive"
-        if _is_packed(pure):
+        if is_packed(pure):
             return "an archive inside an archive is not opened"
         return None
 
@@ -87,16 +86,12 @@ def is_archive(path: Path) -> bool:
 
 def is_unopened(path: Path) -> bool:
     """Tell by the ending whether a file is an archive of a kind that is not opened."""
-    return path.suffix.lower() != ENDING and _is_packed(path)
+    return path.suffix.lower() != ENDING and is_packed(path)
 
 
 def is_any_archive(path: Path) -> bool:
     """Tell by the ending whether a file is an archive, of whatever kind."""
-    return _is_packed(path) and path.is_file()
-
-
-def _is_packed(path: PurePath) -> bool:
-    return path.suffix.lower() in _PACKED and not path.name.lower().endswith(".nii.gz")
+    return is_packed(path) and path.is_file()
 
 
 def zip_members(archive: Path) -> Iterator[ZipMember]:

@@ -122,7 +122,8 @@ def say_unopened(images: ImageList) -> None:
     """Print a line where archives beside the images were passed over."""
     found = images.unopened()
     if found:
-        text = f"{len(found)} archive{'s' if len(found) > 1 else ''} in folders were not opened, such as {found[0]}"
+        counted = "1 archive in folders was" if len(found) == 1 else f"{len(found)} archives in folders were"
+        text = f"{counted} not opened, such as {found[0]}"
         say(f"{text}: name zip files themselves ('*.zip'), unpack others")
 
 

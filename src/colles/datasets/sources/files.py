@@ -12,7 +12,7 @@ import yaml
 from colles.core.errors import InputError, MissingInputError
 from colles.core.files import existing_folder
 from colles.core.progress import say
-from colles.core.walk import walk
+from colles.core.walk import is_packed, walk
 from colles.imaging.dicom_mark import HEAD, has_mark
 from colles.imaging.read import IMAGE_ENDINGS
 
@@ -23,11 +23,12 @@ _OTHER_PICTURES = frozenset({".jp2", ".j2k", ".heic", ".heif", ".avif", ".nii", 
 def image_files(folder: Path) -> list[Path]:
     """List the files with an image's ending under a folder, sorted by path; raise `MissingInputError` for none.
 
-    Pictures under another ending, or under none, are left out with a line.
+    Pictures under another ending, or under none, are left out with a line, and so are archives.
     """
     files = files_below(folder, lambda path: True)
     found = [path for path in files if has_image_ending(path)]
     _say_left_out(folder, [path for path in files if not has_image_ending(path) and _is_picture(path)])
+    _say_packed(folder, [path for path in files if is_packed(path)])
     if not found:
         raise MissingInputError(
             "holds no images", path=folder, repair=f"Endings read: {', '.join(sorted(IMAGE_ENDINGS))}"
@@ -71,10 +72,19 @@ def _say_left_out(folder: Path, pictures: list[Path]) -> None:
     if pictures:
         counts = Counter(path.suffix or "none" for path in pictures)
         endings = ", ".join(f"{ending} {count}" for ending, count in sorted(counts.items()))
+        known = (
+            "; DICOM files are a source whatever their endings: dicom=FOLDER" if begins_as_dicom(pictures[0]) else ""
+        )
         say(
             f"Left out under {folder}: {len(pictures)} pictures whose ending is not read ({endings}), such as "
-            f"{pictures[0].relative_to(folder)}; rename or convert them to take them in"
+            f"{pictures[0].relative_to(folder)}; rename or convert them to take them in{known}"
         )
+
+
+def _say_packed(folder: Path, archives: list[Path]) -> None:
+    if archives:
+        name = archives[0].relative_to(folder)
+        say(f"Left out under {folder}: {len(archives)} packed, such as {name}; unpack what holds images")
 
 
 def _is_picture(path: Path) -> bool:

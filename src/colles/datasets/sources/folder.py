@@ -54,7 +54,8 @@ class Folder(Source):
 
     def _say_tables(self) -> None:
         # Who lays a table of labels or patients beside the pictures takes it for read.
-        tables = sorted(path.name for path in self.root.glob("*.*") if path.suffix.lower() in _TABLES)
+        beside = sorted({*self.root.glob("*.*"), *self.root.glob("*/*.*")})
+        tables = [str(path.relative_to(self.root)) for path in beside if path.suffix.lower() in _TABLES]
         if tables:
             shown = _some(tables, 3)
             say(f"{self.root}: {shown} not read for labels or patients; such a table is a source itself: csv=TABLE")
