@@ -15,6 +15,7 @@ from pydicom import Dataset, FileDataset
 from colles.core.errors import UsageError
 from colles.serving.bundle import Bundle
 from colles.serving.dicom.answers import Judged, judge_file
+from colles.serving.dicom.arrangement import arrange
 from colles.serving.dicom.uids import derived_uid, is_uid
 from colles.serving.predictor import Predictor
 from drawn_dicom import CT, DX, MADE, SERIES, create_results, encoded, radiograph, spot, texts
@@ -98,6 +99,22 @@ def test_a_copy_is_told_and_two_images_of_one_name_are_not_judged(judge: Judge, 
     report, *captures = create_results([image, other, judge(radiograph(2))], locating_bundle, made=MADE)
     assert any("2 different objects carry its SOPInstanceUID" in text for text in texts(report))
     assert [ds.SourceImageSequence[0].ReferencedSOPInstanceUID for ds in captures] == [f"{SERIES}.2"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"SeriesInstanceUID": "1.2.3"}, {"SOPClassUID": f"{DX}.1"}, {"pixels": spot(128, 128, (32, 48, 64, 80))}]
+)
+def test_images_of_one_name_and_score_differ_by_series_kind_and_size(judge: Judge, other: dict[str, Any]) -> None:
+    images = [judge(radiograph(1)), judge(radiograph(1, **other))]
+    assert images[0].prediction.score == images[1].prediction.score
+    (subject,) = arrange(images)
+    assert (subject.reason, subject.picture) == ("2 different objects carry its SOPInstanceUID", None)
+
+
+def test_images_are_numbered_by_series_then_by_instance(judge: Judge) -> None:
+    numbers = [(2, 1), (1, 10), (1, 9), (None, 1)]
+    images = [judge(radiograph(n, SeriesNumber=s, InstanceNumber=i)) for n, (s, i) in enumerate(numbers, 1)]
+    assert [each.uid for each in arrange(images)] == [f"{SERIES}.{number}" for number in (3, 2, 1, 4)]
 
 
 @pytest.mark.parametrize("last", [False, True])

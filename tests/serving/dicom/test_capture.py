@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from pydicom import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
 
 from colles.serving.bundle import Bundle
 from colles.serving.dicom import answers
@@ -105,6 +105,40 @@ def test_side_part_and_orientation_are_copied_where_they_are_lawful(judge: Judge
 
 
 @pytest.mark.parametrize(
+    ("stated", "copied"),
+    [
+        ({"Laterality": "R"}, {"Laterality": "R"}),
+        ({"Laterality": "left"}, {"Laterality": None}),
+        ({"Laterality": "L", "ImageLaterality": "B"}, {"ImageLaterality": "B"}),
+        ({"ImageLaterality": "U"}, {"ImageLaterality": "U"}),
+        ({"BodyPartExamined": "wrist"}, {"BodyPartExamined": "WRIST", "Laterality": None}),
+        ({"BodyPartExamined": "W" * 17}, {"Laterality": None}),
+        ({"PatientOrientation": ["PF", "H"]}, {"PatientOrientation": ["PF", "H"], "Laterality": None}),
+    ],
+)
+def test_the_side_is_said_of_the_image_or_of_the_series_and_never_lost(
+    judge: Judge, locating_bundle: Bundle, stated: dict[str, Any], copied: dict[str, Any]
+) -> None:
+    made = capture(judge(radiograph(1, **stated)), locating_bundle)
+    keywords = ("BodyPartExamined", "ImageLaterality", "Laterality", "PatientOrientation")
+    found = {keyword: made[keyword].value or None for keyword in keywords if keyword in made}
+    assert found == {"PatientOrientation": None} | copied
+
+
+def test_a_capture_says_what_it_is_and_when_it_was_made(judge: Judge, locating_bundle: Bundle) -> None:
+    made = capture(judge(radiograph(1)), locating_bundle)
+    assert (made.Modality, made.ConversionType, list(made.ImageType)) == ("OT", "WSD", ["DERIVED", "SECONDARY"])
+    assert (made.SeriesNumber, made.SeriesDescription) == (9702, "colles: fracture detection, overlays")
+    assert "not verified" in made.ImageComments and "not a medical device" in made.ImageComments
+    for name in ("InstanceCreation", "Series", "Content"):
+        assert (made[f"{name}Date"].value, made[f"{name}Time"].value) == ("20260304", "050607")
+    assert (made.DateOfSecondaryCapture, made.TimeOfSecondaryCapture) == ("20260304", "050607")
+    (purpose,) = made.SourceImageSequence[0].PurposeOfReferenceCodeSequence
+    assert (purpose.CodeValue, purpose.CodingSchemeDesignator) == ("121322", "DCM")
+    assert (made.Manufacturer, made.ManufacturerModelName) == ("colles", locating_bundle.name)
+
+
+@pytest.mark.parametrize(
     ("elements", "stated"),
     [
         ({"LossyImageCompression": "00"}, "00"),
@@ -120,14 +154,16 @@ def test_losses_of_the_source_are_told(
     assert made.get("LossyImageCompression") == stated
 
 
-@pytest.mark.parametrize("stated", [None, "00"])
+@pytest.mark.parametrize(
+    ("stated", "syntax"), [(None, JPEGBaseline8Bit), ("00", JPEGBaseline8Bit), (None, JPEGExtended12Bit)]
+)
 def test_a_source_in_lossy_jpeg_has_losses_whatever_it_says(
-    judge: Judge, locating_bundle: Bundle, stated: str | None
+    judge: Judge, locating_bundle: Bundle, stated: str | None, syntax: str
 ) -> None:
     stream = io.BytesIO()
     Image.fromarray(spot()).save(stream, "JPEG")
     ds = radiograph(1, LossyImageCompression=stated)
-    ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    ds.file_meta.TransferSyntaxUID = syntax
     ds.PixelData = encapsulate([stream.getvalue()])
     ds["PixelData"].VR = "OB"
     assert capture(judge(ds), locating_bundle).LossyImageCompression == "01"
@@ -139,6 +175,8 @@ def test_ratio_and_method_of_the_losses_are_copied_together(judge: Judge, locati
     made = capture(judge(radiograph(1, **both)), locating_bundle)
     assert (float(made.LossyImageCompressionRatio), made.LossyImageCompressionMethod) == (12.5, "ISO_10918_1")
     assert "LossyImageCompressionRatio" not in capture(judge(radiograph(1, **lossy)), locating_bundle)
+    two = both | {"LossyImageCompressionRatio": ["12.5", "2"]}
+    assert "LossyImageCompressionMethod" not in capture(judge(radiograph(1, **two)), locating_bundle)
 
 
 def test_without_a_picture_there_is_no_capture(judge: Judge, locating_bundle: Bundle) -> None:

@@ -144,3 +144,12 @@ def test_a_report_item_by_item(of_studies: Bundle) -> None:
     assert named == [(kind, f"{SERIES}.{number}") for number, kind in enumerate((DX, CT, DX), 1)]
     assert (report.VerificationFlag, report.PreliminaryFlag, report.SeriesNumber) == ("UNVERIFIED", "PRELIMINARY", 9701)
     assert (report.CompletionFlag, report.CompletionFlagDescription) == ("PARTIAL", "1 of 3 images judged")
+
+
+def test_the_observer_is_the_bundle_whatever_it_looked_at(predictor: Predictor) -> None:
+    observers = []
+    for number in (1, 2):
+        subjects = arrange([judge_file(encoded(radiograph(number)), predictor)])
+        report, _ = stream_results(subjects, predictor.bundle, made=MADE)
+        observers.append([each.UID for each in report.ContentSequence if each.ValueType == "UIDREF"])
+    assert observers[0] == observers[1] and len(observers[0]) == 1

@@ -54,7 +54,7 @@ def test_a_report_and_a_capture_an_image_all_of_the_source_s_study(judge: Judge,
 
 
 def test_the_report_holds_answer_place_and_probability(judge: Judge, locating_bundle: Bundle, tmp_path: Path) -> None:
-    image = judge(radiograph(1))
+    image = judge(radiograph(1, spot(101, 70, (25, 25, 50, 50))))
     assert image.prediction.decision == "fracture"
     report = srread(saved(create_results([image], locating_bundle, made=MADE), tmp_path)[0])
     (group,) = report.content.get_image_measurement_groups()
@@ -134,8 +134,11 @@ def test_an_open_answer_has_places_and_no_finding(judge: Judge, locating_bundle:
     assert "SCOORD" in written
 
 
-def test_a_bundle_without_a_location_map_marks_no_places(judge: Judge, locating_bundle: Bundle) -> None:
-    metadata = locating_bundle.metadata.model_copy(update={"model": {"name": "drawn"}})
+@pytest.mark.parametrize("kind", [None, "class_activation"])
+def test_a_bundle_without_a_location_map_marks_no_places(
+    judge: Judge, locating_bundle: Bundle, kind: str | None
+) -> None:
+    metadata = locating_bundle.metadata.model_copy(update={"model": {"name": "drawn", "map": kind}})
     report, _ = create_results([judge(radiograph(1))], replace(locating_bundle, metadata=metadata), made=MADE)
     assert "SCOORD" not in report.to_json()
 
@@ -181,8 +184,16 @@ def test_what_was_not_judged_is_named_with_its_reason(judge: Judge, locating_bun
     for reason in ("CT Image Storage", "modality OT", "truncated", "2 frames", "UIDs are missing"):
         assert reason in said
     assert (report.CompletionFlag, report.VerificationFlag) == ("PARTIAL", "UNVERIFIED")
-    evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
-    assert [item.ReferencedSOPInstanceUID for item in evidence] == [f"{SERIES}.{number}" for number in range(1, 6)]
+    (series,) = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    named = [f"{SERIES}.{number}" for number in range(1, 6)]
+    assert [item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence] == named
+    assert {each.value for each in report.iterall() if each.keyword == "ReferencedSOPInstanceUID"} == {*named}
+
+
+def test_a_study_of_which_nothing_was_judged_failed(judge: Judge, locating_bundle: Bundle) -> None:
+    (report,) = create_results([judge(radiograph(1, SOPClassUID=CT, Modality="CT"))], locating_bundle, made=MADE)
+    summary = report.ContentSequence[-1].ContentSequence[0].ConceptCodeSequence[0]
+    assert (summary.CodeValue, report.CompletionFlag) == ("111224", "PARTIAL")  # failed
 
 
 @pytest.mark.parametrize("kind", ["88.67", "11.1", "88.59", "104.1"], ids=["dose", "presentation", "key", "pdf"])
@@ -197,6 +208,8 @@ def test_a_document_beside_the_images_is_named_and_makes_no_report_partial(
     assert "1 of 1 images judged: fracture on 1." in texts(report)
     assert any(text.startswith("Not judged: object 2, neither CR, DX nor a digitised film (") for text in texts(report))
     assert "111223" not in report.to_json()  # partially succeeded
+    referenced = {each.value for each in report.iterall() if each.keyword == "ReferencedSOPInstanceUID"}
+    assert referenced == {f"{SERIES}.1"}  # a report refers to images alone
 
 
 def test_no_program_finds_fault_with_the_results(judge: Judge, locating_bundle: Bundle, tmp_path: Path) -> None:
@@ -231,6 +244,7 @@ def test_images_of_two_studies_or_patients_are_refused(judge: Judge, locating_bu
     ("other", "one"),
     [
         ({"PatientName": "MEIER ^Änne^^"}, True),
+        ({"PatientName": "Meier^Änne=Maier^Aenne"}, True),
         ({"PatientName": None, "PatientBirthDate": None}, True),
         ({"PatientName": "Other^Name"}, False),
         ({"PatientBirthDate": "19470824"}, False),
