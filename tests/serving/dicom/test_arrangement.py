@@ -57,7 +57,7 @@ def test_the_order_of_images_changes_nothing(
 
 
 def test_other_images_answers_or_bundles_give_other_uids(
-    four: list[Judged], locating_bundle: Bundle, usual: list[FileDataset]
+    four: list[Judged], locating_bundle: Bundle, usual: list[FileDataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fewer = create_results(four[:3], locating_bundle, made=MADE)
     other = replace(four[0], prediction=replace(four[0].prediction, decision="uncertain"))
@@ -69,7 +69,9 @@ def test_other_images_answers_or_bundles_give_other_uids(
     for each in corrected:
         each.header.PatientID = "P-4712"
     moved = create_results(corrected, locating_bundle, made=MADE)
-    every = [uid for results in (usual, fewer, decided, updated, moved) for uid in {*uids(results)}]
+    monkeypatch.setattr("colles.__version__", "99.0")  # whose words may be others
+    later = create_results(four, locating_bundle, made=MADE)
+    every = [uid for results in (usual, fewer, decided, updated, moved, later) for uid in {*uids(results)}]
     assert len(every) == len({*every})
     assert all(is_uid(uid) for uid in every)
 

@@ -91,11 +91,13 @@ def test_a_name_without_its_character_set_stays_as_it_lies_in_the_file(judge: Ju
     assert "SpecificCharacterSet" not in report
 
 
-def test_patient_and_study_are_those_of_a_judged_image(judge: Judge, locating_bundle: Bundle) -> None:
-    first = judge(radiograph(1, SOPClassUID=CT, Modality="CT", PatientName="M", PatientBirthDate=None, SeriesNumber=0))
-    for result in create_results([first, judge(radiograph(2))], locating_bundle, made=MADE):
+@pytest.mark.parametrize("series", [0, 9])
+def test_patient_and_study_are_those_of_a_judged_image(judge: Judge, locating_bundle: Bundle, series: int) -> None:
+    stated = {"PatientName": "M", "PatientBirthDate": None, "SeriesNumber": series}
+    other = judge(radiograph(1, SOPClassUID=CT, Modality="CT", **stated))
+    for result in create_results([other, judge(radiograph(2))], locating_bundle, made=MADE):
         assert (result.PatientName, result.PatientBirthDate) == ("Meier^Änne", "19470823")
-    (report,) = create_results([first], locating_bundle, made=MADE)
+    (report,) = create_results([other], locating_bundle, made=MADE)
     assert report.PatientName == "M"
 
 
