@@ -110,7 +110,7 @@ def test_absent_values_are_empty_and_never_invented(judge: Judge, locating_bundl
 
 BROKEN = {
     "PatientBirthDate": "23.08.1947",
-    "PatientSex": "female",
+    "PatientSex": "FEM",
     "StudyDate": "yesterday",
     "StudyTime": "10 past",
     "StudyID": "S" * 40,
@@ -136,6 +136,41 @@ def test_values_that_break_their_form_are_left_out_and_named(
         assert not result.get(keyword)
         assert BROKEN[keyword].encode() not in encoded(result)
     assert any(f"break their form: {keyword}." in text for text in texts(report))
+
+
+def test_letters_of_another_character_set_are_left_out_and_named(judge: Judge, locating_bundle: Bundle) -> None:
+    ds = radiograph(1, SpecificCharacterSet="ISO_IR 192")
+    tag, value = pydicom.tag.Tag("PatientName"), "Meier^Änne".encode("latin-1")
+    ds[tag] = RawDataElement(tag, "PN", len(value), value, 0, False, True)
+    report, capture = create_results([judge(ds)], locating_bundle, made=MADE)
+    assert not report.PatientName and not capture.PatientName
+    assert any("break their form: PatientName." in text for text in texts(report))
+
+
+ALSO = {
+    "IssuerOfPatientID": "NORTH",  # one PatientID is two patients in an archive of two hospitals
+    "TypeOfPatientID": "TEXT",
+    "QualityControlSubject": "NO",
+    "PatientBirthTime": "1015",
+    "OtherPatientNames": "Maier^Aenne",
+    "PatientComments": "fell\r\non ice",
+    "AdditionalPatientHistory": "first line\r\nsecond",
+    "PatientSpeciesDescription": "canine",
+    "ResponsiblePerson": "Meier^Max",
+    "PatientIdentityRemoved": "YES",
+    "DeidentificationMethod": "by hand",
+    "PatientSize": "1.68",
+    "AdmissionID": "ADM-1",
+    "ServiceEpisodeID": "EP-1",
+    "RequestingService": "ED",
+    "ClinicalTrialProtocolID": "T-1",
+    "ClinicalTrialSubjectID": "T-1-0007",
+}
+
+
+def test_what_tells_patients_visits_and_trials_apart_is_copied(judge: Judge, locating_bundle: Bundle) -> None:
+    for result in create_results([judge(radiograph(1, **ALSO))], locating_bundle, made=MADE):
+        assert {keyword: str(result[keyword].value) for keyword in ALSO if keyword in result} == ALSO
 
 
 def test_control_characters_before_a_number_are_seen_too(judge: Judge, locating_bundle: Bundle) -> None:
