@@ -28,6 +28,8 @@ def test_crossed_points_leave_f1_and_no_doubt() -> None:
     rule = DecisionRule.from_operating_points(points(f1=0.5, rule_out=0.7, rule_in=0.3))
     assert [rule.decide(value) for value in (0.3, 0.4999, 0.5, 0.7)] == ["no_fracture"] * 2 + ["fracture"] * 2
     assert rule.points == ("f1", "f1")
+    both = DecisionRule.from_operating_points(points(default=0.2, f1=0.5, rule_out=0.7, rule_in=0.3))
+    assert both == rule and DecisionRule.from_operating_points(points(default=0.2)).rule_in == 0.2
 
 
 def test_equal_points_leave_no_doubt() -> None:

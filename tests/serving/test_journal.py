@@ -186,3 +186,12 @@ def test_a_run_killed_between_two_images_of_one_name_in_a_zip_file_gave_the_seco
     assert answered is not None and [path in answered for path in twice] == [True, False]
     resumed(table, twice, [second])
     assert [json.loads(line)["score"] for line in table.read_text().splitlines()] == [0.25, 0.5]
+
+
+def test_the_row_behind_a_line_that_a_kill_cut_off_is_a_line_of_its_own(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "table.csv")
+    journal.path.write_bytes(b'{"path": "a", "sco')
+    journal.open(keep=True)
+    journal.append({"path": "b"})
+    journal.close()
+    assert list(Journal(tmp_path / "table.csv").rows()) == [{"path": "b"}]

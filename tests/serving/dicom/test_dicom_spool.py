@@ -73,9 +73,11 @@ def test_everything_is_synced_before_it_is_renamed(spool: Spool, monkeypatch: py
     sync, rename = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda handle: done.append("sync") or sync(handle))
     monkeypatch.setattr(os, "replace", lambda a, b: done.append("rename") or rename(a, b))
-    spool.store("1.2", "1.2.3", [b"x"])
-    spool.store("1.2", "1.2.4", [b"x"])
-    assert done[-3:] == ["sync", "rename", "sync"]
+    study = spool.store("1.2", "1.2.3", [b"x"]).study  # makes folders too
+    for keep in (lambda: spool.store("1.2", "1.2.4", [b"x"]), lambda: spool.update(study, begun=1)):
+        done.clear()
+        keep()
+        assert done == ["sync", "rename", "sync"]
 
 
 def test_a_study_is_done_when_all_have_all_results(spool: Spool) -> None:
@@ -94,6 +96,29 @@ def test_a_study_is_done_when_all_have_all_results(spool: Spool) -> None:
     assert spool.mark_sent(study, "A@h:1", state.results[0]) == anew
     assert spool.finish(study, []) and spool.remove_done(study)
     assert spool.studies() == [] and not list((spool.root / "trash").iterdir())
+
+
+def test_what_was_sent_before_a_study_went_on_is_neither_sent_again_nor_written_anew(spool: Spool) -> None:
+    study = spool.store("1.2", "1.2.3", [b"x"]).study
+    first = spool.save_results(study, spool.objects(study), [("1.9.1", b"report"), ("1.9.2", b"capture")])
+    assert not spool.remove_done(study)  # nobody has them
+    for name in first.results:
+        spool.mark_sent(study, "A@h:1", name)
+    assert spool.finish(study, ["A@h:1"]) and not spool.is_open(study, ["A@h:1"])
+    assert spool.is_open(study, ["A@h:1", "B@h:2"]) and not spool.remove_done(study)  # one that came later
+    spool.store("1.2", "1.2.4", [b"y"])
+    state = spool.save_results(study, spool.objects(study), [("1.9.3", b"other"), ("1.9.2", b"in other words")])
+    assert state.pending("A@h:1") == state.results[:1]
+    assert spool.result_path(study, state, "001" + first.results[1][3:]).read_bytes() == b"capture"
+
+
+def test_a_destination_that_was_given_up_is_tried_again_where_it_accepts_one(spool: Spool) -> None:
+    study = spool.store("1.2", "1.2.3", [b"x"]).study
+    state = spool.save_results(study, spool.objects(study), [("1.9.1", b"report"), ("1.9.2", b"capture")])
+    for destination in ("A@h:1", "B@h:2"):
+        spool.give_up(study, destination)
+    assert set(spool.state(study).given_up) == {"A@h:1", "B@h:2"}
+    assert spool.mark_sent(study, "A@h:1", state.results[0]).given_up == ("B@h:2",)
 
 
 def test_a_damaged_state_is_judged_again(spool: Spool) -> None:
@@ -121,6 +146,7 @@ def test_what_a_kill_left_is_swept(spool: Spool) -> None:
         path.write_bytes(b"x")
     spool.sweep()
     assert len(files(spool)) == 1 and spool.is_waiting(study)
+    assert not list((spool.root / "trash").iterdir())
 
 
 def test_a_failure_holds_for_the_objects_it_was_seen_with(spool: Spool) -> None:
