@@ -194,6 +194,15 @@ def test_status_counts_stages_and_what_each_destination_lacks(spool: Spool) -> N
     assert given_up.stage == "failed" and given_up.reason == "given up: B@h:2"
 
 
+def test_a_study_that_nobody_judges_is_late_from_its_last_object_on(spool: Spool) -> None:
+    study = spool.store("1.2", "1.2.3", [b"x"]).study
+    file = spool.object_path(study, spool.objects(study)[0])
+    for age, late in ((3500, False), (3700, True)):
+        os.utime(file, (time.time() - age,) * 2)
+        (found,) = read_status(spool)
+        assert (found.stage, found.is_late) == ("waiting", late)
+
+
 def test_a_folder_of_something_else_is_no_spool(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no spool"):
         existing_spool(tmp_path)
