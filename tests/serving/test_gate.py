@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from colles.cli.app import app
 from colles.core.errors import BundleError
 from colles.serving.bundle import load_bundle
-from colles.serving.gate import Gate
+from colles.serving.gate import LEAST, Gate
 from colles.serving.manifest import write_manifest
 from colles.serving.predictor import Predictor
 
@@ -55,7 +55,42 @@ def test_a_sound_gate_is_read_as_it_was_written(gated: Callable[[bytes], Path]) 
     found = Gate.of(bundle)
     assert found is not None and found.references.dtype == np.float32
     np.testing.assert_array_equal(found.references, references)
+    assert (found.limit, found.power) == (0.3, 1.0)  # of a bundle made before there was a power
     assert Predictor(bundle).session.embedding_width == 64
+
+
+@pytest.mark.parametrize("power", [1.0, 0.5])
+@pytest.mark.parametrize("count", [3, 12])
+def test_the_distance_is_to_the_five_nearest_directions(power: float, count: int) -> None:
+    rng = np.random.default_rng(0)
+    references, shown = rng.normal(size=(count, 8)), rng.normal(size=(4, 8)) * [[1], [100], [0.01], [1]]
+
+    def directions(values: np.ndarray) -> np.ndarray:
+        raised = np.copysign(np.abs(values) ** power, values)
+        return raised / np.linalg.norm(raised, axis=1, keepdims=True)
+
+    gate = Gate(directions(references).astype(np.float32), 2.0, power)
+    nearest = np.sort(directions(shown) @ directions(references).T)[:, -5:]
+    np.testing.assert_allclose(gate.distance(shown.astype(np.float32)), 1 - nearest.mean(axis=1), atol=1e-5)
+
+
+def test_the_limit_itself_passes_and_no_number_does_not() -> None:
+    gate = Gate(np.array([[1, 0]], np.float32), 1.0)
+    same, limit, beyond, none = gate.refuse(np.array([[2, 0], [0, 3], [-1, 0], [np.nan, 1]], np.float32))
+    assert same is None and limit is None
+    assert beyond == "unlike the radiographs it learned from: distance 2.000, the limit is 1.000"
+    assert none is not None
+
+
+def test_a_limit_lets_its_share_of_val_through_and_is_rounded_up() -> None:
+    rng = np.random.default_rng(0)
+    train, val = (rng.random((count, 8)).astype(np.float32) for count in (LEAST, 200))
+    gate = Gate.fit(train, val, false_refusals=0.01)
+    distances = np.sort(gate.distance(val))
+    assert sum(reason is not None for reason in gate.refuse(val)) == 1  # one in a hundred would be two at most
+    assert distances[-2] <= gate.limit < distances[-2] + 1e-4 and gate.limit == round(gate.limit, 4)
+    with pytest.raises(ValueError, match="too few"):
+        Gate.fit(train[1:], val, false_refusals=0.01)
 
 
 def test_a_slice_of_a_ct_was_judged_whatever_its_header_said(gated: Callable[[bytes], Path]) -> None:
@@ -67,6 +102,20 @@ def test_a_slice_of_a_ct_was_judged_whatever_its_header_said(gated: Callable[[by
     told = Predictor(bundle).predict(data)
     assert (told.status, told.reason) == ("refused", "modality CT is no radiograph")
     assert Predictor(bundle, gate=False).predict(data).status == "ok"
+
+
+def test_what_the_gate_refuses_has_neither_score_nor_map(gated: Callable[[bytes], Path]) -> None:
+    bundle = load_bundle(gated(stored(np.ones((30, 64), np.float16))))  # of bright pictures
+    ramp = np.linspace(0, 60, 96 * 64).reshape(96, 64).astype(np.uint8)
+    shown = {"like": ramp + 190, "unlike": ramp, "blank": np.full((96, 64), 190, np.uint8), "small": ramp[:40] + 190}
+    for name, words in {"like": None, "unlike": "unlike the", "blank": "blank", "small": "too small"}.items():
+        told = Predictor(bundle).predict(shown[name], heat=True, boxes=True)
+        assert told.status == ("ok" if words is None else "refused")
+        assert words is None or (told.reason or "").startswith(words)
+        assert all(
+            (value is None) == (words is not None) for value in (told.score, told.decision, told.heat, told.boxes)
+        )
+        assert Predictor(bundle, gate=False).predict(shown[name]).status == "ok"
 
 
 def test_a_small_gate_that_unpacks_to_gigabytes_is_refused_unread(gated: Callable[[bytes], Path]) -> None:

@@ -34,7 +34,8 @@ def test_the_columns_are_the_contract() -> None:
 
 
 @pytest.mark.parametrize("ending", [".parquet", ".json", ".jsonl"])
-def test_rows_come_back_as_they_were(tmp_path: Path, ending: str) -> None:
+def test_rows_come_back_as_they_were(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("colles.serving.output._CHUNK", 2)  # rows that are held at a time
     file = tmp_path / f"table{ending}"
     assert save_predictions(iter([GOOD, BAD, GOOD]), file).counts == {"ok": 2, "refused": 0, "unreadable": 1}
     rows = read(file)
@@ -162,10 +163,10 @@ def test_answers_of_another_bundle_or_another_table_are_not_resumed(tmp_path: Pa
 
 def test_boxes_are_in_json_and_not_in_csv(tmp_path: Path) -> None:
     boxed = replace(GOOD, boxes=(Candidate(Box(x1=1, y1=2, x2=3, y2=4), 2, 3, 0.5),))
-    save_predictions([boxed], tmp_path / "t.jsonl")
-    assert read(tmp_path / "t.jsonl")[0]["boxes"] == [
-        {"x1": 1, "y1": 2, "x2": 3, "y2": 4, "x": 2, "y": 3, "score": 0.5}
-    ]
+    save_predictions([boxed, replace(GOOD, boxes=()), GOOD], tmp_path / "t.jsonl")
+    told = read(tmp_path / "t.jsonl")
+    assert told[0]["boxes"] == [{"x1": 1, "y1": 2, "x2": 3, "y2": 4, "x": 2, "y": 3, "score": 0.5}]
+    assert told[1]["boxes"] == [] and "boxes" not in told[2]  # looked for in vain, and not looked for
     save_predictions([boxed], tmp_path / "t.csv")
     assert list(csv_rows(tmp_path / "t.csv")[0]) == list(CONTRACT)
 

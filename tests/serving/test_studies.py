@@ -91,6 +91,26 @@ def test_an_image_named_twice_counts_once(bundle_maker: Callable[..., Path], tmp
     assert (answer.images, answer.judged, answer.score) == (1, 1, pytest.approx(0.5))
 
 
+@pytest.mark.parametrize(
+    ("score", "decision"), [(0.5, "no_fracture"), (0.6, "uncertain"), (0.8, "uncertain"), (0.9, "fracture")]
+)
+def test_a_study_is_decided_by_thresholds_of_studies(
+    bundle_maker: Callable[..., Path], tmp_path: Path, score: float, decision: str
+) -> None:
+    bundle = load_bundle(bundle_maker(tmp_path / "bundle", study=settings("max")))  # of an image: 0.3 and 0.7
+    row = {"path": "a.png", "status": "ok", "score": score, "bundle": bundle.name}
+    (answer,) = judge_studies([("s", row)], bundle)
+    assert answer.decision == decision
+
+
+def test_a_study_of_refused_and_unreadable_images_is_refused(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
+    bundle = load_bundle(bundle_maker(tmp_path / "bundle", study=settings()))
+    rows = [{"path": status, "status": status, "score": None, "bundle": "b@1"} for status in ("unreadable", "refused")]
+    (answer,) = judge_studies([("s", row) for row in rows], bundle)
+    assert (answer.status, answer.reason) == ("refused", "1 of 2 images refused, 1 of 2 images unreadable")
+    assert answer.score is answer.probability is answer.decision is None
+
+
 def test_dicom_studies_have_salted_names(bundle_maker: Callable[..., Path], tmp_path: Path) -> None:
     pydicom = pytest.importorskip("pydicom")
     bundle, folder = bundle_maker(tmp_path / "bundle", study=settings()), tmp_path / "films"
