@@ -14,6 +14,7 @@ from colles.core.errors import InputError, LeakError, MissingInputError, StaleIn
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.audit import cluster_table
 from colles.datasets.catalog import Catalog
+from colles.datasets.extending import TOO_LARGE
 from colles.datasets.selection import evaluation_only
 from colles.datasets.split import Split, assert_no_leak, make_split
 
@@ -142,6 +143,28 @@ def test_an_image_without_a_label_still_links_its_copies() -> None:
         split = make_split(catalog, SplitRecipe(val=0.2, test=0.2, seed=seed), clusters=clusters)
         groups = dict(split.frame.select("image_id", "group_id").iter_rows())
         assert groups[rows[1]["image_id"]] == groups[far]
+
+
+def test_groups_of_ones_own_hold_where_a_catalog_of_ones_own_gives_none() -> None:
+    rows = [{**row, "group_id": None} for row in numbered(500)]
+    ids = [row["image_id"] for row in rows]
+    named = ["same" if number in (5, 150) else image for number, image in enumerate(ids)]
+    split = make_split(catalog_of(rows), RECIPE, clusters=pl.DataFrame({"image_id": ids, "group_id": named}))
+    groups = dict(split.frame.select("image_id", "group_id").iter_rows())
+    assert groups[ids[5]] == groups[ids[150]]
+    assert len(set(groups.values())) == 49  # blocks of ten, two of them joined
+
+
+def test_an_image_without_a_label_that_is_set_aside_is_listed_once() -> None:
+    rows = numbered(400)
+    for number in range(12, 300, 10):
+        rows[number]["label"] = None
+    ids = [row["image_id"] for row in rows]
+    clusters = cluster_table(catalog_of(rows).frame, [[ids[k - 10], ids[k], ids[k + 1]] for k in range(12, 300, 10)])
+    split = make_split(catalog_of(rows), RECIPE, clusters=clusters)
+    listed = [entry["image_id"] for entry in split.summary["excluded"]]
+    assert len(listed) == len(set(listed)) and set(reasons(split).values()) >= {"label unknown", TOO_LARGE}
+    assert split.summary["groups"]["quarantined"] == list(reasons(split).values()).count(TOO_LARGE)
 
 
 def test_a_copy_of_a_grouped_image_goes_rather_than_the_group_is_cut() -> None:
