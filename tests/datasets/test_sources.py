@@ -253,6 +253,16 @@ def test_a_table_gives_paths_labels_and_any_column(tmp_path: Path, write_image) 
     assert one.boxes == (Box(x1=1, y1=2, x2=3, y2=4),) and two.boxes[0].name == "w"
 
 
+def test_every_column_that_a_table_may_have_reaches_the_catalog(tmp_path: Path) -> None:
+    said = {"body_part": "wrist", "view": "lateral", "laterality": "left", "sex": "F", "manufacturer": "M"}
+    said |= {"patient_id": "p", "study_id": "s", "base_name": "b", "given_split": "test", "group_id": "g"}
+    said |= {"label": "1", "hardware": "no", "age": "7", "upper_limb": "yes", "path": "a.png"}
+    [row] = _rows("csv", _table(tmp_path, f"{','.join(said)}\n{','.join(said.values())}\n"))
+    found = {name: getattr(row, name) for name in said}
+    meant = {"label": 1, "hardware": False, "age": 7, "upper_limb": True, "group_id": "csv:g"}
+    assert found == {**said, **meant, "path": str(tmp_path / "a.png")}
+
+
 @pytest.mark.parametrize(
     ("column", "meant"),
     [

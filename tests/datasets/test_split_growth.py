@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from colles.core.errors import LeakError, MissingInputError, StaleInputError, TableError, UsageError
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.audit import cluster_table
-from colles.datasets.extending import BRIDGE
+from colles.datasets.extending import BRIDGE, TOO_LARGE
 from colles.datasets.split import Split, adopt_split, assert_no_leak, make_folds, make_split
 from colles.datasets.split_table import read_split_table
 
@@ -120,13 +120,27 @@ def test_a_new_image_that_would_bridge_two_subsets_is_left_out_and_named() -> No
     assert "kept split" in grown.summary["warnings"][0]
 
 
-def test_a_new_image_of_a_known_patient_joins_its_side() -> None:
-    rows = patients(60)
+@pytest.mark.parametrize("known", ["patient_id", "group_id"])
+def test_a_new_image_of_a_known_patient_joins_its_side(known: str) -> None:
+    rows = [{**row, "patient_id": row["patient_id"] if known == "patient_id" else None} for row in patients(60)]
     old = make_split(catalog_of(rows), RECIPE)
     new = [{**row, "image_id": row["image_id"].replace(".png", "_later.png")} for row in rows]
     grown = sides(make_split(catalog_of([*rows, *new]), RECIPE, keep=old))
     for row in rows:
         assert grown[row["image_id"].replace(".png", "_later.png")] == grown[row["image_id"]]
+
+
+def test_a_new_image_joins_no_two_groups_to_one_that_is_too_large() -> None:
+    rows = patients(40, each=10)
+    old = make_split(catalog_of(rows), RECIPE)
+    one, *_, other = old.subset("train")
+    new = {**next(row for row in rows if row["image_id"] == one), "image_id": "clinic/new.png"}
+    catalog = catalog_of([*rows, new])
+    clusters = cluster_table(catalog.frame, [["clinic/new.png", other]])
+    grown = make_split(catalog, RECIPE, clusters=clusters, keep=old)  # 21 of 401 are more than 5 %
+    assert reasons(grown) == {"clinic/new.png": TOO_LARGE}
+    wider = make_split(catalog, RECIPE.model_copy(update={"max_group_share": 0.055}), clusters=clusters, keep=old)
+    assert reasons(wider) == {} and wider.summary["groups"]["largest"] == 21
 
 
 def test_a_new_number_joins_the_block_of_its_neighbours() -> None:
