@@ -38,7 +38,7 @@ def correct(tmp_path: Path):
 
 def test_labels_change_and_images_are_dropped(correct) -> None:
     lines = (
-        f"{IDS[0]},0,no fracture seen,RB\n{IDS[1]},1,missed,RB\n{IDS[2]},unknown,blurred,AK\n"
+        f"{IDS[0]},0,no fracture seen,RB\n{IDS[1]},1,missed,RB\n{IDS[2]},Unknown,blurred,AK\n"
         f"{IDS[3]},DROP,not a radiograph,AK\n{IDS[7]},drop,broken,AK\n"
     )
     catalog = correct(HEAD + lines)

@@ -106,6 +106,16 @@ def test_a_patient_of_several_studies_is_one() -> None:
     assert set(person_folders(catalog_of(of_folders(paths, 2)).frame).values()) == {f"P{n:03d}" for n in range(25)}
 
 
+def test_equal_folders_of_two_sites_are_two_persons_though_one_site_has_fractures_alone() -> None:
+    rows = [
+        {"image_id": f"s/{site}/p{n}/IMG{k}.png", "label": int(site == "A" or n % 2), "group_id": None}
+        for site in "AB"
+        for n in range(30)
+        for k in range(2)
+    ]
+    assert set(person_folders(catalog_of(rows).frame).values()) == {f"{site}/p{n}" for site in "AB" for n in range(30)}
+
+
 @pytest.mark.parametrize(
     "rows",
     [

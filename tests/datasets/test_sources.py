@@ -178,6 +178,14 @@ def test_a_name_of_both_kinds_is_understood_where_it_is_plain(name: str, label: 
     assert guess_label(name) == label
 
 
+def test_augmented_copies_in_class_folders_are_one_group(tmp_path: Path, write_image) -> None:
+    for name in ("fractured/a_png.rf.1.png", "fractured/a_png.rf.2.png", "normal/b.png"):
+        write_image(tmp_path / name)
+    one, other, third = _rows("folder", tmp_path)
+    assert one.group_id == other.group_id == "folder:a_png" and one.base_name == other.base_name == "a_png"
+    assert third.group_id == third.image_id
+
+
 def test_unknown_folder_names_ask_for_a_class_map(tmp_path: Path, write_image) -> None:
     for name in ("A", "B", "normal"):
         write_image(tmp_path / name / "a.png")
@@ -193,6 +201,7 @@ def test_unknown_folder_names_ask_for_a_class_map(tmp_path: Path, write_image) -
     ("folders", "class_map"),
     [
         (("fractured/normal_view", "fractured/oblique", "normal"), None),
+        (("fractured/wrist/normal_view", "fractured/oblique", "normal"), None),
         (("fracture_data/normal", "fracture_data"), None),  # an image beside the classes
         (("0/1", "0/2", "1/3"), {"0": 0, "1": 1}),  # patients with the names of classes
         (("0/1", "1/2"), {"0": 0, "1": 1}),

@@ -187,14 +187,15 @@ def test_a_polygon_becomes_its_bounding_box(points: list[tuple[float, float]]) -
 
 
 def test_subsets_in_capitals_or_under_names_of_their_own_were_left_out_without_a_word(write_yolo, capsys) -> None:
-    root = write_yolo({"Train/a": "", "val/b": "", "holdout/c": "", "spare/d": "", ".cache/e": ""})
+    root = write_yolo({"Train/a": "", "val/b": "", "holdout/c": "", "late/f": "", "spare/d": "", ".cache/e": ""})
     described = (root / "data.yaml").read_text("utf-8")
-    (root / "data.yaml").write_text(f"test: ../holdout/images\n{described}", encoding="utf-8")
+    (root / "data.yaml").write_text(f"test: [holdout/images, ../late/images]\n{described}", encoding="utf-8")
     rows = _rows(root)
     given_split = {image.removeprefix("yolo/"): row.given_split for image, row in rows.items()}
     assert given_split == {
         "Train/images/a.png": "train",
         "holdout/images/c.png": "test",
+        "late/images/f.png": "test",
         "val/images/b.png": "val",
     }
     said = capsys.readouterr().err

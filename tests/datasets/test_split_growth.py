@@ -195,6 +195,8 @@ def test_each_image_is_test_once_over_the_folds() -> None:
         assert fold.subset("val") == folds[(index + 1) % 5].subset("test")
         assert fold.summary["balance"]["test"]["share"] == pytest.approx(0.2, abs=0.03)
         assert fold.summary["recipe"]["fold"] == index
+        for name, found in fold.summary["deviation"].items():
+            assert name in ("val", "test") and found["reached"] == pytest.approx(0.2, abs=0.03)
     one = make_split(catalog, SplitRecipe(folds=5, fold=3), clusters=clusters)
     assert one.frame.equals(folds[3].frame)
 
@@ -293,6 +295,7 @@ def test_a_table_of_ones_own_is_taken_in_and_checked(tmp_path: Path) -> None:
     loaded.assert_matches(catalog)
     assert loaded.digest == mine.digest != made.digest and loaded.summary["adopted"]
     assert len(loaded.summary["excluded"]) == len(rows) - len(table)
+    assert sides(make_split(catalog, RECIPE, keep=loaded)).items() >= sides(loaded).items()
     moved = pl.when(pl.col("image_id") == made.subset("train")[0]).then(pl.lit("test")).otherwise("subset")
     with pytest.raises(LeakError, match="several sides"):
         adopt_split(catalog, made.frame.with_columns(moved.alias("subset")))
