@@ -179,3 +179,11 @@ def test_the_first_networks_features_were_named_twice(run: TinyRun, tmp_path: Pa
     methods = ("--method", "location", "--method", "input_gradient")
     said = call(run.folder, "--scores", "test", "--no-checks", *methods, "--out", tmp_path / "out")
     assert said.count("location was left out") == 1
+
+
+def test_pictures_with_boxes_beside_figures_of_a_subset_were_a_defect(run: TinyRun, tmp_path: Path) -> None:
+    image = next(row["path"] for row in run.catalog.frame.iter_rows(named=True) if row["boxes"])
+    scores = ("--scores", "test", "--no-checks", "--catalog", run.folder / "catalog.parquet")
+    said = call(run.folder, image, *scores, "--method", "input_gradient", "--out", tmp_path / "out")
+    assert "fractures of test with boxes" in said
+    assert {"explanations.json", "scores.json"} <= {file.name for file in (tmp_path / "out").iterdir()}

@@ -61,7 +61,10 @@ def test_it_holds_weights_in_16_bits_and_no_network(alone: Path) -> None:
 
 
 def test_it_is_refused_where_an_answer_is_wanted_with_the_command_that_helps(alone: Path) -> None:
-    with pytest.raises(MissingInputError, match=r"holds weights alone.* colles export "):
+    """From the folder that holds it the command named it as its own output, which is refused."""
+    with pytest.raises(
+        MissingInputError, match=rf"holds weights alone.* colles export {alone} --out {alone.name}-whole"
+    ):
         load_bundle(alone)
 
 

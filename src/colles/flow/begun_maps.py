@@ -70,7 +70,7 @@ def begun_settings(
 ) -> dict[str, Any]:
     """Return all that the pictures and entries of these images depend on, as JSON values."""
     known = [
-        (as_utf8(str(item.path)), item.image_id, item.label, [asdict(box) for box in item.boxes]) for item in items
+        (as_utf8(str(item.path)), item.image_id, item.label, [box.model_dump() for box in item.boxes]) for item in items
     ]
     return {
         "model": _network(model),

@@ -117,7 +117,7 @@ def load_bundle(bundle: str | Path | None = None, *, to_answer: bool = True) -> 
     verify_files(folder, manifest)
     loaded = Bundle(folder, _load_metadata(folder / METADATA), manifest, sha256_file(folder / MANIFEST))
     if to_answer and not loaded.has_graph:
-        repair = f"Make one that answers: colles export {folder} --out {folder.name}"
+        repair = f"Make one that answers: colles export {folder} --out {folder.name}-whole"
         raise MissingInputError("this bundle holds weights alone", path=folder, repair=repair)
     return loaded
 
