@@ -138,6 +138,15 @@ def test_copies_of_a_radiograph_are_no_further_evidence(drawn: Catalog) -> None:
     assert gain["n_groups"] < gain["n"] == gain_apart["n_groups"] and gain["method"] == "student_groups"
 
 
+def test_an_image_that_cannot_be_read_takes_no_place_in_the_groups(drawn: Catalog, tmp_path: Path) -> None:
+    items = items_of_subset(drawn, table(drawn), "test")[:6]
+    lost = replace(items[0], path=tmp_path / "missing.png", group="alone")
+    found = check_methods(Truth(), [lost, *items])["bright"]["checks"]["faithfulness"]
+    assert found["images"] == found["insertion_gain"]["n"] == 6
+    assert found["insertion_gain"]["n_groups"] == len({item.cluster for item in items}) < 6
+    assert check_methods(Truth(), [lost]) == {}
+
+
 class Detail(Truth):
     """The score is how much detail is left; the map is noise wherever the image is, and nothing in its padding."""
 
@@ -172,6 +181,9 @@ def test_what_is_deleted_first_is_shown_first() -> None:
     for order, deletion, insertion in ((np.arange(256), 0.25, 0.75), (np.arange(256)[::-1], 0.75, 0.25)):
         found = [float(area[0] - curves.gone[0]) for area in curves.areas([order])]
         assert found == pytest.approx(np.array([deletion, insertion]) * (curves.whole - curves.gone)[0], rel=0.25)
+    # Where the other half is padding, the curve runs over the patches of the image alone.
+    half = [float(area[0] - curves.gone[0]) for area in curves.areas([np.arange(128)])]
+    assert half == pytest.approx(np.full(2, 0.5) * (curves.whole - curves.gone)[0], rel=0.1)
 
 
 class Fixed(Truth):
@@ -187,6 +199,23 @@ def test_a_map_moves_with_its_image(drawn: Catalog) -> None:
     moving, still = (check_methods(source, items)["bright"]["checks"]["repeatability"] for source in (Truth(), Fixed()))
     assert moving["correlation"] > 0.95 and moving["peak_shift"] == 0
     assert not still["passed"] and still["correlation"] < 0.3
+
+
+def test_maps_that_agree_in_the_padding_alone_do_not_repeat(tmp_path: Path) -> None:
+    class Padding(Truth):
+        seed = 0
+
+        def explain(self, batch: np.ndarray, names: Sequence[str]) -> Maps:
+            self.seed += 1
+            noise = np.random.default_rng(self.seed).random(batch[:, 0].shape, dtype=np.float32)
+            return Maps(self.score(batch), dict.fromkeys(names, noise + 9 * (batch[:, 0] == 0)), {})
+
+    items = []
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(1, 200, (SIZE, SIZE // 2)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        items.append(Item(tmp_path / f"{number}.png", label=1))
+    assert check_methods(Padding(), items)["bright"]["checks"]["repeatability"]["correlation"] < 0.3
 
 
 def test_a_map_of_noise_beats_no_random_order_by_leaving_out_the_padding(tmp_path: Path) -> None:
