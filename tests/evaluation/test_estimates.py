@@ -105,8 +105,30 @@ def test_two_rankings_without_spread_are_certain_only_where_they_are_one():
     assert (same.value, same.low, same.high) == (0, 0, 0)
     other = paired_difference(scores, np.append(y_score[:15][::-1], y_score[15:]), level=0.95)
     assert (other.value, other.low, other.high) == (0, None, None)
+    for label in (True, False):
+        assert paired_difference(Scores(np.full(30, label), y_score), y_score**2, level=0.95).value is None
     one_fracture = Scores(np.arange(30) < 1, y_score)
     assert paired_difference(one_fracture, y_score**2, level=0.95).method == "undefined"
+
+
+def test_copies_in_their_groups_change_no_paired_difference():
+    once, copied = overlapping(20), overlapping(20, copies=3)
+    other = np.random.default_rng(1).random(60)
+    alone = paired_difference(once, other, level=0.95)
+    together = paired_difference(copied, other.repeat(3), level=0.95)
+    assert (together.value, together.low, together.high) == pytest.approx(
+        (alone.value, alone.low, alone.high), rel=0.02
+    )
+    assert (alone.method, together.method) == ("paired_delong", "paired_delong_groups")
+
+
+def test_the_seed_is_the_recipes_and_no_spread_is_no_interval_of_a_method():
+    scores = overlapping(20)
+    one, same, other = (ranking_estimates(scores, EvaluateRecipe(replicates=200, seed=seed)) for seed in (1, 1, 2))
+    assert one == same and one["average_precision"].low != other["average_precision"].low
+    apart = Scores(np.arange(60) < 20, np.linspace(1, 0, 60))
+    found = ranking_estimates(apart, EvaluateRecipe(replicates=200), both_methods=True)
+    assert set(found) == set(RANKING_FIGURES) and found["auroc"].low < found["auroc"].value == 1
 
 
 @pytest.mark.parametrize("copies", [1, 3])

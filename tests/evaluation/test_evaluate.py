@@ -307,6 +307,11 @@ def test_a_val_of_one_class_is_said_and_not_used(predictions_frame, recipe):
     assert any("because val holds one class only" in warning for warning in found.warnings)
 
 
+def test_no_image_at_all_is_an_error_with_its_repair():
+    with pytest.raises(TableError, match="the table has no rows"):
+        evaluate_scores([], [])
+
+
 def test_scores_that_run_backwards_are_not_calibrated(predictions_frame, recipe):
     found = evaluate(Predictions(predictions_frame.with_columns(y_score=1 - pl.col("y_score"))), recipe)
     assert found.calibration is None

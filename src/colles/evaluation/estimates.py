@@ -148,7 +148,7 @@ def _delong(scores: Scores, level: float) -> Interval | None:
 
 def paired_difference(scores: Scores, other: FloatArray, *, level: float) -> Estimate:
     """Estimate AUROC(scores) − AUROC(other) of two scores (N,) of the same rows, by DeLong; by groups where known."""
-    units = smaller_class(scores) if scores.has_both_classes else 0
+    units = smaller_class(scores)
     if units < 2:
         return undefined(scores, level)
     value, variance = auroc_difference(scores.y_true, scores.y_score, other, groups=scores.groups)
