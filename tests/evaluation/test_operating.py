@@ -95,10 +95,10 @@ def test_where_calling_nothing_is_cheapest_the_cost_is_out_of_reach():
 
 @pytest.mark.parametrize("target", [0.55, 0.7, 0.9, 0.95])
 def test_a_rate_that_is_met_exactly_is_met(target):
-    """0.55 of 20 is 11.000000000000002, and 1 − 0.9 of 20 is 1.9999999999999996."""
-    y_true, enough = np.arange(40) % 2 == 0, round(20 * target)
-    rule_out = Scores(y_true, np.where(y_true, np.where(np.arange(40) < 2 * enough, 0.9, 0.1), 0.1))
-    rule_in = Scores(y_true, np.where(~y_true, np.where(np.arange(40) < 2 * enough, 0.1, 0.9), 0.9))
+    """0.55 · 100 is 55.00000000000001, and (1 − 0.9) · 100 is 9.999999999999998."""
+    y_true, enough = np.arange(200) % 2 == 0, round(100 * target)
+    rule_out = Scores(y_true, np.where(y_true, np.where(np.arange(200) < 2 * enough, 0.9, 0.1), 0.1))
+    rule_in = Scores(y_true, np.where(~y_true, np.where(np.arange(200) < 2 * enough, 0.1, 0.9), 0.9))
     recipe = EvaluateRecipe(rule_out_sensitivity=target, rule_in_specificity=target)
     for name, scores in (("rule_out", rule_out), ("rule_in", rule_in)):
         point = choose_operating_points(scores, chosen_on="val", recipe=recipe)[name]
