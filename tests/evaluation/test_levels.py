@@ -146,6 +146,17 @@ def test_a_site_chooses_thresholds_on_the_aggregation_that_it_chose(recipe):
     assert locked.points["f1"].threshold == pytest.approx(0.55) and locked.points["f1"].chosen_on == "site"
 
 
+def test_a_level_is_judged_on_the_aggregation_that_val_chose(recipe):
+    """One image of every study without fracture looks like a fracture: the largest score is wrong on all of them."""
+    fractured, row = np.repeat(np.arange(40) % 2 == 0, 2), np.arange(80)
+    rows = {"y_true": fractured.astype(int), "y_score": np.where(fractured, 0.6, np.where(row % 2 == 0, 0.9, 0.1)),
+            "subset": np.where(row < 40, "val", "test"), "study_id": [f"s{each // 2}" for each in row]}  # fmt: skip
+    level = evaluate(Predictions(pl.DataFrame(rows)), recipe).levels["study"]
+    assert (level.aggregation, level.candidates["mean"].value, level.candidates["max"].value) == ("mean", 1, 0)
+    assert level.subsets["test"].figures["auroc"].value == 1
+    assert level.operating_points["f1"].threshold == pytest.approx(0.55)
+
+
 def test_a_subset_without_ids_is_left_out_of_a_level(studies, recipe):
     ids = pl.when(pl.col("subset") == "test").then(pl.col("study_id"))
     level = evaluate(Predictions(studies.with_columns(study_id=ids)), recipe).levels["study"]
