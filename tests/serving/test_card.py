@@ -12,7 +12,7 @@ from colles.core.records import Estimate
 from colles.flow.report import write_report_and_card
 from colles.serving.bundle import load_bundle
 from colles.serving.card import model_card
-from colles.serving.metadata import BundleMetadata
+from colles.serving.metadata import BundleMetadata, GateMetadata
 
 
 def _figure(value: float | None) -> dict[str, Any]:
@@ -54,6 +54,16 @@ def test_the_card_says_what_is_known(tested: BundleMetadata) -> None:
     assert "random initialisation" in card and "| a | 7 | 3 |" in card
     assert "All radiographs were simulated" in card
     assert "| source: a | 60 | 5 | 0.800 (0.770–0.830) | few |" in card
+
+
+def test_figures_of_images_that_the_gate_refuses_stood_there_as_those_of_answers(tested: BundleMetadata) -> None:
+    told = "Everything is answered, whatever the gate says."
+    assert told not in model_card(tested)
+    gate = GateMetadata.model_validate({"limit": 0.3, "false_refusals": 0.01, "trained_on": 9, "chosen_on": 9,
+                                        "sha256": "0" * 64})  # fmt: skip
+    assert told in model_card(tested.model_copy(update={"gate": gate}))
+    training = {**tested.training, "recalibrated": {"images": 9}}
+    assert told not in model_card(tested.model_copy(update={"gate": gate, "training": training}))
 
 
 def test_the_card_marks_figures_of_a_subset_that_chose_its_own_thresholds(tested: BundleMetadata) -> None:

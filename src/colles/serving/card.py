@@ -13,7 +13,7 @@ from colles.serving.metadata import BundleMetadata
 LIMITS = (
     "Research software, not a medical device. No answer may decide on the care of a patient.",
     "The figures hold for radiographs like those it was tested on. Other devices, views, body parts and ages are "
-    "untested unless they are named above.",
+    "untested unless the figures name them.",
     "A low score does not exclude a fracture; a heat map shows what moved the score, not where the bone is broken.",
     "It does not tell whether a picture is a radiograph of a bone at all.",
 )
@@ -178,7 +178,10 @@ def _figures(metadata: BundleMetadata) -> str:
     found = metadata.evaluation
     own = own_points(metadata)
     told = f"The figures at {', '.join(own)} flatter: this subset chose those thresholds itself."
-    return "\n".join(["## Evaluation", *_figure_lines(found), *(["", told] if own else [])])
+    # A site's figures are without what the gate refuses, those of a run's test set are made before there is a gate.
+    gated = metadata.gate is not None and not metadata.training.get("recalibrated")
+    first = ["Everything is answered, whatever the gate says."] if gated else []
+    return "\n".join(["## Evaluation", *first, *_figure_lines(found), *(["", told] if own else [])])
 
 
 def own_points(metadata: BundleMetadata) -> list[str]:
