@@ -39,3 +39,9 @@ def test_studies_whose_thresholds_test_chose_are_not_locked():
     found = evaluate(two_images_a_study(sound_in_val=0), recipe)
     assert found.levels["study"].chosen_on == "test"
     assert study_metadata(found) is None
+
+
+def test_two_sound_studies_chose_thresholds_and_one_with_an_undecided_image_was_filed_as_absent():
+    found = evaluate(two_images_a_study(sound_in_val=2), EvaluateRecipe(replicates=100))
+    assert found.levels["study"].chosen_on == "val"
+    assert study_metadata(found) is None

@@ -169,8 +169,7 @@ def test_studies_that_are_all_fractured_choose_no_threshold(drawn_bundle, site, 
     labels = write_labels(site / "paired.csv", paired, ("path", "label", "study_id"))
     done = recalibrate(drawn_bundle, labels, tmp_path / "new", RECIPE)
     assert done.bundle.metadata.study is None
-    said = f"no operating points by study: no threshold can be chosen on site: all {N // 4} are of one class"
-    assert said in done.warnings
+    assert "no operating points by study: fewer than 10 of a class are too few to choose them by" in done.warnings
 
 
 @pytest.mark.parametrize(

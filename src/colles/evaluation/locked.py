@@ -14,6 +14,8 @@ from colles.evaluation.scores import Scores
 
 CHOOSES = "val"
 JUDGED_FIRST = ("test", "external", "val", "train")
+LEAST = 10
+"""Cases of a class, below which thresholds are chance: those of three fractures left nothing undecided."""
 SELF_CHOSEN = "threshold chosen on the data it is judged on"
 
 

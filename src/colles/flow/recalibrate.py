@@ -19,7 +19,7 @@ from colles.evaluation.crossfit import Figures, crossfit
 from colles.evaluation.estimates import calibration_estimates
 from colles.evaluation.groups import group_warning
 from colles.evaluation.levels import UNITS, choose_level, unit_codes
-from colles.evaluation.locked import lock_on
+from colles.evaluation.locked import LEAST, lock_on
 from colles.evaluation.point_estimates import share_estimates
 from colles.evaluation.predictions import Predictions, to_scores
 from colles.evaluation.scores import Scores
@@ -38,8 +38,6 @@ JUDGED = "site, by five folds"
 """Each image judged by thresholds and a calibration that other groups chose."""
 _LOOKED_AT = 100
 """Images, at most, of which it is asked whether the bundle learned from them: each costs as much as an answer."""
-LEAST = 10
-"""Images of a class, below which thresholds are chance: those of three fractures left no image undecided."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,11 +176,12 @@ def _study(
         rows = frame.filter(pl.col(column).is_not_null()) if column in frame.columns else frame.clear()
         if not rows.height or not rows[column].is_duplicated().any():
             continue
-        try:
-            how, locked = choose_level(to_scores(rows), unit_codes(rows, column), SITE, recipe)
-        except TableError as error:
-            said.append(f"no operating points by {unit}: {error.message}")
+        images, units = to_scores(rows), unit_codes(rows, column)
+        fractured = len(np.unique(units[images.y_true]))
+        if min(fractured, len(np.unique(units)) - fractured) < LEAST:
+            said.append(f"no operating points by {unit}: fewer than {LEAST} of a class are too few to choose them by")
             continue
+        how, locked = choose_level(images, units, SITE, recipe)
         points, calibration = locked.points, calibration_metadata(locked.calibrator)
         known = {"unit": unit, "aggregation": how, "operating_points": points, "calibration": calibration}
         made = StudyMetadata.model_validate(known)

@@ -19,6 +19,7 @@ from colles.core.recipe import DataRecipe, ExportRecipe, Recipe, SourceRecipe
 from colles.core.recipe_text import save_recipe
 from colles.datasets.catalog import Catalog
 from colles.datasets.split import Split
+from colles.evaluation.locked import LEAST
 from colles.evaluation.results import Evaluation
 from colles.learning.checkpoint import save_weights
 from colles.learning.companions import add_companions
@@ -93,7 +94,7 @@ def _describe(
     metadata = metadata.model_copy(update={"training": _training(trained, catalog, split)})
     levels = trained.judged.levels
     if levels and metadata.study is None:
-        say(f"  no thresholds by {' or '.join(levels)}: val holds no two classes of them")
+        say(f"  no thresholds by {' or '.join(levels)}: val holds fewer than {LEAST} of a class of them")
     if split is not None:
         if trained.out_of_fold:
             say("  gate and int8 network are judged on images of val, from which members of this mean have learned")

@@ -72,10 +72,10 @@ def study_settings(bundle: Bundle) -> StudyMetadata:
     """Return how a bundle judges studies; raise `UsageError` where it was never evaluated on any."""
     if bundle.metadata.study is None:
         raise UsageError(
-            f"{bundle.name} judges images alone: it has no thresholds for studies, since none was evaluated",
+            f"{bundle.name} judges images alone: it has no thresholds for studies: none was evaluated, or too few",
             field="--studies",
             repair="Leave --studies out for a row an image. For studies, `colles recalibrate` it on labelled images "
-            "with a study_id, or export a run whose evaluation has studies",
+            "with a study_id, or export a run whose val has ten studies of each class",
         )
     return bundle.metadata.study
 
