@@ -247,6 +247,11 @@ _POINT = {"name": "f1", "threshold": float("nan"), "criterion": "f1", "chosen_on
             {"calibration": {"method": "isotonic", "slope": 1.0, "intercept": 0.0}},
             "calibration: .*without as many knots",
         ),
+        (
+            {"calibration": {"method": "isotonic", "slope": 1.0, "intercept": 0.0, "x": [0.5, 0.2], "y": [0.1, 0.9]}},
+            "calibration: .*which ascend",
+        ),
+        ({"name": "drawn\x1b[2J"}, "name"),
         ({"evaluation": {"figures": {"auroc": "high"}}}, r"evaluation: .*another form \(figures\.auroc\)"),
         ({"external": {"figures": 5}}, r"external: .*another form \(figures\)"),
     ],

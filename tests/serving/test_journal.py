@@ -15,7 +15,7 @@ from colles.core.errors import OutputExistsError, StaleInputError, StorageError,
 from colles.serving.inputs import find_images
 from colles.serving.journal import Journal
 from colles.serving.output import row_of, save_predictions
-from colles.serving.predict import prepare_output
+from colles.serving.predict import Pending, prepare_output
 from colles.serving.prediction import Prediction
 
 GOOD = Prediction("0.png", "ok", None, 0.25, 0.125, "no_fracture", "m@1", 0.5)
@@ -195,3 +195,10 @@ def test_the_row_behind_a_line_that_a_kill_cut_off_is_a_line_of_its_own(tmp_path
     journal.append({"path": "b"})
     journal.close()
     assert list(Journal(tmp_path / "table.csv").rows()) == [{"path": "b"}]
+
+
+def test_a_name_that_is_not_utf8_is_known_again_when_a_run_is_resumed(tmp_path: Path) -> None:
+    odd, new = Path(os.fsdecode(b"g\xe4.png")), Path("new.png")
+    save_predictions([replace(GOOD, path=str(odd))], tmp_path / "t.csv")
+    answered = prepare_output(tmp_path / "t.csv", "m@1", resume=True)
+    assert list(Pending(find_images([odd, new, __file__]), answered)) == [new, Path(__file__)]

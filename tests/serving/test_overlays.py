@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from colles.serving.bundle import load_bundle
 from colles.serving.checks import Look
 from colles.serving.decision import Decision
 from colles.serving.decode import Sample
-from colles.serving.location import Overlays, draw_heat, location_heat
+from colles.serving.location import Overlays, draw_heat, likeliest, location_heat
 from colles.serving.output import save_predictions
 from colles.serving.prediction import Prediction
 from colles.serving.predictor import Predictor
@@ -59,6 +60,13 @@ def test_the_likeliest_places_have_corners_but_not_against_the_decision(
     picture = drawn(tmp_path, decision, 0.2)
     assert (picture[60, 61].min() == 255) == marked
     assert picture[20, 21].tolist() == [80, 80, 80]  # less than half as likely
+
+
+def test_three_places_are_shown_at_most() -> None:
+    places = tuple(replace(PLACE, score=score) for score in (0.8, 0.7, 0.6, 0.5))
+    answer = Prediction("a.png", "ok", None, 0.5, 0.5, "uncertain", "b@1", 0.0, boxes=places)
+    assert likeliest(answer) == places[:3]
+    assert likeliest(replace(answer, boxes=(places[0], replace(PLACE, score=0.39)))) == places[:1]
 
 
 def test_a_map_smaller_than_its_image_has_the_corners_in_its_own_pixels() -> None:
