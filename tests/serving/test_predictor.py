@@ -15,9 +15,10 @@ import pytest
 from PIL import Image
 
 from colles.core.errors import UsageError
+from colles.core.recipe import PreprocessRecipe
 from colles.evaluation.calibration import Calibrator
 from colles.serving.bundle import Bundle, load_bundle
-from colles.serving.decode import Rejected, Sample
+from colles.serving.decode import Rejected, Sample, decode
 from colles.serving.inputs import find_images
 from colles.serving.manifest import write_manifest
 from colles.serving.metadata import CalibrationMetadata
@@ -341,3 +342,25 @@ def test_onnx_runtime_told_its_maker_of_every_start(drawn_bundle: Path, tmp_path
     }
     subprocess.run([sys.executable, "-c", code], env={**kept, "HOME": str(tmp_path)}, check=True)
     assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_pillow_image_lies_as_its_file_does(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    picture = Image.fromarray(np.linspace(0, 255, 40 * 60).reshape(40, 60).astype(np.uint8))
+    picture.save(tmp_path / "a.png", exif=exif)
+    recipe = PreprocessRecipe(size=64)
+    shown, opened = (decode(each, recipe) for each in (tmp_path / "a.png", Image.open(tmp_path / "a.png")))
+    assert isinstance(shown, Sample) and isinstance(opened, Sample)
+    np.testing.assert_array_equal(opened.canvas, shown.canvas)
+
+
+def test_gaps_in_an_array_are_black() -> None:
+    values = np.linspace(5, 6, 40 * 60, dtype=np.float32).reshape(40, 60)
+    values[0] = values[1:].min()
+    holed = values.copy()
+    holed[0] = np.nan
+    samples = [decode(each, PreprocessRecipe(size=64)) for each in (values, holed)]
+    assert all(isinstance(each, Sample) for each in samples)
+    np.testing.assert_array_equal(samples[0].canvas, samples[1].canvas)

@@ -91,6 +91,16 @@ def test_an_image_named_twice_counts_once(bundle_maker: Callable[..., Path], tmp
     assert (answer.images, answer.judged, answer.score) == (1, 1, pytest.approx(0.5))
 
 
+def test_a_path_from_where_one_stands_is_found_in_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "visits.csv").write_text("path,study_id\nimages/a.png,s1\n")
+    (tmp_path / "images").mkdir()
+    monkeypatch.chdir(tmp_path / "images")
+    ids = TableIds("study", Path("../visits.csv"))
+    for path in ("a.png", "../images/a.png", str(tmp_path / "images" / "a.png")):
+        assert ids.of(path, lambda _: None) == "s1"
+    assert ids.of("images/a.png", lambda _: None) is None
+
+
 @pytest.mark.parametrize(
     ("score", "decision"), [(0.5, "no_fracture"), (0.6, "uncertain"), (0.8, "uncertain"), (0.9, "fracture")]
 )
