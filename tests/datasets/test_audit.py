@@ -89,6 +89,8 @@ def test_pictures_of_a_few_pixels_were_taken_for_copies_of_each_other(tmp_path: 
 
 
 def test_copies_with_both_labels_are_an_error_and_names_with_both_a_warning(rows: list[dict[str, Any]]) -> None:
+    rows[0] |= {"base_name": "z", "label": 1, "group_id": "set:z"}
+    rows[8] |= {"base_name": "z", "label": 0, "group_id": "set:z"}  # told once, as copies
     rows[1]["label"] = 1  # its copy jpeg.jpg says 0
     rows[5] |= {"base_name": "x", "label": 1, "group_id": "set:x"}
     rows[6] |= {"base_name": "x", "label": 0, "group_id": "set:x"}
@@ -96,6 +98,7 @@ def test_copies_with_both_labels_are_an_error_and_names_with_both_a_warning(rows
     rows[4] |= {"base_name": "y", "label": None, "group_id": "set:y"}  # unknown contradicts nothing
     found = [issue for issue in audit_catalog(catalog_of(rows), RECIPE).issues if issue.kind == "label_conflict"]
     assert {(issue.severity, issue.images) for issue in found} == {
+        ("error", ("set/0.png", "set/byte_copy.png")),
         ("error", ("set/1.png", "set/jpeg.jpg")),
         ("warning", ("set/5.png", "set/6.png")),
     }

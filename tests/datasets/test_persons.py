@@ -9,7 +9,7 @@ from frames import catalog_of, numbered
 
 from colles.core.recipe import SplitRecipe
 from colles.datasets.audit.audit import cluster_table
-from colles.datasets.audit.fold_groups import with_fold_groups
+from colles.datasets.audit.fold_groups import ALL, by_source, with_fold_groups
 from colles.datasets.persons import person_folders
 from colles.datasets.split import Split, make_split
 
@@ -78,6 +78,7 @@ def test_folds_of_the_audit_are_patients_where_each_has_a_folder() -> None:
     assert found["fold_group"].n_unique() == 12
     found = with_fold_groups(frame, cluster_table(frame, [[ids[1], ids[2]]]))  # a copy joins both patients whole
     assert found["fold_group"].n_unique() == 11
+    assert [name for name, _ in by_source(found)] == [ALL]  # one source is not measured twice
 
 
 def test_one_patient_under_two_classes_subsets_and_regions_is_one() -> None:

@@ -299,10 +299,11 @@ def test_an_age_with_a_decimal_comma_was_refused(tmp_path: Path) -> None:
     assert row.age == 34.5
 
 
-def test_the_arm_of_a_trial_is_no_group(tmp_path: Path, capsys) -> None:
+@pytest.mark.parametrize("name", ["Group", "cluster", "study", "Exam", "examination"])
+def test_the_arm_of_a_trial_is_no_group(tmp_path: Path, capsys, name: str) -> None:
     lines = "".join(f"{n}.png,{n % 2},{'cases' if n % 2 else 'controls'}\n" for n in range(60))
-    rows = _rows("csv", _table(tmp_path, f"path,label,Group\n{lines}"))
-    assert len({row.group_id for row in rows}) == 60 and "not read: 'Group'" in capsys.readouterr().err
+    rows = _rows("csv", _table(tmp_path, f"path,label,{name}\n{lines}"))
+    assert len({row.group_id for row in rows}) == 60 and f"not read: {name!r}" in capsys.readouterr().err
 
 
 def test_groups_of_a_table_were_passed_over(tmp_path: Path) -> None:
@@ -577,6 +578,19 @@ def test_a_box_outside_its_picture_became_a_fracture_at_the_edge(tmp_path: Path,
     [row] = build_catalog([create_source("csv", table)]).rows()
     assert row.boxes == (Box(x1=5, y1=5, x2=9, y2=9),)
     assert (row.status, row.reason) == ("ok", "1 of 2 boxes lie outside the picture")
+
+
+def test_a_broken_picture_keeps_boxes_in_pixels_and_loses_shares_of_a_size_that_nobody_knows(
+    tmp_path: Path, write_yolo
+) -> None:
+    root = write_yolo({"train/a": "0 0.5 0.5 0.2 0.2\n"})
+    image = root / "train" / "images" / "a.png"
+    image.write_bytes(image.read_bytes()[:60])
+    table = _table(tmp_path, f'path,label,boxes\n{image},1,"[[1,2,3,4]]"\n')
+    sources = [create_source("yolo", root), create_source("csv", table, boxes_on="stored")]
+    shares, pixels = build_catalog(sources).rows()
+    assert shares.status == pixels.status != "ok" and shares.label == pixels.label == 1
+    assert shares.boxes == () and pixels.boxes == (Box(x1=1, y1=2, x2=3, y2=4),)
 
 
 def test_boxes_of_images_labelled_0_passed_silently(tmp_path: Path, write_image, capsys) -> None:
