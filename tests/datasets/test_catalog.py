@@ -152,7 +152,7 @@ def test_operations_return_new_catalogs(catalog: Catalog) -> None:
 
 def test_two_sources_of_one_name_are_refused(fracatlas: Path) -> None:
     sources = [create_source("fracatlas", fracatlas)] * 2
-    with pytest.raises(UsageError, match=r"comes from two sources.*KIND:NAME=PATH"):
+    with pytest.raises(UsageError, match=r"comes from two sources or lines, and so do \d+ others.*KIND:NAME=PATH"):
         build_catalog(sources)
 
 

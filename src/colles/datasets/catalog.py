@@ -235,10 +235,11 @@ def describe(image: RawImage) -> dict[str, Any]:
 
 
 def _assert_unique(ids: list[str]) -> None:
-    name, count = Counter(ids).most_common(1)[0] if ids else ("", 0)
-    if count > 1:
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        more = f", and so do {len(twice) - 1:,} others" if len(twice) > 1 else ""
         raise UsageError(
-            f"{name!r} comes from two sources or lines",
+            f"{twice[0]!r} comes from two sources or lines{more}",
             repair="Name an image on one line of a table only, and give each source its own name: KIND:NAME=PATH",
         )
 
