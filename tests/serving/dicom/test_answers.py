@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,15 @@ def test_a_study_is_not_without_a_fracture_while_an_image_was_not_judged(of_stud
     assert said == ["373068000", "111223"]  # undetermined, partially succeeded
     found = judge_study(arrange([judge_file(encoded(radiograph(3)), predictor), cut]), of_studies)
     assert found is not None and found.decision == "fracture"
+
+
+def test_thresholds_of_patients_judge_no_study(of_studies: Bundle) -> None:
+    predictor = Predictor(of_studies, threads=1, gate=False)
+    subjects = arrange([judge_file(encoded(radiograph(1)), predictor)])
+    settings = of_studies.metadata.study
+    assert settings is not None and judge_study(subjects, of_studies) is not None
+    patients = of_studies.metadata.model_copy(update={"study": settings.model_copy(update={"unit": "patient"})})
+    assert judge_study(subjects, replace(of_studies, metadata=patients)) is None
 
 
 def test_without_thresholds_of_studies_none_is_judged(judge: Judge, locating_bundle: Bundle) -> None:
