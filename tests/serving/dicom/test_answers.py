@@ -160,6 +160,15 @@ def test_a_study_is_not_without_a_fracture_while_an_image_was_not_judged(of_stud
     assert found is not None and found.decision == "fracture"
 
 
+def test_an_image_that_the_report_does_not_judge_counts_for_no_study(of_studies: Bundle) -> None:
+    predictor = Predictor(of_studies, threads=1, gate=False)
+    files = [radiograph(1), radiograph(1, spot(at=(0, 0, 0, 0)))]  # one UID
+    whole = judge_study(arrange([judge_file(encoded(each), predictor) for each in files]), of_studies)
+    assert whole is not None and (whole.status, whole.judged, whole.images) == ("refused", 0, 1)
+    cut = judge_study(arrange([judge_file(encoded(files[0])[:-100], predictor)]), of_studies)
+    assert cut is not None and (cut.status, cut.score) == ("unreadable", None)
+
+
 def test_thresholds_of_patients_judge_no_study(of_studies: Bundle) -> None:
     predictor = Predictor(of_studies, threads=1, gate=False)
     subjects = arrange([judge_file(encoded(radiograph(1)), predictor)])
