@@ -167,3 +167,27 @@ def test_one_that_is_not_there(files: list[Path]) -> None:
     for host, told in (("127.0.0.1", "unreachable"), ("no.such.host.invalid", "unknown_host")):
         with pytest.raises(Unreachable, match=told), Delivery(Destination("PACS", host, 1), "COLLES").open(files):
             pass
+
+
+def test_a_result_behind_an_association_that_ended_is_not_taken_for_sent(files: list[Path]) -> None:
+    there = Pacs()
+    try:
+        delivery = Delivery(there.destination, "COLLES")
+        with delivery.open(files) as send:
+            assert send(files[0]) is None
+            delivery.abort()
+            assert send(files[1]) == "aborted"
+    finally:
+        there.close()
+
+
+def test_an_archive_that_insists_on_both_titles_is_called_by_them(files: list[Path]) -> None:
+    ae = AE(ae_title="PACS")
+    ae.add_supported_context(ComprehensiveSRStorage)
+    ae.require_called_aet, ae.require_calling_aet = True, ["COLLES"]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda event: 0)])
+    try:
+        with Delivery(Destination("PACS", "127.0.0.1", server.server_address[1]), "COLLES").open(files[:1]) as send:
+            assert send(files[0]) is None
+    finally:
+        ae.shutdown()

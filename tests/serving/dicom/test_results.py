@@ -196,7 +196,9 @@ def test_a_study_of_which_nothing_was_judged_failed(judge: Judge, locating_bundl
     assert (summary.CodeValue, report.CompletionFlag) == ("111224", "PARTIAL")  # failed
 
 
-@pytest.mark.parametrize("kind", ["88.67", "11.1", "88.59", "104.1"], ids=["dose", "presentation", "key", "pdf"])
+@pytest.mark.parametrize(
+    "kind", ["88.67", "11.1", "88.59", "104.1", "9.1.1"], ids=["dose", "presentation", "key", "pdf", "ecg"]
+)
 def test_a_document_beside_the_images_is_named_and_makes_no_report_partial(
     judge: Judge, locating_bundle: Bundle, kind: str
 ) -> None:
