@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from frames import catalog_of
 from PIL import Image
 
 from colles.core.errors import MissingInputError, TableError, UsageError
@@ -16,6 +17,7 @@ from colles.core.files import sha256_file
 from colles.core.schema import CATALOG_SCHEMA
 from colles.core.tables import write_table
 from colles.datasets.catalog import Catalog, absent, build_catalog
+from colles.datasets.rows import CatalogRows
 from colles.datasets.sources import create_source
 
 
@@ -193,6 +195,7 @@ def test_the_real_sets_have_the_known_counts(real_data: Path) -> None:
         ("label", 2, r"label: 1 of 3 rows hold neither 1, 0 nor nothing \(2\)"),
         ("label", -1, r"label: 1 of 3 rows hold neither 1, 0 nor nothing \(-1\)"),
         ("label", 0.7, r"label: 1 of 3 rows hold neither 1, 0 nor nothing \(0\.7\)"),
+        ("label", "yes", r"label: 1 of 3 rows hold neither 1, 0 nor nothing \(yes\)"),
         ("image_id", "s/1", "image_id: 's/1' stands on several rows"),
         ("image_id", None, "image_id: is empty on 1 row"),
         ("status", None, "status: is empty on 1 row"),
@@ -213,6 +216,13 @@ def test_a_catalog_of_ones_own_hands_changed_labels_and_lost_rows(
         Catalog.load(path)
     rows[2] |= {"image_id": "s/2", "label": None, "status": "ok"}
     assert len(Catalog.load(write_table(pl.DataFrame(rows), path))) == 3
+
+
+def test_rows_that_have_boxes_are_listed_in_their_own_order() -> None:
+    box = {"x1": 1.0, "y1": 1.0, "x2": 5.0, "y2": 5.0, "name": None}
+    rows = [{"image_id": f"s/{n}", "boxes": boxes} for n, boxes in enumerate((None, [], [box], [box, box]))]
+    assert CatalogRows(catalog_of(rows).frame).with_boxes() == [2, 3]
+    assert CatalogRows(catalog_of(rows).frame).take([3, 0, 2]).with_boxes() == [0, 2]
 
 
 @pytest.mark.parametrize(

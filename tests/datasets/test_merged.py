@@ -54,6 +54,9 @@ def test_labels_say_no_more_than_is_known() -> None:
     assert label_text(row(1, odd), names) == "0 0.02500000 0.05000000 0.05000000 0.10000000\n"
     assert label_text(row(0), names) == ""
     assert label_text(row(None), names) is None and label_text(row(1), names) is None
+    line, speck = Box(x1=1, y1=1, x2=1, y2=9), Box(x1=0, y1=0, x2=0.5, y2=1)
+    assert label_text(row(1, line), names) is None  # what was clipped to nothing marks nothing
+    assert label_text(row(1, line, speck), names) == "0 0.00250000 0.01000000 0.00500000 0.02000000\n"
     assert class_names([row(0)]) == ("fracture",)
 
 

@@ -17,6 +17,7 @@ from colles.datasets.catalog import Catalog
 from colles.datasets.extending import TOO_LARGE
 from colles.datasets.selection import evaluation_only
 from colles.datasets.split import Split, assert_no_leak, make_split
+from colles.datasets.stratify import Member, allocate
 
 RECIPE = SplitRecipe(val=0.2, test=0.2)
 
@@ -104,6 +105,13 @@ def test_seeds_differ_and_repeat() -> None:
     one, again, other = (make_split(catalog, SplitRecipe(seed=seed)) for seed in (1, 1, 2))
     assert one.frame.equals(again.frame) and one.digest == again.digest
     assert one.digest != other.digest
+
+
+def test_a_split_hangs_on_its_seed_and_not_on_the_order_of_its_images() -> None:
+    """Python orders the texts of a set anew in every process."""
+    members = [Member(f"g{n % 150}", (f"label {n % 3 // 2}", "all"), n % 3 // 2, 1.0) for n in range(600)]
+    shares = {"train": 0.6, "val": 0.2, "test": 0.2}
+    assert allocate(members, shares, 3) == allocate(members[::-1], shares, 3)
 
 
 def test_blocks_begin_at_multiples_so_later_files_change_none() -> None:
