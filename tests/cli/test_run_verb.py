@@ -65,7 +65,7 @@ def test_a_run_with_a_source_held_out_ended_without_its_figure() -> None:
 
 
 def test_a_table_in_place_of_a_folder_was_only_told_to_check_the_path(tmp_path: Path) -> None:
-    table = tmp_path / "labels.csv"
+    table = tmp_path / "my labels.csv"  # the command is one that a shell takes
     table.write_text("path,label\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"is a file, not a folder.*colles init .*labels\.csv"):
+    with pytest.raises(UsageError, match=r"is a file, not a folder.*colles init '.*my labels\.csv'"):
         settings_of(None, table, tmp_path / "out", [])

@@ -511,8 +511,9 @@ def test_a_table_of_patients_beside_class_folders_was_passed_over_without_a_word
     write_image(root / "normal" / "b.png")
     assert len(_rows("folder", root)) == 2 and not capsys.readouterr().err
     (root / "patients.csv").write_text("path,patient_id\n", encoding="utf-8")
+    (root / "~$patients.xlsx").touch()
     assert len(_rows("folder", root)) == 2
-    assert "patients.csv not read for labels or patients; such a table is a source" in capsys.readouterr().err
+    assert ": patients.csv not read for labels or patients; such a table is a source" in capsys.readouterr().err
     (root / "patients.csv").rename(root / "normal" / "patients.csv")
     assert len(_rows("folder", root)) == 2
     assert "normal/patients.csv not read for labels" in capsys.readouterr().err
@@ -549,7 +550,7 @@ def test_pictures_under_another_ending_were_left_out_without_a_word(tmp_path: Pa
     assert len(_rows("folder", root)) == 1
     said = capsys.readouterr().err
     assert "4 pictures whose ending is not read (.jfif 1, .jp2 1, none 2), such as fractured/IM000001" in said
-    assert "DICOM files are a source whatever their endings: dicom=FOLDER" in said
+    assert "DICOM files are a source whatever their endings: colles init dicom=FOLDER" in said
 
 
 def test_a_yolo_export_without_data_yaml_was_a_folder_to_be_called_fractured(write_yolo) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from colles.cli.options import AsJson, Overrides, Overwrite, example, print_json, print_rows
+from colles.cli.options import AsJson, Overrides, Overwrite, command, example, print_json, print_rows
 
 if TYPE_CHECKING:
     from colles.core.recipe import Recipe
@@ -89,7 +89,8 @@ def _settings_of_folder(recipe: Path | None, folder: Path, out: Path, overrides:
     from colles.core.recipe_text import load_recipe, recipe_from
 
     if folder.is_file():
-        repair = f"For a table of path and label: colles init {folder} --out recipe.yaml, then colles run recipe.yaml"
+        init = command("colles", "init", folder, "--out", "recipe.yaml")
+        repair = f"Unpack an archive. For a table of path and label: {init}, then colles run recipe.yaml"
         raise UsageError("is a file, not a folder", path=folder, repair=repair)
     existing_folder(folder)
     source = {"kind": "folder", "path": str(folder.expanduser().absolute())}
@@ -116,7 +117,8 @@ def _starter_values(folder: Path, overrides: list[str]) -> dict[str, Any]:
     found = survey(f"folder={folder}")
     if found.unclear:
         shown = ", ".join(map(repr, found.unclear[:8]))
-        repair = f"Name them fractured and normal, or say it in a recipe: colles init {folder} --out recipe.yaml; "
+        init = command("colles", "init", folder, "--out", "recipe.yaml")
+        repair = f"Name them fractured and normal, or say it in a recipe: {init}; "
         repair += "where folders are no classes, name a table of path and label: colles init TABLE.csv"
         raise RecipeError(f"cannot tell what the folders {shown} mean", path=folder, repair=repair)
     choices = choose([found], gpu=has_gpu())

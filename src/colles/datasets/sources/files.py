@@ -73,7 +73,9 @@ def _say_left_out(folder: Path, pictures: list[Path]) -> None:
         counts = Counter(path.suffix or "none" for path in pictures)
         endings = ", ".join(f"{ending} {count}" for ending, count in sorted(counts.items()))
         known = (
-            "; DICOM files are a source whatever their endings: dicom=FOLDER" if begins_as_dicom(pictures[0]) else ""
+            "; DICOM files are a source whatever their endings: colles init dicom=FOLDER"
+            if begins_as_dicom(pictures[0])
+            else ""
         )
         say(
             f"Left out under {folder}: {len(pictures)} pictures whose ending is not read ({endings}), such as "

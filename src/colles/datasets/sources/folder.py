@@ -55,7 +55,8 @@ class Folder(Source):
     def _say_tables(self) -> None:
         # Who lays a table of labels or patients beside the pictures takes it for read.
         beside = sorted({*self.root.glob("*.*"), *self.root.glob("*/*.*")})
-        tables = [str(path.relative_to(self.root)) for path in beside if path.suffix.lower() in _TABLES]
+        found = [path for path in beside if path.suffix.lower() in _TABLES and not path.name.startswith((".", "~$"))]
+        tables = [str(path.relative_to(self.root)) for path in found]  # without ~$….xlsx, of one that is open
         if tables:
             shown = _some(tables, 3)
             say(f"{self.root}: {shown} not read for labels or patients; such a table is a source itself: csv=TABLE")
