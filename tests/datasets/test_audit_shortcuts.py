@@ -113,3 +113,7 @@ def test_practices_count_held_out_images_whose_radiograph_is_in_train(copies: li
         "leaked": len(copies),
     }
     assert (found["random split of images"]["leaked"] > 0) == bool(copies)
+    ordered = leaking_practices(frame, [["a/0.jpg", "a/9.jpg"]], given, "the split")[1]  # 9 comes behind 19
+    counts = {"train": 14, "held_out": 6, "leaked": 1}
+    assert ordered == {"source": "a", "practice": "ranges of the file order", **counts}
+    assert len(leaking_practices(frame, copies, dict.fromkeys(ids, "test"), "the split")) == 2  # nothing is divided
