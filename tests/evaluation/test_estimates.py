@@ -16,7 +16,7 @@ from colles.evaluation.estimates import (
     ranking_estimates,
 )
 from colles.evaluation.metrics.bootstrap import bootstrap_ranking, logit_bootstrap_interval, percentile_interval
-from colles.evaluation.metrics.calibration_error import calibration_intercept, calibration_slope
+from colles.evaluation.metrics.calibration_error import calibration_intercept, calibration_slope, ece_interval
 from colles.evaluation.metrics.delong import auroc_variance
 from colles.evaluation.metrics.intervals import logit_interval, newcombe_auroc
 from colles.evaluation.metrics.ranking import RANKING_FIGURES
@@ -139,6 +139,8 @@ def test_errors_of_probabilities_by_students_and_the_sandwich(copies):
     errors = np.square(scores.y_score - scores.y_true)[::copies]
     half = t.ppf(0.975, 59) * errors.std(ddof=1) / np.sqrt(60)
     assert (found["brier"].low, found["brier"].high) == pytest.approx((errors.mean() - half, errors.mean() + half))
+    bins = ece_interval(scores.y_true, scores.y_score, scores.groups, level=0.95, seed=0)
+    assert (found["ece"].low, found["ece"].high) == pytest.approx(bins)
     for name, fit in (("calibration_slope", calibration_slope), ("calibration_intercept", calibration_intercept)):
         fitted = fit(scores, scores.y_score)
         assert found[name].value == fitted.coefficients[0]
@@ -161,6 +163,28 @@ def test_answers_that_are_all_right_have_wilsons_upper_limit(copies):
     for name in ("brier", "ece"):
         assert found[name].high == pytest.approx(proportion_confint(0, 8, method="wilson")[1])
     assert found["brier"].method == "wilson" + ("_groups" if copies > 1 else "")
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_the_calibration_error_of_equal_probabilities_that_are_all_right_had_no_width(copies):
+    """A reader who is always right, calibrated to 0.9 and 0.1, had an error of 0.1 (0.1 to 0.1): a width of 1e-9 by rounding."""
+    y_true = np.repeat(np.arange(40) % 2 == 0, copies)
+    groups = np.repeat(np.arange(40), copies) if copies > 1 else None
+    y_prob = np.where(y_true, 0.9, 0.1)
+    ece = calibration_estimates(Scores(y_true, y_prob, groups), y_prob, EvaluateRecipe())["ece"]
+    assert ece.value == pytest.approx(0.1) and ece.method == "wilson" + ("_groups" if copies > 1 else "")
+    assert (ece.low, ece.high) == pytest.approx(proportion_confint(4, 40, method="wilson"))
+
+
+@pytest.mark.parametrize("n", [9, 10])
+def test_nine_groups_show_too_little_of_the_calibration_error(n):
+    y_true = np.arange(n) < n // 2
+    y_prob = np.where(y_true, 0.99, 0.01) + np.linspace(-0.009, 0.009, n)
+    found = calibration_estimates(Scores(y_true, y_prob), y_prob, EvaluateRecipe(seed=3))["ece"]
+    own = ece_interval(y_true, y_prob, None, level=0.95, seed=3)[1]
+    assert found.high == pytest.approx(
+        proportion_confint(n * found.value, n, method="wilson")[1] if n == 9 else own, rel=1e-9
+    )
 
 
 def test_one_group_gives_no_slope():

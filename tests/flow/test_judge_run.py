@@ -16,7 +16,15 @@ from colles.core.recipe import ExplainRecipe, PreprocessRecipe
 from colles.core.records import Box
 from colles.core.schema import CATALOG_SCHEMA
 from colles.datasets.catalog import Catalog
-from colles.evaluation.sanity import judge_labels, judge_randomisation, judge_repeatability, judge_trainings
+from colles.evaluation.sanity import (
+    NO_LABELS,
+    NO_TWIN,
+    judge_labels,
+    judge_randomisation,
+    judge_repeatability,
+    judge_trainings,
+)
+from colles.flow.agreement import Twin
 from colles.flow.checks import Curves, check_methods
 from colles.flow.explain import Item, look
 from colles.flow.export import find_catalog
@@ -292,14 +300,31 @@ def test_a_recipe_bounds_what_is_judged(drawn: Catalog) -> None:
 
 def test_val_tunes_no_threshold_for_itself_and_a_missing_twin_is_named(drawn: Catalog) -> None:
     recipe = ExplainRecipe(sample=4, check_images=0, probe_images=0)
-    val, test = (judge_run(Truth(), drawn, table(drawn), recipe, subset=subset) for subset in ("val", "test"))
+    val = judge_run(Truth(), drawn, table(drawn), recipe, subset="val")
     assert "no overlap is stated: its threshold is fitted on val itself" in val["notes"]
     assert val["methods"]["bright"]["iou_threshold"] is None and "iou" not in val["methods"]["bright"]["figures"]
-    assert not any("overlap" in note for note in test["notes"])
     left_out = "the untrained network was left out: it needs torch (judge the run, or install it)"
-    assert left_out in val["notes"] and left_out in test["notes"]
     beside = judge_run(SlowFirst(), drawn, table(drawn), recipe)
-    assert beside["methods"]["untrained"]["role"] == "chance" and left_out not in beside["notes"]
+    assert left_out in val["notes"] and left_out not in beside["notes"]
+    assert not any("overlap" in note for note in beside["notes"])
+    assert beside["methods"]["untrained"]["role"] == "chance"
+
+
+def test_other_trainings_are_checked_against_and_warned_of(drawn: Catalog) -> None:
+    """A network of shuffled labels that shows the same, one of another seed that does too, and one of other methods."""
+    other = Truth()
+    other.methods = (Method("contours", "contours"),)
+    other.explain = lambda batch, names: Maps(other.score(batch), dict.fromkeys(names, batch[:, 0]), {})
+    twins = [Twin(Truth(), True), Twin(Truth(), False), Twin(other, False)]
+    recipe = ExplainRecipe(sample=3, check_images=5, probe_images=0)
+    scores = judge_run(Truth(), drawn, table(drawn), recipe, twins=twins)
+    bright = scores["methods"]["bright"]
+    assert not bright["checks"]["labels"]["passed"] and bright["checks"]["trainings"]["passed"]
+    assert bright["checks"]["labels"]["images"] == 5 and "repeatability" in bright["checks"]
+    assert NO_LABELS in bright["warnings"] and NO_TWIN not in bright["warnings"]
+    assert [note for note in scores["notes"] if "another training" in note] == [
+        "another training was not compared: it has no bright or even"
+    ]
 
 
 def test_what_cannot_be_judged_says_why(drawn: Catalog, tmp_path: Path) -> None:

@@ -205,8 +205,9 @@ def calibration_estimates(scores: Scores, y_prob: FloatArray, recipe: EvaluateRe
 
 
 def _bounded(value: float, interval: Interval | None, scores: Scores, level: float, method: str) -> Estimate:
-    if interval is not None and interval[1] - interval[0] < SPREAD:
-        # Errors without any spread (every answer right, as 0 or 1) are too little data, not certainty.
+    if interval is not None and interval[1] - interval[0] < sqrt(SPREAD):
+        # Errors without any spread (every answer right, with equal probabilities) are too little data, not certainty.
+        # Rounding leaves a covariance of 1e-19 where there is none.
         interval = wilson(min(max(value, 0.0), 1.0), scores.n_groups(), level=level)
         method = "wilson" + ("" if scores.groups is None else "_groups")
     low, high = (None, None) if interval is None else (max(0.0, interval[0]), min(1.0, interval[1]))
