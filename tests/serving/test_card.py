@@ -57,7 +57,7 @@ def test_the_card_says_what_is_known(tested: BundleMetadata) -> None:
 
 
 def test_figures_of_images_that_the_gate_refuses_stood_there_as_those_of_answers(tested: BundleMetadata) -> None:
-    told = "Everything is answered, whatever the gate says."
+    told = "The figures are of all images, also of those that the gate would refuse."
     assert told not in model_card(tested)
     gate = GateMetadata.model_validate({"limit": 0.3, "false_refusals": 0.01, "trained_on": 9, "chosen_on": 9,
                                         "sha256": "0" * 64})  # fmt: skip

@@ -180,7 +180,7 @@ def _figures(metadata: BundleMetadata) -> str:
     told = f"The figures at {', '.join(own)} flatter: this subset chose those thresholds itself."
     # A site's figures are without what the gate refuses, those of a run's test set are made before there is a gate.
     gated = metadata.gate is not None and not metadata.training.get("recalibrated")
-    first = ["Everything is answered, whatever the gate says."] if gated else []
+    first = ["The figures are of all images, also of those that the gate would refuse."] if gated else []
     return "\n".join(["## Evaluation", *first, *_figure_lines(found), *(["", told] if own else [])])
 
 
