@@ -167,7 +167,7 @@ def test_answers_that_are_all_right_have_wilsons_upper_limit(copies):
 
 @pytest.mark.parametrize("copies", [1, 3])
 def test_the_calibration_error_of_equal_probabilities_that_are_all_right_had_no_width(copies):
-    """A reader who is always right, calibrated to 0.9 and 0.1, had an error of 0.1 (0.1 to 0.1; the width was rounding)."""
+    """A reader who is always right, calibrated to 0.9 and 0.1, had an error of 0.1 (0.1 to 0.1)."""
     y_true = np.repeat(np.arange(40) % 2 == 0, copies)
     groups = np.repeat(np.arange(40), copies) if copies > 1 else None
     y_prob = np.where(y_true, 0.9, 0.1)
