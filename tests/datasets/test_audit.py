@@ -255,3 +255,15 @@ def test_names_and_order_do_not_change_which_copies_are_found(tmp_path: Path) ->
         (pair.first, pair.second, pair.correlation) for pair in one.near
     ]
     assert len(one.near) == 4 and other.candidates == one.candidates
+
+
+def test_features_of_a_network_propose_pairs_where_every_picture_has_some(tmp_path: Path) -> None:
+    made = [store(tmp_path, f"{seed}.png", texture(seed, 150, 120)) for seed in range(3)]
+    made.append(store(tmp_path, "copy.jpg", texture(0, 150, 120), quality=40))
+    features = {row["image_id"]: np.eye(4, dtype=np.float32)[place % 3] for place, row in enumerate(made)}
+    found = find_duplicates(catalog_of(made).frame, RECIPE, features)
+    [pair] = found.near
+    assert {pair.first, pair.second} == {"set/0.png", "set/copy.jpg"}
+    assert "embedding" in pair.found_by and "embedding" in found.methods
+    features.pop("set/2.png")
+    assert "embedding" not in find_duplicates(catalog_of(made).frame, RECIPE, features).methods
