@@ -65,7 +65,7 @@ def linked(links: list[list[tuple[str, ...]]]) -> list[int]:
     return number
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(ROWS)
 def test_linked_images_on_two_sides_are_found_and_nothing_else(rows: list[dict[str, Any]]) -> None:
     images = [f"{row['source']}/{index}.png" for index, row in enumerate(rows)]
