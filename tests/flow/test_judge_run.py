@@ -28,7 +28,7 @@ from colles.flow.agreement import Twin
 from colles.flow.checks import Curves, check_methods
 from colles.flow.explain import Item, look
 from colles.flow.export import find_catalog
-from colles.flow.judge_run import judge_run, subsets_of_run
+from colles.flow.judge_run import draw, judge_run, subsets_of_run
 from colles.flow.known import items_of_subset
 from colles.flow.localise import Judge, judge_all, scores_of
 from colles.serving.maps import Maps, MapSource, Method
@@ -286,6 +286,13 @@ def test_checks_run_without_a_network_too(drawn: Catalog) -> None:
     assert even["warnings"] and not even["checks"]["repeatability"]["passed"]
     assert [probe["name"] for probe in scores["probes"]] == ["marker", "border", "hardware"]
     assert not scores["probes"][1]["found"]
+
+
+def test_images_are_drawn_by_seed_and_stay_in_their_order() -> None:
+    items = [Item(Path(f"{number:03d}.png")) for number in range(200)]
+    first, again, other = (draw(items, 20, seed) for seed in (1, 1, 2))
+    assert first == again == sorted(first, key=lambda item: item.path) and len(first) == 20
+    assert first != other and draw(items, 500, 1) == items
 
 
 def test_a_recipe_bounds_what_is_judged(drawn: Catalog) -> None:
