@@ -158,6 +158,9 @@ class TrainRecipe(Section):
     """Of the teachers' answers; the labels have the rest."""
     location_weight: float = Field(default=0.5, ge=0)
     """Of the map's loss beside the image label's."""
+    part_weight: float = Field(default=0.0, ge=0)
+    """Of the loss of a head that tells the body part, beside the image label's: in the second stage, for images whose
+    part the catalog names. It is there for what the features learn by it, and is not kept; 0: no such head."""
     canvas: int | None = Field(default=None, ge=32, le=4096)
     """Side of the training canvases, from which augmentation cuts `preprocess.size`; the same where it is not given."""
     progressive: tuple[Annotated[int, Field(ge=32, le=2048, multiple_of=32)], ...] = ()

@@ -74,6 +74,8 @@ class RadiographDataModule(lightning.LightningDataModule):
         self.listing = Listing(catalog, split)
         self.labels = self.listing.labels
         self._assert_classes(self.rows, "Split again, with more data")
+        self.parts = self.listing.part.copy()
+        self._assert_parts()
         rows = self.listing.rows
         cache = load_canvases(rows, preprocess, limits=limits)
         self.canvases, self.bad = cache.canvases, dict(cache.bad)
@@ -91,10 +93,11 @@ class RadiographDataModule(lightning.LightningDataModule):
         self.drawn: NDArray[np.int64] = np.empty(0, np.int64)
 
     def _shuffle_labels(self) -> None:
-        """Give every training image label and boxes of another one, by seed; val and test stay as they are."""
+        """Give every training image label, part and boxes of another one, by seed; val and test stay as they are."""
         train = self.rows("train")
         order = np.random.default_rng(self.seed).permutation(len(train))
         self.labels[train] = self.labels[train][order]
+        self.parts[train] = self.parts[train][order]
         self.drawing = replace(self.drawing, boxes=[self.drawing.boxes[place] for place in order.tolist()])
 
     def _training_canvases(self, rows: CatalogRows, limits: DataRecipe) -> TrainingCanvases:
@@ -114,6 +117,17 @@ class RadiographDataModule(lightning.LightningDataModule):
             if found != {0, 1}:
                 which = "fractured" if 1 not in found else "non-fractured"
                 raise InputError(f"{subset} holds no {which} image", field="split", repair=repair)
+
+    def _assert_parts(self) -> None:
+        known = self.parts[self.rows("train")]
+        if self.recipe.part_weight and len(np.unique(known[known >= 0])) < 2:
+            reason = "the catalog names no two body parts in train for a head to tell apart"
+            raise InputError(reason, field="train.part_weight", repair="Set it to 0")
+
+    @property
+    def part_names(self) -> list[str]:
+        """The body parts that a head is to tell apart; none where the recipe asks for no such head."""
+        return self.listing.parts if self.recipe.part_weight else []
 
     def rows(self, subset: str) -> NDArray[np.int64]:
         """Return the rows of a subset, by image_id."""
@@ -168,6 +182,8 @@ class RadiographDataModule(lightning.LightningDataModule):
             seed=self.seed,
             boxes=[drawing.boxes[place] for place in kept.tolist()],
             stride=self.stride,
+            parts=self.parts[rows] if self.part_names else None,
+            part_count=len(self.part_names),
         )
 
     def train_dataloader(self) -> DataLoader[Any]:

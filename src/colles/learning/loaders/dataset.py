@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
@@ -23,6 +24,7 @@ class CanvasDataset(Dataset[dict[str, Any]]):
 
     With `boxes` (one array (k, 4) an example, in pixels of its canvas) and a `stride` also `target` (1, h, w), where
     the fractures are, `located`, 0 for a fractured image without a box on the canvas, and the first `boxes` (8, 4).
+    With `parts` (an index an example, −1 for unknown) also `part` (`part_count`,), 1 at the body part.
     """
 
     def __init__(
@@ -37,10 +39,13 @@ class CanvasDataset(Dataset[dict[str, Any]]):
         seed: int = 0,
         boxes: Sequence[Boxes] | None = None,
         stride: int = 0,
+        parts: NDArray[np.int16] | None = None,
+        part_count: int = 0,
     ) -> None:
         self.canvases, self.rows, self.labels, self.weights = canvases, rows, labels, weights
         self.recipe, self.augment, self.seed = recipe, augment, seed
         self.boxes, self.stride = boxes, stride
+        self.parts, self.part_count = parts, part_count
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,6 +64,7 @@ class CanvasDataset(Dataset[dict[str, Any]]):
             "weight": self.weights[index],
             "index": index,
             **(self._location(boxes, index) if self.stride else {}),
+            **({} if self.parts is None else {"part": self._part(int(self.parts[index]))}),
         }
 
     def __getitems__(self, draws: Sequence[Draw | int]) -> list[dict[str, Any]]:
@@ -72,3 +78,9 @@ class CanvasDataset(Dataset[dict[str, Any]]):
         target = location_target(boxes if seen else NO_BOXES, self.recipe.size, self.stride)
         located = np.float32(known and self.weights[index] > 0)
         return {"target": torch.from_numpy(target), "located": located, "boxes": torch.from_numpy(padded(boxes))}
+
+    def _part(self, place: int) -> Tensor:
+        part = torch.zeros(self.part_count)
+        if place >= 0:
+            part[place] = 1.0
+        return part

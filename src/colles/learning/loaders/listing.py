@@ -37,6 +37,9 @@ class Listing:
         self.sources: list[str] = [sources[code] for code in present.tolist()]
         self.source = np.searchsorted(present, codes).astype(np.int16)
         """Index of each image's source."""
+        self.parts: list[str] = sorted(catalog.frame["body_part"].drop_nulls().unique().to_list())
+        self.part = _codes(catalog.frame["body_part"], self.parts)[places]
+        """Index of each image's body part, −1 where it is not known."""
         self.radiograph = _radiographs(catalog.frame, places)
         """Number of each image's radiograph, which its augmented copies share."""
 

@@ -76,11 +76,12 @@ class FractureClassifier(nn.Module, ABC):
         return found
 
     def training_outputs(self, x: Tensor, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return what the losses read: `logit` (N, 1), and with a location head `pooled` (N, 1) and `cam`.
+        """Return what the losses read: `logit` (N, 1), `embedding` (N, d), and with a location head `pooled` and `cam`.
 
         A second look reads boxes of the `batch` that the images are of.
         """
-        return {"logit": self(x)}
+        embedding = self._embed(self.features(x))
+        return {"logit": self.head(self._regularise(embedding)), "embedding": embedding}
 
     def backbone_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of the frozen parts."""

@@ -55,7 +55,8 @@ def _assert_second_look(recipe: Recipe) -> None:
                 field=field,
                 repair="Enlarge them, or set model.second_look=off",
             )
-    for setting, used in (("teachers", bool(recipe.train.teachers)), ("mixup", recipe.train.mixup > 0)):
+    train = recipe.train
+    for setting, used in (("teachers", train.teachers), ("mixup", train.mixup), ("part_weight", train.part_weight)):
         if used:
             raise RecipeError(
                 f"a second look learns places, for which there is no {setting}",

@@ -48,6 +48,15 @@ def map_loss(cam: Tensor, target: Tensor, located: Tensor) -> Tensor:
     return -each.sum() / fractures
 
 
+def part_loss(logits: Tensor, part: Tensor, weight: Tensor) -> Tensor:
+    """Return cross-entropy of logits (N, K) against body parts (N, K), averaged by weight (N,) where one is known.
+
+    A row of `part` holds 1 at the part, shares where images were blended, zeros where it is not known.
+    """
+    known = part * weight[:, None]
+    return -(known * nn.functional.log_softmax(logits, dim=1)).sum() / known.sum().clamp(min=1.0)
+
+
 def answer_loss(logit: Tensor, answer: Tensor, weight: Tensor) -> Tensor:
     """Return the cross-entropy of logits (N, 1) against teachers' logits (N, 1), averaged by weight (N,).
 

@@ -20,7 +20,7 @@ from colles.core.errors import TrainingError
 from colles.core.recipe import TrainRecipe
 from colles.learning.loaders.samplers import epoch_seed
 from colles.learning.models import FractureClassifier
-from colles.learning.training.losses import answer_loss, answer_map_loss, label_loss, look_loss, map_loss
+from colles.learning.training.losses import answer_loss, answer_map_loss, label_loss, look_loss, map_loss, part_loss
 from colles.learning.training.mixup import mix_pairs
 from colles.learning.training.teachers import Teachers
 
@@ -42,9 +42,11 @@ class ClassifierModule(lightning.LightningModule):
         positive_weight: float,
         teachers: Teachers | None = None,
         prior_shift: float = 0.0,
+        parts: int = 0,
     ) -> None:
         """`prior_shift` is what the kept network's logits are moved by, so val is judged with it. `steps` is the
-        number of optimiser steps of the whole stage, `first_epoch` the run's epoch it begins with.
+        number of optimiser steps of the whole stage, `first_epoch` the run's epoch it begins with, `parts` the number
+        of body parts that a head beside the network is to tell apart.
         """
         super().__init__()
         self.model, self.recipe, self.stage = model, recipe, stage
@@ -59,6 +61,7 @@ class ClassifierModule(lightning.LightningModule):
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
         self._release(0)
         self.average = running_mean(model, recipe.ema) if recipe.ema and stage != "head" else None
+        self.part_head = _part_head(model, parts) if parts and stage != "head" else None
 
     def _release(self, epoch: int) -> None:
         """Let the stages learn that may, `epoch` epochs into this stage of training."""
@@ -105,9 +108,10 @@ class ClassifierModule(lightning.LightningModule):
             return [{"params": head, "lr": recipe.head_lr}]
         # gradual unfreezing releases parameters later; without a gradient the optimiser leaves them alone
         backbone = [p for p in self.model.backbone_parameters() if p.requires_grad or recipe.unfreeze_every]
+        new = [] if self.part_head is None else list(self.part_head.parameters())
         groups = [
             {"params": backbone, "lr": recipe.lr},
-            {"params": head, "lr": recipe.new_layers_lr or recipe.lr},
+            {"params": head + new, "lr": recipe.new_layers_lr or recipe.lr},
         ]
         return [group for group in groups if group["params"]]
 
@@ -146,7 +150,7 @@ class ClassifierModule(lightning.LightningModule):
         self._release(int(self.current_epoch))
 
     def loss(self, found: dict[str, Tensor], batch: dict[str, Tensor]) -> Tensor:
-        """Return the label's loss (of the pooled head too, where there is a map) plus the map's, weighted."""
+        """Return the label's loss (of the pooled head too, where there is a map) plus the map's and the part's."""
         if "look_logit" in found:
             return look_loss(found, self.recipe.location_weight)
         weighted = self.recipe.loss == "weighted_bce"
@@ -164,6 +168,9 @@ class ClassifierModule(lightning.LightningModule):
                 )
         if "cam" in found and "target" in batch:
             total = total + self.recipe.location_weight * map_loss(found["cam"], batch["target"], batch["located"])
+        if self.part_head is not None:
+            told = part_loss(self.part_head(found["embedding"]), batch["part"], batch["weight"])
+            total = total + self.recipe.part_weight * told
         return total
 
     def taught_loss(self, found: dict[str, Tensor], answers: dict[str, Tensor], weight: Tensor) -> Tensor:
@@ -232,6 +239,13 @@ def _readable() -> Iterator[None]:
             field="train.batch_size",
             repair="Set it to 2 or more a process, or enlarge preprocess.size",
         ) from error
+
+
+def _part_head(model: FractureClassifier, parts: int) -> nn.Linear:
+    head = nn.Linear(model.head.in_features, parts)
+    for parameter in head.parameters():
+        nn.init.zeros_(parameter)  # equally likely, whatever was drawn before
+    return head
 
 
 def create_optimizer(recipe: TrainRecipe, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

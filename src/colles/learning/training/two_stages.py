@@ -74,6 +74,8 @@ class TwoStages:
             head = 0
         if not head and not epochs:
             raise RecipeError("no epoch is trained", field="train.epochs", repair="Set it to 1 or more")
+        if self.data.part_names:
+            say(f"  a head beside the network tells body parts: {', '.join(self.data.part_names)}")
         self.data.head_epochs = head
         if head and not self._state("all").is_file():
             self._fit_stage("head", head, first_epoch=0)
@@ -101,6 +103,7 @@ class TwoStages:
             positive_weight=self.data.positive_weight(),
             teachers=self.teachers,
             prior_shift=self.shift,
+            parts=len(self.data.part_names),
         )
         trainer = self._trainer(stage, epochs, first_epoch)
         with _interruptible(trainer), readable_errors():
