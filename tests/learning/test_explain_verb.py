@@ -187,3 +187,12 @@ def test_pictures_with_boxes_beside_figures_of_a_subset_were_a_defect(run: TinyR
     said = call(run.folder, image, *scores, "--method", "input_gradient", "--out", tmp_path / "out")
     assert "fractures of test with boxes" in said
     assert {"explanations.json", "scores.json"} <= {file.name for file in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.parametrize("target", ["fracture", "no_fracture"])
+def test_candidates_against_a_fracture_scored_as_one_for_it(run: TinyRun, tmp_path: Path, target: str) -> None:
+    image = run.catalog.frame["path"][0]
+    call(run.folder, image, "--out", tmp_path / "out", "--method", "input_gradient", "--target", target)
+    (entry,) = json.loads((tmp_path / "out" / "explanations.json").read_text())
+    expected = entry["score"] if target == "fracture" else 1 - entry["score"]
+    assert entry["boxes"][0]["score"] == pytest.approx(expected, abs=1e-4)

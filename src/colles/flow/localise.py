@@ -100,7 +100,7 @@ class Judge:
             heat, judged = shown.maps[method.name], self.judged[method.name]
             if len(boxes):
                 self._judge(method.name, heat, sample, boxes, size)
-            judged.detections.append(_detect(heat, sample, boxes, method, shown.score or 0.0))
+            judged.detections.append(_detect(heat, sample, boxes, self.source.top(method, shown.score or 0.0)))
             judged.detection_groups.append(shown.item.cluster)
 
     def _judge(self, name: str, heat: NDArray[np.float32], sample: Sample, boxes: Boxes, size: Size) -> None:
@@ -147,8 +147,8 @@ def _facts(item: Item, boxes: Boxes, size: Size) -> dict[str, Any]:
     return {**known, **facts, "lesion_size": lesion_size(share), IMAGE_SIZE: image_size(max(size))}
 
 
-def _detect(heat: NDArray[np.float32], sample: Sample, boxes: Boxes, method: Method, score: float) -> Detections:
-    found = candidate_boxes(heat, sample.place, top=None if method.absolute else score)
+def _detect(heat: NDArray[np.float32], sample: Sample, boxes: Boxes, top: float | None) -> Detections:
+    found = candidate_boxes(heat, sample.place, top=top)
     points = np.array([(each.x, each.y) for each in found], np.float64).reshape(-1, 2)
     return match(points, np.array([each.score for each in found], np.float64), boxes)
 

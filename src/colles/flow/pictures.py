@@ -76,7 +76,7 @@ def _save_method(
     native, score = shown.maps[method.name], shown.score
     assert score is not None and sample.grey is not None
     place = locate_peak(native, sample.place)
-    found = candidate_boxes(native, sample.place, top=None if method.absolute else score)
+    found = candidate_boxes(native, sample.place, top=source.top(method, score))
     values: Entry = {
         "method": method.name,
         "target": source.target,

@@ -77,6 +77,12 @@ class MapSource(ABC):
         """The first of the methods."""
         return self.methods[0].name
 
+    def top(self, method: Method, score: float) -> float | None:
+        """Return what a map's highest place scores by the image's: as the target; None where it is a probability."""
+        if method.absolute:
+            return None
+        return score if self.target == "fracture" else 1.0 - score
+
     def untrained(self, seed: int) -> MapSource | None:
         """Return the same network with random weights, explained by the default method; None without its layers."""
         return None
