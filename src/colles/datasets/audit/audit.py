@@ -129,7 +129,9 @@ def cluster_table(frame: pl.DataFrame, copies: Iterable[Iterable[str]]) -> pl.Da
 
     A joined group takes the first name of its members' groups in alphabetical order, so it is the same on every run.
     """
-    copy_of = {image: min(ids) for ids in map(list, copies) for image in ids}
+    copy_of: dict[str, str] = {}
+    for ids in map(sorted, copies):
+        copy_of |= dict.fromkeys(ids, ids[0])
     kin = kin_of(trust_names(frame.filter(pl.col("status") == "ok")), copy_of)
     table = [(image, name, copy_of.get(image)) for image, name in kin.items()]
     return pl.DataFrame(table, schema=CLUSTER_SCHEMA, orient="row")

@@ -9,6 +9,7 @@ from typing import Any
 from colles.core.errors import RecipeError
 from colles.core.progress import say
 from colles.core.records import Radiograph
+from colles.core.walk import is_hidden
 from colles.datasets.sources.base import SUBSET_FOLDERS, Source, base_name, guess_label, mapped_label, tells_class
 from colles.datasets.sources.files import image_files
 from colles.datasets.sources.headers import HeaderIds
@@ -54,9 +55,8 @@ class Folder(Source):
 
     def _say_tables(self) -> None:
         # Who lays a table of labels or patients beside the pictures takes it for read.
-        beside = sorted({*self.root.glob("*.*"), *self.root.glob("*/*.*")})
-        found = [path for path in beside if path.suffix.lower() in _TABLES and not path.name.startswith((".", "~$"))]
-        tables = [str(path.relative_to(self.root)) for path in found]  # without ~$….xlsx, of one that is open
+        beside = (path for pattern in ("*.*", "*/*.*") for path in self.root.glob(pattern))
+        tables = [str(path.relative_to(self.root)) for path in sorted(filter(_is_table, beside))]
         if tables:
             shown = _some(tables, 3)
             say(f"{self.root}: {shown} not read for labels or patients; such a table is a source itself: csv=TABLE")
@@ -105,6 +105,11 @@ class Folder(Source):
                 repair = f"Rename {parts[outer]!r} or {parts[place]!r}, or give a class map that knows one of them"
                 text = f"the folder {'/'.join(parts)!r} says {meaning} and {own}"
                 raise RecipeError(text, path=self.root, repair=repair)
+
+
+def _is_table(path: Path) -> bool:
+    # ~$….xlsx is the lock of a table that is open
+    return path.suffix.lower() in _TABLES and not is_hidden(path.name) and not path.name.startswith("~$")
 
 
 def _some(names: Sequence[str], most: int) -> str:

@@ -74,7 +74,7 @@ class RadiographDataModule(lightning.LightningDataModule):
         self.listing = Listing(catalog, split)
         self.labels = self.listing.labels
         self._assert_classes(self.rows, "Split again, with more data")
-        self.parts = self.listing.part.copy()
+        self.parts = self.listing.part
         self._assert_parts()
         rows = self.listing.rows
         cache = load_canvases(rows, preprocess, limits=limits)

@@ -31,14 +31,9 @@ class Listing:
         places = self.rows.places
         self.labels = catalog.frame["label"].gather(places).to_numpy().astype(np.int64)
         """1 fracture, 0 none."""
-        sources = sorted(catalog.frame["source"].unique().to_list())
-        codes = _codes(catalog.frame["source"], sources)[places]
-        present = np.unique(codes)
-        self.sources: list[str] = [sources[code] for code in present.tolist()]
-        self.source = np.searchsorted(present, codes).astype(np.int16)
+        self.sources, self.source = _present(catalog.frame["source"], places)
         """Index of each image's source."""
-        self.parts: list[str] = sorted(catalog.frame["body_part"].drop_nulls().unique().to_list())
-        self.part = _codes(catalog.frame["body_part"], self.parts)[places]
+        self.parts, self.part = _present(catalog.frame["body_part"], places)
         """Index of each image's body part, −1 where it is not known."""
         self.radiograph = _radiographs(catalog.frame, places)
         """Number of each image's radiograph, which its augmented copies share."""
@@ -80,6 +75,15 @@ def _number(names: Sequence[str], name: str) -> int:
 
 def _codes(values: pl.Series, names: Sequence[str]) -> NDArray[np.int16]:
     return values.replace_strict(list(names), range(len(names)), default=_NONE, return_dtype=pl.Int16).to_numpy()
+
+
+def _present(values: pl.Series, places: Places) -> tuple[list[str], NDArray[np.int16]]:
+    """Return the names that rows at `places` have, in their order, and the index of each row's; −1 for none."""
+    names = sorted(values.drop_nulls().unique().to_list())
+    codes = _codes(values, names)[places]
+    present = np.unique(codes[codes != _NONE])
+    index = np.where(codes == _NONE, _NONE, np.searchsorted(present, codes)).astype(np.int16)
+    return [names[code] for code in present.tolist()], index
 
 
 def _radiographs(frame: pl.DataFrame, places: NDArray[np.uint32]) -> NDArray[np.int64]:
