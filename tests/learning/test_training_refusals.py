@@ -10,7 +10,15 @@ import polars as pl
 import pytest
 from tiny_training import Data, recipe
 
-from colles.core.errors import BundleError, InputError, MissingInputError, RecipeError, StaleInputError, TrainingError
+from colles.core.errors import (
+    BundleError,
+    InputError,
+    MissingInputError,
+    RecipeError,
+    StaleInputError,
+    TableError,
+    TrainingError,
+)
 from colles.core.files import read_json
 from colles.core.recipe_text import load_recipe, recipe_from
 from colles.datasets.split import make_split
@@ -20,7 +28,7 @@ from colles.learning.loaders.datamodule import RadiographDataModule
 from colles.learning.models import create_model
 from colles.learning.training import train
 from colles.learning.training.callbacks import KeepBest
-from colles.learning.training.inputs import BEST, NAME, read_inputs
+from colles.learning.training.inputs import BEST, NAME, assert_same_division, read_inputs
 from colles.learning.training.module import running_mean
 from colles.learning.training.teachers import load_teachers
 from colles.learning.training.two_stages import TwoStages
@@ -195,11 +203,18 @@ def test_a_batch_of_one_small_image_ended_in_torchs_words(data: Data, tmp_path: 
         train(*data, recipe("train.batch_size=1", "train.head_epochs=0", "train.epochs=1"), tmp_path / "run")
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "null", '{"contents": [1]}', '{"contents": null}'])
+@pytest.mark.parametrize("text", ["[1, 2]", "null", '{"contents": [1]}', '{"contents": null}', '{"train": 3}'])
 def test_inputs_that_were_edited_by_hand_were_a_defect(text: str, tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(text)
     with pytest.raises(StaleInputError, match=r"inputs\.json: does not say what was trained"):
         read_inputs(tmp_path)
+
+
+def test_a_network_whose_inputs_were_damaged_passed_for_one_of_other_images(data: Data, tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("{")
+    (tmp_path / BEST[0]).write_bytes(b"never read")
+    with pytest.raises(TableError, match=r"inputs\.json: not valid JSON"):
+        assert_same_division(recipe(f"model.weights={tmp_path / BEST[0]}"), data[0].digest, data[1].digest)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"val": {"auroc": "high"}}', '{"val": {"loss": 1}}'])

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from colles.cli.app import app
+from colles.core.cache import cache_folder
 from colles.core.errors import BundleError, MissingInputError
 from colles.core.files import sha256_file
 from colles.core.records import OperatingPoint
@@ -156,6 +157,17 @@ def test_a_bundle_is_found_by_name(drawn_bundle: Path, monkeypatch: pytest.Monke
     assert load_bundle("drawn").folder == drawn_bundle
     with pytest.raises(MissingInputError, match="Did you mean 'drawn'"):
         load_bundle("drwan")
+
+
+def test_a_tilde_in_the_variables_was_a_folder_of_that_name(
+    drawn_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(drawn_bundle.parent.parent))
+    monkeypatch.setenv("COLLES_MODELS", f"~/{drawn_bundle.parent.name}")
+    monkeypatch.setenv("COLLES_CACHE", "~/cache")
+    assert load_bundle("drawn").folder == drawn_bundle
+    assert cache_folder() == drawn_bundle.parent.parent / "cache"
 
 
 def test_a_file_is_no_bundle(drawn_bundle: Path) -> None:

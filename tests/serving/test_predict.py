@@ -205,6 +205,15 @@ def test_where_nothing_can_be_read_the_table_says_why(drawn_bundle: Path, tmp_pa
         run("-", "--bundle", drawn_bundle, "--out", tmp_path / "none.csv")
 
 
+def test_a_list_of_paths_was_refused_as_an_image_without_a_word_of_how_to_give_it(
+    drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
+) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"{grey_files[0]}\n")
+    told = run(listed, grey_files[0], "--bundle", drawn_bundle, "--out", tmp_path / "t.csv")
+    assert f"{listed} is taken for an image: a list of paths goes to standard input (- < {listed})" in told
+
+
 def test_archives_beside_images_were_passed_over_and_others_refused_without_a_repair(
     drawn_bundle: Path, grey_files: list[Path], tmp_path: Path
 ) -> None:

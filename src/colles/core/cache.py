@@ -10,4 +10,4 @@ VARIABLE = "COLLES_CACHE"
 
 def cache_folder() -> Path:
     """Return the folder for caches."""
-    return Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "colles")
+    return Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "colles").expanduser()

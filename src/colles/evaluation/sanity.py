@@ -45,7 +45,7 @@ def judge_randomisation(layers: Sequence[str], correlations: FloatArray) -> dict
     """
     correlations = correlations[:, np.isfinite(correlations).all(axis=0)]
     if not correlations.shape[1]:
-        return {**_blank(), "steps": []}
+        return {**_blank("what it owes to the weights"), "steps": []}
     means = correlations.mean(axis=1)
     passed = bool(means[-1] < SAME)
     verdict = "the map comes from the weights" if passed else f"the map {NO_WEIGHTS}"
@@ -63,7 +63,7 @@ def judge_repeatability(correlations: FloatArray, shifts: FloatArray) -> dict[st
     """Return the check from correlations (N,) and peak shifts (N,), the latter as shares of the canvas."""
     seen = np.isfinite(correlations)
     if not seen.any():
-        return {**_blank(), "correlation": None, "peak_shift": None}
+        return {**_blank("whether it holds under small shifts"), "correlation": None, "peak_shift": None}
     correlations, shifts = correlations[seen], shifts[seen]
     correlation, shift = float(correlations.mean()), float(np.median(shifts))
     passed = correlation >= REPEATS
@@ -81,7 +81,7 @@ def judge_labels(correlations: FloatArray, models: int) -> dict[str, Any]:
     """Return the check from correlations (N,) with the maps of networks that were trained on shuffled labels."""
     correlations = correlations[np.isfinite(correlations)]
     if not len(correlations):
-        return {**_blank(), "models": models, "correlation": None}
+        return {**_blank("what it owes to the labels"), "models": models, "correlation": None}
     correlation = float(correlations.mean())
     passed = correlation < SAME
     verdict = "the map comes from the labels" if passed else f"the map {NO_LABELS}"
@@ -101,7 +101,13 @@ def judge_trainings(correlations: FloatArray, distances: FloatArray, near: float
     """
     seen = np.isfinite(correlations)
     if not seen.any():
-        return {**_blank(), "models": models, "correlation": None, "peak_distance": None, "same_place": None}
+        return {
+            **_blank("whether trainings agree"),
+            "models": models,
+            "correlation": None,
+            "peak_distance": None,
+            "same_place": None,
+        }
     correlations, distances = correlations[seen], distances[seen]
     correlation, same = float(correlations.mean()), float((distances <= near).mean())
     passed = correlation >= REPEATS
@@ -148,8 +154,8 @@ def judge_faithfulness(
     }
 
 
-def _blank() -> dict[str, Any]:
-    return {"passed": False, "sentence": "the map is blank on every image, so there is nothing to check", "images": 0}
+def _blank(unknown: str) -> dict[str, Any]:
+    return {"passed": False, "sentence": f"the map is blank on every image, so {unknown} is not known", "images": 0}
 
 
 def _than(gain: float) -> str:

@@ -165,7 +165,7 @@ def bundle_roots() -> list[Path]:
     COLLES_MODELS, ./models, models/ of a source checkout, the installed package's own, and what `colles bundle get`
     fetched.
     """
-    named = [Path(part) for part in os.environ.get("COLLES_MODELS", "").split(os.pathsep) if part]
+    named = [Path(part).expanduser() for part in os.environ.get("COLLES_MODELS", "").split(os.pathsep) if part]
     here, checkout = Path("models"), Path(__file__).parents[3] / "models"
     ours = [checkout] if checkout.is_dir() and checkout != here.absolute() else []
     return [*named, here, *ours, *(root for root in (packaged_bundles(), fetched_bundles()) if root.is_dir())]

@@ -119,7 +119,9 @@ def _is_missing(item: str | Path) -> bool:
 
 
 def say_unopened(images: ImageList) -> None:
-    """Print a line where archives beside the images were passed over."""
+    """Print a line where archives beside the images were passed over, or a text file is taken for an image."""
+    if text_file := next((path for path in images.named() if path.suffix.lower() == ".txt"), None):
+        say(f"{text_file} is taken for an image: a list of paths goes to standard input (- < {text_file})")
     found = images.unopened()
     if found:
         counted = "1 archive in folders was" if len(found) == 1 else f"{len(found)} archives in folders were"

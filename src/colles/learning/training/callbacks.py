@@ -18,6 +18,7 @@ from colles.core.files import atomic_path, read_json, remove, storage_errors
 from colles.core.progress import say
 from colles.learning.checkpoint import save_checkpoint
 from colles.learning.loaders.datamodule import RadiographDataModule
+from colles.learning.training.inputs import RETRAIN
 from colles.learning.training.module import ClassifierModule
 
 
@@ -145,8 +146,8 @@ class KeepBest(Callback):
         try:
             self.best = float(read_json(beside)["val"][self.monitor])
         except (KeyError, TypeError, ValueError) as error:
-            repair = "Copy it back, or train into another folder"
-            raise StaleInputError(f"does not say the best {self.monitor} on val", path=beside, repair=repair) from error
+            text = f"does not say the best {self.monitor} on val"
+            raise StaleInputError(text, path=beside, repair=RETRAIN) from error
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""

@@ -16,7 +16,7 @@ from colles.learning.weights_file import find_weights
 NAME = "inputs.json"
 BEST = ("best.safetensors", "best.json")
 """What a finished training leaves beside them."""
-_AGAIN = "Copy it back, or train into another folder"
+RETRAIN = "Copy it back, or train into another folder"
 MEMBERS = "members.json"
 """In a run folder: it holds several trainings, whose mean is its model."""
 
@@ -58,8 +58,8 @@ def read_inputs(folder: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     inputs = read_json(file)
-    if not isinstance(inputs, dict) or not isinstance(inputs.get("contents", {}), dict):
-        raise StaleInputError("does not say what was trained", path=file, repair=_AGAIN)
+    if not isinstance(inputs, dict) or not all(isinstance(inputs.get(key, {}), dict) for key in ("contents", "train")):
+        raise StaleInputError("does not say what was trained", path=file, repair=RETRAIN)
     return inputs
 
 
@@ -104,8 +104,11 @@ def _division(path: Path) -> dict[str, Any]:
     """
     try:
         folder = find_weights(path).parent
-        if (inputs := read_inputs(folder)) is not None:
-            return {**inputs, "split": None} if inputs.get("train", {}).get("folds") else inputs
+    except CollesError:  # weights that are not there are refused where they are loaded
+        return {}
+    if (inputs := read_inputs(folder)) is not None:
+        return {**inputs, "split": None} if inputs.get("train", {}).get("folds") else inputs
+    try:
         told = read_json(folder / "metadata.json").get("training", {})
         split = None if told.get("out_of_fold") else told.get("split_digest")
         return {"catalog": told.get("catalog_digest"), "split": split}
