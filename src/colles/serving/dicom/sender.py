@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from colles.serving.dicom.delivery import BROKEN, Delivery, Unreachable
@@ -34,8 +35,8 @@ class Sender:
         self._to, self._spool, self._events, self._on_sent = str(destination), spool, events, on_sent
         self._give_up = None if give_up_days is None else give_up_days * _DAY
         self._studies, self._retries = Timetable(), Retries(first_wait, _LONGEST)
-        self._broke: set[str] = set()
-        """Results at which it ended the association: the others go before them."""
+        self._broke: Counter[str] = Counter()
+        """How often it ended the association at a result: the others go before it."""
         self._stop = threading.Event()
         self._delivery = Delivery(destination, aet)
         self._thread = threading.Thread(target=self._run, name=f"sender {destination}", daemon=True)
@@ -73,7 +74,7 @@ class Sender:
 
     def _take(self, study: str) -> None:
         state = self._spool.state(study)
-        pending = sorted(state.pending(self._to), key=self._broke.__contains__)
+        pending = sorted(state.pending(self._to), key=self._broke.__getitem__)
         if not pending:
             self._retries.succeeded(study)
             self._on_sent(study)
@@ -88,9 +89,9 @@ class Sender:
                     left = refused or left
                     if refused is None:
                         self._spool.mark_sent(study, self._to, name)
-                        self._broke.discard(name)
+                        self._broke.pop(name, None)
                     elif refused in BROKEN:
-                        self._broke.add(name)
+                        self._broke[name] += 1
                         break
         except Unreachable as error:
             self._wait_for_it(study, str(error))
