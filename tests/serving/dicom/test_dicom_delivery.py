@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from node_tools import Heard, Pacs, radiograph, wait_until
-from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+from pydicom import dcmread
+from pydicom.uid import ComprehensiveSRStorage, ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
@@ -68,7 +69,14 @@ def test_a_warning_is_an_acceptance_and_a_failure_is_told(files: list[Path]) -> 
     there = Pacs()
     try:
         with Delivery(there.destination, "COLLES").open(files) as send:
-            for status, told in ((0xB000, None), (0x0000, None), (0xA700, "0xA700"), (0x0124, "0x0124")):
+            for status, told in (
+                (0xB000, None),
+                (0x0000, None),
+                (0xA700, "0xA700"),
+                (0x0124, "0x0124"),
+                (0xFE00, "0xFE00"),  # cancelled
+                (0x1234, "0x1234"),  # of no standard
+            ):
                 there.answer = lambda ds, status=status: status  # type: ignore[misc]
                 assert send(files[0]) == told
     finally:
@@ -189,5 +197,32 @@ def test_an_archive_that_insists_on_both_titles_is_called_by_them(files: list[Pa
     try:
         with Delivery(Destination("PACS", "127.0.0.1", server.server_address[1]), "COLLES").open(files[:1]) as send:
             assert send(files[0]) is None
+    finally:
+        ae.shutdown()
+
+
+def test_an_archive_that_knows_the_default_encoding_alone_gets_its_results(files: list[Path]) -> None:
+    ae, taken = AE(ae_title="PACS"), []  # type: ignore[var-annotated]
+    ae.add_supported_context(ComprehensiveSRStorage, ImplicitVRLittleEndian)
+    handlers = [(evt.EVT_C_STORE, lambda event: taken.append(str(event.dataset.SOPInstanceUID)) or 0)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        with Delivery(Destination("PACS", "127.0.0.1", server.server_address[1]), "COLLES").open(files[:1]) as send:
+            assert send(files[0]) is None
+        assert taken == [str(dcmread(files[0]).SOPInstanceUID)]
+    finally:
+        ae.shutdown()
+
+
+def test_an_association_is_released_also_where_the_node_fails(files: list[Path]) -> None:
+    ae, released = AE(ae_title="PACS"), threading.Event()
+    ae.add_supported_context(ComprehensiveSRStorage)
+    handlers = [(evt.EVT_RELEASED, lambda event: released.set())]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    there = Destination("PACS", "127.0.0.1", server.server_address[1])
+    try:
+        with pytest.raises(OSError, match="full"), Delivery(there, "COLLES").open(files[:1]):
+            raise OSError("the disk is full")
+        assert released.wait(10)
     finally:
         ae.shutdown()
