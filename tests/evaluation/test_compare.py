@@ -469,7 +469,15 @@ def test_holm_is_over_the_pairs_within_one_point_and_class(better_and_worse, pre
 
 @pytest.mark.parametrize(
     ("p", "text"),
-    [(0.0004, "<0.001"), (0.0042, "0.004"), (0.042, "0.04"), (0.0468, "0.047"), (0.05, "0.05"), (1.0, "1.00")],
+    [
+        (0.0004, "<0.001"),
+        (0.0042, "0.004"),
+        (0.042, "0.04"),
+        (0.0468, "0.047"),
+        (0.0497, "<0.05"),
+        (0.05, "0.05"),
+        (1.0, "1.00"),
+    ],
 )
 def test_p_as_a_journal_prints_it(p, text):
     assert p_value(p) == text

@@ -71,6 +71,8 @@ def p_value(p: float | None) -> str:
     """Format a p as a journal does: two digits from 0.01, three below or where two would round up to 0.05."""
     if p is None:
         return "undefined"
+    if 0.0495 <= p < 0.05:
+        return "<0.05"
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 or 0.045 <= p < 0.05 else f"{p:.2f}"
 
 
