@@ -118,6 +118,18 @@ def test_what_the_gate_refuses_has_neither_score_nor_map(gated: Callable[[bytes]
         assert Predictor(bundle, gate=False).predict(shown[name]).status == "ok"
 
 
+def test_a_batch_gives_each_image_its_own_refusal_and_its_own_map(gated: Callable[[bytes], Path]) -> None:
+    predictor = Predictor(load_bundle(gated(stored(np.ones((30, 64), np.float16)))), threads=1)
+    ramp = np.linspace(0, 60, 96 * 64).reshape(96, 64).astype(np.uint8)
+    shown = [ramp + 190, ramp, np.full((96, 64), 190, np.uint8), ramp[::-1] + 190, np.zeros((2, 3, 4, 5)), ramp.T + 190]
+    together = predictor.predict_batch(shown, batch=len(shown), heat=True, boxes=True)
+    assert [told.status for told in together] == ["ok", "refused", "refused", "ok", "unreadable", "ok"]
+    for told, image in zip(together, shown, strict=True):
+        alone = predictor.predict(image, heat=True, boxes=True)
+        assert told.row() | {"seconds": 0} == alone.row() | {"seconds": 0} and told.boxes == alone.boxes
+        assert (told.heat is None) == (alone.heat is None) and np.array_equal(told.heat, alone.heat)  # type: ignore[arg-type]
+
+
 def test_a_small_gate_that_unpacks_to_gigabytes_is_refused_unread(gated: Callable[[bytes], Path]) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("references.npy", "w") as file:
