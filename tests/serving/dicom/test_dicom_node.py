@@ -21,7 +21,7 @@ from pydicom.uid import (
 
 from colles.core.errors import OutputExistsError, StorageError
 from colles.serving.bundle import load_bundle
-from colles.serving.dicom import answering, answers, judging, results
+from colles.serving.dicom import answering, answers, judging, results, sender
 from colles.serving.dicom.peers import Destination
 from colles.serving.dicom.spool import Spool
 from colles.serving.dicom.status import read_status, summary
@@ -261,7 +261,9 @@ def test_old_ones_are_removed_at_the_start(drawn_bundle: Path, spool: Path, hear
         heard.wait("judged", 2)
         old = node.spool.studies()[0]
         wait_until(lambda: all(each.stage == "done" for each in read_status(node.spool)))
-    Spool(spool).update(old, done=1.0)
+        young = node.spool.studies()[1]
+    Spool(spool).update(old, done=time.time() - 1.1 * 86_400)
+    Spool(spool).update(young, done=time.time() - 0.9 * 86_400)
     with running(drawn_bundle, spool, heard, keep_days=1.0) as node:
         assert heard.wait("removed")[0]["study"] == old and len(node.spool.studies()) == 1
 
@@ -493,19 +495,22 @@ def test_nothing_of_a_patient_is_told(
         assert secret not in told
 
 
+@pytest.mark.parametrize("worker", [judging.Judging, sender.Sender])
 def test_a_thread_that_dies_ends_the_node(
-    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    drawn_bundle: Path, spool: Path, heard: Heard, monkeypatch: pytest.MonkeyPatch, worker: type
 ) -> None:
     def broken(*_: Any) -> None:
         raise GeneratorExit("Doe^Jane")  # what no thread is to survive
 
-    monkeypatch.setattr(judging.Judging, "_take", broken)
+    monkeypatch.setattr(worker, "_take", broken)
+    there = Destination("PACS", "127.0.0.1", 1)
     with pytest.raises(AssertionError, match="a thread of the node has ended"):  # noqa: SIM117
-        with running(drawn_bundle, spool, heard) as node:
+        with running(drawn_bundle, spool, heard, there) as node:
             send(node.port, radiograph())
             heard.wait("stopped")
     assert heard.of("defect") == [{"event": "defect", "reason": "GeneratorExit"}]
-    assert Spool(spool).is_waiting(Spool(spool).studies()[0])
+    (left,) = read_status(Spool(spool))
+    assert left.stage == ("waiting" if worker is judging.Judging else "sending")
 
 
 def test_pictures_of_many_images_wait_on_the_disk(
