@@ -15,6 +15,7 @@ from colles.serving.archive import ZipMember
 from colles.serving.decode import Rejected, decode
 from colles.serving.filenames import unique_stems
 from colles.serving.inputs import find_images
+from colles.serving.kinds import is_image
 
 
 @pytest.fixture
@@ -222,3 +223,8 @@ def test_a_dicom_file_needs_no_ending_and_a_pipe_does_not_block(tmp_path: Path) 
     (tmp_path / "README").write_text("nothing")
     os.mkfifo(tmp_path / "pipe")
     assert names(list_images([tmp_path]), tmp_path) == ["IM0001"]
+
+
+def test_a_dicom_file_that_cannot_be_opened_is_not_passed_over_in_silence() -> None:
+    assert all(is_image(name, lambda: None) for name in ("IM0001", "1.2.840.7", "film.ima"))
+    assert not any(is_image(name, lambda: b"nothing") for name in ("README", "notes.txt", "1.2.840.7"))
