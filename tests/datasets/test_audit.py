@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from colles.core.errors import MissingInputError, StaleInputError, TableError, UnreadableImageError
 from colles.core.recipe import AuditRecipe
 from colles.datasets.audit import Audit, audit_catalog
+from colles.datasets.audit.conflicts import label_conflicts
 from colles.datasets.audit.duplicates import find_duplicates
 
 RECIPE = AuditRecipe()
@@ -58,6 +60,9 @@ def test_planted_copies_are_found_and_nothing_else(rows: list[dict[str, Any]]) -
     clusters = audit.clusters.filter(pl.col("copy_id").is_not_null()).group_by("group_id").agg("image_id")
     assert {frozenset(ids) for ids in clusters["image_id"].to_list()} == COPIES
     assert audit.clusters["image_id"].to_list() == sorted(row["image_id"] for row in rows)
+    counted = {"exact_sets": 1, "near_pairs": 4, "clusters": 5, "images": 10, "largest": 2}
+    assert audit.summary["duplicates"].items() >= counted.items()
+    assert audit.summary["groups"] == {"n": 8, "largest": 2}
 
 
 def test_the_order_of_the_rows_changes_nothing(rows: list[dict[str, Any]]) -> None:
@@ -80,8 +85,9 @@ def test_blank_pictures_are_not_copies_of_each_other(tmp_path: Path) -> None:
     assert audit.summary["duplicates"]["flat"] == 3
 
 
-def test_pictures_of_a_few_pixels_were_taken_for_copies_of_each_other(tmp_path: Path) -> None:
-    few = [np.asarray(Image.fromarray(texture(seed)).resize((4, 4))) for seed in range(12)]
+@pytest.mark.parametrize("size", [(4, 4), (4, 200)])
+def test_pictures_of_a_few_pixels_were_taken_for_copies_of_each_other(tmp_path: Path, size: tuple[int, int]) -> None:
+    few = [np.asarray(Image.fromarray(texture(seed)).resize(size)) for seed in range(12)]
     rows = [store(tmp_path, f"{seed}.png", pixels) for seed, pixels in enumerate(few)]
     audit = audit_catalog(catalog_of(rows), RECIPE)
     assert not {"near_duplicate", "label_conflict"} & kinds(audit).keys()
@@ -102,6 +108,39 @@ def test_copies_with_both_labels_are_an_error_and_names_with_both_a_warning(rows
         ("error", ("set/1.png", "set/jpeg.jpg")),
         ("warning", ("set/5.png", "set/6.png")),
     }
+
+
+def test_what_is_not_in_use_contradicts_nothing_and_a_third_of_one_name_is_told_beside_two_copies() -> None:
+    rows = [
+        *({"image_id": f"a/{n}.png", "base_name": "x", "group_id": "a:x", "label": n % 2} for n in range(3)),
+        {"image_id": "a/3.png", "base_name": "y", "group_id": "a:y", "label": 1},
+        {"image_id": "b/4.png", "base_name": "y", "group_id": "b:y", "label": 0},  # of another source
+        {"image_id": "a/5.png", "base_name": "y", "group_id": "a:y", "label": 0, "status": "dropped"},
+    ]
+    found = label_conflicts(catalog_of(rows).frame, [["a/0.png", "a/1.png"], ["a/3.png", "a/5.png"]])
+    assert [(issue.severity, issue.images) for issue in found] == [
+        ("error", ("a/0.png", "a/1.png")),
+        ("warning", ("a/0.png", "a/1.png", "a/2.png")),
+    ]
+
+
+@pytest.mark.slow
+def test_a_pair_says_what_was_done_to_one_of_it_and_the_least_alike_speaks_for_a_set(tmp_path: Path) -> None:
+    one, other = texture(20, 210, 180), texture(21, 210, 180)
+    turn = cv2.getRotationMatrix2D((90, 105), 7, 1.0)
+    made = [store(tmp_path, "one.png", one), store(tmp_path, "other.png", other)]
+    made.append(store(tmp_path, "turned.png", cv2.warpAffine(np.ascontiguousarray(one[:, ::-1]), turn, (180, 210))))
+    made.append(store(tmp_path, "part.png", 255 - other[14:-4, 6:-10]))
+    made.append(store(tmp_path, "jpeg.jpg", other, quality=60))
+    found = find_duplicates(catalog_of(made).frame, RECIPE)
+    words = {frozenset({pair.first, pair.second}): pair.transform for pair in found.near}
+    assert words.pop(frozenset({"set/one.png", "set/turned.png"})) == "mirrored, turned by 7°"
+    assert words.pop(frozenset({"set/other.png", "set/jpeg.jpg"})) == "as it is"
+    assert words and set(words.values()) == {"inverted, cropped or padded"}
+    assert found.rejected == found.candidates - len(found.near)
+    least = min((pair for pair in found.near if "turned" not in pair.transform), key=lambda pair: pair.correlation)
+    [issue] = [issue for issue in found.issues() if len(issue.images) == 3]
+    assert f"r = {least.correlation:.3f} (the least alike of {len(words) + 1} pairs)" in issue.detail
 
 
 def test_one_patient_may_have_both_labels(tmp_path: Path) -> None:
@@ -141,6 +180,21 @@ def test_leaks_across_the_sources_own_split(rows: list[dict[str, Any]]) -> None:
     assert leaks == {frozenset({"set/1.png", "set/jpeg.jpg"}), frozenset({"set/5.png", "set/6.png"})}
     assert audit.summary["leaks"]["matrix"] == {"test|train": 1, "train|val": 1}
     assert audit.summary["leaks"]["units"] == {"base name": 1, "duplicate": 1}
+
+
+def test_copies_of_one_name_are_kin_already_and_are_not_compared(rows: list[dict[str, Any]]) -> None:
+    for row in (rows[1], rows[9]):
+        row |= {"base_name": "x", "group_id": "set:x"}
+    found = find_duplicates(catalog_of([rows[1], rows[9]]).frame, RECIPE)
+    assert (found.near, found.candidates, found.flat) == ((), 0, ())
+
+
+def test_what_cannot_be_used_leaks_nothing() -> None:
+    rows = [
+        {"image_id": f"a/{n}.png", "patient_id": "p", "given_split": side, "status": status, "label": 0}
+        for n, (side, status) in enumerate([("train", "truncated"), ("test", "dropped")])
+    ]
+    assert not audit_catalog(catalog_of(rows), RECIPE).has_leak
 
 
 @pytest.mark.parametrize("column", ["patient_id", "study_id", "group_id"])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 from frames import texture
 
-from colles.datasets.audit.alignment import Picture, place_freely, place_turned
-from colles.datasets.audit.confirm import compare, is_flat
+from colles.datasets.audit.alignment import Picture, place_freely, place_turned, rescale
+from colles.datasets.audit.confirm import Agreement, compare, is_flat
 from colles.datasets.audit.descriptors import SIDE, fit, signatures, spectrum
-from colles.datasets.audit.shifts import refine
+from colles.datasets.audit.shifts import refine, vertex
 
 
 def picture(pixels: np.ndarray) -> Picture:
@@ -48,6 +49,15 @@ def test_the_angle_is_measured() -> None:
     first, second = picture(original), picture(turned(original, 9))
     found = compare(first, second, place_freely(first, second))
     assert found is not None and abs(found.degrees) == pytest.approx(9, abs=0.5)
+
+
+def test_the_turn_of_a_mirrored_copy_is_read_from_its_spectrum() -> None:
+    original = texture(2)
+    first, second = picture(original), picture(turned(np.ascontiguousarray(original[:, ::-1]), 9))
+    placement = place_freely(first, second)
+    assert placement is not None and placement.words == "mirrored"
+    turn = placement.matrix[:2, :2] @ np.diag([-1.0, 1.0])
+    assert abs(np.rad2deg(np.arctan2(turn[1, 0], turn[0, 0]))) == pytest.approx(9, abs=1)
 
 
 def test_a_squeezed_and_painted_copy_lies_on_its_original_when_the_turn_is_known() -> None:
@@ -86,8 +96,50 @@ def test_signatures_do_not_see_a_turn() -> None:
 def test_a_blank_picture_is_flat_and_agrees_with_nothing() -> None:
     blank = np.full((320, 320), 90, np.uint8)
     assert is_flat(blank) and not is_flat(picture(texture(9)).pixels)
+    grid = 100 + 5 * np.sin(2 * np.pi * 96 * (np.arange(320) + 0.5) / 320 + 0.7)  # lines, and nothing behind them
+    assert is_flat(np.tile(np.round(grid), (320, 1)).astype(np.uint8))
+    assert is_flat(blank + np.random.default_rng(0).integers(0, 3, blank.shape, dtype=np.uint8))
     first, second = picture(texture(9)), picture(blank)
     assert compare(first, second, place_turned(first, second, 0, False)) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"within": None}, True),
+        ({"within": None, "median": 0.91}, False),
+        ({"within": None, "whole": 0.89}, False),
+        ({"within": 0.71, "median": 0.87, "whole": 0.84}, True),
+        ({"within": 0.69, "median": 0.91}, False),
+        ({"within": 0.69}, True),
+        ({"within": 0.49}, False),
+        ({"median": 0.85}, False),
+        ({"whole": 0.82}, False),
+        ({"third": 0.69}, False),
+        ({"skew": 1.08}, False),
+        ({"overlap": 0.59}, False),
+    ],
+)
+def test_pictures_are_copies_where_everything_agrees(change: dict[str, float | None], same: bool) -> None:
+    sound = Agreement(whole=0.95, median=0.95, third=0.9, skew=1, overlap=0.7, degrees=0, size=1, within=0.9)
+    assert replace(sound, **change).confirms(0.86) is same
+
+
+def test_two_exposures_that_share_half_of_a_limb_are_no_copies_and_a_part_of_one_is() -> None:
+    film = texture(17, 480, 320)
+    whole, lower, part = (picture(each) for each in (film[:320], film[160:], film[30:270, 40:280]))
+    half = compare(whole, lower, place_freely(whole, lower))
+    assert half is None or not half.confirms(0.86)
+    found = compare(whole, part, place_freely(whole, part))
+    assert found is not None and found.confirms(0.86) and found.overlap > 0.9
+    assert found.size == pytest.approx(240 / 320, abs=0.01)
+
+
+@pytest.mark.parametrize("source", [True, False])
+def test_the_edge_of_a_picture_stays_its_edge_at_another_size(source: bool) -> None:
+    edge = (-0.5, -0.5, 1.0)  # of the first pixel, whose middle is 0
+    assert rescale(np.eye(3), 2.5, source=source) @ edge == pytest.approx(edge)
 
 
 def in_round_field(pixels: np.ndarray) -> np.ndarray:
@@ -122,6 +174,12 @@ def test_a_place_that_is_three_pixels_off_is_found_under_a_marker() -> None:
     assert np.abs(refine(original, copy, matrix) - np.eye(3))[:2, :2].max() < 0.002
     corner = refine(original, copy, matrix) @ (230.0, 290.0, 1.0)
     assert np.abs(corner[:2] - (230.0, 290.0)).max() < 0.5
+
+
+@pytest.mark.parametrize("off", [-0.4, 0.0, 0.3])
+def test_a_peak_between_samples_is_where_the_parabola_has_it(off: float) -> None:
+    assert vertex(*(1 - (at - off) ** 2 for at in (-1, 0, 1))) == pytest.approx(off)
+    assert vertex(1.0, 1.0, 1.0) == 0
 
 
 def test_the_surroundings_of_a_field_are_told_from_the_picture() -> None:

@@ -11,9 +11,10 @@ import polars as pl
 import pytest
 from frames import catalog_of
 
-from colles.datasets.audit.fold_groups import with_fold_groups
+from colles.core.records import Estimate
+from colles.datasets.audit.fold_groups import enough, with_fold_groups
 from colles.datasets.audit.practices import leaking_practices
-from colles.datasets.audit.shortcuts import ALL, find_shortcuts, shortcut_issues
+from colles.datasets.audit.shortcuts import ALL, TOGETHER, Shortcut, find_shortcuts, shortcut_issues
 
 
 def rows(count: int = 240, seed: int = 0) -> list[dict[str, Any]]:
@@ -43,9 +44,39 @@ def test_a_planted_shortcut_is_found_where_it_is_and_noise_is_not() -> None:
     assert found["image height", "export"].severity is None
     assert ("source", "atlas") not in found and ("colour mode", ALL) not in found  # the same everywhere
     assert found["hardware", ALL].auroc.n == 120  # judged where it was noted
+    assert found[TOGETHER.name, "atlas"].severity == "warning"
     assert "Image height alone reaches an AUROC of 0." in found["image height", "atlas"].sentence
     details = [issue.detail for issue in shortcut_issues(list(found.values()))]
     assert any("within atlas" in detail and "preprocessing" in detail for detail in details)
+
+
+def test_what_tells_one_visit_from_another_is_no_shortcut_and_a_visit_counts_once() -> None:
+    """The size of a file says which visit it is of, and no more."""
+    sizes = np.random.default_rng(5).permutation(24)
+    made = [
+        {
+            "image_id": f"a/{visit}_{view}.jpg",
+            "label": visit % 2,
+            "file_bytes": int(sizes[visit]),
+            "group_id": f"a:{visit}",
+        }
+        for visit in range(24)
+        for view in range(12)
+    ]
+    frame = catalog_of(made).frame
+    [found] = find_shortcuts(frame, own_groups(frame))
+    assert found.severity is None
+    assert (found.auroc.n, found.auroc.n_groups) == (288, 24)
+
+
+def test_the_lower_bound_decides_on_an_issue_and_the_strongest_comes_first() -> None:
+    def measured(value: float, low: float | None) -> Shortcut:
+        auroc = Estimate(value=value, low=low, high=value, level=0.95, method="m", n=9, n_groups=9)
+        return Shortcut("border", f"{value}", auroc, "advice")
+
+    found = [measured(*pair) for pair in ((0.7, 0.54), (0.62, 0.56), (0.71, 0.61), (0.8, 0.6), (0.9, None))]
+    assert [each.severity for each in found] == [None, "info", "warning", "warning", None]
+    assert [issue.detail.split(" within ")[1][:4] for issue in shortcut_issues(found)] == ["0.8,", "0.71", "0.62"]
 
 
 @pytest.mark.slow
@@ -82,6 +113,8 @@ def test_class_names_of_boxes_are_never_looked_at() -> None:
 def test_too_few_groups_are_left_out() -> None:
     frame = catalog_of(rows(12)).frame
     assert find_shortcuts(frame, own_groups(frame)) == []
+    label = np.repeat([0, 1], 50)
+    assert enough(label, np.arange(100) // 5) and not enough(label, np.arange(100) // 10)
 
 
 def test_neighbouring_numbers_share_a_fold_and_copies_do_before_that() -> None:
@@ -96,6 +129,17 @@ def test_neighbouring_numbers_share_a_fold_and_copies_do_before_that() -> None:
     groups = dict(with_fold_groups(frame, clusters).select("image_id", "fold_group").iter_rows())
     assert groups["a/IMG0003.jpg"] == groups["a/IMG0025.jpg"] == "copies"
     assert groups["a/IMG0011.jpg"] == groups["a/IMG0019.jpg"] != groups["a/IMG0020.jpg"]
+
+
+def test_persons_of_one_name_in_two_sources_are_two() -> None:
+    made = [
+        {"image_id": f"{source}/patient{person:02}/{view}.png", "label": person % 2}
+        for source in "ab"
+        for person in range(6)
+        for view in range(2)
+    ]
+    frame = catalog_of(made).frame
+    assert with_fold_groups(frame, own_groups(frame))["fold_group"].n_unique() == 12
 
 
 @pytest.mark.parametrize("copies", [[], [["a/0.jpg", "a/19.jpg"]]])
@@ -117,3 +161,12 @@ def test_practices_count_held_out_images_whose_radiograph_is_in_train(copies: li
     counts = {"train": 14, "held_out": 6, "leaked": 1}
     assert ordered == {"source": "a", "practice": "ranges of the file order", **counts}
     assert len(leaking_practices(frame, copies, dict.fromkeys(ids, "test"), "the split")) == 2  # nothing is divided
+
+
+def test_practices_count_copies_of_one_name_and_only_images_that_can_be_divided() -> None:
+    made = [{"image_id": f"a/{n}.png", "label": 0, "base_name": "x" if n in (0, 4) else f"y{n}"} for n in range(6)]
+    made[1] |= {"status": "truncated", "base_name": "x"}
+    made[2] |= {"label": None}
+    sides = dict(zip([row["image_id"] for row in made], ["train", "test", "test", "train", "test", "val"], strict=True))
+    [*_, given] = leaking_practices(catalog_of(made).frame, [], sides, "the split")
+    assert given == {"source": "a", "practice": "the split", "train": 2, "held_out": 2, "leaked": 1}

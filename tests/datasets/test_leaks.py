@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from colles.core.errors import LeakError
 from colles.datasets.audit.audit import cluster_table
-from colles.datasets.audit.leaks import find_leaks, joined_leaks
+from colles.datasets.audit.leaks import Leak, find_leaks, joined_leaks, leak_counts
 from colles.datasets.naming import trust_names
 from colles.datasets.split import adopt_split
 
@@ -63,6 +63,19 @@ def linked(links: list[list[tuple[str, ...]]]) -> list[int]:
                 if not set(some).isdisjoint(others):
                     number[one] = number[other] = min(number[one], number[other])
     return number
+
+
+def test_an_image_in_two_leaks_is_counted_once_and_three_sides_are_three_pairs() -> None:
+    leaks = [
+        Leak("patient", ("a", "b", "c"), ("test", "train", "val"), ""),
+        Leak("study", ("a", "d"), ("test", "train"), ""),
+    ]
+    assert leak_counts(leaks) == {
+        "n": 2,
+        "images": 4,
+        "units": {"patient": 1, "study": 1},
+        "matrix": {"test|train": 2, "test|val": 1, "train|val": 1},
+    }
 
 
 @settings(max_examples=40)

@@ -97,6 +97,7 @@ def test_a_map_of_the_truth_scores_one_and_chance_stands_beside_it(drawn: Catalo
     for name in ("centre", "box_share"):
         chance = scores["methods"][name]
         assert chance["role"] == "chance" and chance["figures"]["pointing"]["value"] < 0.4
+    assert all(scores["methods"][name]["figures"]["pointing"]["n_groups"] == 11 for name in ("centre", "box_share"))
     share = scores["methods"]["box_share"]["figures"]["pointing"]["value"]
     assert share == pytest.approx((12 / SIZE) ** 2)
     assert 2 * share < scores["methods"]["box_share"]["figures"]["pointing_margin"]["value"] <= (20 / SIZE) ** 2
@@ -111,6 +112,50 @@ def test_slow_methods_are_judged_on_a_sample_and_say_so(drawn: Catalog) -> None:
     even = scores["methods"]["even"]
     assert 0 < even["n"] < 15 and even["sample"] == {"n": even["n"], "of": 15, "seed": 0} and even["froc"] == []
     assert even["figures"]["share_of_mass"]["value"] == pytest.approx((12 / SIZE) ** 2)
+
+
+def test_a_sample_is_grouped_and_divided_by_its_own_images(tmp_path: Path) -> None:
+    """Twelve images of five patients of which the last eight, of the last one, are hands."""
+    judge, items = Judge(Truth()), []
+    Image.new("L", (SIZE, SIZE), 90).save(tmp_path / "a.png")
+    for number in range(12):
+        part = {"group": f"p{min(number, 4)}", "columns": {"body_part": "hand" if number >= 4 else "hip"}}
+        items.append(Item(tmp_path / "a.png", label=1, boxes=(Box(x1=0, y1=0, x2=64, y2=4 * number + 4),), **part))
+    shown = list(look(Truth(), items, sample=12))
+    for number in range(3):
+        shown[number].maps.pop("even")
+    even = scores_of(judge_all(shown, judge), "test")["methods"]["even"]
+    assert even["figures"]["pointing"]["n_groups"] == 2 and even["sample"] == {"n": 9, "of": 12, "seed": 0}
+    [hands] = [part for part in even["subgroups"] if part["column"] == "body_part"]
+    assert (hands["value"], hands["n"]) == ("hand", 8)
+    assert hands["figures"]["share_of_mass"]["value"] == pytest.approx(np.mean(np.arange(20, 52, 4)) / SIZE)
+
+
+def test_the_middle_of_a_picture_larger_than_the_grid_is_the_middle_of_its_cell(tmp_path: Path) -> None:
+    Image.new("L", (1024, 512), 90).save(tmp_path / "a.png")
+    item = Item(tmp_path / "a.png", label=1, boxes=(Box(x1=509, y1=253, x2=515, y2=259),))
+    scores = scores_of(judge_all(look(Truth(), [item]), Judge(Truth())), "test")
+    assert scores["methods"]["centre"]["figures"]["pointing"]["value"] == 1
+
+
+def test_candidates_of_an_image_without_suspicion_count_less_than_those_of_a_fracture(tmp_path: Path) -> None:
+    """A map without a scale of its own is as high on a sound image as on a fracture; the score tells them apart."""
+
+    class Relative(Truth):
+        def explain(self, batch: np.ndarray, names: Sequence[str]) -> Maps:
+            maps = (batch[:, 0] > 0.3).astype(np.float32)
+            return Maps(self.score(batch), dict.fromkeys(names, maps), {})
+
+    source, items = Relative(), []
+    source.methods = (Method("bright", "bright places"),)
+    for name, grey in (("fracture", 255), ("sound", 120)):
+        pixels = np.zeros((SIZE, SIZE), np.uint8)
+        pixels[20:30, 20:30] = grey
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        boxes = (Box(x1=20, y1=20, x2=30, y2=30),) if name == "fracture" else ()
+        items.append(Item(tmp_path / f"{name}.png", label=int(bool(boxes)), boxes=boxes))
+    froc = scores_of(judge_all(look(source, items), Judge(source)), "test")["methods"]["bright"]["froc"]
+    assert froc[0]["recall"]["value"] == 1
 
 
 class SlowFirst(Truth):
@@ -266,6 +311,10 @@ def test_parts_by_image_size_stood_in_the_order_of_the_alphabet(tmp_path: Path) 
         items.append(Item(tmp_path / f"{number}.png", label=1, boxes=(Box(x1=1, y1=1, x2=9, y2=9),)))
     scores = scores_of(judge_all(look(Truth(), items), Judge(Truth())), "test")
     parts = [part["value"] for part in scores["methods"]["bright"]["subgroups"] if part["column"] == "image_size"]
+    lesions = {
+        part["value"]: part["n"] for part in scores["methods"]["bright"]["subgroups"] if "lesion" in part["column"]
+    }
+    assert lesions == {"small (< 0.5 % of the picture)": 20}  # widened by the margin they would be large
     assert parts == ["under 500 px", "500 px to 1,000 px", "1,000 px to 2,000 px", "2,000 px and more"]
 
 

@@ -70,8 +70,11 @@ def test_a_twin_that_is_the_same_network_agrees_and_shuffled_labels_then_condemn
     shuffled(copy)
     twin = open_twin(copy.folder, ["gradcam"])
     assert twin.random_labels
+    assert open_twin(copy.folder / "checkpoints" / "best.safetensors", ["gradcam"]).random_labels
     checks = compare_twins(["gradcam"], own, [twin])["gradcam"]
     assert not checks["labels"]["passed"] and warnings_of(checks) == [NO_LABELS]
+    copy.folder.rename(tmp_path / "train")
+    assert open_twin(tmp_path, ["gradcam"]).random_labels
 
 
 def test_networks_of_other_sizes_are_compared_on_the_image(run: TinyRun, tmp_path: Path) -> None:
