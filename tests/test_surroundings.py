@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,8 @@ def test_interrupts_were_lost_where_a_shell_had_put_the_tests_into_the_backgroun
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
     assert done.stdout == ""
     assert "KeyboardInterrupt" in done.stderr
+
+
+def test_two_test_files_of_one_name_left_one_uncollected() -> None:
+    names = [file.name for file in Path(__file__).parent.rglob("test_*.py")]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
