@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import cv2
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from frames import texture
+from PIL import Image
 
 from colles.datasets.audit.candidates import suspect
-from colles.datasets.audit.canvases import CANVAS, Described
-from colles.datasets.audit.descriptors import SIDE, fit, layout, spectrum
-from colles.datasets.audit.hashes import coefficients
+from colles.datasets.audit.canvases import Described, describe_files
 from colles.datasets.audit.orientations import orient
 
+Describe = Callable[[list[np.ndarray]], Described]
 
-def described(pictures: list[np.ndarray]) -> Described:
-    squares = [
-        cv2.resize(np.ascontiguousarray(each), (CANVAS, CANVAS), interpolation=cv2.INTER_AREA) for each in pictures
-    ]
-    sizes = np.array([each.shape[::-1] for each in pictures], np.int64)
-    waves = coefficients(np.stack([cv2.resize(each, (192, 192), interpolation=cv2.INTER_AREA) for each in squares]))
-    spectra = [spectrum(fit(each, *size, SIDE)) for each, size in zip(squares, sizes.tolist(), strict=True)]
-    layouts = np.stack([layout(each) for each in squares])
-    return Described(np.arange(len(pictures)), sizes, waves, layouts, np.stack(spectra).astype(np.float16))
+
+@pytest.fixture
+def described(tmp_path: Path) -> Describe:
+    """Describe pictures as the audit does, from files."""
+
+    def describe(pictures: list[np.ndarray]) -> Described:
+        paths = [tmp_path / f"{number}.png" for number in range(len(pictures))]
+        for path, pixels in zip(paths, pictures, strict=True):
+            Image.fromarray(pixels).save(path)
+        return describe_files([str(path) for path in paths])
+
+    return describe
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_a_layout_says_how_a_copy_has_to_be_turned_back(inverted: bool) -> None:
+def test_a_layout_says_how_a_copy_has_to_be_turned_back(described: Describe, inverted: bool) -> None:
     originals = [texture(seed, 200, 200) for seed in range(8)]
     copies = [np.ascontiguousarray(orient(each, turn)) for turn, each in enumerate(originals)]
     copies = [255 - each if inverted else each for each in copies]
@@ -41,7 +46,7 @@ def test_a_layout_says_how_a_copy_has_to_be_turned_back(inverted: bool) -> None:
         assert np.corrcoef(back.ravel(), original.ravel())[0, 1] > 0.5
 
 
-def test_copies_that_are_known_take_no_place_among_the_nearest() -> None:
+def test_copies_that_are_known_take_no_place_among_the_nearest(described: Describe) -> None:
     """Six equal files and six of a part of them: each has five nearer neighbours than the pair that is looked for."""
     original = texture(9, 300, 240)
     seen = described([original] * 6 + [np.ascontiguousarray(original[35:-30, 30:-20])] * 6)
@@ -51,7 +56,7 @@ def test_copies_that_are_known_take_no_place_among_the_nearest() -> None:
 
 
 @pytest.mark.slow
-def test_a_part_of_a_picture_has_its_spectrum_at_another_size() -> None:
+def test_a_part_of_a_picture_has_its_spectrum_at_another_size(described: Describe) -> None:
     pictures = [texture(seed, 240, 240) for seed in range(20)]
     parts = [np.ascontiguousarray(each[20:-20, 20:-20]) for each in pictures]
     found = suspect(described(pictures + parts), np.arange(40), hash_distance=0).pairs

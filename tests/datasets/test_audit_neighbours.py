@@ -7,10 +7,11 @@ from colles.datasets.audit import neighbours
 from colles.datasets.audit.neighbours import Floats, Numbers, Search, nearest
 
 Pair = tuple[int, int, int]
+Planted = tuple[Floats, list[Floats], Numbers]
 
 
 @pytest.fixture
-def planted() -> tuple[Floats, list[Floats], Numbers]:
+def planted() -> Planted:
     """Draw 400 unit vectors; 3 lies near 2, the second query of 10 near 11, and 21 opposite to that of 20.
 
     30 and 31 are equal and kin. Each of two queries is looked for.
@@ -27,14 +28,14 @@ def planted() -> tuple[Floats, list[Floats], Numbers]:
     return stored, [stored, second], kin
 
 
-def found(planted: tuple[Floats, list[Floats], Numbers], *, negatives: bool) -> dict[Pair, float]:
+def found(planted: Planted, *, negatives: bool) -> dict[Pair, float]:
     search = Search(count=40, least=0.5)
     return {(a, b, query): cosine for a, b, query, cosine in nearest(*planted, search, negatives=negatives)}
 
 
 @pytest.mark.parametrize("negatives", [False, True])
 def test_a_large_set_is_searched_by_cells_with_the_answers_of_a_small_one(
-    planted: tuple[Floats, list[Floats], Numbers], negatives: bool, monkeypatch: pytest.MonkeyPatch
+    planted: Planted, negatives: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = found(planted, negatives=negatives)
     step = 2 if negatives else 1
@@ -50,23 +51,23 @@ def test_a_large_set_is_searched_by_cells_with_the_answers_of_a_small_one(
     assert len(same) > 0.9 * len(by_cells) and np.abs(same).max() < 1e-5
 
 
-@pytest.mark.parametrize("large", [1, 10_000])
-def test_kin_are_no_neighbours_and_none_is_named_twice(
-    planted: tuple[Floats, list[Floats], Numbers], large: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(params=["by cells", "one by one"])
+def searched(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search in either way."""
+    monkeypatch.setattr(neighbours, "_LARGE", 1 if request.param == "by cells" else 10_000)
+
+
+@pytest.mark.usefixtures("searched")
+def test_kin_are_no_neighbours_and_none_is_named_twice(planted: Planted) -> None:
     stored, _, kin = planted
-    monkeypatch.setattr(neighbours, "_LARGE", large)
     pairs = [pair[:2] for pair in nearest(stored, [stored, stored], kin, Search(count=5, least=0.5))]
     assert len(pairs) == len(set(pairs))
     assert (2, 3) in pairs and (30, 31) not in pairs and not any(a == b for a, b in pairs)
 
 
-@pytest.mark.parametrize("large", [1, 10_000])
-def test_a_neighbour_has_to_be_nearer_than_strangers_are(
-    planted: tuple[Floats, list[Floats], Numbers], large: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("searched")
+def test_a_neighbour_has_to_be_nearer_than_strangers_are(planted: Planted) -> None:
     stored, _, kin = planted
-    monkeypatch.setattr(neighbours, "_LARGE", large)
     near = {pair[:2] for pair in nearest(stored, [stored], kin, Search(count=5, least=0.9, margin=0.4))}
     assert near == {(2, 3), (3, 2)}
     assert not list(nearest(stored, [stored], kin, Search(count=5, least=0.9, margin=0.9)))

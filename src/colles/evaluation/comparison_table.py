@@ -68,12 +68,14 @@ def estimate(figure: Found, sign: str = "") -> str:
 
 
 def p_value(p: float | None) -> str:
-    """Format a p as a journal does: two digits from 0.01, three below or where two would round up to 0.05."""
+    """Format a p as a journal does: two digits from 0.01, three below; none below 0.05 is rounded up to it."""
     if p is None:
         return "undefined"
+    if p < 0.001:
+        return "<0.001"
     if 0.0495 <= p < 0.05:
         return "<0.05"
-    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 or 0.045 <= p < 0.05 else f"{p:.2f}"
+    return f"{p:.3f}" if p < 0.01 or 0.045 <= p < 0.05 else f"{p:.2f}"
 
 
 def caption(found: Found) -> str:

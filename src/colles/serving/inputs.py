@@ -120,13 +120,17 @@ def _is_missing(item: str | Path) -> bool:
 
 def say_unopened(images: ImageList) -> None:
     """Print a line where archives beside the images were passed over, or a text file is taken for an image."""
-    if text_file := next((path for path in images.named() if path.suffix.lower() == ".txt"), None):
+    if text_file := next(filter(_is_text_file, images.inputs), None):
         say(f"{text_file} is taken for an image: a list of paths goes to standard input (- < {text_file})")
     found = images.unopened()
     if found:
         counted = "1 archive in folders was" if len(found) == 1 else f"{len(found)} archives in folders were"
         text = f"{counted} not opened, such as {found[0]}"
         say(f"{text}: name zip files themselves ('*.zip'), unpack others")
+
+
+def _is_text_file(item: str | Path | PathList) -> bool:
+    return not isinstance(item, PathList) and not is_uri(item) and Path(item).suffix.lower() == ".txt"
 
 
 def _expand(item: str | Path) -> Iterator[Found]:

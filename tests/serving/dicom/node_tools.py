@@ -106,6 +106,16 @@ def pacs(port: int = 0) -> Iterator[Pacs]:
 
 
 @contextmanager
+def listening(ae: AE, *handlers: tuple[Any, Callable[[Any], Any]]) -> Iterator[Destination]:
+    """Let an application entity of a test's own answer until the block ends."""
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=list(handlers))
+    try:
+        yield Destination("PACS", "127.0.0.1", server.server_address[1])
+    finally:
+        ae.shutdown()
+
+
+@contextmanager
 def associated(port: int, *classes: str, syntaxes: list[str] | None = None, aet: str = "MODALITY") -> Iterator[Any]:
     """Open an association with a node."""
     ae = AE(ae_title=aet)

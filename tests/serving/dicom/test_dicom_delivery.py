@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_tools import Heard, Pacs, radiograph, wait_until
+from node_tools import Pacs, listening, radiograph
 from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE, _config, evt
@@ -17,8 +17,6 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from colles.serving.dicom import delivery
 from colles.serving.dicom.delivery import Delivery, Unreachable
 from colles.serving.dicom.peers import Destination
-from colles.serving.dicom.sender import Sender
-from colles.serving.dicom.spool import Spool
 from drawn_dicom import encoded
 
 
@@ -41,28 +39,18 @@ def restricted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_class_that_it_does_not_take_keeps_the_others_from_nothing(files: list[Path]) -> None:
     ae, taken = AE(ae_title="PACS"), []  # type: ignore[var-annotated]
     ae.add_supported_context(SecondaryCaptureImageStorage)
-    handlers = [(evt.EVT_C_STORE, lambda event: taken.append(event.request.AffectedSOPClassUID) or 0)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    try:
-        there = Destination("PACS", "127.0.0.1", server.server_address[1])
-        with Delivery(there, "COLLES").open(files) as send:
-            assert [send(path) for path in files] == ["not_taken", None]
-        assert taken == [SecondaryCaptureImageStorage]
-    finally:
-        ae.shutdown()
+    store = (evt.EVT_C_STORE, lambda event: taken.append(event.request.AffectedSOPClassUID) or 0)
+    with listening(ae, store) as there, Delivery(there, "COLLES").open(files) as send:
+        assert [send(path) for path in files] == ["not_taken", None]
+    assert taken == [SecondaryCaptureImageStorage]
 
 
 def test_one_that_takes_no_reports_was_unreachable_for_everything_else(files: list[Path]) -> None:
     """Every study whose report alone was left made the whole destination wait, each time for longer."""
     ae = AE(ae_title="PACS")
     ae.add_supported_context(SecondaryCaptureImageStorage)
-    server = ae.start_server(("127.0.0.1", 0), block=False)
-    try:
-        there = Destination("PACS", "127.0.0.1", server.server_address[1])
-        with Delivery(there, "COLLES").open(files[:1]) as send:
-            assert send(files[0]) == "not_taken"
-    finally:
-        ae.shutdown()
+    with listening(ae) as there, Delivery(there, "COLLES").open(files[:1]) as send:
+        assert send(files[0]) == "not_taken"
 
 
 def test_a_warning_is_an_acceptance_and_a_failure_is_told(files: list[Path]) -> None:
@@ -93,45 +81,16 @@ def test_an_archive_that_has_a_result_was_sent_it_without_end(files: list[Path])
         there.close()
 
 
-def test_a_destination_that_ends_the_association_at_a_report_never_got_the_captures(tmp_path: Path) -> None:
-    kinds = (ComprehensiveSRStorage, SecondaryCaptureImageStorage, SecondaryCaptureImageStorage)
-    spool = Spool(tmp_path)
-    study = spool.store("1.2.3", "1.2.3.4", [b"x"]).study
-    results = [(f"1.2.3.{number}", encoded(radiograph(SOPClassUID=kind))) for number, kind in enumerate(kinds)]
-    spool.save_results(study, spool.objects(study), results)
-
-    def store(event: Any) -> int:
-        if event.request.AffectedSOPClassUID == ComprehensiveSRStorage:
-            event.assoc.abort()
-        return 0x0000
-
-    ae = AE(ae_title="PACS")
-    for kind in kinds:
-        ae.add_supported_context(kind)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
-    there = Destination("PACS", "127.0.0.1", server.server_address[1])
-    sender = Sender(there, spool, Heard(), "COLLES", lambda study: None, first_wait=0.05)
-    sender.add(study)
-    sender.start()
-    try:
-        wait_until(lambda: len(spool.state(study).pending(str(there))) == 1, 10)
-    finally:
-        sender.stop()
-        sender.join(5)
-        ae.shutdown()
-
-
 def test_one_that_refuses_the_association(files: list[Path]) -> None:
     ae = AE(ae_title="PACS")
     ae.add_supported_context(Verification)
     ae.require_calling_aet = ["SOMEBODY"]
-    server = ae.start_server(("127.0.0.1", 0), block=False)
-    try:
-        there = Destination("PACS", "127.0.0.1", server.server_address[1])
-        with pytest.raises(Unreachable, match="rejected"), Delivery(there, "COLLES").open(files):
-            pass
-    finally:
-        ae.shutdown()
+    with (
+        listening(ae) as there,
+        pytest.raises(Unreachable, match="rejected"),
+        Delivery(there, "COLLES").open(files),
+    ):
+        pass
 
 
 def test_one_that_says_nothing(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,20 +112,18 @@ def test_one_that_breaks_off_in_its_answer(files: list[Path], monkeypatch: pytes
 
     ae = AE(ae_title="PACS")
     ae.add_supported_context(ComprehensiveSRStorage)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, half)])
     told: list[str | None] = []
 
     def work() -> None:
-        there = Destination("PACS", "127.0.0.1", server.server_address[1])
         with Delivery(there, "COLLES").open(files[:1]) as send:
             told.append(send(files[0]))
 
-    sending = threading.Thread(target=work)
-    sending.start()
-    sending.join(10)
-    held = sending.is_alive()
-    over.set()
-    ae.shutdown()
+    with listening(ae, (evt.EVT_C_STORE, half)) as there:
+        sending = threading.Thread(target=work)
+        sending.start()
+        sending.join(10)
+        held = sending.is_alive()
+        over.set()
     sending.join(60)
     assert not held and told in (["no_answer"], ["aborted"])
 
@@ -193,36 +150,24 @@ def test_an_archive_that_insists_on_both_titles_is_called_by_them(files: list[Pa
     ae = AE(ae_title="PACS")
     ae.add_supported_context(ComprehensiveSRStorage)
     ae.require_called_aet, ae.require_calling_aet = True, ["COLLES"]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda event: 0)])
-    try:
-        with Delivery(Destination("PACS", "127.0.0.1", server.server_address[1]), "COLLES").open(files[:1]) as send:
-            assert send(files[0]) is None
-    finally:
-        ae.shutdown()
+    store = (evt.EVT_C_STORE, lambda event: 0)
+    with listening(ae, store) as there, Delivery(there, "COLLES").open(files[:1]) as send:
+        assert send(files[0]) is None
 
 
 def test_an_archive_that_knows_the_default_encoding_alone_gets_its_results(files: list[Path]) -> None:
     ae, taken = AE(ae_title="PACS"), []  # type: ignore[var-annotated]
     ae.add_supported_context(ComprehensiveSRStorage, ImplicitVRLittleEndian)
-    handlers = [(evt.EVT_C_STORE, lambda event: taken.append(str(event.dataset.SOPInstanceUID)) or 0)]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    try:
-        with Delivery(Destination("PACS", "127.0.0.1", server.server_address[1]), "COLLES").open(files[:1]) as send:
-            assert send(files[0]) is None
-        assert taken == [str(dcmread(files[0]).SOPInstanceUID)]
-    finally:
-        ae.shutdown()
+    store = (evt.EVT_C_STORE, lambda event: taken.append(str(event.dataset.SOPInstanceUID)) or 0)
+    with listening(ae, store) as there, Delivery(there, "COLLES").open(files[:1]) as send:
+        assert send(files[0]) is None
+    assert taken == [str(dcmread(files[0]).SOPInstanceUID)]
 
 
 def test_an_association_is_released_also_where_the_node_fails(files: list[Path]) -> None:
     ae, released = AE(ae_title="PACS"), threading.Event()
     ae.add_supported_context(ComprehensiveSRStorage)
-    handlers = [(evt.EVT_RELEASED, lambda event: released.set())]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    there = Destination("PACS", "127.0.0.1", server.server_address[1])
-    try:
+    with listening(ae, (evt.EVT_RELEASED, lambda event: released.set())) as there:
         with pytest.raises(OSError, match="full"), Delivery(there, "COLLES").open(files[:1]):
             raise OSError("the disk is full")
         assert released.wait(10)
-    finally:
-        ae.shutdown()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from node_tools import LONG, Heard, Pacs, pacs, radiograph, wait_until
+from node_tools import LONG, Heard, Pacs, listening, pacs, radiograph, wait_until
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from pynetdicom import AE, evt
 
@@ -123,23 +123,36 @@ def test_a_stop_ends_after_the_result_that_is_being_sent(spool: Spool) -> None:
     assert len(there.received) == 1 and len(spool.state(study).pending(str(there.destination))) == 3
 
 
-def test_what_ended_the_association_once_waited_behind_what_always_does(spool: Spool) -> None:
-    """An archive that ends it at each report, and was started anew at a capture, never got that one."""
+@contextmanager
+def ending(where: Callable[[list[str]], bool]) -> Iterator[Destination]:
+    """Run a destination that ends the association where `where` says so of the classes it was sent so far."""
     asked: list[str] = []
 
     def store(event: Any) -> int:
         asked.append(str(event.request.AffectedSOPClassUID))
-        if asked[-1] == ComprehensiveSRStorage or len(asked) == 2:
+        if where(asked):
             event.assoc.abort()
         return 0x0000
 
     ae = AE(ae_title="PACS")
     for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
         ae.add_supported_context(kind)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
-    there, study = Destination("PACS", "127.0.0.1", server.server_address[1]), judged(spool, "1.2.3")
-    try:
-        with sending(there, spool, Heard(), study):
-            wait_until(lambda: len(spool.state(study).pending(str(there))) == 1, 20)
-    finally:
-        ae.shutdown()
+    with listening(ae, (evt.EVT_C_STORE, store)) as there:
+        yield there
+
+
+def test_a_destination_that_ends_the_association_at_a_report_never_got_the_captures(spool: Spool) -> None:
+    study = judged(spool, "1.2.3", captures=2)
+    with ending(lambda asked: asked[-1] == ComprehensiveSRStorage) as there, sending(there, spool, Heard(), study):
+        wait_until(lambda: len(spool.state(study).pending(str(there))) == 1, 10)
+
+
+def test_what_ended_the_association_once_waited_behind_what_always_does(spool: Spool) -> None:
+    """An archive that ends it at each report, and was started anew at a capture, never got that one."""
+    study = judged(spool, "1.2.3")
+
+    def at_each_report_and_once_at_a_capture(asked: list[str]) -> bool:
+        return asked[-1] == ComprehensiveSRStorage or len(asked) == 2
+
+    with ending(at_each_report_and_once_at_a_capture) as there, sending(there, spool, Heard(), study):
+        wait_until(lambda: len(spool.state(study).pending(str(there))) == 1, 20)

@@ -32,6 +32,7 @@ from colles.learning.training.allocator import keep_memory
 from colles.learning.training.inputs import (
     BEST,
     MEMBERS,
+    RETRAIN,
     assert_same_division,
     assert_same_inputs,
     describe_inputs,
@@ -157,7 +158,7 @@ def _fit(
 def _score(data: RadiographDataModule, recipe: Recipe, out: Path, device: str) -> FractureClassifier:
     """Write the scores of val and test by the best weights, and return these."""
     for name in BEST:  # a finished training never writes them again
-        existing_file(out / "checkpoints" / name, repair="Copy it back, or train into another folder")
+        existing_file(out / "checkpoints" / name, repair=RETRAIN)
     best, _ = load_classifier(out)
     best.to(device if recipe.train.engine == "local" else "cpu")
     table = pl.concat([predict_subset(best, data, subset) for subset in SUBSETS[1:]])
